@@ -1,0 +1,208 @@
+//! Makes the built-in checkpoint (`cargo xtask pretrain`): masked-language-model pretraining on the built-in language,
+//! and the recipe that says how it was made and what came out.
+
+use anyhow::{Context, Result, ensure};
+use apt_data::batch::lengths;
+use apt_data::{Batch, BatchPlan, Example, MaskPolicy, Tokenizer, builtin, collate, eval_batches};
+use apt_nn::checkpoint::{Precision, to_safetensors};
+use apt_train::pretrain::{Pretrainer, Recipe};
+use burn::tensor::Device;
+use clap::Parser;
+use pollster::block_on;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Padded lengths are multiples of this, so that shapes recur.
+const PAD_MULTIPLE: usize = 8;
+/// Examples in one evaluation batch.
+const EVAL_BATCH: usize = 64;
+
+/// Pretrains the built-in checkpoint on the CPU.
+#[derive(Parser)]
+struct Args {
+    /// Training steps.
+    #[arg(long, default_value_t = 4000)]
+    steps: usize,
+    /// Passages in a batch.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// Everything random follows from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = 1e-3)]
+    learning_rate: f64,
+    /// Passages to learn from.
+    #[arg(long, default_value_t = 60_000)]
+    passages: usize,
+    /// Passages to measure on, none of them learned from.
+    #[arg(long, default_value_t = 1024)]
+    held_out: usize,
+    /// What the recipe says about the machine, such as "two cores of a Xeon".
+    #[arg(long)]
+    hardware: Option<String>,
+    /// Where the files go.
+    #[arg(long, default_value = "assets/builtin")]
+    out: PathBuf,
+}
+
+/// Tokenised passages, none of which is in both halves.
+struct Corpus {
+    train: Vec<Example>,
+    held_out: Vec<Example>,
+}
+
+/// What the recipe reports.
+struct Outcome {
+    minutes: f64,
+    train_loss: f64,
+    held_out_before: f64,
+    held_out: f64,
+    frequencies_only: f64,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    ensure!(args.batch > 0 && args.passages > 0, "--batch and --passages must be at least 1");
+    let tokenizer_json = builtin::tokenizer_json();
+    let tokenizer = Tokenizer::from_bytes(tokenizer_json.as_bytes(), "the built-in tokenizer")?;
+    let config = apt_bench::builtin(tokenizer.vocab_size());
+    let policy = MaskPolicy {
+        probability: 0.15,
+        mask_id: tokenizer.mask_id().context("the built-in tokenizer has no [MASK]")?,
+        special_ids: tokenizer.special_ids().to_vec(),
+        vocab_size: tokenizer.vocab_size(),
+    };
+    let corpus = corpus(&args, &tokenizer, config.max_length())?;
+    let tokens: usize = lengths(&corpus.train).iter().sum();
+    println!("{} passages, {tokens} tokens, vocabulary {}", corpus.train.len(), config.vocab_size);
+
+    let recipe = Recipe {
+        steps: args.steps,
+        learning_rate: args.learning_rate,
+        warmup: 0.06,
+        weight_decay: 0.01,
+        clip_norm: 1.0,
+        seed: args.seed,
+    };
+    let mut pretrainer = Pretrainer::new(&config, recipe, &Device::flex());
+    let held_out_before = held_out_loss(&pretrainer, &corpus, &policy, tokenizer.pad_id())?;
+    println!("before: held-out loss {held_out_before:.4}");
+
+    let began = Instant::now();
+    let train_loss = train(&mut pretrainer, &args, &corpus, &policy, tokenizer.pad_id())?;
+    let minutes = began.elapsed().as_secs_f64() / 60.0;
+
+    let held_out = held_out_loss(&pretrainer, &corpus, &policy, tokenizer.pad_id())?;
+    let frequencies_only = frequencies_only(&corpus, tokenizer.special_ids());
+    let outcome = Outcome { minutes, train_loss, held_out_before, held_out, frequencies_only };
+    println!("after: held-out loss {held_out:.4} (knowing word frequencies only: {frequencies_only:.4})");
+
+    let weights = block_on(to_safetensors(&pretrainer.model(), Precision::F16))?;
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    let config_json = serde_json::to_string_pretty(&config.to_json())? + "\n";
+    write(&args.out, "config.json", config_json.as_bytes())?;
+    write(&args.out, "tokenizer.json", tokenizer_json.as_bytes())?;
+    write(&args.out, "RECIPE.md", recipe_text(&args, tokens, weights.len(), &outcome).as_bytes())?;
+    write(&args.out, "model.safetensors", &weights)
+}
+
+fn corpus(args: &Args, tokenizer: &Tokenizer, max_length: usize) -> Result<Corpus> {
+    let train = builtin::corpus(args.seed, args.passages);
+    let known: BTreeSet<&str> = train.iter().map(String::as_str).collect();
+    let mut held_out = builtin::corpus(args.seed.wrapping_add(1), args.held_out);
+    held_out.retain(|passage| !known.contains(passage.as_str()));
+    let encode = |passages: &[String]| -> Result<Vec<Example>> {
+        let encode = |passage: &String| {
+            let encoded = tokenizer.encode(passage, None, max_length)?;
+            Ok(Example { ids: encoded.ids, type_ids: encoded.type_ids, label: 0 })
+        };
+        passages.iter().map(encode).collect()
+    };
+    Ok(Corpus { train: encode(&train)?, held_out: encode(&held_out)? })
+}
+
+/// Trains to the end and returns the mean loss of the last hundred steps.
+fn train(run: &mut Pretrainer, args: &Args, corpus: &Corpus, policy: &MaskPolicy, pad_id: u32) -> Result<f64> {
+    let mut plan = BatchPlan::new(lengths(&corpus.train), args.batch, args.seed);
+    let (mut recent, began) = (Vec::new(), Instant::now());
+    let mut mean = f64::NAN;
+    for step in 0..args.steps {
+        let data = batch(&corpus.train, &plan.batch(step), pad_id);
+        recent.extend(block_on(run.step(&data, policy))?);
+        let made = step + 1;
+        if made % 100 == 0 || made == args.steps {
+            mean = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
+            recent.clear();
+            let spent = began.elapsed().as_secs_f64();
+            let left = spent / made as f64 * (args.steps - made) as f64 / 60.0;
+            let each = spent / made as f64 * 1e3;
+            println!("step {made}/{}: loss {mean:.4}, {each:.0} ms a step, {left:.1} min left", args.steps);
+            std::io::stdout().flush()?;
+        }
+    }
+    Ok(mean)
+}
+
+fn held_out_loss(run: &Pretrainer, corpus: &Corpus, policy: &MaskPolicy, pad_id: u32) -> Result<f64> {
+    let (mut sum, mut passages) = (0.0, 0);
+    for (number, indices) in eval_batches(&lengths(&corpus.held_out), EVAL_BATCH).iter().enumerate() {
+        let data = batch(&corpus.held_out, indices, pad_id);
+        if let Some(loss) = block_on(run.evaluate(&data, policy, number as u64))? {
+            sum += loss * data.batch as f64;
+            passages += data.batch;
+        }
+    }
+    ensure!(passages > 0, "nothing is held out; raise --held-out");
+    Ok(sum / passages as f64)
+}
+
+fn batch(examples: &[Example], indices: &[usize], pad_id: u32) -> Batch {
+    let picked: Vec<&Example> = indices.iter().map(|&i| &examples[i]).collect();
+    collate(&picked, pad_id, PAD_MULTIPLE)
+}
+
+/// Cross entropy of the held-out words under their frequencies in training: what a model gets that looks at no context.
+fn frequencies_only(corpus: &Corpus, special: &[u32]) -> f64 {
+    let words = |examples: &'_ [Example]| -> Vec<u32> {
+        examples.iter().flat_map(|e| e.ids.iter().copied()).filter(|id| !special.contains(id)).collect()
+    };
+    let mut counts = BTreeMap::new();
+    let train = words(&corpus.train);
+    train.iter().for_each(|id| *counts.entry(*id).or_insert(0.0_f64) += 1.0);
+    let held_out = words(&corpus.held_out);
+    let surprise = |id: &u32| -(counts.get(id).copied().unwrap_or(0.5) / train.len() as f64).ln();
+    held_out.iter().map(surprise).sum::<f64>() / held_out.len().max(1) as f64
+}
+
+fn recipe_text(args: &Args, tokens: usize, bytes: usize, outcome: &Outcome) -> String {
+    let Outcome { minutes, train_loss, held_out_before, held_out, frequencies_only } = outcome;
+    let hardware = args.hardware.as_deref().unwrap_or("not recorded");
+    format!(
+        "# The built-in checkpoint\n\n\
+         Made by\n\n\
+         ```sh\ncargo xtask pretrain --steps {} --batch {} --seed {} --learning-rate {} --passages {}\n```\n\n\
+         BERT family: 4 layers, hidden 128, 4 heads, 512 neurons; {} bytes in f16. Masked-language-model pretraining \
+         (15 % of the words hidden) on {} passages ({tokens} tokens) of the built-in language, which no validation or \
+         test text of the built-in task is part of. AdamW, weight decay 0.01, gradients clipped to norm 1, learning \
+         rate rising over 6 % of the steps and falling linearly to 0.\n\n\
+         | | cross entropy of a hidden word |\n|---|---|\n\
+         | held-out passages, before | {held_out_before:.4} |\n\
+         | word frequencies only | {frequencies_only:.4} |\n\
+         | training, last 100 steps | {train_loss:.4} |\n\
+         | held-out passages, after | {held_out:.4} |\n\n\
+         Trained in {minutes:.1} minutes. Hardware: {hardware}.\n",
+        args.steps, args.batch, args.seed, args.learning_rate, args.passages, bytes, args.passages,
+    )
+}
+
+/// Writes a file whole or not at all.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let (part, path) = (folder.join(format!("{name}.part")), folder.join(name));
+    std::fs::write(&part, bytes).with_context(|| format!("cannot write {}", part.display()))?;
+    std::fs::rename(&part, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{}: {} bytes", path.display(), bytes.len());
+    Ok(())
+}

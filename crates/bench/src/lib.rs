@@ -1,0 +1,32 @@
+//! What `pretrain` and `bench` share: the shapes they build.
+
+use apt_core::blocks::LayerShape;
+use apt_nn::{Activation, Family, ModelConfig};
+
+/// A BERT encoder of `layers` equal layers with heads 32 dims wide.
+pub fn bert(vocab_size: usize, max_positions: usize, hidden: usize, layers: usize, neurons: usize) -> ModelConfig {
+    let head_size = 32;
+    ModelConfig {
+        family: Family::Bert,
+        vocab_size,
+        max_positions,
+        type_vocab_size: 2,
+        hidden,
+        head_size,
+        layers: vec![LayerShape { heads: hidden / head_size, neurons }; layers],
+        activation: Activation::Gelu,
+        norm_eps: 1e-12,
+        pad_id: 0,
+        head: None,
+    }
+}
+
+/// The architecture of the built-in checkpoint: 4 layers, hidden 128, 4 heads, 512 neurons.
+pub fn builtin(vocab_size: usize) -> ModelConfig {
+    bert(vocab_size, 64, 128, 4, 512)
+}
+
+/// The shapes of MiniLM-L6: 6 layers, hidden 384, 12 heads, 1536 neurons.
+pub fn minilm() -> ModelConfig {
+    bert(30522, 512, 384, 6, 1536)
+}

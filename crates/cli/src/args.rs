@@ -1,0 +1,151 @@
+//! The command line's grammar. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
+
+use apt_lab::{KNOBS, Knob, KnobKind};
+use clap::builder::{PossibleValuesParser, StyledStr};
+use clap::{Arg, ArgAction, Command, value_parser};
+use std::path::PathBuf;
+
+/// The whole grammar.
+pub fn command() -> Command {
+    Command::new("apt-lab")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(
+            "Prunes and tunes a pretrained transformer at once (APT, ICML 2024) and shows what that bought.\n\n\
+             Without a command it trains the built-in model twice, dense with LoRA and pruned with APT, and compares; \
+             every knob of `run` works there too.",
+        )
+        .after_help("Start with `apt-lab`, then `apt-lab run --preset apt --help`. Knobs: `apt-lab knobs`.")
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
+        .args_override_self(true)
+        .args([out("Folder for both runs and summary.json [default: runs/<a new name>]"), json()])
+        .args(knobs().map(|arg| arg.hide(true)))
+        .subcommands([
+            run(),
+            evaluate(),
+            export(),
+            inspect(),
+            Command::new("devices")
+                .about("Where runs can compute, and whether each operation agrees with the CPU")
+                .arg(json()),
+            Command::new("knobs").about("Every knob: default, range, paper symbol, what it does").arg(json()),
+            Command::new("presets").about("Every preset and the knobs it turns").arg(json()),
+            Command::new("schema").about("JSON schema of a configuration file"),
+        ])
+}
+
+fn run() -> Command {
+    let others: Vec<String> = ["preset", "config", "out"]
+        .iter()
+        .map(ToString::to_string)
+        .chain(KNOBS.iter().map(|k| k.name.into()))
+        .collect();
+    Command::new("run")
+        .about("One run; writes runs/<name>/{config.toml, events.jsonl, record.json, model/, checkpoints/}")
+        .after_help("Which setting wins, from weakest: defaults, --preset, --config, flags.")
+        .args_override_self(true)
+        .args([
+            Arg::new("preset")
+                .long("preset")
+                .short('p')
+                .value_name("NAME")
+                .help("Named experiment to start from (`apt-lab presets`) [default: apt]"),
+            path("config", "FILE").short('c').help("TOML or JSON file with knobs"),
+            out("Folder of the run [default: runs/<a new name>]"),
+            path("resume", "DIR").help("Go on with an interrupted run").conflicts_with_all(others),
+            json(),
+        ])
+        .args(knobs())
+}
+
+fn evaluate() -> Command {
+    Command::new("eval")
+        .about("The metric of a finished run's or an exported model on a task")
+        .args([
+            folder("A run's folder, or a folder with config.json, model.safetensors and tokenizer.json"),
+            Arg::new("split")
+                .long("split")
+                .value_parser(PossibleValuesParser::new(["validation", "test"]))
+                .default_value("validation")
+                .help("Part of the data"),
+            json(),
+        ])
+        .args(some_knobs(&["task", "data", "max_length", "device"]))
+}
+
+fn export() -> Command {
+    Command::new("export").about("Writes a run's compacted model as a folder of its own").args([
+        folder("A run's folder, one of its checkpoints, or a model folder"),
+        path("out", "DIR").short('o').required(true).help("Folder to make"),
+        Arg::new("precision")
+            .long("precision")
+            .value_parser(PossibleValuesParser::new(["f16", "f32"]))
+            .default_value("f32")
+            .help("Type of the weights in the file"),
+    ])
+}
+
+fn inspect() -> Command {
+    Command::new("inspect")
+        .about("What is in a run, record, checkpoint or model: heads, neurons and ranks per layer")
+        .arg(folder("A run's folder, record.json, a checkpoint, or a model folder").value_name("PATH"))
+}
+
+fn folder(help: &'static str) -> Arg {
+    Arg::new("from").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)).help(help)
+}
+
+fn path(name: &'static str, value: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf))
+}
+
+fn out(help: &'static str) -> Arg {
+    path("out", "DIR").short('o').help(help)
+}
+
+fn json() -> Arg {
+    Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("JSON on standard output, text for people on standard error")
+}
+
+fn knobs() -> impl Iterator<Item = Arg> {
+    KNOBS.iter().map(flag)
+}
+
+fn some_knobs(names: &'static [&'static str]) -> impl Iterator<Item = Arg> {
+    KNOBS.iter().filter(|knob| names.contains(&knob.name)).map(flag)
+}
+
+/// The flag of one knob. Values stay text: [`Knob::set`] reads them and says what is wrong with them.
+fn flag(knob: &'static Knob) -> Arg {
+    let arg = Arg::new(knob.name)
+        .long(knob.flag())
+        .value_name(value_name(&knob.kind))
+        .help(help(knob))
+        .help_heading(format!("Knobs: {}", knob.axis.name()))
+        .allow_negative_numbers(true);
+    if knob.kind == KnobKind::Bool { arg.num_args(0..=1).default_missing_value("true") } else { arg }
+}
+
+fn value_name(kind: &KnobKind) -> &'static str {
+    match kind {
+        KnobKind::Int { .. } | KnobKind::OptionalInt { .. } => "N",
+        KnobKind::Float { .. } | KnobKind::OptionalFloat { .. } => "X",
+        KnobKind::Bool => "BOOL",
+        KnobKind::Choice(_) => "ARM",
+        KnobKind::List(_) => "LIST",
+        KnobKind::Text | KnobKind::OptionalText => "TEXT",
+    }
+}
+
+fn help(knob: &Knob) -> StyledStr {
+    let mut text = knob.help.trim_end_matches('.').to_owned();
+    let range = knob.kind.range();
+    if !range.is_empty() && knob.kind != KnobKind::Bool {
+        text.push_str(&format!(" [{range}]"));
+    }
+    text.push_str(&format!(" [default: {}]", knob.default));
+    text.into()
+}

@@ -1,0 +1,75 @@
+//! `eval`: the metric of a model that lies in a folder.
+
+use super::from;
+use crate::error::CliError;
+use crate::model::{Place, is_model};
+use crate::progress::{to_stderr, to_stdout};
+use crate::settings::apply_flags;
+use crate::{device, resume, setup};
+use apt_data::{Example, tokenize_task};
+use apt_lab::Knobs;
+use apt_nn::checkpoint::load_dir;
+use clap::ArgMatches;
+use serde_json::{Map, Value, json};
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever is wrong with the folder, the model or the task.
+pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
+    let root = from(matches);
+    // A run's folder says which task it was; a model's does not, and flags win over both.
+    let (folder, mut knobs) = if is_model(root) {
+        (root.to_path_buf(), Knobs::default())
+    } else if is_model(&root.join("model")) {
+        (root.join("model"), resume::settings_of(root)?)
+    } else {
+        return Err(CliError::place(
+            root,
+            "there is neither a model nor a finished run here",
+            "name a folder with config.json, or with model/config.json",
+        ));
+    };
+    apply_flags(&mut knobs, matches)?;
+    let opened = device::open(knobs.device)?;
+    let place = Place::Folder(folder.clone());
+    let config = place.config()?;
+    let (_, tokenizer) = place.tokenizer(&config)?;
+    let task = setup::task(&knobs.task, knobs.data.as_deref())?;
+    let Some(head) = config.head.filter(|head| head.labels == task.labels.len()) else {
+        let has = config.head.map_or("no classes".to_owned(), |head| format!("{} classes", head.labels));
+        let what = format!("the model has {has}, task {} has {}", task.name, task.labels.len());
+        return Err(CliError::place(&folder, what, "name the task the model was trained on"));
+    };
+    let model = load_dir(&folder, &opened.device)?;
+    let tokenized = tokenize_task(&task, &tokenizer, knobs.max_length.min(config.max_length()))?;
+    let split = matches.get_one::<String>("split").map_or("validation", String::as_str);
+    let examples: &[Example] = match split {
+        "validation" => &tokenized.validation,
+        _ => tokenized.test.as_deref().ok_or_else(|| {
+            CliError::place(&folder, format!("task {} has no labelled test part", task.name), "use --split validation")
+        })?,
+    };
+    let predictions = pollster::block_on(apt_train::predict(&model, None, examples, tokenizer.pad_id()))?;
+    let labels: Vec<u32> = examples.iter().map(|e| e.label).collect();
+    let mut figures = task.metric.all(&predictions.classes, &labels);
+    figures.push(("loss", predictions.loss));
+    if matches.get_flag("json") {
+        to_stderr(&format!("on {} ({})", opened.name, opened.why));
+        let metrics: Map<String, Value> =
+            figures.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let metric = json!({"name": task.metric.name(), split: figures[0].1});
+        to_stdout(&json!({"task": task.name, "split": split, "examples": labels.len(), "classes": head.labels, "metric": metric, "metrics": metrics}).to_string());
+    } else {
+        to_stdout(&format!(
+            "{} of {}, {} examples, on {} ({})",
+            split,
+            task.name,
+            labels.len(),
+            opened.name,
+            opened.why
+        ));
+        figures.iter().for_each(|(name, value)| to_stdout(&format!("{name:9} {value:.4}")));
+    }
+    Ok(())
+}

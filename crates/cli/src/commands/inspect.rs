@@ -1,0 +1,125 @@
+//! `inspect`: what is in a run, a record, a checkpoint or a model, drawn layer by layer.
+
+use crate::error::CliError;
+use crate::folder::checkpoints;
+use crate::model::{Place, family_name, is_model};
+use crate::progress::to_stdout;
+use apt_lab::{Knobs, ModelShape, PruningPoint, Record, layer_picture, record_picture, summary};
+use apt_nn::ModelConfig;
+use apt_train::{Contents, Snapshot};
+use std::fs;
+use std::path::Path;
+
+/// Runs the command.
+///
+/// # Errors
+/// A path that holds none of these, or something damaged.
+pub fn inspect(path: &Path) -> Result<(), CliError> {
+    if path.is_file() {
+        let bytes = fs::read(path).map_err(|e| CliError::reading(path, e))?;
+        let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        return if json { record(&bytes, path) } else { checkpoint(&bytes, path) };
+    }
+    if is_model(path) {
+        return model(path);
+    }
+    let finished = path.join("record.json");
+    if finished.is_file() {
+        return inspect(&finished);
+    }
+    match checkpoints(path)?.into_iter().next() {
+        Some((_, newest)) => inspect(&newest),
+        None => Err(CliError::place(
+            path,
+            "there is no run, record, checkpoint or model here",
+            "name a run's folder, a record.json, a .ckpt, or a folder with config.json",
+        )),
+    }
+}
+
+fn record(bytes: &[u8], path: &Path) -> Result<(), CliError> {
+    let record = Record::from_json(bytes, &path.display().to_string())?;
+    to_stdout(&format!("record {}\n\n{}\n{}", path.display(), summary(&record), record_picture(&record)));
+    Ok(())
+}
+
+fn checkpoint(bytes: &[u8], path: &Path) -> Result<(), CliError> {
+    let contents = Snapshot::contents(bytes, &path.display().to_string())?;
+    let config = Place::named(&contents.knobs.model).config()?;
+    let teacher = if contents.teacher { "with a teacher" } else { "without a teacher" };
+    to_stdout(&format!(
+        "checkpoint {} after step {}, {teacher}, {} bytes\n\n{}",
+        path.display(),
+        contents.step,
+        bytes.len(),
+        layer_picture(&blocks(&config), &point(&contents, &config))
+    ));
+    Ok(())
+}
+
+fn model(folder: &Path) -> Result<(), CliError> {
+    let config = Place::Folder(folder.into()).config()?;
+    let weights = folder.join("model.safetensors");
+    let bytes = fs::metadata(&weights).map_err(|e| CliError::reading(&weights, e))?.len();
+    let shape = config.shape();
+    let head = config.head.map_or("no head".to_owned(), |h| format!("a head for {} classes", h.labels));
+    to_stdout(&format!(
+        "model {}\n\n{}, {} tokens, {} positions, {head}\n{} parameters in the layers, {} in embeddings, {} in the head, {bytes} bytes\n",
+        folder.display(),
+        family_name(config.family),
+        config.vocab_size,
+        config.max_length(),
+        shape.parameters(),
+        config.embedding_parameters(),
+        config.head_parameters()
+    ));
+    to_stdout(&format!("hidden dims {}, head size {}\nlayer  heads  neurons", config.hidden, config.head_size));
+    for (i, layer) in config.layers.iter().enumerate() {
+        to_stdout(&format!("{i:>5}  {:>5}  {:>7}", layer.heads, layer.neurons));
+    }
+    Ok(())
+}
+
+fn blocks(config: &ModelConfig) -> ModelShape {
+    ModelShape {
+        heads: config.layers.iter().map(|l| l.heads).collect(),
+        neurons: config.layers.iter().map(|l| l.neurons).collect(),
+        hidden: config.hidden,
+        head_size: config.head_size,
+    }
+}
+
+/// A checkpoint as if it were a pruning point: what is left of the dense model.
+fn point(contents: &Contents, dense: &ModelConfig) -> PruningPoint {
+    let Contents { step, knobs, kept, ranks, .. } = contents;
+    let shape = dense.shape();
+    PruningPoint {
+        step: *step,
+        target_density: knobs.density,
+        density: kept.shape_after(&shape).parameters() as f64 / shape.parameters().max(1) as f64,
+        heads: kept.heads.iter().map(Vec::len).collect(),
+        kept_heads: kept.heads.clone(),
+        neurons: kept.neurons.iter().map(Vec::len).collect(),
+        hidden: kept.hidden.len(),
+        kept_hidden: kept.hidden.clone(),
+        ranks: adapter_names(contents, knobs).into_iter().zip(ranks.iter().copied()).collect(),
+        removed: true,
+        seconds: 0.0,
+    }
+}
+
+/// Names of the adapters in the order a model lists them: layer by layer, in the order in which data flows.
+fn adapter_names(contents: &Contents, knobs: &Knobs) -> Vec<String> {
+    if knobs.train_base {
+        return Vec::new();
+    }
+    let kept = &contents.kept;
+    let mut names = Vec::new();
+    for (layer, (heads, neurons)) in kept.heads.iter().zip(&kept.neurons).enumerate() {
+        let attention = ["query", "key", "value", "output"].into_iter().filter(|_| !heads.is_empty());
+        let feed_forward = ["up", "down"].into_iter().filter(|_| !neurons.is_empty());
+        let sites = attention.chain(feed_forward).filter(|site| knobs.adapters.0.iter().any(|a| a.name() == *site));
+        names.extend(sites.map(|site| format!("layers.{layer}.{site}")));
+    }
+    names
+}

@@ -1,0 +1,22 @@
+//! Where to compute: what `apt-train` chose, with the number of threads that only a desktop knows.
+
+use crate::error::CliError;
+use apt_lab::Device as Choice;
+use apt_train::device::OpenDevice;
+
+/// Opens the device that `choice` asks for.
+///
+/// # Errors
+/// A device that is not there or fails its self-test.
+pub fn open(choice: Choice) -> Result<OpenDevice, CliError> {
+    let mut opened = pollster::block_on(apt_train::device::open(choice))?;
+    if opened.backend == "flex" {
+        opened.name = format!("{}, {} threads", opened.name, threads());
+    }
+    Ok(opened)
+}
+
+/// Threads the CPU backend uses.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,95 @@
+//! The commands that only list what there is.
+
+use crate::device;
+use crate::error::CliError;
+use crate::progress::to_stdout;
+use apt_lab::{PRESETS, Preset};
+use apt_train::device::{OpCheck, OpenDevice, self_test};
+use serde_json::{Value, json};
+
+/// `knobs`.
+pub fn knobs(as_json: bool) {
+    to_stdout(&if as_json { format!("{:#}", apt_lab::table_json()) } else { apt_lab::table() });
+}
+
+/// `schema`.
+pub fn schema() {
+    to_stdout(&format!("{:#}", apt_lab::schema()));
+}
+
+/// `presets`.
+pub fn presets(as_json: bool) {
+    if as_json {
+        let all: Value = PRESETS.iter().map(entry).collect();
+        return to_stdout(&format!("{all:#}"));
+    }
+    let wide = PRESETS.iter().map(|p| p.name.len()).max().unwrap_or_default();
+    for preset in PRESETS {
+        to_stdout(&format!("{:wide$}  {}", preset.name, preset.summary));
+        if !preset.overrides.is_empty() {
+            let turned: Vec<String> = preset.overrides.iter().map(|(name, text)| format!("{name} = {text}")).collect();
+            to_stdout(&format!("{:wide$}  {}", "", turned.join(", ")));
+        }
+    }
+}
+
+fn entry(preset: &Preset) -> Value {
+    let overrides: serde_json::Map<String, Value> =
+        preset.overrides.iter().map(|(name, text)| ((*name).to_owned(), Value::from(*text))).collect();
+    json!({
+        "name": preset.name,
+        "summary": preset.summary,
+        "axis": preset.axis.map(apt_lab::Axis::name),
+        "overrides": overrides,
+    })
+}
+
+/// `devices`: every choice, and for a GPU how far each operation is from the CPU.
+///
+/// # Errors
+/// Values that cannot be read back; a device that is not there is part of the list.
+pub fn devices(as_json: bool) -> Result<(), CliError> {
+    let mut all = Vec::new();
+    for choice in apt_lab::Device::ALL {
+        let entry = match device::open(*choice) {
+            Ok(opened) if *choice == apt_lab::Device::Auto || opened.backend == "flex" => Ok((opened, Vec::new())),
+            Ok(opened) => {
+                let checks = pollster::block_on(self_test(&opened.device))?;
+                Ok((opened, checks))
+            }
+            Err(error) => Err(error),
+        };
+        all.push((choice.name(), entry));
+    }
+    if as_json {
+        let all: Vec<Value> = all.iter().map(device_entry).collect();
+        to_stdout(&format!("{:#}", Value::from(all)));
+        return Ok(());
+    }
+    for (name, entry) in &all {
+        match entry {
+            Ok((opened, checks)) => {
+                to_stdout(&format!("{name:7} {} [{}]: {}", opened.name, opened.backend, opened.why));
+                for check in checks {
+                    let verdict = if check.passed() { "agrees" } else { "DIFFERS" };
+                    to_stdout(&format!("        {verdict:7} {:8.1e}  {}", check.difference, check.name));
+                }
+            }
+            Err(error) => to_stdout(&format!("{name:7} not usable: {error}")),
+        }
+    }
+    Ok(())
+}
+
+fn device_entry((name, entry): &(&str, Result<(OpenDevice, Vec<OpCheck>), CliError>)) -> Value {
+    match entry {
+        Ok((opened, checks)) => {
+            let checks: Vec<Value> = checks
+                .iter()
+                .map(|c| json!({"operation": c.name, "difference": c.difference, "passed": c.passed()}))
+                .collect();
+            json!({"choice": name, "name": opened.name, "backend": opened.backend, "why": opened.why, "checks": checks})
+        }
+        Err(error) => json!({"choice": name, "error": error.to_string()}),
+    }
+}

@@ -1,0 +1,96 @@
+//! The files of a model, wherever they are: inside this program or in a folder on disk.
+
+use crate::error::CliError;
+use apt_data::Tokenizer;
+use apt_nn::{Family, ModelConfig, NnError};
+use apt_train::{ModelSource, TrainError};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// The name of the model inside this program.
+pub const BUILTIN: &str = "builtin";
+
+const CONFIG: &[u8] = include_bytes!("../../../assets/builtin/config.json");
+const TOKENIZER: &[u8] = include_bytes!("../../../assets/builtin/tokenizer.json");
+const WEIGHTS: &[u8] = include_bytes!("../../../assets/builtin/model.safetensors");
+
+/// Where a model's files are.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In this program.
+    Builtin,
+    /// In a folder in the Hugging Face layout.
+    Folder(PathBuf),
+}
+
+impl Place {
+    /// What the knob `model` names.
+    pub fn named(model: &str) -> Self {
+        if model == BUILTIN { Self::Builtin } else { Self::Folder(model.into()) }
+    }
+
+    /// The sizes in `config.json`.
+    ///
+    /// # Errors
+    /// A file that is missing or not a configuration.
+    pub fn config(&self) -> Result<ModelConfig, CliError> {
+        let (bytes, file) = self.read("config.json")?;
+        Ok(ModelConfig::from_json(&bytes, &file)?)
+    }
+
+    /// `tokenizer.json`, as bytes and read, checked against the model's vocabulary.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, or of another model.
+    pub fn tokenizer(&self, config: &ModelConfig) -> Result<(Vec<u8>, Tokenizer), CliError> {
+        let (bytes, file) = self.read("tokenizer.json")?;
+        let tokenizer = Tokenizer::from_bytes(&bytes, &file)?;
+        tokenizer.check_vocab(config.vocab_size)?;
+        Ok((bytes.into_owned(), tokenizer))
+    }
+
+    /// The weights, to be read whenever a model is built, and their SHA-256.
+    ///
+    /// # Errors
+    /// A file that is missing.
+    pub fn source(&self, config: ModelConfig) -> Result<(ModelSource, String), CliError> {
+        let (bytes, file) = self.read("model.safetensors")?;
+        let hash = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let place = self.clone();
+        let fetch =
+            move || place.read("model.safetensors").map(|(bytes, _)| bytes.into_owned()).map_err(TrainError::from);
+        Ok((ModelSource::file(config, &file, fetch), hash))
+    }
+
+    fn read(&self, name: &str) -> Result<(Cow<'static, [u8]>, String), NnError> {
+        match self {
+            Self::Builtin => {
+                let bytes = match name {
+                    "config.json" => CONFIG,
+                    "tokenizer.json" => TOKENIZER,
+                    _ => WEIGHTS,
+                };
+                Ok((Cow::Borrowed(bytes), format!("built-in {name}")))
+            }
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                let bytes = std::fs::read(&path).map_err(|e| NnError::io(&path, e))?;
+                Ok((Cow::Owned(bytes), path.display().to_string()))
+            }
+        }
+    }
+}
+
+/// Whether `folder` looks like a model's.
+pub fn is_model(folder: &Path) -> bool {
+    folder.join("config.json").is_file()
+}
+
+/// The family in words.
+pub fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Bert => "BERT",
+        Family::Roberta => "RoBERTa",
+    }
+}

@@ -1,0 +1,49 @@
+//! Time and memory on a desktop. On the CPU "device memory" is what this program has allocated, counted by its
+//! allocator; on a GPU it is what the device's own allocator holds.
+
+use apt_train::{Memory, Probe};
+use burn::tensor::Device;
+use peak_alloc::PeakAlloc;
+use std::cell::Cell;
+use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// The desktop's clock and gauges.
+pub struct DesktopProbe {
+    start: Instant,
+    device: Device,
+    /// Most bytes seen on a device that reports them; such a device keeps no peak of its own.
+    peak: Cell<u64>,
+}
+
+impl DesktopProbe {
+    /// A probe of `device`.
+    pub fn new(device: &Device) -> Self {
+        Self { start: Instant::now(), device: device.clone(), peak: Cell::new(0) }
+    }
+}
+
+impl Probe for DesktopProbe {
+    fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    fn memory(&self) -> Memory {
+        let device_peak = match self.device.memory_pool_usage() {
+            Some(pools) => {
+                self.peak.set(self.peak.get().max(pools.bytes_in_use));
+                self.peak.get()
+            }
+            None => ALLOCATED.peak_usage() as u64,
+        };
+        let process = memory_stats::memory_stats().map(|stats| stats.physical_mem as u64);
+        Memory { device_peak: Some(device_peak), process }
+    }
+
+    fn forget_peak(&self) {
+        self.peak.set(0);
+        ALLOCATED.reset_peak_usage();
+    }
+}

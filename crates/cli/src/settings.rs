@@ -1,0 +1,63 @@
+//! From parsed arguments to knobs. What wins, from weakest: defaults, preset, configuration file, flags.
+
+use crate::error::CliError;
+use apt_lab::{KNOBS, Knobs, preset_entry};
+use clap::ArgMatches;
+use std::path::{Path, PathBuf};
+
+/// An experiment as it was asked for.
+pub struct Request {
+    /// The settings.
+    pub knobs: Knobs,
+    /// The preset they started from.
+    pub preset: Option<String>,
+}
+
+/// What `run`'s arguments ask for. Not yet checked for contradictions.
+///
+/// # Errors
+/// An unknown preset, an unreadable configuration, a value out of range.
+pub fn request(matches: &ArgMatches) -> Result<Request, CliError> {
+    let config = matches.get_one::<PathBuf>("config");
+    let named = matches.get_one::<String>("preset").map(String::as_str);
+    // A configuration file alone is an experiment of its own; nothing at all is APT.
+    let preset = named.or(if config.is_none() { Some("apt") } else { None }).map(preset_entry).transpose()?;
+    let mut knobs = preset.map_or_else(|| Ok(Knobs::default()), apt_lab::Preset::knobs)?;
+    if let Some(file) = config {
+        apply_file(&mut knobs, file)?;
+    }
+    apply_flags(&mut knobs, matches)?;
+    Ok(Request { knobs, preset: preset.map(|p| p.name.to_owned()) })
+}
+
+/// Sets every knob that stands on the command line.
+///
+/// # Errors
+/// A value of the wrong type or out of range.
+pub fn apply_flags(knobs: &mut Knobs, matches: &ArgMatches) -> Result<(), CliError> {
+    for knob in KNOBS.iter() {
+        // A command that does not know the knob has no such argument.
+        if let Ok(Some(text)) = matches.try_get_one::<String>(knob.name) {
+            knob.set(knobs, text)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets every knob that a TOML or JSON file names.
+///
+/// # Errors
+/// A file that cannot be read, or whatever is wrong in it, with its line.
+pub fn apply_file(knobs: &mut Knobs, file: &Path) -> Result<(), CliError> {
+    let bytes = std::fs::read(file).map_err(|e| CliError::reading(file, e))?;
+    let Ok(text) = String::from_utf8(bytes) else {
+        return Err(CliError::place(file, "this is not text in UTF-8", "give a TOML or JSON file with knobs"));
+    };
+    let name = file.display().to_string();
+    if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+        knobs.apply_json(&text, &name)?;
+    } else {
+        knobs.apply_toml(&text, &name)?;
+    }
+    Ok(())
+}

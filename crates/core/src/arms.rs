@@ -1,0 +1,154 @@
+//! The arms an experiment chooses between, one enum per axis.
+//!
+//! Each arm is named once: its snake_case name is what configuration files, the command line and
+//! records say, and its doc comment is what a table of knobs shows.
+
+use serde::{Deserialize, Serialize};
+
+/// A name that no arm of an axis has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no {axis} is called {name:?}; choose one of {choices}")]
+pub struct UnknownArm {
+    /// The axis that was asked.
+    pub axis: &'static str,
+    /// The name that was given.
+    pub name: String,
+    /// The names there are, separated by commas.
+    pub choices: String,
+}
+
+macro_rules! arms {
+    ($(#[$meta:meta])* $axis:ident ($title:literal) {
+        $(#[doc = $help:literal] $arm:ident = $name:literal,)+
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $axis {
+            $(#[doc = $help] #[serde(rename = $name)] $arm,)+
+        }
+
+        impl $axis {
+            /// Every arm, in the order tables list them.
+            pub const ALL: &'static [Self] = &[$(Self::$arm),+];
+
+            /// The snake_case name used in configurations and records.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$arm => $name,)+ }
+            }
+
+            /// One line of help.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$arm => $help.trim(),)+ }
+            }
+        }
+
+        impl std::fmt::Display for $axis {
+            fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $axis {
+            type Err = UnknownArm;
+
+            fn from_str(name: &str) -> Result<Self, UnknownArm> {
+                Self::ALL.iter().copied().find(|arm| arm.name() == name).ok_or_else(|| UnknownArm {
+                    axis: $title,
+                    name: name.to_owned(),
+                    choices: Self::ALL.iter().map(|arm| arm.name()).collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    };
+}
+
+arms! {
+    /// How a block's worth is scored (paper Eq. 4 and 5; SPEC 2).
+    Salience ("salience") {
+        /// activation × gradient plus √kurtosis of the activations (paper Eq. 5)
+        OutlierAware = "outlier_aware",
+        /// activation × gradient, compressed over the batch (paper Eq. 4)
+        ActivationGradient = "activation_gradient",
+        /// sum of absolute weights
+        Magnitude = "magnitude",
+        /// sum over batches of the squared gradient of the block's mask
+        Gradient = "gradient",
+        /// seeded noise, the floor every scorer must beat
+        Random = "random",
+        /// squared input norm × absolute weight
+        Wanda = "wanda",
+    }
+}
+
+arms! {
+    /// When density falls (SPEC 4).
+    PruneSchedule ("schedule") {
+        /// in the first few percent of the run
+        Early = "early",
+        /// the same curve just before the final tuning
+        Late = "late",
+        /// the same curve spread over the whole run
+        Gradual = "gradual",
+        /// the whole target before the first step
+        OneShot = "one_shot",
+    }
+}
+
+arms! {
+    /// The shape of the fall in density.
+    Curve ("curve") {
+        /// fast first, then gentle
+        Cubic = "cubic",
+        /// the same amount at every point
+        Linear = "linear",
+    }
+}
+
+arms! {
+    /// How adapter ranks grow (paper §4.3; SPEC 5).
+    RankGrowth ("rank growth") {
+        /// the more important half takes the whole growth
+        Adaptive = "adaptive",
+        /// every adapter grows by the same factor
+        Uniform = "uniform",
+        /// ranks never change
+        Static = "static",
+    }
+}
+
+arms! {
+    /// What the student learns from while it shrinks (SPEC 6).
+    Distillation ("distillation") {
+        /// the frozen weights plus their own copy of the adapters
+        Shared = "shared",
+        /// a full second copy of the model
+        Separate = "separate",
+        /// the task loss alone
+        Off = "off",
+    }
+}
+
+arms! {
+    /// How an adapter's importance is measured (SPEC 2.3).
+    RankImportance ("rank importance") {
+        /// Σ|W_B ∘ ∂L/∂W_B|, as the paper defines it
+        AdapterB = "adapter_b",
+        /// mean over ranks of |Σ A ∘ ∂L/∂A|, as the published code computes it
+        RankMean = "rank_mean",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arm_reads_back_from_its_name() {
+        for &arm in Salience::ALL {
+            assert_eq!(arm.name().parse::<Salience>(), Ok(arm));
+            assert_eq!(serde_json::to_string(&arm).ok(), Some(format!("\"{arm}\"")));
+        }
+        let error = "nothing".parse::<Curve>().expect_err("no such curve");
+        assert!(error.to_string().contains("cubic, linear"), "{error}");
+    }
+}

@@ -1,0 +1,342 @@
+//! What there is to prune, and what each piece costs.
+//!
+//! A transformer is cut into heads, feed-forward neurons and hidden dimensions (SPEC 3.1). Every
+//! count here is of what compaction leaves in the encoder layers: no embeddings, no task head, no
+//! adapters. A layer without heads loses its attention sub-block whole, output bias and norm
+//! included, and a layer without neurons its feed-forward sub-block (SPEC 1.5).
+
+use serde::{Deserialize, Serialize};
+
+/// How wide one layer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerShape {
+    /// Attention heads.
+    pub heads: usize,
+    /// Feed-forward neurons.
+    pub neurons: usize,
+}
+
+/// The widths of a model, ragged layers included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelShape {
+    /// Hidden dimensions, shared by all layers.
+    pub hidden: usize,
+    /// Width of one head; pruning never changes it.
+    pub head_size: usize,
+    /// Whether the feed-forward has a gate beside its up and down matrices.
+    pub gated: bool,
+    /// Whether linear layers carry biases.
+    pub biases: bool,
+    /// Whether norms carry biases beside their weights.
+    pub norm_biases: bool,
+    /// One entry per layer.
+    pub layers: Vec<LayerShape>,
+}
+
+/// Totals from which the parameter count follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Hidden dimensions.
+    pub hidden: usize,
+    /// Heads over all layers.
+    pub heads: usize,
+    /// Neurons over all layers.
+    pub neurons: usize,
+    /// Layers that still have a head.
+    pub attentions: usize,
+    /// Layers that still have a neuron.
+    pub feed_forwards: usize,
+}
+
+/// Parameters one block of each type accounts for, the denominator of salience density.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BlockCosts {
+    /// Per attention head.
+    pub head: f64,
+    /// Per feed-forward neuron.
+    pub neuron: f64,
+    /// Per hidden dimension, over all layers.
+    pub hidden: f64,
+}
+
+impl ModelShape {
+    /// A model whose layers are all alike.
+    pub fn uniform(hidden: usize, head_size: usize, layers: usize, layer: LayerShape) -> Self {
+        Self { hidden, head_size, gated: false, biases: true, norm_biases: true, layers: vec![layer; layers] }
+    }
+
+    /// Exact parameters of the encoder layers after compaction.
+    pub fn parameters(&self) -> usize {
+        self.parameters_of(&self.counts())
+    }
+
+    /// Exact parameters of a model of this kind with the given totals.
+    ///
+    /// With every layer alive and all biases on this is the published C(H, F, d) of SPEC 3.1.
+    pub fn parameters_of(&self, counts: &Counts) -> usize {
+        let across_hidden = 4 * self.head_size * counts.heads
+            + self.matrices() * counts.neurons
+            + self.per_sub_block() * (counts.attentions + counts.feed_forwards);
+        let inner_biases = self.head_biases() * counts.heads + self.neuron_biases() * counts.neurons;
+        counts.hidden * across_hidden + inner_biases
+    }
+
+    /// Multiply-accumulates of the encoder layers for one sequence of `seq_len` tokens.
+    ///
+    /// Counts the four projections, the attention scores, the weighting of the values and the
+    /// feed-forward matrices; biases, norms, softmax and activations are not multiplications of
+    /// matrices and are left out.
+    pub fn macs(&self, seq_len: usize) -> u64 {
+        let counts = self.counts();
+        let (tokens, hidden) = (seq_len as u64, self.hidden as u64);
+        let head = tokens * 4 * hidden * self.head_size as u64 + 2 * tokens * tokens * self.head_size as u64;
+        let neuron = tokens * self.matrices() as u64 * hidden;
+        counts.heads as u64 * head + counts.neurons as u64 * neuron
+    }
+
+    /// Totals over the layers.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { hidden: self.hidden, ..Counts::default() };
+        for layer in &self.layers {
+            counts.heads += layer.heads;
+            counts.neurons += layer.neurons;
+            counts.attentions += usize::from(layer.heads > 0);
+            counts.feed_forwards += usize::from(layer.neurons > 0);
+        }
+        counts
+    }
+
+    /// Parameters per block at the current widths (SPEC 3.1 `per_head`, `per_neuron`,
+    /// `per_hidden`, with the biases this model really has).
+    pub fn block_costs(&self) -> BlockCosts {
+        let counts = self.counts();
+        let hidden = 4 * self.head_size * counts.heads
+            + self.matrices() * counts.neurons
+            + self.per_sub_block() * (counts.attentions + counts.feed_forwards);
+        BlockCosts {
+            head: (4 * self.hidden * self.head_size + self.head_biases()) as f64,
+            neuron: (self.matrices() * self.hidden + self.neuron_biases()) as f64,
+            hidden: hidden as f64,
+        }
+    }
+
+    /// Feed-forward matrices: up and down, and the gate if there is one.
+    fn matrices(&self) -> usize {
+        if self.gated { 3 } else { 2 }
+    }
+
+    /// Biases of q, k and v that belong to one head.
+    fn head_biases(&self) -> usize {
+        if self.biases { 3 * self.head_size } else { 0 }
+    }
+
+    /// Biases of the matrices into the neurons: up, and gate if there is one.
+    fn neuron_biases(&self) -> usize {
+        if self.biases { self.matrices() - 1 } else { 0 }
+    }
+
+    /// Per hidden dimension and sub-block: its output bias, norm weight and norm bias.
+    fn per_sub_block(&self) -> usize {
+        1 + usize::from(self.biases) + usize::from(self.norm_biases)
+    }
+}
+
+/// Which blocks of a model stay: sorted indices relative to the model they were chosen from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Heads kept, per layer.
+    pub heads: Vec<Vec<usize>>,
+    /// Neurons kept, per layer.
+    pub neurons: Vec<Vec<usize>>,
+    /// Hidden dimensions kept.
+    pub hidden: Vec<usize>,
+}
+
+/// A list of kept blocks that does not describe the model at hand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeptError {
+    /// The list is for another number of layers.
+    #[error(
+        "the kept blocks cover {heads} layers of heads and {neurons} of neurons, the model has {layers}; use the checkpoint they were saved with"
+    )]
+    Layers {
+        /// Layers of heads listed.
+        heads: usize,
+        /// Layers of neurons listed.
+        neurons: usize,
+        /// Layers of the model.
+        layers: usize,
+    },
+    /// Indices are unsorted, repeated or beyond the width.
+    #[error("the kept {what} must be sorted, distinct and below {width}; use the checkpoint they were saved with")]
+    Indices {
+        /// Which list, with its layer.
+        what: String,
+        /// The width the indices must stay below.
+        width: usize,
+    },
+}
+
+impl Kept {
+    /// Everything the model has.
+    pub fn all(shape: &ModelShape) -> Self {
+        Self {
+            heads: shape.layers.iter().map(|layer| (0..layer.heads).collect()).collect(),
+            neurons: shape.layers.iter().map(|layer| (0..layer.neurons).collect()).collect(),
+            hidden: (0..shape.hidden).collect(),
+        }
+    }
+
+    /// The widths that are left. `shape` is the model the indices refer to.
+    pub fn shape_after(&self, shape: &ModelShape) -> ModelShape {
+        let layers = self.heads.iter().zip(&self.neurons);
+        ModelShape {
+            hidden: self.hidden.len(),
+            layers: layers.map(|(heads, neurons)| LayerShape { heads: heads.len(), neurons: neurons.len() }).collect(),
+            ..shape.clone()
+        }
+    }
+
+    /// Whether nothing is removed.
+    pub fn is_all(&self, shape: &ModelShape) -> bool {
+        self.shape_after(shape) == *shape
+    }
+
+    /// Two prunings in a row as one: `later` refers to the model `self` left, the result to the
+    /// model `self` was chosen from.
+    ///
+    /// # Panics
+    /// If `later` names a block that `self` had removed; [`Kept::validate`] rules that out.
+    pub fn compose(&self, later: &Kept) -> Kept {
+        Kept {
+            heads: pick_layers(&self.heads, &later.heads),
+            neurons: pick_layers(&self.neurons, &later.neurons),
+            hidden: pick(&self.hidden, &later.hidden),
+        }
+    }
+
+    /// Checks a list from outside (a checkpoint, a record) against the model it should describe.
+    ///
+    /// # Errors
+    /// [`KeptError`] naming the list that does not fit.
+    pub fn validate(&self, shape: &ModelShape) -> Result<(), KeptError> {
+        let layers = shape.layers.len();
+        if self.heads.len() != layers || self.neurons.len() != layers {
+            let (heads, neurons) = (self.heads.len(), self.neurons.len());
+            return Err(KeptError::Layers { heads, neurons, layers });
+        }
+        let check = |what: String, indices: &[usize], width: usize| {
+            let ascending = indices.windows(2).all(|pair| pair[0] < pair[1]);
+            if ascending && indices.last().is_none_or(|&last| last < width) {
+                Ok(())
+            } else {
+                Err(KeptError::Indices { what, width })
+            }
+        };
+        for (index, layer) in shape.layers.iter().enumerate() {
+            check(format!("heads of layer {index}"), &self.heads[index], layer.heads)?;
+            check(format!("neurons of layer {index}"), &self.neurons[index], layer.neurons)?;
+        }
+        check("hidden dimensions".to_owned(), &self.hidden, shape.hidden)
+    }
+}
+
+/// One number per block: heads and neurons per layer, and the shared hidden dimensions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BlockScores {
+    /// Per layer, per head.
+    pub heads: Vec<Vec<f64>>,
+    /// Per layer, per neuron.
+    pub neurons: Vec<Vec<f64>>,
+    /// Per hidden dimension.
+    pub hidden: Vec<f64>,
+}
+
+impl BlockScores {
+    /// The same value for every block of `shape`.
+    pub fn filled(shape: &ModelShape, value: f64) -> Self {
+        Self {
+            heads: shape.layers.iter().map(|layer| vec![value; layer.heads]).collect(),
+            neurons: shape.layers.iter().map(|layer| vec![value; layer.neurons]).collect(),
+            hidden: vec![value; shape.hidden],
+        }
+    }
+
+    /// The entries of the blocks that stay.
+    ///
+    /// # Panics
+    /// If `kept` was chosen from a model of another shape.
+    pub fn select(&self, kept: &Kept) -> Self {
+        Self {
+            heads: pick_layers(&self.heads, &kept.heads),
+            neurons: pick_layers(&self.neurons, &kept.neurons),
+            hidden: pick(&self.hidden, &kept.hidden),
+        }
+    }
+
+    /// Whether the lists are as long as `shape` is wide.
+    pub fn fits(&self, shape: &ModelShape) -> bool {
+        let lengths = |lists: &[Vec<f64>]| lists.iter().map(Vec::len).collect::<Vec<_>>();
+        lengths(&self.heads) == shape.layers.iter().map(|l| l.heads).collect::<Vec<_>>()
+            && lengths(&self.neurons) == shape.layers.iter().map(|l| l.neurons).collect::<Vec<_>>()
+            && self.hidden.len() == shape.hidden
+    }
+
+    /// Every entry, heads first, then neurons, then hidden dimensions.
+    pub fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        self.heads.iter().chain(&self.neurons).flatten().chain(&self.hidden).copied()
+    }
+
+    /// Every entry for writing, in the order of [`BlockScores::values`].
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut f64> {
+        self.heads.iter_mut().chain(&mut self.neurons).flatten().chain(&mut self.hidden)
+    }
+}
+
+fn pick_layers<T: Copy>(values: &[Vec<T>], indices: &[Vec<usize>]) -> Vec<Vec<T>> {
+    values.iter().zip(indices).map(|(values, indices)| pick(values, indices)).collect()
+}
+
+fn pick<T: Copy>(values: &[T], indices: &[usize]) -> Vec<T> {
+    indices.iter().map(|&index| values[index]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roberta_base_has_its_published_size() {
+        let shape = ModelShape::uniform(768, 64, 12, LayerShape { heads: 12, neurons: 3072 });
+        assert_eq!(shape.parameters(), 85_054_464);
+        assert_eq!(shape.block_costs(), BlockCosts { head: 196_800.0, neuron: 1_537.0, hidden: 110_664.0 });
+    }
+
+    #[test]
+    fn an_empty_sub_block_costs_nothing() {
+        let whole = ModelShape::uniform(8, 4, 1, LayerShape { heads: 2, neurons: 12 });
+        let mut attention_only = whole.clone();
+        attention_only.layers[0].neurons = 0;
+        let mut neurons_only = whole.clone();
+        neurons_only.layers[0].heads = 0;
+        // q, k, v: 3·(64 + 8); o: 64 + 8; norm: 16. Up: 96 + 12; down: 96 + 8; norm: 16.
+        assert_eq!(attention_only.parameters(), 304);
+        assert_eq!(neurons_only.parameters(), 228);
+        assert_eq!(whole.parameters(), 304 + 228);
+        assert_eq!(attention_only.macs(5), 5 * 4 * 64 + 2 * 25 * 8);
+        assert_eq!(neurons_only.macs(5), 5 * 2 * 96);
+    }
+
+    #[test]
+    fn kept_blocks_of_another_model_are_refused() {
+        let shape = ModelShape::uniform(8, 4, 1, LayerShape { heads: 2, neurons: 3 });
+        let mut kept = Kept::all(&shape);
+        kept.neurons[0] = vec![0, 3];
+        let error = kept.validate(&shape).expect_err("there is no neuron 3");
+        assert!(error.to_string().contains("neurons of layer 0"), "{error}");
+        kept.neurons[0] = vec![1, 0];
+        assert!(kept.validate(&shape).is_err(), "unsorted indices pass");
+        kept.neurons.clear();
+        assert!(matches!(kept.validate(&shape), Err(KeptError::Layers { neurons: 0, .. })));
+    }
+}

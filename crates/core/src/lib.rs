@@ -1,0 +1,28 @@
+//! The decisions of APT (Adaptive Pruning and Tuning, ICML 2024) as pure functions.
+//!
+//! Slices go in, decisions come out, in `f64`. There are no tensors here, no clock, no input or
+//! output and no global randomness, so everything runs anywhere and is tested in milliseconds.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`arms`] | which arms an experiment can choose between |
+//! | [`blocks`] | what a head, a neuron and a hidden dimension cost |
+//! | [`salience`] | how much a block is worth |
+//! | [`search`] | which blocks stay within a budget |
+//! | [`masks`] | how blocks fade out, and come back |
+//! | [`schedule`] | when to prune, and to what density |
+//! | [`ranks`] | where adapter rank grows |
+//! | [`distill`] | which layer learns from which, and the losses |
+//! | [`lr`] | the learning rate at a step |
+//! | [`published`] | what the published code would have counted |
+
+pub mod arms;
+pub mod blocks;
+pub mod distill;
+pub mod lr;
+pub mod masks;
+pub mod published;
+pub mod ranks;
+pub mod salience;
+pub mod schedule;
+pub mod search;

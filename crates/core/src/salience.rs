@@ -1,0 +1,260 @@
+//! How much a block is worth, on plain slices.
+//!
+//! Matrices are row-major; `width` is the length of a row. These are the formulas of SPEC 2 in
+//! `f64`: what tensors compute on a device is tested against them, and what happens to scores after
+//! they have left the device (running means, re-indexing) happens here.
+
+use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
+
+use crate::blocks::{BlockScores, Kept, ModelShape};
+
+/// c(Z): the sum of |Z| over batch and sequence. `values`: `[tokens, width]`, result `[width]`.
+pub fn compress(values: &[f64], width: usize) -> Vec<f64> {
+    column_sums(values, width, f64::abs)
+}
+
+/// c(H)·c(∂L/∂H), the product of the two compressed sums (paper Eq. 4).
+///
+/// `activation`, `gradient`: `[tokens, width]`; result `[width]`.
+pub fn activation_gradient(activation: &[f64], gradient: &[f64], width: usize) -> Vec<f64> {
+    let activation = compress(activation, width);
+    activation.into_iter().zip(compress(gradient, width)).map(|(a, g)| a * g).collect()
+}
+
+/// Sums groups of `head_size` units into one score per head.
+pub fn per_head(units: &[f64], head_size: usize) -> Vec<f64> {
+    units.chunks(head_size.max(1)).map(|head| head.iter().sum()).collect()
+}
+
+/// Signed mean over tokens, x̄ of SPEC 2.2. `values`: `[tokens, width]`, result `[width]`.
+pub fn mean_input(values: &[f64], width: usize) -> Vec<f64> {
+    let rows = (values.len() / width.max(1)).max(1) as f64;
+    column_sums(values, width, |value| value).into_iter().map(|sum| sum / rows).collect()
+}
+
+/// O = x̄ ∘ W: every row of `weight` (`[outputs, inputs]`) times the mean input (`[inputs]`).
+pub fn output_proxy(weight: &[f64], mean_input: &[f64]) -> Vec<f64> {
+    let rows = weight.chunks(mean_input.len().max(1));
+    rows.flat_map(|row| row.iter().zip(mean_input).map(|(w, x)| w * x)).collect()
+}
+
+/// Excess kurtosis mean(((a − mean)/std)⁴) − 3 with the sample deviation (n − 1), as published;
+/// −3 for values that are all alike (SPEC 2.2).
+pub fn kurtosis(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    if variance.is_nan() || variance <= 0.0 {
+        return if values.iter().all(|a| a.is_finite()) { -3.0 } else { f64::NAN };
+    }
+    values.iter().map(|a| (a - mean).powi(4)).sum::<f64>() / n / (variance * variance) - 3.0
+}
+
+/// √max(k, 0): what an outlier-aware score adds to activation × gradient (paper Eq. 5).
+pub fn outlier_term(kurtosis: f64) -> f64 {
+    if kurtosis.is_nan() { f64::NAN } else { kurtosis.max(0.0).sqrt() }
+}
+
+/// Kurtosis of every column of `[outputs, width]`: one per neuron.
+pub fn column_kurtosis(proxy: &[f64], width: usize) -> Vec<f64> {
+    (0..width).map(|column| kurtosis(&proxy.iter().skip(column).step_by(width).copied().collect::<Vec<_>>())).collect()
+}
+
+/// Kurtosis of every row of `[outputs, width]`: one per hidden dimension.
+pub fn row_kurtosis(proxy: &[f64], width: usize) -> Vec<f64> {
+    proxy.chunks(width.max(1)).map(kurtosis).collect()
+}
+
+/// Kurtosis over all outputs × head_size entries of each head of `[outputs, width]`.
+pub fn head_kurtosis(proxy: &[f64], width: usize, head_size: usize) -> Vec<f64> {
+    (0..width)
+        .step_by(head_size.max(1))
+        .map(|start| {
+            let end = (start + head_size.max(1)).min(width);
+            let head = proxy.chunks(width).flat_map(|row| &row[start..end]);
+            kurtosis(&head.copied().collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+/// Σ|w| of every row, plus |bias|: what a unit's own weights weigh.
+pub fn row_magnitude(weight: &[f64], bias: Option<&[f64]>, width: usize) -> Vec<f64> {
+    let mut sums: Vec<f64> = weight.chunks(width.max(1)).map(|row| row.iter().map(|w| w.abs()).sum()).collect();
+    for (sum, bias) in sums.iter_mut().zip(bias.unwrap_or_default()) {
+        *sum += bias.abs();
+    }
+    sums
+}
+
+/// Σ|w| of every column: what consumers give a unit.
+pub fn column_magnitude(weight: &[f64], width: usize) -> Vec<f64> {
+    compress(weight, width)
+}
+
+/// Σ x² of every input over batch and sequence. `values`: `[tokens, width]`, result `[width]`.
+pub fn squared_inputs(values: &[f64], width: usize) -> Vec<f64> {
+    column_sums(values, width, |value| value * value)
+}
+
+/// (Σ x_j²)·|W_ij|, no square root, as published (SPEC 2.4). `weight`: `[outputs, inputs]`.
+pub fn wanda(weight: &[f64], squared_inputs: &[f64]) -> Vec<f64> {
+    let rows = weight.chunks(squared_inputs.len().max(1));
+    rows.flat_map(|row| row.iter().zip(squared_inputs).map(|(w, x)| w.abs() * x)).collect()
+}
+
+/// Adds one batch to a Fisher score: Σ over batches of (∂L/∂mask)².
+pub fn add_fisher(sum: &mut [f64], mask_gradient: &[f64]) {
+    for (sum, gradient) in sum.iter_mut().zip(mask_gradient) {
+        *sum += gradient * gradient;
+    }
+}
+
+/// (m·∂L/∂m)² per mask entry (SPEC 2.4, `running_salience`).
+pub fn mask_salience(masks: &[f64], gradient: &[f64]) -> Vec<f64> {
+    masks.iter().zip(gradient).map(|(m, g)| (m * g).powi(2)).collect()
+}
+
+/// |Σ_j A_kj·∂L/∂A_kj| of every rank k; their mean is the published importance of an adapter
+/// (SPEC 2.3). `a`, `gradient`: `[rank, inputs]`.
+pub fn rank_scores(a: &[f64], gradient: &[f64], inputs: usize) -> Vec<f64> {
+    let rows = a.chunks(inputs.max(1)).zip(gradient.chunks(inputs.max(1)));
+    rows.map(|(a, g)| a.iter().zip(g).map(|(a, g)| a * g).sum::<f64>().abs()).collect()
+}
+
+/// Σ|W_B ∘ ∂L/∂W_B|, the paper's importance of an adapter (paper §4.3).
+pub fn adapter_b(b: &[f64], gradient: &[f64]) -> f64 {
+    b.iter().zip(gradient).map(|(b, g)| (b * g).abs()).sum()
+}
+
+/// Scores whose density, score ÷ parameters, is uniform in 0..1 for every block, so that each type
+/// is pruned in proportion to what it holds.
+pub fn random_scores(shape: &ModelShape, rng: &mut impl Rng) -> BlockScores {
+    let costs = shape.block_costs();
+    let mut draw = |cost: f64| rng.random_range(0.0..1.0) * cost.max(1.0);
+    let mut list = |width: usize, cost| (0..width).map(|_| draw(cost)).collect::<Vec<_>>();
+    BlockScores {
+        heads: shape.layers.iter().map(|layer| list(layer.heads, costs.head)).collect(),
+        neurons: shape.layers.iter().map(|layer| list(layer.neurons, costs.neuron)).collect(),
+        hidden: list(shape.hidden, costs.hidden),
+    }
+}
+
+/// Exponential running mean of scores, corrected for its start at zero so that the very first read
+/// is usable (DECISIONS: β = 0.85).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunningMean {
+    beta: f64,
+    updates: u64,
+    mean: BlockScores,
+}
+
+impl RunningMean {
+    /// An empty mean for a model of `shape`; `beta` in 0..1 is the share of the past.
+    pub fn new(beta: f64, shape: &ModelShape) -> Self {
+        Self { beta, updates: 0, mean: BlockScores::filled(shape, 0.0) }
+    }
+
+    /// s ← β·s + (1 − β)·`current`, entry by entry. `current` must be as wide as the mean.
+    pub fn update(&mut self, current: &BlockScores) {
+        let beta = self.beta;
+        for (mean, now) in self.mean.values_mut().zip(current.values()) {
+            *mean = beta * *mean + (1.0 - beta) * now;
+        }
+        self.updates += 1;
+    }
+
+    /// The same when only the `kept` blocks were measured: the others decay by β.
+    ///
+    /// # Panics
+    /// If `current` is not as wide as `kept`.
+    pub fn update_kept(&mut self, current: &BlockScores, kept: &Kept) {
+        let mut full = self.mean.clone();
+        full.values_mut().for_each(|value| *value = 0.0);
+        let scatter = |full: &mut Vec<f64>, now: &[f64], kept: &[usize]| {
+            for (place, &index) in kept.iter().enumerate() {
+                full[index] = now[place];
+            }
+        };
+        for (layer, kept) in kept.heads.iter().enumerate() {
+            scatter(&mut full.heads[layer], &current.heads[layer], kept);
+        }
+        for (layer, kept) in kept.neurons.iter().enumerate() {
+            scatter(&mut full.neurons[layer], &current.neurons[layer], kept);
+        }
+        scatter(&mut full.hidden, &current.hidden, &kept.hidden);
+        self.update(&full);
+    }
+
+    /// The mean, corrected: s/(1 − βᵗ) after t updates; zeros before the first.
+    pub fn value(&self) -> BlockScores {
+        let mut value = self.mean.clone();
+        if self.updates > 0 {
+            let weight = 1.0 - self.beta.powf(self.updates as f64);
+            value.values_mut().for_each(|entry| *entry /= weight);
+        }
+        value
+    }
+
+    /// The mean as published, not corrected.
+    pub fn uncorrected(&self) -> &BlockScores {
+        &self.mean
+    }
+
+    /// Updates so far.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Follows compaction: only the entries of `kept` remain.
+    pub fn reindex(&mut self, kept: &Kept) {
+        self.mean = self.mean.select(kept);
+    }
+}
+
+/// Plain sum of scores, for pruning before training (SPEC 2, `static`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoreSum {
+    total: BlockScores,
+    updates: u64,
+}
+
+impl ScoreSum {
+    /// An empty sum for a model of `shape`.
+    pub fn new(shape: &ModelShape) -> Self {
+        Self { total: BlockScores::filled(shape, 0.0), updates: 0 }
+    }
+
+    /// Adds one batch.
+    pub fn add(&mut self, current: &BlockScores) {
+        for (total, now) in self.total.values_mut().zip(current.values()) {
+            *total += now;
+        }
+        self.updates += 1;
+    }
+
+    /// The sum.
+    pub fn value(&self) -> &BlockScores {
+        &self.total
+    }
+
+    /// Batches so far.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Follows compaction: only the entries of `kept` remain.
+    pub fn reindex(&mut self, kept: &Kept) {
+        self.total = self.total.select(kept);
+    }
+}
+
+fn column_sums(values: &[f64], width: usize, map: impl Fn(f64) -> f64) -> Vec<f64> {
+    let mut sums = vec![0.0; width];
+    for row in values.chunks(width.max(1)) {
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += map(value);
+        }
+    }
+    sums
+}

@@ -1,0 +1,324 @@
+//! When to prune, and to what density.
+//!
+//! A [`Timeline`] is fixed before the first step: the points at which blocks are removed, the decay
+//! window before each, the steps in which salience is gathered and the steps that distil
+//! (SPEC 4). A point at step P is applied before training step P runs; its decay window is the
+//! steps from `window_start` up to, not including, P.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::arms::{Curve, PruneSchedule};
+
+/// Density at `step` of a curve that stays at `start_density` until `warm_end` and reaches
+/// `target` at `end` (the paper's γ_t, which its text calls sparsity; SPEC 4).
+pub fn density_at(
+    step: usize,
+    start: usize,
+    warm_end: usize,
+    end: usize,
+    start_density: f64,
+    target: f64,
+    curve: Curve,
+) -> f64 {
+    let warm_end = warm_end.max(start);
+    if step >= end {
+        return target;
+    }
+    if step <= warm_end {
+        return start_density;
+    }
+    let left = (end - step) as f64 / (end - warm_end) as f64;
+    let left = match curve {
+        Curve::Cubic => left.powi(3),
+        Curve::Linear => left,
+    };
+    start_density.min(target + (start_density - target) * left)
+}
+
+/// `intervals + 1` steps spread evenly from `start` to `end`, both included, rounded down.
+pub fn spread_steps(start: usize, end: usize, intervals: usize) -> Vec<usize> {
+    let span = end.saturating_sub(start);
+    let parts = intervals.max(1);
+    // Split so that no product overflows: whole strides and the remainder's share.
+    (0..=intervals).map(|k| start + span / parts * k + span % parts * k / parts).collect()
+}
+
+/// What a timeline is computed from. Fractions are of `total_steps` unless said otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimelineConfig {
+    /// Training steps of the whole run.
+    pub total_steps: usize,
+    /// When density falls.
+    pub schedule: PruneSchedule,
+    /// How it falls.
+    pub curve: Curve,
+    /// Share of the layers' parameters left at the end, in (0, 1].
+    pub density: f64,
+    /// Pruning points wished for; a short run gets fewer.
+    pub num_prunings: usize,
+    /// Length of the pruning window of `early` and `late` (0.075 is 3 of 40 epochs).
+    pub prune_fraction: f64,
+    /// Share of the run at its end left for final tuning, by `late` and `gradual`.
+    pub tuning_fraction: f64,
+    /// Share of the early pruning window in which salience is only gathered. `late` waits as long
+    /// in its own window, `gradual` starts to prune at the same step as `early`.
+    pub warmup_fraction: f64,
+    /// Length of distillation, which starts at the first pruning point; 0 for none.
+    pub distill_fraction: f64,
+}
+
+/// One removal of blocks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PruningPoint {
+    /// The blocks go before this training step runs.
+    pub step: usize,
+    /// Density the model has from here on.
+    pub density: f64,
+    /// First step of the decay window, which ends before `step`.
+    pub window_start: usize,
+}
+
+/// Everything that is decided about a run before it starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Pruning points, strictly later and sparser one after the other. Their windows touch. There
+    /// are fewer than asked for if the pruning window has too few steps, and none at density 1.
+    pub points: Vec<PruningPoint>,
+    /// Steps in which salience is gathered; empty for `one_shot`, which scores before training.
+    pub collect: Range<usize>,
+    /// Steps that distil.
+    pub distill: Option<Range<usize>>,
+    /// Steps of the whole run.
+    pub total_steps: usize,
+}
+
+/// A run that cannot be laid out.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TimelineError {
+    /// No room for a pruning point after the first step.
+    #[error("a run of {total_steps} steps is too short to prune while training; give it at least 2, or use one_shot")]
+    TooShort {
+        /// Steps of the run.
+        total_steps: usize,
+    },
+    /// Density outside (0, 1].
+    #[error("density is {0}; it must be above 0 and at most 1")]
+    Density(f64),
+    /// A fraction outside [0, 1].
+    #[error("{name} is {value}; it must be between 0 and 1")]
+    Fraction {
+        /// The field of [`TimelineConfig`].
+        name: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// Pruning is wished for at no point.
+    #[error("num_prunings is 0; use at least 1, or density 1 for no pruning")]
+    NoPrunings,
+    /// The late window would begin before the run.
+    #[error("prune_fraction {prune} and tuning_fraction {tuning} add up to more than the run; lower one of them")]
+    Overlap {
+        /// `prune_fraction`.
+        prune: f64,
+        /// `tuning_fraction`.
+        tuning: f64,
+    },
+}
+
+impl Timeline {
+    /// Lays a run out.
+    ///
+    /// # Errors
+    /// [`TimelineError`] naming the setting that rules every layout out.
+    pub fn new(config: &TimelineConfig) -> Result<Self, TimelineError> {
+        config.check()?;
+        let total = config.total_steps;
+        if config.density >= 1.0 {
+            return Ok(Self { points: Vec::new(), collect: 0..0, distill: None, total_steps: total });
+        }
+        if config.schedule == PruneSchedule::OneShot {
+            let points = vec![PruningPoint { step: 0, density: config.density, window_start: 0 }];
+            let distill = config.distillation(0);
+            return Ok(Self { points, collect: 0..0, distill, total_steps: total });
+        }
+        let (start, warm_end, end) = config.window()?;
+        let points = config.num_prunings.min(end - warm_end);
+        let steps = spread_steps(warm_end, end, points);
+        let density = |step| density_at(step, start, warm_end, end, 1.0, config.density, config.curve);
+        let points: Vec<_> = steps
+            .windows(2)
+            .map(|pair| PruningPoint { step: pair[1], density: density(pair[1]), window_start: pair[0] })
+            .collect();
+        let distill = config.distillation(points[0].step);
+        Ok(Self { points, collect: start..end, distill, total_steps: total })
+    }
+
+    /// Density aimed at while training step `step` runs: 1 before the first decay window, inside a
+    /// window that of its point, afterwards the last.
+    pub fn density_target(&self, step: usize) -> f64 {
+        let reached = self.points.iter().take_while(|point| point.window_start <= step);
+        reached.last().map_or(1.0, |point| point.density)
+    }
+
+    /// The point whose decay window holds `step`, with its place among the points.
+    pub fn window_at(&self, step: usize) -> Option<(usize, &PruningPoint)> {
+        let inside = |point: &PruningPoint| (point.window_start..point.step).contains(&step);
+        self.points.iter().enumerate().find(|(_, point)| inside(point))
+    }
+
+    /// The point applied before training step `step`, with its place among the points.
+    pub fn point_at(&self, step: usize) -> Option<(usize, &PruningPoint)> {
+        self.points.iter().enumerate().find(|(_, point)| point.step == step)
+    }
+
+    /// How far growth of the tuning budget has come at a point, 0..=1 (SPEC 4: linear in steps
+    /// from the start of the first window to the last point).
+    pub fn growth_fraction(&self, point: usize) -> f64 {
+        let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else {
+            return 0.0;
+        };
+        let span = last.step - first.window_start;
+        let step = self.points.get(point).map_or(last.step, |point| point.step);
+        if span == 0 { 1.0 } else { (step - first.window_start) as f64 / span as f64 }
+    }
+}
+
+impl TimelineConfig {
+    fn check(&self) -> Result<(), TimelineError> {
+        if !(self.density > 0.0 && self.density <= 1.0) {
+            return Err(TimelineError::Density(self.density));
+        }
+        let fractions = [
+            ("prune_fraction", self.prune_fraction),
+            ("tuning_fraction", self.tuning_fraction),
+            ("warmup_fraction", self.warmup_fraction),
+            ("distill_fraction", self.distill_fraction),
+        ];
+        for (name, value) in fractions {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(TimelineError::Fraction { name, value });
+            }
+        }
+        if self.num_prunings == 0 {
+            return Err(TimelineError::NoPrunings);
+        }
+        Ok(())
+    }
+
+    /// First step of the pruning window, first step that may decay masks, and the last point.
+    fn window(&self) -> Result<(usize, usize, usize), TimelineError> {
+        let total = self.total_steps;
+        if total < 2 {
+            return Err(TimelineError::TooShort { total_steps: total });
+        }
+        // A point at `total` would never be applied: no training step follows it.
+        let length = self.steps(self.prune_fraction).clamp(1, total - 1);
+        let warm_up = whole(self.warmup_fraction * length as f64);
+        let end_of_late = (total - self.steps(self.tuning_fraction)).clamp(1, total - 1);
+        let (start, end) = match self.schedule {
+            PruneSchedule::Early | PruneSchedule::OneShot => (0, length),
+            PruneSchedule::Gradual => (0, end_of_late),
+            PruneSchedule::Late => {
+                if self.prune_fraction + self.tuning_fraction > 1.0 + 1e-9 {
+                    let (prune, tuning) = (self.prune_fraction, self.tuning_fraction);
+                    return Err(TimelineError::Overlap { prune, tuning });
+                }
+                (end_of_late.saturating_sub(length), end_of_late)
+            }
+        };
+        // At least one step decays.
+        Ok((start, (start + warm_up).min(end - 1), end))
+    }
+
+    fn distillation(&self, start: usize) -> Option<Range<usize>> {
+        let end = (start + self.steps(self.distill_fraction)).min(self.total_steps);
+        (start < end).then_some(start..end)
+    }
+
+    fn steps(&self, fraction: f64) -> usize {
+        whole(fraction * self.total_steps as f64)
+    }
+}
+
+/// Rounds down, forgiving the last bit so that 0.075 of 2000 is 150.
+fn whole(steps: f64) -> usize {
+    (steps + 1e-9) as usize
+}
+
+/// How far masks move per step in a decay window of `window_len` steps: `base` (0.01 in the
+/// paper), or as much as lets a block fade within half the window, so that the shorter windows of
+/// a short run still decide by decay and not by the final rounding alone. At most 1.
+pub fn mask_step(window_len: usize, base: f64) -> f64 {
+    base.max(2.0 / window_len.max(1) as f64).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(schedule: PruneSchedule, total_steps: usize) -> TimelineConfig {
+        TimelineConfig {
+            total_steps,
+            schedule,
+            curve: Curve::Cubic,
+            density: 0.4,
+            num_prunings: 10,
+            prune_fraction: 0.075,
+            tuning_fraction: 0.25,
+            warmup_fraction: 1.0 / 3.0,
+            distill_fraction: 0.5,
+        }
+    }
+
+    fn span(schedule: PruneSchedule) -> (usize, usize, usize) {
+        let timeline = Timeline::new(&config(schedule, 2000)).expect("2000 steps are enough");
+        let last = timeline.points.last().expect("density 0.4 needs a point");
+        assert_eq!(timeline.points.len(), if schedule == PruneSchedule::OneShot { 1 } else { 10 });
+        (timeline.collect.start, timeline.points[0].window_start, last.step)
+    }
+
+    #[test]
+    fn each_schedule_prunes_in_its_own_part_of_the_run() {
+        assert_eq!(span(PruneSchedule::Early), (0, 50, 150));
+        assert_eq!(span(PruneSchedule::Late), (1350, 1400, 1500));
+        assert_eq!(span(PruneSchedule::Gradual), (0, 50, 1500));
+        assert_eq!(span(PruneSchedule::OneShot), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_short_run_gets_fewer_points() {
+        let timeline = Timeline::new(&config(PruneSchedule::Early, 40)).expect("40 steps");
+        let steps: Vec<_> = timeline.points.iter().map(|point| point.step).collect();
+        assert_eq!(steps, [2, 3]);
+        let timeline = Timeline::new(&config(PruneSchedule::Late, 2)).expect("2 steps");
+        assert_eq!(timeline.points.len(), 1);
+        let one = Timeline::new(&config(PruneSchedule::Early, 1));
+        assert_eq!(one, Err(TimelineError::TooShort { total_steps: 1 }));
+    }
+
+    #[test]
+    fn impossible_settings_are_named() {
+        let good = config(PruneSchedule::Late, 100);
+        let dense = TimelineConfig { density: 1.0, ..good.clone() };
+        assert!(Timeline::new(&dense).is_ok_and(|timeline| timeline.points.is_empty()));
+        for bad in [
+            TimelineConfig { density: f64::NAN, ..good.clone() },
+            TimelineConfig { density: 0.0, ..good.clone() },
+            TimelineConfig { warmup_fraction: 1.5, ..good.clone() },
+            TimelineConfig { num_prunings: 0, ..good.clone() },
+            TimelineConfig { prune_fraction: 0.8, ..good },
+        ] {
+            let error = Timeline::new(&bad).expect_err("it cannot be laid out");
+            assert!(error.to_string().contains(';'), "no remedy in: {error}");
+        }
+    }
+
+    #[test]
+    fn short_windows_move_masks_faster() {
+        assert_eq!(mask_step(200, 0.01), 0.01);
+        assert_eq!(mask_step(20, 0.01), 0.1);
+        assert_eq!(mask_step(1, 0.01), 1.0);
+    }
+}

@@ -1,0 +1,304 @@
+//! Which blocks stay within a parameter budget.
+//!
+//! Blocks are ranked by salience density, their score divided by the parameters they account for,
+//! and the largest prefix that fits is kept (paper §4.2; SPEC 3.2). What counts against the budget
+//! is the exact size compaction would leave. Widths may then be rounded to multiples that suit the
+//! kernels, and the room this leaves is filled again by whole groups.
+
+use serde::{Deserialize, Serialize};
+
+use self::refill::Refill;
+use crate::blocks::{BlockCosts, BlockScores, Counts, Kept, LayerShape, ModelShape};
+
+mod refill;
+
+/// One prunable piece of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// An attention head.
+    Head {
+        /// Its layer.
+        layer: usize,
+        /// Its place in the layer.
+        index: usize,
+    },
+    /// A feed-forward neuron.
+    Neuron {
+        /// Its layer.
+        layer: usize,
+        /// Its place in the layer.
+        index: usize,
+    },
+    /// A hidden dimension, shared by all layers.
+    Hidden {
+        /// Its place.
+        index: usize,
+    },
+}
+
+/// Multiples that widths are rounded down to; 1 leaves them as they fall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounding {
+    /// Neurons of each layer. A layer narrower than one multiple goes to zero.
+    pub neurons: usize,
+    /// Hidden dimensions. One multiple is always kept.
+    pub hidden: usize,
+}
+
+impl Rounding {
+    /// Widths as they fall.
+    pub const NONE: Self = Self { neurons: 1, hidden: 1 };
+}
+
+impl Default for Rounding {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Why no choice of blocks can be made.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SearchError {
+    /// A score is NaN or infinite.
+    #[error("the score of {block} is {value}; lower the learning rate or choose another salience")]
+    NotFinite {
+        /// The block by type, layer and index.
+        block: String,
+        /// Its score.
+        value: f64,
+    },
+    /// The scores belong to a model of other widths.
+    #[error("the scores do not cover the model's blocks; score the model again after compaction")]
+    WrongShape,
+    /// A multiple of zero.
+    #[error("widths cannot be rounded to multiples of 0; use 1 for no rounding")]
+    ZeroRounding,
+    /// Not even one head or one group of neurons fits.
+    #[error(
+        "a target of {target} parameters is below {minimum}, the smallest model that still has a \
+         head or a neuron; raise the density or round to smaller multiples"
+    )]
+    TargetTooSmall {
+        /// Parameters asked for.
+        target: usize,
+        /// The least that works.
+        minimum: usize,
+    },
+}
+
+/// The blocks to keep so that compaction leaves at most `target_parameters` in the layers.
+///
+/// Ties are broken by index: heads, then neurons, then hidden dimensions. Without rounding the
+/// result is exactly the largest prefix of that order that fits, given that the best hidden
+/// dimension is always kept.
+///
+/// # Errors
+/// [`SearchError`] if scores are not finite or do not cover `shape`, or if nothing fits.
+pub fn search(
+    scores: &BlockScores,
+    shape: &ModelShape,
+    target_parameters: usize,
+    rounding: &Rounding,
+) -> Result<Kept, SearchError> {
+    if rounding.neurons == 0 || rounding.hidden == 0 {
+        return Err(SearchError::ZeroRounding);
+    }
+    if !scores.fits(shape) {
+        return Err(SearchError::WrongShape);
+    }
+    let costs = shape.block_costs();
+    let order = rank_blocks(scores, &costs)?;
+    if shape.parameters() <= target_parameters {
+        return Ok(Kept::all(shape));
+    }
+    let ranked = Ranked::new(&order, shape.layers.len());
+    let least_hidden = rounding.hidden.min(shape.hidden);
+    let refill = Refill { scores, shape, costs, ranked: &ranked, rounding, target_parameters };
+
+    let mut widths = prefix_widths(&order, shape, least_hidden, target_parameters);
+    refill.round_down(&mut widths, least_hidden);
+    if widths.counts().heads + widths.counts().neurons == 0 {
+        widths = refill.seed(least_hidden)?;
+        refill.run(&mut widths);
+    } else if *rounding != Rounding::NONE {
+        refill.run(&mut widths);
+    }
+    Ok(ranked.keep(&widths))
+}
+
+/// All blocks by descending salience density, ties by index.
+///
+/// # Errors
+/// [`SearchError::NotFinite`] naming the first block whose score is NaN or infinite.
+pub fn rank_blocks(scores: &BlockScores, costs: &BlockCosts) -> Result<Vec<Block>, SearchError> {
+    let heads = scores.heads.iter().enumerate().flat_map(|(layer, scores)| {
+        (0..).zip(scores).map(move |(index, &score)| (score, Block::Head { layer, index }))
+    });
+    let neurons = scores.neurons.iter().enumerate().flat_map(|(layer, scores)| {
+        (0..).zip(scores).map(move |(index, &score)| (score, Block::Neuron { layer, index }))
+    });
+    let hidden = (0..).zip(&scores.hidden).map(|(index, &score)| (score, Block::Hidden { index }));
+
+    let mut ranked = Vec::new();
+    for (place, (score, block)) in heads.chain(neurons).chain(hidden).enumerate() {
+        if !score.is_finite() {
+            return Err(SearchError::NotFinite { block: block.to_string(), value: score });
+        }
+        let cost = match block {
+            Block::Head { .. } => costs.head,
+            Block::Neuron { .. } => costs.neuron,
+            Block::Hidden { .. } => costs.hidden,
+        };
+        ranked.push((score / cost.max(1.0), place, block));
+    }
+    ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    Ok(ranked.into_iter().map(|(_, _, block)| block).collect())
+}
+
+/// How many blocks from the front of `order` satisfy `fits`, which sees the running totals of a
+/// model with `layers` layers. `fits` must not hold again once it has failed.
+pub fn largest_prefix(order: &[Block], layers: usize, mut fits: impl FnMut(&Counts) -> bool) -> usize {
+    let mut tally = Tally::new(layers);
+    order
+        .iter()
+        .take_while(|&&block| {
+            tally.add(block);
+            fits(&tally.counts)
+        })
+        .count()
+}
+
+/// Widths of the largest prefix that fits, the `least_hidden` best hidden dimensions first.
+fn prefix_widths(order: &[Block], shape: &ModelShape, least_hidden: usize, target: usize) -> ModelShape {
+    let mut tally = Tally::new(shape.layers.len());
+    tally.counts.hidden = least_hidden;
+    let mut widths = ModelShape {
+        hidden: least_hidden,
+        layers: vec![LayerShape { heads: 0, neurons: 0 }; shape.layers.len()],
+        ..shape.clone()
+    };
+    let mut granted = least_hidden;
+    for &block in order {
+        if granted > 0 && matches!(block, Block::Hidden { .. }) {
+            granted -= 1;
+            continue;
+        }
+        tally.add(block);
+        if shape.parameters_of(&tally.counts) > target {
+            break;
+        }
+        match block {
+            Block::Head { layer, .. } => widths.layers[layer].heads += 1,
+            Block::Neuron { layer, .. } => widths.layers[layer].neurons += 1,
+            Block::Hidden { .. } => widths.hidden += 1,
+        }
+    }
+    widths
+}
+
+/// Running totals of a growing selection.
+struct Tally {
+    counts: Counts,
+    attention: Vec<bool>,
+    feed_forward: Vec<bool>,
+}
+
+impl Tally {
+    fn new(layers: usize) -> Self {
+        let counts = Counts::default();
+        Self { counts, attention: vec![false; layers], feed_forward: vec![false; layers] }
+    }
+
+    fn add(&mut self, block: Block) {
+        let counts = &mut self.counts;
+        match block {
+            Block::Head { layer, .. } => {
+                counts.heads += 1;
+                counts.attentions += usize::from(!self.attention[layer]);
+                self.attention[layer] = true;
+            }
+            Block::Neuron { layer, .. } => {
+                counts.neurons += 1;
+                counts.feed_forwards += usize::from(!self.feed_forward[layer]);
+                self.feed_forward[layer] = true;
+            }
+            Block::Hidden { .. } => counts.hidden += 1,
+        }
+    }
+}
+
+/// The blocks of each list, best first, so that a selection is nothing but a width per list.
+struct Ranked {
+    heads: Vec<Vec<usize>>,
+    neurons: Vec<Vec<usize>>,
+    hidden: Vec<usize>,
+}
+
+impl Ranked {
+    fn new(order: &[Block], layers: usize) -> Self {
+        let (heads, neurons) = (vec![Vec::new(); layers], vec![Vec::new(); layers]);
+        let mut ranked = Self { heads, neurons, hidden: Vec::new() };
+        for &block in order {
+            match block {
+                Block::Head { layer, index } => ranked.heads[layer].push(index),
+                Block::Neuron { layer, index } => ranked.neurons[layer].push(index),
+                Block::Hidden { index } => ranked.hidden.push(index),
+            }
+        }
+        ranked
+    }
+
+    fn keep(&self, widths: &ModelShape) -> Kept {
+        let best = |ranked: &[usize], width: usize| {
+            let mut kept = ranked[..width].to_vec();
+            kept.sort_unstable();
+            kept
+        };
+        let layers = || widths.layers.iter();
+        Kept {
+            heads: layers().zip(&self.heads).map(|(l, ranked)| best(ranked, l.heads)).collect(),
+            neurons: layers().zip(&self.neurons).map(|(l, r)| best(r, l.neurons)).collect(),
+            hidden: best(&self.hidden, widths.hidden),
+        }
+    }
+}
+
+impl std::fmt::Display for Block {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Head { layer, index } => write!(out, "head {index} of layer {layer}"),
+            Self::Neuron { layer, index } => write!(out, "neuron {index} of layer {layer}"),
+            Self::Hidden { index } => write!(out, "hidden dimension {index}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_drops_the_lowest_and_fills_whole_groups_again() {
+        let shape = ModelShape::uniform(8, 4, 1, LayerShape { heads: 2, neurons: 12 });
+        let mut scores = BlockScores::filled(&shape, 1.0);
+        scores.hidden = (0..8).map(|index| 1e6 + f64::from(index)).collect();
+        scores.neurons[0] = (0..12).map(f64::from).collect();
+        // Eight hidden dimensions and an attention of two heads cost 304, nine neurons 24 + 9·17.
+        let target = 24 + 9 * 17;
+        let exact = search(&scores, &shape, target, &Rounding::NONE).expect("it fits");
+        assert_eq!(exact.neurons[0], [3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        let rounded = search(&scores, &shape, target, &Rounding { neurons: 4, hidden: 4 });
+        assert_eq!(rounded.expect("it fits").neurons[0], [4, 5, 6, 7, 8, 9, 10, 11]);
+    }
+
+    #[test]
+    fn a_target_below_the_smallest_model_is_refused_with_that_minimum() {
+        let shape = ModelShape::uniform(8, 4, 1, LayerShape { heads: 2, neurons: 12 });
+        let scores = BlockScores::filled(&shape, 1.0);
+        // One hidden dimension and one neuron: up 1 + 1, down 1 + 1, norm 2.
+        let error = search(&scores, &shape, 5, &Rounding::NONE);
+        assert_eq!(error, Err(SearchError::TargetTooSmall { target: 5, minimum: 6 }));
+        let kept = search(&scores, &shape, 6, &Rounding::NONE).expect("the smallest model");
+        assert_eq!(kept.shape_after(&shape).parameters(), 6);
+    }
+}

@@ -1,0 +1,229 @@
+//! From tokenised examples to batches. Which examples form step k's batch is a pure function of
+//! (lengths, batch size, seed, k), so that a resumed run sees exactly the batches it would have seen.
+
+use crate::error::DataError;
+use crate::seeded::{generator, shuffle};
+use crate::task::{RawExample, RawTask};
+use crate::tokenizer::Tokenizer;
+
+/// One tokenised example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// Token ids, special tokens included.
+    pub ids: Vec<u32>,
+    /// 0 for the first text and 1 for the second, as long as `ids`.
+    pub type_ids: Vec<u32>,
+    /// Class index.
+    pub label: u32,
+}
+
+/// All splits of a task, tokenised.
+#[derive(Debug, Clone)]
+pub struct TokenizedTask {
+    /// Training examples, in the order of the raw task.
+    pub train: Vec<Example>,
+    /// Validation examples.
+    pub validation: Vec<Example>,
+    /// Test examples, where labelled ones exist.
+    pub test: Option<Vec<Example>>,
+}
+
+/// Tokenises every split, each example cut to `max_len` tokens.
+///
+/// # Errors
+/// [`DataError::Tokenizer`] when the tokenizer fails on a text or `max_len` leaves no room for one.
+pub fn tokenize_task(task: &RawTask, tokenizer: &Tokenizer, max_len: usize) -> Result<TokenizedTask, DataError> {
+    let split = |examples: &[RawExample]| -> Result<Vec<Example>, DataError> {
+        let tokenize = |example: &RawExample| {
+            let encoded = tokenizer.encode(&example.a, example.b.as_deref(), max_len)?;
+            Ok(Example { ids: encoded.ids, type_ids: encoded.type_ids, label: example.label })
+        };
+        examples.iter().map(tokenize).collect()
+    };
+    Ok(TokenizedTask {
+        train: split(&task.train)?,
+        validation: split(&task.validation)?,
+        test: task.test.as_deref().map(split).transpose()?,
+    })
+}
+
+/// Token counts of `examples`, for [`BatchPlan::new`] and [`eval_batches`].
+pub fn lengths(examples: &[Example]) -> Vec<usize> {
+    examples.iter().map(|example| example.ids.len()).collect()
+}
+
+/// A padded batch. Matrices are row-major `[batch, seq]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Token ids `[batch, seq]`, padded on the right.
+    pub ids: Vec<i32>,
+    /// Segment ids `[batch, seq]`, 0 where padded.
+    pub type_ids: Vec<i32>,
+    /// Tokens before the padding begins `[batch]`.
+    pub lengths: Vec<usize>,
+    /// Class indices `[batch]`.
+    pub labels: Vec<i32>,
+    /// Number of examples.
+    pub batch: usize,
+    /// Padded length: a multiple of what [`collate`] was given.
+    pub seq: usize,
+}
+
+/// Pads `examples` to the longest of them, rounded up to a multiple of `pad_to_multiple` (0 counts
+/// as 1), so that only few shapes ever occur and kernels are reused.
+pub fn collate(examples: &[&Example], pad_id: u32, pad_to_multiple: usize) -> Batch {
+    let longest = examples.iter().map(|example| example.ids.len()).max().unwrap_or(0);
+    let seq = longest.next_multiple_of(pad_to_multiple.max(1));
+    let padded = |row: &[u32], filler: u32| {
+        let filler = std::iter::repeat_n(filler as i32, seq - row.len());
+        row.iter().map(|id| *id as i32).chain(filler).collect::<Vec<i32>>()
+    };
+    Batch {
+        ids: examples.iter().flat_map(|example| padded(&example.ids, pad_id)).collect(),
+        type_ids: examples.iter().flat_map(|example| padded(&example.type_ids, 0)).collect(),
+        lengths: examples.iter().map(|example| example.ids.len()).collect(),
+        labels: examples.iter().map(|example| example.label as i32).collect(),
+        batch: examples.len(),
+        seq,
+    }
+}
+
+/// The order of training: every example once an epoch, in batches of similar length.
+///
+/// An epoch is shuffled, cut into pools of [`POOL_BATCHES`] batches, each pool sorted by length and
+/// cut into batches, and the batches shuffled again: little padding, and still random.
+#[derive(Debug, Clone)]
+pub struct BatchPlan {
+    lengths: Vec<usize>,
+    batch_size: usize,
+    seed: u64,
+    /// The epoch asked for last. A cache only: it never changes an answer.
+    latest: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+/// Batches that are sorted by length together.
+pub const POOL_BATCHES: usize = 32;
+
+impl BatchPlan {
+    /// A plan over examples of these token counts; `batch_size` 0 counts as 1.
+    pub fn new(lengths: Vec<usize>, batch_size: usize, seed: u64) -> Self {
+        Self { lengths, batch_size: batch_size.max(1), seed, latest: None }
+    }
+
+    /// Batches in an epoch; the last may be smaller. 0 when there are no examples.
+    pub fn steps_per_epoch(&self) -> usize {
+        self.lengths.len().div_ceil(self.batch_size)
+    }
+
+    /// Indices of the examples of training step `step` (0-based, counted over all epochs).
+    /// Empty when there are no examples.
+    pub fn batch(&mut self, step: usize) -> Vec<usize> {
+        let steps = self.steps_per_epoch();
+        if steps == 0 {
+            return Vec::new();
+        }
+        let epoch = (step / steps) as u64;
+        if self.latest.as_ref().is_none_or(|(cached, _)| *cached != epoch) {
+            self.latest = Some((epoch, self.epoch(epoch)));
+        }
+        self.latest.as_ref().map_or_else(Vec::new, |(_, batches)| batches[step % steps].clone())
+    }
+
+    /// All batches of one epoch, in order.
+    pub fn epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
+        let mut rng = generator(self.seed, epoch);
+        let mut order: Vec<usize> = (0..self.lengths.len()).collect();
+        shuffle(&mut rng, &mut order);
+        let mut batches = Vec::with_capacity(self.steps_per_epoch());
+        for pool in order.chunks_mut(self.batch_size.saturating_mul(POOL_BATCHES)) {
+            pool.sort_by_key(|index| self.lengths[*index]);
+            batches.extend(pool.chunks(self.batch_size).map(<[usize]>::to_vec));
+        }
+        shuffle(&mut rng, &mut batches);
+        batches
+    }
+}
+
+/// Batches for evaluation: every example once, longest first, so that the largest allocation comes
+/// first and batches hold little padding. Indices go back to the examples' own order.
+pub fn eval_batches(lengths: &[usize], batch_size: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(lengths[*index]));
+    order.chunks(batch_size.max(1)).map(<[usize]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mixed_lengths() -> Vec<usize> {
+        (0..1003).map(|i| 5 + (i * 37) % 41).collect()
+    }
+
+    #[test]
+    fn an_epoch_visits_every_example_once() {
+        let mut plan = BatchPlan::new(mixed_lengths(), 16, 7);
+        let mut seen: Vec<usize> = (0..plan.steps_per_epoch()).flat_map(|step| plan.batch(step)).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..1003).collect::<Vec<_>>(), "{} indices", seen.len());
+    }
+
+    #[test]
+    fn any_step_can_be_computed_without_the_steps_before_it() {
+        let mut walked = BatchPlan::new(mixed_lengths(), 16, 7);
+        let all: Vec<_> = (0..3 * walked.steps_per_epoch()).map(|step| walked.batch(step)).collect();
+        for step in [150, 0, 64, 63, 188] {
+            let resumed = BatchPlan::new(mixed_lengths(), 16, 7).batch(step);
+            assert_eq!(resumed, all[step], "step {step}");
+        }
+    }
+
+    #[test]
+    fn epochs_and_seeds_differ() {
+        let plan = BatchPlan::new(mixed_lengths(), 16, 7);
+        assert_ne!(plan.epoch(0), plan.epoch(1), "epochs 0 and 1 of seed 7");
+        assert_ne!(plan.epoch(0), BatchPlan::new(mixed_lengths(), 16, 8).epoch(0), "seeds 7 and 8");
+    }
+
+    #[test]
+    fn bucketing_saves_at_least_three_quarters_of_the_padding() {
+        let lengths = mixed_lengths();
+        let waste = |batches: &[Vec<usize>]| -> usize {
+            let batch_waste = |batch: &Vec<usize>| {
+                let longest = batch.iter().map(|i| lengths[*i]).max().unwrap_or(0);
+                batch.iter().map(|i| longest - lengths[*i]).sum::<usize>()
+            };
+            batches.iter().map(batch_waste).sum()
+        };
+        let mut order: Vec<usize> = (0..lengths.len()).collect();
+        shuffle(&mut generator(7, 0), &mut order);
+        let plain: Vec<Vec<usize>> = order.chunks(16).map(<[usize]>::to_vec).collect();
+        let bucketed = BatchPlan::new(lengths.clone(), 16, 7).epoch(0);
+        let (plain, bucketed) = (waste(&plain), waste(&bucketed));
+        assert!(bucketed * 4 < plain, "padding tokens: {bucketed} bucketed, {plain} plain");
+    }
+
+    #[test]
+    fn evaluation_sees_every_example_longest_first() {
+        let batches = eval_batches(&[3, 9, 4, 9, 1], 2);
+        assert_eq!(batches, [vec![1, 3], vec![2, 0], vec![4]]);
+    }
+
+    #[test]
+    fn collate_pads_to_the_multiple() {
+        let short = Example { ids: vec![2, 7, 3], type_ids: vec![0, 0, 0], label: 1 };
+        let long = Example { ids: vec![2, 7, 8, 3, 9, 3], type_ids: vec![0, 0, 0, 0, 1, 1], label: 0 };
+        let batch = collate(&[&short, &long], 99, 4);
+        assert_eq!((batch.batch, batch.seq), (2, 8));
+        assert_eq!(batch.ids, [2, 7, 3, 99, 99, 99, 99, 99, 2, 7, 8, 3, 9, 3, 99, 99]);
+        assert_eq!(batch.type_ids, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]);
+        assert_eq!((batch.lengths, batch.labels), (vec![3, 6], vec![1, 0]));
+    }
+
+    #[test]
+    fn nothing_to_train_on_gives_empty_plans() {
+        let mut plan = BatchPlan::new(Vec::new(), 0, 1);
+        assert_eq!((plan.steps_per_epoch(), plan.batch(5)), (0, Vec::new()));
+        assert_eq!(collate(&[], 0, 0).seq, 0);
+    }
+}

@@ -1,0 +1,199 @@
+//! Files of examples as rows with line numbers. TSV is taken literally (GLUE's files hold stray
+//! quotes), CSV follows RFC 4180, JSONL has one object a line. A byte order mark and CRLF are accepted.
+
+use std::borrow::Cow;
+
+use crate::error::DataError;
+
+/// The longest line that can be an example. Far beyond any text a model reads; a file without line
+/// breaks is refused here instead of filling the memory.
+pub(crate) const LONGEST_LINE: usize = 1 << 20;
+
+/// How a file is laid out, told by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    Tsv,
+    Csv,
+    Jsonl,
+}
+
+/// A row: its cells, and the 1-based line it begins on.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) line: u64,
+    pub(crate) cells: Vec<Cow<'a, str>>,
+}
+
+/// A file's columns and rows; every row has as many cells as there are columns.
+#[derive(Debug)]
+pub(crate) struct Table<'a> {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Row<'a>>,
+}
+
+/// Whether the first line names the columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Header {
+    /// It does.
+    FirstLine,
+    /// It does if one of its cells is a name of `text`; otherwise these are the columns (CoLA, whose
+    /// own files have no header while copies of it do).
+    Perhaps {
+        /// The columns of a file without a header.
+        columns: &'static [&'static str],
+        /// Names by which a header is recognised.
+        text: &'static [&'static str],
+    },
+}
+
+impl<'a> Table<'a> {
+    /// # Errors
+    /// Everything that can be wrong before the cells are looked at.
+    pub(crate) fn read(bytes: &'a [u8], file: &str, header: Header) -> Result<Self, DataError> {
+        let layout = layout_of(file)?;
+        let text = decode(bytes, file)?;
+        if text.trim().is_empty() {
+            return Err(DataError::Empty { file: file.to_owned() });
+        }
+        let mut rows = match layout {
+            Layout::Tsv => tsv_rows(text),
+            Layout::Csv => csv_rows(text, file)?,
+            Layout::Jsonl => return jsonl_table(text, file),
+        };
+        let Some(first) = rows.first() else {
+            return Err(DataError::Empty { file: file.to_owned() });
+        };
+        let names = |name: &str, cell: &str| cell.trim().eq_ignore_ascii_case(name);
+        let columns: Vec<String> = match header {
+            Header::Perhaps { columns, text }
+                if !first.cells.iter().any(|cell| text.iter().any(|name| names(name, cell))) =>
+            {
+                columns.iter().map(|&column| column.to_owned()).collect()
+            }
+            _ => rows.remove(0).cells.iter().map(|cell| cell.trim().to_owned()).collect(),
+        };
+        if rows.is_empty() {
+            return Err(DataError::NoRows { file: file.to_owned() });
+        }
+        if let Some(row) = rows.iter().find(|row| row.cells.len() != columns.len()) {
+            let (expected, found) = (columns.len(), row.cells.len());
+            return Err(DataError::Ragged { file: file.to_owned(), line: row.line, expected, found });
+        }
+        Ok(Self { columns, rows })
+    }
+}
+
+/// The layout that the name promises.
+fn layout_of(file: &str) -> Result<Layout, DataError> {
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    match extension.as_str() {
+        "tsv" | "txt" => Ok(Layout::Tsv),
+        "csv" => Ok(Layout::Csv),
+        "jsonl" | "ndjson" => Ok(Layout::Jsonl),
+        _ => Err(DataError::UnknownFormat { file: file.to_owned() }),
+    }
+}
+
+/// UTF-8 text without its byte order mark, no line longer than [`LONGEST_LINE`].
+fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, DataError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let byte = error.valid_up_to();
+        let line = 1 + bytes[..byte].iter().filter(|b| **b == b'\n').count() as u64;
+        DataError::Encoding { file: file.to_owned(), line, byte }
+    })?;
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    for (number, line) in (1..).zip(text.split('\n')) {
+        if line.len() > LONGEST_LINE {
+            let (file, bytes) = (file.to_owned(), line.len());
+            return Err(DataError::LineTooLong { file, line: number, bytes, limit: LONGEST_LINE });
+        }
+    }
+    Ok(text)
+}
+
+/// Lines that hold something, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (u64, &str)> {
+    let numbered = (1..).zip(text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)));
+    numbered.filter(|(_, line)| !line.trim().is_empty())
+}
+
+fn tsv_rows(text: &str) -> Vec<Row<'_>> {
+    lines(text).map(|(line, content)| Row { line, cells: content.split('\t').map(Cow::Borrowed).collect() }).collect()
+}
+
+fn csv_rows<'a>(text: &'a str, file: &str) -> Result<Vec<Row<'a>>, DataError> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| DataError::BadRow {
+            file: file.to_owned(),
+            line: error.position().map_or(1, csv::Position::line),
+            what: format!("not CSV ({error})"),
+            remedy: "quote cells that hold commas, quotes or line breaks",
+        })?;
+        let line = record.position().map_or(1, csv::Position::line);
+        rows.push(Row { line, cells: record.iter().map(|cell| Cow::Owned(cell.to_owned())).collect() });
+    }
+    Ok(rows)
+}
+
+/// Columns are the keys of the first object; later objects must have the same (in any order).
+fn jsonl_table<'a>(text: &'a str, file: &str) -> Result<Table<'a>, DataError> {
+    let mut columns: Vec<String> = Vec::new();
+    let mut rows = Vec::new();
+    for (line, content) in lines(text) {
+        let bad = |what: String, remedy| DataError::BadRow { file: file.to_owned(), line, what, remedy };
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(content)
+            .map_err(|error| bad(format!("not a JSON object ({error})"), "write one complete {…} object a line"))?;
+        if columns.is_empty() {
+            columns = object.keys().cloned().collect();
+        }
+        let mut cells = Vec::with_capacity(columns.len());
+        for column in &columns {
+            let cell = match object.get(column) {
+                Some(serde_json::Value::String(text)) => text.clone(),
+                Some(serde_json::Value::Number(number)) => number.to_string(),
+                Some(serde_json::Value::Bool(flag)) => flag.to_string(),
+                Some(serde_json::Value::Null) => String::new(),
+                Some(_) => format!("{}", object[column]),
+                None => {
+                    let what = format!("no key '{column}', which the first object has");
+                    return Err(bad(what, "give every object the same keys"));
+                }
+            };
+            cells.push(Cow::Owned(cell));
+        }
+        rows.push(Row { line, cells });
+    }
+    Ok(Table { columns, rows })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tsv_keeps_quotes_and_csv_reads_them() {
+        let tsv = Table::read(b"a\tb\n\"x\ty\"\n", "f.tsv", Header::FirstLine).expect("valid");
+        assert_eq!(tsv.rows[0].cells, ["\"x", "y\""]);
+        let csv = Table::read(b"a,b\n\"x, \"\"y\"\"\nz\",1\nq,2\n", "f.csv", Header::FirstLine).expect("valid");
+        assert_eq!(csv.rows[0].cells, ["x, \"y\"\nz", "1"]);
+        assert_eq!(csv.rows[1].line, 4, "the line after a cell of two lines");
+    }
+
+    #[test]
+    fn byte_order_mark_and_crlf_leave_no_trace() {
+        let table = Table::read("\u{FEFF}a\tb\r\nx\ty\r\n".as_bytes(), "f.tsv", Header::FirstLine).expect("valid");
+        assert_eq!(table.columns, ["a", "b"]);
+        assert_eq!(table.rows[0].cells, ["x", "y"]);
+    }
+
+    #[test]
+    fn jsonl_keys_may_come_in_any_order() {
+        let text = b"{\"text\":\"x\",\"label\":1}\n\n{\"label\":0,\"text\":\"y\"}\n";
+        let table = Table::read(text, "f.jsonl", Header::FirstLine).expect("valid");
+        let text_at = table.columns.iter().position(|c| c == "text").expect("a text column");
+        assert_eq!(table.rows[1].cells[text_at], "y");
+        assert_eq!(table.rows[1].line, 3);
+    }
+}

@@ -1,0 +1,192 @@
+//! A Hugging Face `tokenizer.json`, checked once when it is read, so that a wrong file is refused with
+//! a reason instead of producing strange ids later. Truncation is ours, not the file's: files often
+//! carry the length and the padding of whatever they were exported for.
+
+use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
+
+use crate::error::{DataError, shortened};
+
+/// A text, or a pair of texts, as token ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids, special tokens included, no padding.
+    pub ids: Vec<u32>,
+    /// 0 for the first text and 1 for the second, as long as `ids`.
+    pub type_ids: Vec<u32>,
+}
+
+/// A tokenizer of any kind that `tokenizer.json` can describe (WordPiece, BPE, Unigram).
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    file: String,
+    pad_id: u32,
+    mask_id: Option<u32>,
+    special_ids: Vec<u32>,
+    largest_id: u32,
+}
+
+const WHOLE_FILE: &str = "use the tokenizer.json that came with the model";
+
+impl Tokenizer {
+    /// Reads the content of a `tokenizer.json`; `file` is the name that messages use.
+    ///
+    /// # Errors
+    /// [`DataError::Empty`], [`DataError::Encoding`] or [`DataError::Tokenizer`].
+    pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, DataError> {
+        refuse_what_is_not_a_tokenizer(bytes, file)?;
+        let refused = |what: String| DataError::Tokenizer { file: file.to_owned(), what, remedy: WHOLE_FILE };
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|error| refused(format!("not a tokenizer this program can read ({error})")))?;
+        let own_pad = inner.get_padding().map(|padding| padding.pad_id);
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|error| refused(error.to_string()))?;
+
+        let named = |names: &[&str]| names.iter().find_map(|name| inner.token_to_id(name));
+        let pad_id = named(&["[PAD]", "<pad>", "<|padding|>"]).or(own_pad).unwrap_or(0);
+        let mask_id = named(&["[MASK]", "<mask>"]);
+        let mut special_ids: Vec<u32> =
+            inner.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect();
+        special_ids.sort_unstable();
+        let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
+
+        let mut tokenizer = Self { inner, file: file.to_owned(), pad_id, mask_id, special_ids, largest_id };
+        tokenizer.probe()?;
+        Ok(tokenizer)
+    }
+
+    /// Reads a `tokenizer.json` from disk.
+    ///
+    /// # Errors
+    /// [`DataError::Unreadable`], and those of [`Tokenizer::from_bytes`].
+    #[cfg(not(target_family = "wasm"))]
+    pub fn from_file(path: impl AsRef<std::path::Path>) -> Result<Self, DataError> {
+        let name = path.as_ref().display().to_string();
+        let bytes =
+            std::fs::read(path.as_ref()).map_err(|source| DataError::Unreadable { path: name.clone(), source })?;
+        Self::from_bytes(&bytes, &name)
+    }
+
+    /// `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, as the file's post-processor has it, in at most
+    /// `max_len` tokens: what is too long loses tokens at its end, the longer text first.
+    ///
+    /// # Errors
+    /// [`DataError::Tokenizer`] when the tokenizer cannot express the text or `max_len` leaves no room
+    /// beside the special tokens.
+    pub fn encode(&self, a: &str, b: Option<&str>, max_len: usize) -> Result<Encoded, DataError> {
+        let failed =
+            |error: tokenizers::Error| self.refused(format!("cannot encode '{}' ({error})", shortened(a)), WHOLE_FILE);
+        let specials = self.special_tokens_added(b.is_some());
+        let Some(room) = max_len.checked_sub(specials).filter(|room| *room > 0) else {
+            let what = format!("{specials} special tokens leave no room for text in {max_len} tokens");
+            return Err(self.refused(what, "raise the maximal sequence length"));
+        };
+        let first = self.inner.encode(a, false).map_err(failed)?;
+        let second = b.map(|b| self.inner.encode(b, false)).transpose().map_err(failed)?;
+        let limit = TruncationParams { max_length: room, ..TruncationParams::default() };
+        let (mut first, mut second) = truncate_encodings(first, second, &limit).map_err(failed)?;
+        drop(first.take_overflowing());
+        drop(second.as_mut().map(tokenizers::Encoding::take_overflowing));
+        let whole = self.inner.post_process(first, second, true).map_err(failed)?;
+        Ok(Encoded { ids: whole.get_ids().to_vec(), type_ids: whole.get_type_ids().to_vec() })
+    }
+
+    /// The text of `ids` without special tokens, for showing examples.
+    ///
+    /// # Errors
+    /// [`DataError::Tokenizer`] when the file's decoder fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, DataError> {
+        self.inner.decode(ids, true).map_err(|error| self.refused(format!("cannot decode ({error})"), WHOLE_FILE))
+    }
+
+    /// The token with this id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// Number of rows an embedding needs: the largest id and one.
+    pub fn vocab_size(&self) -> usize {
+        self.largest_id as usize + 1
+    }
+
+    /// Id of the padding token; 0 where the file has none (attention never sees padding).
+    pub fn pad_id(&self) -> u32 {
+        self.pad_id
+    }
+
+    /// Id of the mask token, where there is one.
+    pub fn mask_id(&self) -> Option<u32> {
+        self.mask_id
+    }
+
+    /// Ids of all special tokens, ascending.
+    pub fn special_ids(&self) -> &[u32] {
+        &self.special_ids
+    }
+
+    /// Checks that every id has a row in an embedding of `model_vocab` rows. A model may have more.
+    ///
+    /// # Errors
+    /// [`DataError::Vocabulary`].
+    pub fn check_vocab(&self, model_vocab: usize) -> Result<(), DataError> {
+        if self.vocab_size() <= model_vocab {
+            return Ok(());
+        }
+        Err(DataError::Vocabulary { file: self.file.clone(), largest_id: self.largest_id, model_vocab })
+    }
+
+    /// Encodes once what every tokenizer must be able to encode. A file without an unknown token, or
+    /// whose post-processor adds ids outside the vocabulary, shows it here rather than in training.
+    fn probe(&mut self) -> Result<(), DataError> {
+        let encoded = self.encode("a 9 \u{1F600} \u{4E00}\u{0416}.", Some("b"), 64)?;
+        let used = encoded.ids.iter().copied().max().unwrap_or(0);
+        self.largest_id = self.largest_id.max(used);
+        Ok(())
+    }
+
+    fn special_tokens_added(&self, pair: bool) -> usize {
+        use tokenizers::PostProcessor as _;
+        self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
+    }
+
+    fn refused(&self, what: String, remedy: &'static str) -> DataError {
+        DataError::Tokenizer { file: self.file.clone(), what, remedy }
+    }
+}
+
+/// The mistakes people make with this file, named as such.
+fn refuse_what_is_not_a_tokenizer(bytes: &[u8], file: &str) -> Result<(), DataError> {
+    let refused = |what: String, remedy| Err(DataError::Tokenizer { file: file.to_owned(), what, remedy });
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(DataError::Empty { file: file.to_owned() });
+    }
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).trim_start().to_lowercase();
+    if start.starts_with("<!doctype") || start.starts_with("<html") {
+        return refused(
+            "this is a web page, not a tokenizer".into(),
+            "download the file itself, not the page about it",
+        );
+    }
+    if start.starts_with("version https://git-lfs") {
+        return refused("this is a Git LFS pointer, not the file".into(), "fetch the file with `git lfs pull`");
+    }
+    let value: serde_json::Value = match serde_json::from_slice(bytes) {
+        Ok(value) => value,
+        Err(error) => return refused(format!("not JSON ({error})"), WHOLE_FILE),
+    };
+    let Some(model) = value.get("model") else {
+        return refused(
+            "JSON, but without a 'model': not a tokenizer.json".into(),
+            "give tokenizer.json, not config.json or tokenizer_config.json",
+        );
+    };
+    let size = model.get("vocab").map_or(0, |vocab| match vocab {
+        serde_json::Value::Object(entries) => entries.len(),
+        serde_json::Value::Array(entries) => entries.len(),
+        _ => 0,
+    });
+    if size == 0 {
+        return refused("its model has no vocabulary".into(), WHOLE_FILE);
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! What a knob is: its description, and the ways in and out of a [`Knobs`] that follow from it.
+
+mod check;
+mod choices;
+mod config;
+mod error;
+mod kind;
+mod listing;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use choices::{Adapters, Device, LrCurve, MuOver, OptimizerState, Site};
+pub(crate) use error::nearest;
+pub use error::{KnobError, Place};
+pub use kind::KnobKind;
+pub(crate) use kind::KnobValue;
+pub use listing::{schema, table, table_json};
+
+use crate::{KNOBS, Knobs};
+use kind::Fault;
+
+/// The part of an experiment a knob belongs to. The last four are the paper's ablation axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Axis {
+    /// The model and its adapters.
+    Model,
+    /// The task and its data.
+    Task,
+    /// Optimiser and length of training.
+    Training,
+    /// Device, seed, evaluation, checkpoints.
+    Run,
+    /// Ablation: how blocks are scored.
+    Salience,
+    /// Ablation: where ranks grow.
+    Tuning,
+    /// Ablation: the teacher.
+    Distillation,
+    /// Ablation: when and how much is pruned.
+    Schedule,
+}
+
+impl Axis {
+    /// The snake_case name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Task => "task",
+            Self::Training => "training",
+            Self::Run => "run",
+            Self::Salience => "salience",
+            Self::Tuning => "tuning",
+            Self::Distillation => "distillation",
+            Self::Schedule => "schedule",
+        }
+    }
+}
+
+/// One setting of an experiment, described once.
+#[derive(Debug)]
+pub struct Knob {
+    /// Field of [`Knobs`], key in files and URLs (snake_case).
+    pub name: &'static str,
+    /// Type and range.
+    pub kind: KnobKind,
+    /// The default, as text that [`Knob::set`] takes.
+    pub default: String,
+    /// One line for a human.
+    pub help: &'static str,
+    /// The paper's symbol, or empty.
+    pub symbol: &'static str,
+    /// What it belongs to.
+    pub axis: Axis,
+    read: fn(&Knobs) -> Value,
+    write: fn(&mut Knobs, Value) -> Result<(), serde_json::Error>,
+}
+
+impl Knob {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called by the knob table's macro alone"
+    )]
+    pub(crate) fn new(
+        name: &'static str,
+        kind: KnobKind,
+        help: &'static str,
+        symbol: &'static str,
+        axis: Axis,
+        read: fn(&Knobs) -> Value,
+        write: fn(&mut Knobs, Value) -> Result<(), serde_json::Error>,
+        defaults: &Knobs,
+    ) -> Self {
+        let default = kind.text(&read(defaults));
+        Self {
+            name,
+            kind,
+            default,
+            help,
+            symbol,
+            axis,
+            read,
+            write,
+        }
+    }
+
+    /// The command-line flag without its dashes: `prune-fraction`.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// This knob's value in `knobs`, as JSON; an absent optional value is `null`.
+    #[must_use]
+    pub fn get(&self, knobs: &Knobs) -> Value {
+        (self.read)(knobs)
+    }
+
+    /// This knob's value in `knobs`, as text that [`Knob::set`] takes back.
+    #[must_use]
+    pub fn text(&self, knobs: &Knobs) -> String {
+        self.kind.text(&self.get(knobs))
+    }
+
+    /// Sets this knob from text (a flag, a URL, a form).
+    ///
+    /// # Errors
+    /// [`KnobError::WrongType`] or [`KnobError::OutOfRange`]; `knobs` is then unchanged.
+    pub fn set(&self, knobs: &mut Knobs, text: &str) -> Result<(), KnobError> {
+        self.put(
+            knobs,
+            self.kind.parse(text),
+            || text.to_owned(),
+            &Place::default(),
+        )
+    }
+
+    /// Sets this knob from a JSON value.
+    ///
+    /// # Errors
+    /// As [`Knob::set`].
+    pub fn set_json(&self, knobs: &mut Knobs, value: &Value) -> Result<(), KnobError> {
+        self.set_json_at(knobs, value, &Place::default())
+    }
+
+    fn set_json_at(
+        &self,
+        knobs: &mut Knobs,
+        value: &Value,
+        place: &Place,
+    ) -> Result<(), KnobError> {
+        self.put(knobs, self.kind.accept(value), || value.to_string(), place)
+    }
+
+    fn put(
+        &self,
+        knobs: &mut Knobs,
+        value: Result<Value, Fault>,
+        shown: impl Fn() -> String,
+        place: &Place,
+    ) -> Result<(), KnobError> {
+        let fault = match value {
+            // The kind has accepted the value; what the field's own type still refuses is a matter of type.
+            Ok(value) => match (self.write)(knobs, value) {
+                Ok(()) => return Ok(()),
+                Err(_) => Fault::WrongType,
+            },
+            Err(fault) => fault,
+        };
+        Err(self.refusal(fault, shown(), place))
+    }
+
+    fn refusal(&self, fault: Fault, value: String, place: &Place) -> KnobError {
+        let (knob, expected, place) = (self.name, self.kind.expected(), place.clone());
+        match fault {
+            Fault::WrongType => KnobError::WrongType {
+                knob,
+                value,
+                expected,
+                place,
+            },
+            Fault::OutOfRange => KnobError::OutOfRange {
+                knob,
+                value,
+                expected,
+                place,
+            },
+        }
+    }
+}
+
+/// The knob of this name, in snake_case or as a flag in kebab-case.
+///
+/// # Errors
+/// [`KnobError::Unknown`], with the nearest name there is.
+pub fn knob(name: &str) -> Result<&'static Knob, KnobError> {
+    knob_at(name, &Place::default())
+}
+
+fn knob_at(name: &str, place: &Place) -> Result<&'static Knob, KnobError> {
+    let wanted = name.trim_start_matches("--").replace('-', "_");
+    KNOBS
+        .iter()
+        .find(|knob| knob.name == wanted)
+        .ok_or_else(|| KnobError::Unknown {
+            name: name.to_owned(),
+            suggestion: nearest(&wanted, KNOBS.iter().map(|knob| knob.name)),
+            place: place.clone(),
+        })
+}
+
+impl Knobs {
+    /// Sets the knob `name` from text.
+    ///
+    /// # Errors
+    /// [`KnobError`] for an unknown name, a wrong type or a value out of range; nothing changes then.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), KnobError> {
+        knob(name)?.set(self, text)
+    }
+
+    /// The value of the knob `name` as text.
+    ///
+    /// # Errors
+    /// [`KnobError::Unknown`].
+    pub fn text(&self, name: &str) -> Result<String, KnobError> {
+        Ok(knob(name)?.text(self))
+    }
+}

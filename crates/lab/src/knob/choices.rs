@@ -1,0 +1,181 @@
+//! Choices that belong to the experiment and not to the method, and how every choice becomes a knob.
+
+use std::{fmt, str::FromStr};
+
+use apt_core::arms::{Curve, Distillation, PruneSchedule, RankGrowth, RankImportance, Salience};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::kind::{KnobKind, KnobValue};
+
+macro_rules! choices {
+    ($(
+        $(#[$doc:meta])*
+        $type:ident { $( $(#[$arm_doc:meta])* $arm:ident = $name:literal, )* }
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $type {
+            $( $(#[$arm_doc])* #[serde(rename = $name)] $arm, )*
+        }
+
+        impl $type {
+            /// Every choice, the default's order.
+            pub const ALL: &'static [Self] = &[$(Self::$arm),*];
+
+            /// The name in files, flags and records.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$arm => $name),* }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(self.name())
+            }
+        }
+    )*};
+}
+
+choices! {
+    /// Where to compute.
+    Device {
+        /// A GPU that passes its self-test, else the CPU.
+        Auto = "auto",
+        /// Processor cores.
+        Cpu = "cpu",
+        /// A GPU through Vulkan.
+        Vulkan = "vulkan",
+        /// A GPU through Metal.
+        Metal = "metal",
+    }
+    /// What becomes of the optimiser's moments when shapes change.
+    OptimizerState {
+        /// Sliced for what is removed, zero for what is new.
+        Carry = "carry",
+        /// All zero again (the paper).
+        Reset = "reset",
+    }
+    /// How the learning rate falls after its peak.
+    LrCurve {
+        /// In a straight line to zero.
+        Linear = "linear",
+        /// Along half a cosine to zero.
+        Cosine = "cosine",
+    }
+    /// The span over which μ climbs from 0 to 1.
+    MuOver {
+        /// The steps of distillation (paper).
+        Distillation = "distillation",
+        /// The steps of pruning (published code).
+        PruningWindow = "pruning_window",
+    }
+    /// A linear layer that may carry an adapter.
+    Site {
+        /// Attention, queries.
+        Query = "query",
+        /// Attention, keys.
+        Key = "key",
+        /// Attention, values.
+        Value = "value",
+        /// Attention, output projection.
+        Output = "output",
+        /// Feed-forward, the gate where there is one.
+        Gate = "gate",
+        /// Feed-forward, into the neurons.
+        Up = "up",
+        /// Feed-forward, out of the neurons.
+        Down = "down",
+    }
+}
+
+/// The linear layers that carry adapters; `query,value,up` in text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapters(pub Vec<Site>);
+
+impl Adapters {
+    /// Whether `site` carries an adapter.
+    #[must_use]
+    pub fn contains(&self, site: Site) -> bool {
+        self.0.contains(&site)
+    }
+}
+
+impl Default for Adapters {
+    /// The paper's choice for encoders: query, value and the first feed-forward matrix.
+    fn default() -> Self {
+        Self(vec![Site::Query, Site::Value, Site::Up])
+    }
+}
+
+impl fmt::Display for Adapters {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(|site| site.name()).collect();
+        out.write_str(&names.join(","))
+    }
+}
+
+impl FromStr for Adapters {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut sites = Vec::new();
+        for word in text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
+            let site = Site::ALL.iter().find(|site| site.name() == word);
+            let site = *site.ok_or_else(|| format!("there is no linear layer `{word}`"))?;
+            if !sites.contains(&site) {
+                sites.push(site);
+            }
+        }
+        Ok(Self(sites))
+    }
+}
+
+impl Serialize for Adapters {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Adapters {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(de::Error::custom)
+    }
+}
+
+impl KnobValue for Adapters {
+    type Limits = ();
+    fn kind((): ()) -> KnobKind {
+        KnobKind::List(Site::ALL.iter().map(|site| site.name()).collect())
+    }
+}
+
+macro_rules! choice_knobs {
+    ($($type:ty),*) => {$(
+        impl KnobValue for $type {
+            type Limits = ();
+            fn kind((): ()) -> KnobKind {
+                KnobKind::Choice(Self::ALL.iter().map(|arm| arm.name()).collect())
+            }
+        }
+    )*};
+}
+
+choice_knobs!(
+    Curve,
+    Device,
+    Distillation,
+    LrCurve,
+    MuOver,
+    OptimizerState,
+    PruneSchedule,
+    RankGrowth,
+    RankImportance,
+    Salience
+);

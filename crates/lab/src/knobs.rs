@@ -1,0 +1,219 @@
+//! The one table of knobs. Everything that names, parses, limits, documents or stores a setting of
+//! an experiment (flags, config files, JSON schema, forms, the `knobs` command) is derived from it.
+//!
+//! An entry reads: one line of help, then `#[knob(axis, symbol in the paper, range)]`, then
+//! `name: type = default`.
+
+use std::sync::LazyLock;
+
+use apt_core::arms::{Curve, Distillation, PruneSchedule, RankGrowth, RankImportance, Salience};
+use serde::{Deserialize, Serialize};
+
+use crate::knob::{Adapters, Axis, Device, Knob, KnobValue, LrCurve, MuOver, OptimizerState};
+
+/// The largest whole number every reader of our JSON (JavaScript too) holds exactly, 2⁵³ − 1.
+const EXACT: i64 = (1 << 53) - 1;
+
+macro_rules! limits {
+    () => {
+        ()
+    };
+    ($range:expr) => {
+        $range
+    };
+}
+
+macro_rules! knobs {
+    ($(
+        #[doc = $help:literal]
+        #[knob($axis:ident, $symbol:literal $(, $range:expr)?)]
+        $name:ident: $type:ty = $default:expr,
+    )*) => {
+        /// Every setting of one experiment; [`KNOBS`] describes each field.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Knobs {
+            $(#[doc = $help] pub $name: $type,)*
+        }
+
+        impl Default for Knobs {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        /// The description of every knob, in the order of the table.
+        pub static KNOBS: LazyLock<Vec<Knob>> = LazyLock::new(|| {
+            let defaults = Knobs::default();
+            vec![$(
+                Knob::new(
+                    stringify!($name),
+                    <$type as KnobValue>::kind(limits!($($range)?)),
+                    $help.trim(),
+                    $symbol,
+                    Axis::$axis,
+                    |knobs| knobs.$name.to_json(),
+                    |knobs, value| {
+                        knobs.$name = serde_json::from_value(value)?;
+                        Ok(())
+                    },
+                    &defaults,
+                ),
+            )*]
+        });
+    };
+}
+
+knobs! {
+    /// Model to start from: `builtin`, or a folder with config.json and model.safetensors.
+    #[knob(Model, "")]
+    model: String = "builtin".to_owned(),
+    /// Linear layers that carry an adapter, by comma: query, key, value, output, gate, up, down.
+    #[knob(Model, "")]
+    adapters: Adapters = Adapters::default(),
+    /// Rank every adapter starts with.
+    #[knob(Model, "r_apt", 1..=1024)]
+    rank: usize = 8,
+    /// Factor on the adapter branch; it stays the same when the rank changes.
+    #[knob(Model, "s", 0.001..=1000.0)]
+    rank_scale: f64 = 2.0,
+    /// Train every parameter but the embeddings, without adapters (full fine-tuning).
+    #[knob(Model, "")]
+    train_base: bool = false,
+    /// Leave the classification head as it was initialised.
+    #[knob(Model, "")]
+    freeze_head: bool = false,
+
+    /// Task to learn: `builtin`, sst2, cola, mrpc, rte, or `csv` for a file of your own.
+    #[knob(Task, "")]
+    task: String = "builtin".to_owned(),
+    /// Folder or file with the task's data; the built-in task needs none.
+    #[knob(Task, "")]
+    data: Option<String> = None,
+    /// Train on this many examples only; none takes all.
+    #[knob(Task, "", 1..=1_000_000_000)]
+    train_examples: Option<usize> = None,
+    /// Longest input in tokens; longer ones are cut.
+    #[knob(Task, "", 4..=8192)]
+    max_length: usize = 128,
+
+    /// Peak learning rate.
+    #[knob(Training, "η", 1e-6..=1.0)]
+    learning_rate: f64 = 1e-3,
+    /// Share of the steps in which the learning rate climbs to its peak.
+    #[knob(Training, "", 0.0..=0.5)]
+    lr_warmup: f64 = 0.06,
+    /// How the learning rate falls after its peak.
+    #[knob(Training, "")]
+    lr_curve: LrCurve = LrCurve::Linear,
+    /// Weight decay of AdamW.
+    #[knob(Training, "λ", 0.0..=1.0)]
+    weight_decay: f64 = 0.1,
+    /// Largest global norm of the gradients.
+    #[knob(Training, "", 0.001..=1e6)]
+    clip_norm: f64 = 1.0,
+    /// Optimiser moments when shapes change: carry what survives, or reset all as the paper did.
+    #[knob(Training, "")]
+    optimizer_state: OptimizerState = OptimizerState::Carry,
+    /// Examples in one training step.
+    #[knob(Training, "", 1..=4096)]
+    batch_size: usize = 32,
+    /// Times the training examples are gone through.
+    #[knob(Training, "", 0.001..=10_000.0)]
+    epochs: f64 = 3.0,
+    /// Train this many steps, whatever epochs says.
+    #[knob(Training, "", 1..=100_000_000)]
+    steps: Option<usize> = None,
+
+    /// Share of the model's parameters to keep; 1 prunes nothing.
+    #[knob(Schedule, "γ_T", 0.05..=1.0)]
+    density: f64 = 0.4,
+    /// When blocks are removed: early, late, gradual over the run, or one_shot before training.
+    #[knob(Schedule, "")]
+    schedule: PruneSchedule = PruneSchedule::Early,
+    /// How density falls from 1 to its target.
+    #[knob(Schedule, "γ_t")]
+    curve: Curve = Curve::Cubic,
+    /// Share of the steps that pruning takes under the early and late schedules.
+    #[knob(Schedule, "", 0.001..=1.0)]
+    prune_fraction: f64 = 0.075,
+    /// Pruning points: times at which blocks really leave the model.
+    #[knob(Schedule, "n", 1..=1000)]
+    num_prunings: usize = 10,
+    /// Share of the steps kept for tuning after the last pruning and distillation.
+    #[knob(Schedule, "", 0.0..=0.95)]
+    tuning_fraction: f64 = 0.3,
+    /// How far a mask moves in one step of a decay window; 1 cuts hard.
+    #[knob(Schedule, "α", 0.0001..=1.0)]
+    mask_step: f64 = 0.01,
+    /// Neurons kept per layer are a multiple of this, for the sake of fast kernels.
+    #[knob(Schedule, "", 1..=1024)]
+    round_neurons: usize = 8,
+    /// Hidden dims kept are a multiple of this.
+    #[knob(Schedule, "", 1..=1024)]
+    round_hidden: usize = 8,
+
+    /// How blocks are scored for removal.
+    #[knob(Salience, "S")]
+    salience: Salience = Salience::OutlierAware,
+    /// Memory of the running mean of scores; 0 looks at the last batch alone.
+    #[knob(Salience, "β", 0.0..=0.9999)]
+    beta: f64 = 0.85,
+    /// Batches scored before the first step under the one_shot schedule.
+    #[knob(Salience, "", 1..=10_000)]
+    calibration_batches: usize = 8,
+
+    /// Where ranks grow: adaptive (where they matter most), uniform, or static (nowhere).
+    #[knob(Tuning, "")]
+    rank_growth: RankGrowth = RankGrowth::Adaptive,
+    /// Adapter parameters at the end of growth, as a multiple of those at the start.
+    #[knob(Tuning, "Δ_T/Δ_0", 1.0..=64.0)]
+    expand: f64 = 4.0,
+    /// An adapter's rank never exceeds this multiple of its first rank.
+    #[knob(Tuning, "", 1..=128)]
+    max_rank_factor: usize = 8,
+    /// How an adapter's importance is measured: by its B (paper) or as the mean over ranks of A (code).
+    #[knob(Tuning, "I")]
+    rank_importance: RankImportance = RankImportance::AdapterB,
+
+    /// Teacher: shared (own adapters on the same frozen weights), separate (a full copy), or off.
+    #[knob(Distillation, "D_S")]
+    distillation: Distillation = Distillation::Shared,
+    /// Share of the steps in which the teacher is listened to.
+    #[knob(Distillation, "", 0.01..=1.0)]
+    distill_fraction: f64 = 0.5,
+    /// Temperature of the teacher's and the student's logits.
+    #[knob(Distillation, "T", 0.05..=20.0)]
+    distill_temperature: f64 = 0.6667,
+    /// Weight of the loss on logits within the distillation loss.
+    #[knob(Distillation, "L_pred", 0.0..=100.0)]
+    distill_logit_weight: f64 = 0.1,
+    /// Weight of the loss on hidden states within the distillation loss.
+    #[knob(Distillation, "L_layer", 0.0..=100.0)]
+    distill_layer_weight: f64 = 0.9,
+    /// Where the distillation share μ climbs from 0 to 1: over distillation (paper) or pruning_window (code).
+    #[knob(Distillation, "μ")]
+    mu_over: MuOver = MuOver::Distillation,
+    /// Rank of the map from student to teacher hidden states.
+    #[knob(Distillation, "Tr", 1..=1024)]
+    transform_rank: usize = 8,
+
+    /// Where to compute; auto takes a GPU that passes its self-test, else the CPU.
+    #[knob(Run, "")]
+    device: Device = Device::Auto,
+    /// Everything random follows from this number.
+    #[knob(Run, "", 0..=EXACT)]
+    seed: u64 = 1,
+    /// Steps between evaluations; 0 chooses by itself (about once an epoch).
+    #[knob(Run, "", 0..=100_000_000)]
+    eval_every: usize = 0,
+    /// Steps between checkpoints; 0 chooses by itself.
+    #[knob(Run, "", 0..=100_000_000)]
+    checkpoint_every: usize = 0,
+    /// Share of the reference metric that counts as reached when time to target is measured.
+    #[knob(Run, "", 0.01..=1.0)]
+    target_metric_fraction: f64 = 0.97,
+    /// Metric of the dense reference against which time to target is measured.
+    #[knob(Run, "", 0.0..=1.0)]
+    reference_metric: Option<f64> = None,
+}

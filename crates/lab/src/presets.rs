@@ -1,0 +1,205 @@
+//! Named experiments: the method itself, each arm of each ablation axis, and the two dense references.
+//!
+//! A preset is the defaults with some knobs turned. The order in which settings win, from weakest:
+//! defaults, preset, configuration file, flags.
+
+use crate::{Axis, KnobError, Knobs, knob::nearest};
+
+/// A named experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// Its name, in kebab-case.
+    pub name: &'static str,
+    /// One line for a human.
+    pub summary: &'static str,
+    /// The ablation axis whose arm it is; `None` for whole methods.
+    pub axis: Option<Axis>,
+    /// The knobs it turns, as names and texts.
+    pub overrides: &'static [(&'static str, &'static str)],
+}
+
+impl Preset {
+    /// The defaults with this preset's knobs turned.
+    ///
+    /// # Errors
+    /// [`KnobError`] if an override names no knob or a value out of range; a test rules that out for [`PRESETS`].
+    pub fn knobs(&self) -> Result<Knobs, KnobError> {
+        let mut knobs = Knobs::default();
+        for (name, text) in self.overrides {
+            knobs.set(name, text)?;
+        }
+        Ok(knobs)
+    }
+}
+
+const fn whole(
+    name: &'static str,
+    summary: &'static str,
+    overrides: &'static [(&'static str, &'static str)],
+) -> Preset {
+    Preset {
+        name,
+        summary,
+        axis: None,
+        overrides,
+    }
+}
+
+const fn arm(
+    axis: Axis,
+    name: &'static str,
+    overrides: &'static [(&'static str, &'static str)],
+    summary: &'static str,
+) -> Preset {
+    Preset {
+        name,
+        summary,
+        axis: Some(axis),
+        overrides,
+    }
+}
+
+const DENSE: [(&str, &str); 3] = [
+    ("density", "1"),
+    ("rank_growth", "static"),
+    ("distillation", "off"),
+];
+
+/// Every preset. An arm that is the default (such as `salience-outlier-aware`) equals `apt`, so that
+/// each arm of each axis can be run by name.
+pub static PRESETS: &[Preset] = &[
+    whole(
+        "apt",
+        "the whole method: prune early, grow ranks where they matter, learn from its own teacher",
+        &[],
+    ),
+    whole(
+        "lora",
+        "dense reference: adapters alone, nothing pruned",
+        &DENSE,
+    ),
+    whole(
+        "fine-tune",
+        "dense reference: every parameter but the embeddings is trained",
+        &[DENSE[0], DENSE[1], DENSE[2], ("train_base", "true")],
+    ),
+    arm(
+        Axis::Salience,
+        "salience-outlier-aware",
+        &[("salience", "outlier_aware")],
+        "activation × gradient plus √kurtosis (the default)",
+    ),
+    arm(
+        Axis::Salience,
+        "salience-activation-gradient",
+        &[("salience", "activation_gradient")],
+        "activation × gradient without kurtosis",
+    ),
+    arm(
+        Axis::Salience,
+        "salience-magnitude",
+        &[("salience", "magnitude")],
+        "size of the weights alone",
+    ),
+    arm(
+        Axis::Salience,
+        "salience-gradient",
+        &[("salience", "gradient")],
+        "squared gradients of the masks",
+    ),
+    arm(
+        Axis::Salience,
+        "salience-random",
+        &[("salience", "random")],
+        "seeded chance: what scoring must beat",
+    ),
+    arm(
+        Axis::Salience,
+        "salience-wanda",
+        &[("salience", "wanda")],
+        "weights times the norm of their inputs",
+    ),
+    arm(
+        Axis::Tuning,
+        "tuning-adaptive",
+        &[("rank_growth", "adaptive")],
+        "ranks grow in the more important half of the adapters (the default)",
+    ),
+    arm(
+        Axis::Tuning,
+        "tuning-uniform",
+        &[("rank_growth", "uniform")],
+        "the same growth, spread over all adapters",
+    ),
+    arm(
+        Axis::Tuning,
+        "tuning-static",
+        &[("rank_growth", "static")],
+        "ranks stay as they start",
+    ),
+    arm(
+        Axis::Distillation,
+        "distillation-shared",
+        &[("distillation", "shared")],
+        "the teacher shares the frozen weights (the default)",
+    ),
+    arm(
+        Axis::Distillation,
+        "distillation-separate",
+        &[("distillation", "separate")],
+        "the teacher is a full copy",
+    ),
+    arm(
+        Axis::Distillation,
+        "distillation-off",
+        &[("distillation", "off")],
+        "no teacher",
+    ),
+    arm(
+        Axis::Schedule,
+        "schedule-early",
+        &[("schedule", "early")],
+        "prune in the first steps (the default)",
+    ),
+    arm(
+        Axis::Schedule,
+        "schedule-late",
+        &[("schedule", "late")],
+        "prune just before the final tuning",
+    ),
+    arm(
+        Axis::Schedule,
+        "schedule-gradual",
+        &[("schedule", "gradual")],
+        "prune over the whole run",
+    ),
+    arm(
+        Axis::Schedule,
+        "schedule-one-shot",
+        &[("schedule", "one_shot")],
+        "prune all at once before training",
+    ),
+];
+
+/// The preset of this name.
+///
+/// # Errors
+/// [`KnobError::UnknownPreset`] with the nearest name there is.
+pub fn preset_entry(name: &str) -> Result<&'static Preset, KnobError> {
+    let wanted = name.trim().to_lowercase().replace('_', "-");
+    PRESETS
+        .iter()
+        .find(|preset| preset.name == wanted)
+        .ok_or_else(|| KnobError::UnknownPreset {
+            name: name.to_owned(),
+            suggestion: nearest(&wanted, PRESETS.iter().map(|preset| preset.name)),
+        })
+}
+
+/// The knobs of the preset of this name.
+///
+/// # Errors
+/// As [`preset_entry`].
+pub fn preset(name: &str) -> Result<Knobs, KnobError> {
+    preset_entry(name)?.knobs()
+}

@@ -1,0 +1,172 @@
+//! Records as files: written without NaN, read with an error that names file, place and remedy.
+
+use serde::Serialize;
+use serde_json::{Value, error::Category};
+
+use super::{RECORD_SCHEMA, Record};
+use crate::KnobError;
+
+/// A record that cannot be read, written or built.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file ends in the middle.
+    #[error(
+        "{file}: the record ends too early, at line {line}; it was cut off, run the experiment again"
+    )]
+    Truncated {
+        /// The file.
+        file: String,
+        /// The last line.
+        line: usize,
+    },
+    /// The file is not JSON.
+    #[error(
+        "{file}, line {line}, column {column}: {message}; this is not a record, name a record.json"
+    )]
+    Syntax {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A number is NaN, infinite or too large.
+    #[error(
+        "{file}: {place} is not a finite number; the run that wrote it went wrong, run it again"
+    )]
+    NotFinite {
+        /// The file.
+        file: String,
+        /// Line and column, or the field.
+        place: String,
+    },
+    /// Another format or version.
+    #[error(
+        "{file}: the schema is {found}, this program reads `{RECORD_SCHEMA}`; use the version that wrote it"
+    )]
+    Schema {
+        /// The file.
+        file: String,
+        /// What it says it is.
+        found: String,
+    },
+    /// A field is missing or has another type.
+    #[error("{file}: field `{field}`: {message}; the record is damaged, run the experiment again")]
+    Field {
+        /// The file.
+        file: String,
+        /// Path of the field.
+        field: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The settings inside cannot be meant.
+    #[error("{file}: the record's config is not usable: {source}")]
+    Config {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: Box<KnobError>,
+    },
+    /// The events do not make a whole run.
+    #[error("the event stream has no `{missing}` event; the run did not come that far, resume it")]
+    Incomplete {
+        /// The event that is missing.
+        missing: &'static str,
+    },
+}
+
+impl Record {
+    /// Reads a record; `file` is named in errors.
+    ///
+    /// # Errors
+    /// [`RecordError`]: truncated, not JSON, not a finite number, another schema, a field missing or
+    /// of another type, or settings that contradict each other.
+    pub fn from_json(bytes: &[u8], file: &str) -> Result<Self, RecordError> {
+        let value: Value =
+            serde_json::from_slice(bytes).map_err(|error| syntax(&error, bytes, file))?;
+        let file = file.to_owned();
+        match value.get("schema") {
+            Some(Value::String(schema)) if schema == RECORD_SCHEMA => {}
+            found => {
+                let found = found.map_or_else(|| "missing".to_owned(), Value::to_string);
+                return Err(RecordError::Schema { file, found });
+            }
+        }
+        // Read from the value, not the bytes, so that the schema speaks before the fields do.
+        let record: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
+            let (file, field, message) = (
+                file.clone(),
+                error.path().to_string(),
+                error.inner().to_string(),
+            );
+            if message.contains("invalid type: null, expected f64") {
+                RecordError::NotFinite { file, place: field }
+            } else {
+                RecordError::Field {
+                    file,
+                    field,
+                    message,
+                }
+            }
+        })?;
+        record.config.check().map_err(|error| RecordError::Config {
+            file,
+            source: Box::new(error),
+        })?;
+        Ok(record)
+    }
+
+    /// The record as indented JSON with a line break at its end; `file` is named in errors.
+    ///
+    /// # Errors
+    /// [`RecordError::NotFinite`] naming the field, and [`RecordError::Config`].
+    pub fn to_json(&self, file: &str) -> Result<String, RecordError> {
+        self.config.check().map_err(|error| RecordError::Config {
+            file: file.to_owned(),
+            source: Box::new(error),
+        })?;
+        let mut bytes = Vec::new();
+        let mut track = serde_path_to_error::Track::new();
+        let mut json = serde_json::Serializer::pretty(&mut bytes);
+        self.serialize(serde_path_to_error::Serializer::new(&mut json, &mut track))
+            .map_err(|_| RecordError::NotFinite {
+                file: file.to_owned(),
+                place: track.path().to_string(),
+            })?;
+        bytes.push(b'\n');
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+fn syntax(error: &serde_json::Error, bytes: &[u8], file: &str) -> RecordError {
+    let (file, line, column) = (file.to_owned(), error.line(), error.column());
+    if error.classify() == Category::Eof {
+        return RecordError::Truncated { file, line };
+    }
+    let text = bytes
+        .split(|byte| *byte == b'\n')
+        .nth(line.saturating_sub(1))
+        .unwrap_or_default();
+    let before = text.get(column.saturating_sub(2)..).unwrap_or_default();
+    let names_infinity = [&b"NaN"[..], b"Infinity", b"-Infinity", b"inf"]
+        .iter()
+        .any(|name| {
+            before.starts_with(name) || before.get(1..).is_some_and(|rest| rest.starts_with(name))
+        });
+    if names_infinity || error.to_string().starts_with("number out of range") {
+        return RecordError::NotFinite {
+            file,
+            place: format!("the value at line {line}, column {column}"),
+        };
+    }
+    RecordError::Syntax {
+        file,
+        line,
+        column,
+        message: error.to_string(),
+    }
+}

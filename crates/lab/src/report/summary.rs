@@ -1,0 +1,112 @@
+//! One run in a few lines.
+
+use std::fmt::Write;
+
+use super::figures::{self, NOTHING};
+use crate::{Knobs, Record, differences};
+
+/// What was run, what came of it and what it cost, in plain text.
+#[must_use]
+pub fn summary(record: &Record) -> String {
+    let mut text = String::new();
+    for (label, line) in lines(record) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{label:<11} {line}");
+    }
+    text
+}
+
+/// [`summary`] as a Markdown list.
+#[must_use]
+pub fn summary_markdown(record: &Record) -> String {
+    let mut text = String::new();
+    for (label, line) in lines(record) {
+        let _ = writeln!(text, "- **{label}**: {line}");
+    }
+    text
+}
+
+fn lines(record: &Record) -> Vec<(&'static str, String)> {
+    let (measures, provenance, config) = (&record.measures, &record.provenance, &record.config);
+    let train = &measures.train;
+    let preset = record.preset.as_deref().unwrap_or("own settings");
+    let mut lines = vec![(
+        "run",
+        format!(
+            "{preset} on {} from {}, seed {}, {} ({})",
+            config.task, config.model, config.seed, provenance.device, provenance.backend
+        ),
+    )];
+    let turned: Vec<String> = differences(&Knobs::default(), config)
+        .into_iter()
+        .map(|difference| format!("{} = {}", difference.knob, difference.b))
+        .collect();
+    if !turned.is_empty() {
+        lines.push(("settings", turned.join(", ")));
+    }
+    lines.push((
+        "metric",
+        format!(
+            "{} {} validation, {} test",
+            measures.metric.name,
+            or_nothing(measures.metric.validation, figures::metric),
+            or_nothing(measures.metric.test, figures::metric)
+        ),
+    ));
+    lines.push((
+        "kept",
+        format!(
+            "{} of {} parameters ({}), {} of {} MACs, file {} of {}",
+            whole(measures.params.kept, figures::count),
+            whole(measures.params.dense, figures::count),
+            or_nothing(record.density(), figures::share),
+            whole(measures.macs.kept, figures::count),
+            whole(measures.macs.dense, figures::count),
+            whole(measures.file_bytes.kept, figures::bytes),
+            whole(measures.file_bytes.dense, figures::bytes),
+        ),
+    ));
+    lines.push((
+        "training",
+        format!(
+            "{} for {} steps, {} to {:.0} %; peak {} on the device, {} in the process",
+            or_nothing(train.seconds, figures::seconds),
+            train
+                .steps
+                .map_or_else(|| NOTHING.to_owned(), |steps| steps.to_string()),
+            or_nothing(train.seconds_to_target, figures::seconds),
+            100.0 * config.target_metric_fraction,
+            whole(train.peak_device_bytes, figures::bytes),
+            whole(train.peak_process_bytes, figures::bytes),
+        ),
+    ));
+    for (label, batch) in [
+        ("batch 1", &measures.inference.batch_1),
+        ("batch 32", &measures.inference.batch_32),
+    ] {
+        let ratio = match (batch.compact_ms, batch.dense_ms) {
+            (Some(compact), Some(dense)) => {
+                figures::ratio(compact, dense).map(|ratio| format!(" ({ratio})"))
+            }
+            _ => None,
+        };
+        lines.push((
+            label,
+            format!(
+                "{} compacted, {} dense{}",
+                or_nothing(batch.compact_ms, figures::milliseconds),
+                or_nothing(batch.dense_ms, figures::milliseconds),
+                ratio.unwrap_or_default()
+            ),
+        ));
+    }
+    lines
+}
+
+fn or_nothing(value: Option<f64>, show: fn(f64) -> String) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), show)
+}
+
+fn whole(value: Option<u64>, show: fn(f64) -> String) -> String {
+    or_nothing(value.map(|number| number as f64), show)
+}

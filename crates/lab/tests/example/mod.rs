@@ -1,0 +1,178 @@
+//! A whole small run as events: four steps, two pruning points, two layers.
+#![allow(dead_code, reason = "each test file uses its part of the example")]
+
+use std::collections::BTreeMap;
+
+use apt_lab::{
+    AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs,
+    Measures, MetricMeasure, ModelShape, Parameters, Params, Phase, Provenance, PruningPoint,
+    Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure,
+};
+
+pub fn point(step: usize) -> CurvePoint {
+    CurvePoint {
+        step,
+        epoch: step as f64 / 2.0,
+        loss: 1.0 / step as f64,
+        task_loss: 1.0 / step as f64,
+        learning_rate: 1e-3,
+        density: 1.2 - 0.2 * step as f64,
+        grad_norm: Some(0.5),
+        seconds: step as f64,
+        ..CurvePoint::default()
+    }
+}
+
+pub fn pruned(step: usize) -> PruningPoint {
+    PruningPoint {
+        step,
+        target_density: 0.4,
+        density: 0.399,
+        heads: vec![2, 0],
+        kept_heads: vec![vec![0, 3], vec![]],
+        neurons: vec![8, 0],
+        hidden: 6,
+        kept_hidden: vec![0, 1, 2, 5, 6, 7],
+        ranks: BTreeMap::from([
+            ("layers.0.query".to_owned(), 16),
+            ("layers.1.up".to_owned(), 8),
+            ("head".to_owned(), 4),
+        ]),
+        removed: true,
+        seconds: step as f64,
+    }
+}
+
+pub fn shape() -> ModelShape {
+    ModelShape {
+        heads: vec![4, 4],
+        neurons: vec![32, 32],
+        hidden: 8,
+        head_size: 2,
+    }
+}
+
+pub fn measures() -> Measures {
+    Measures {
+        metric: MetricMeasure {
+            name: "accuracy".to_owned(),
+            validation: Some(0.91),
+            test: Some(0.9),
+        },
+        params: Params {
+            dense: Some(1000),
+            kept: Some(400),
+            with_embeddings: DenseKept {
+                dense: Some(3000),
+                kept: Some(2400),
+            },
+        },
+        macs: DenseKept {
+            dense: Some(2_000_000),
+            kept: Some(800_000),
+        },
+        file_bytes: DenseKept {
+            dense: Some(12_000),
+            kept: Some(9_600),
+        },
+        train: TrainMeasure {
+            seconds: Some(4.0),
+            warmup_seconds: Some(0.5),
+            peak_process_bytes: Some(123_456_789),
+            ..TrainMeasure::default()
+        },
+        inference: Inference {
+            batch_1: BatchTimes {
+                dense_ms: Some(2.0),
+                compact_ms: Some(1.0),
+                ..BatchTimes::default()
+            },
+            batch_32: BatchTimes {
+                dense_ms: Some(40.0),
+                compact_ms: Some(16.0),
+                ..BatchTimes::default()
+            },
+        },
+    }
+}
+
+pub fn events() -> Vec<Event> {
+    let started = Event::Started {
+        preset: Some("apt".to_owned()),
+        config: Box::new(Knobs::default()),
+        provenance: Box::new(Provenance {
+            device: "CPU".to_owned(),
+            seed: 1,
+            ..Provenance::default()
+        }),
+        shape: Box::new(shape()),
+        parameters: Parameters {
+            dense: 1000,
+            with_embeddings: 3000,
+            adapters: 64,
+            trainable: 80,
+        },
+        adapters: vec![AdapterInfo {
+            name: "layers.0.query".to_owned(),
+            inputs: 8,
+            outputs: 8,
+            rank: 8,
+        }],
+        steps: 4,
+    };
+    let evaluation = |step, metric| {
+        Event::Evaluation(Evaluation {
+            step,
+            split: Split::Validation,
+            metric,
+            metrics: BTreeMap::from([("loss".to_owned(), 0.3)]),
+            seconds: step as f64,
+        })
+    };
+    vec![
+        started,
+        Event::Phase {
+            name: Phase::Pruning,
+            step: 0,
+            seconds: 0.0,
+        },
+        Event::Step(point(1)),
+        Event::Step(point(2)),
+        Event::Pruned(Box::new(pruned(2))),
+        Event::Grown(Growth {
+            step: 2,
+            budget: 128,
+            parameters: 120,
+            ..Growth::default()
+        }),
+        Event::Teacher(TeacherUpdate {
+            step: 2,
+            metric: 0.8,
+        }),
+        Event::Phase {
+            name: Phase::Tuning,
+            step: 2,
+            seconds: 2.0,
+        },
+        Event::Step(point(3)),
+        evaluation(3, 0.88),
+        Event::Step(point(4)),
+        Event::Pruned(Box::new(pruned(4))),
+        evaluation(4, 0.91),
+        Event::Warning {
+            message: "slow disk".to_owned(),
+        },
+        Event::Checkpoint {
+            step: 4,
+            path: "checkpoints/4".to_owned(),
+        },
+        Event::Measured(Box::new(measures())),
+        Event::Done {
+            record: "record.json".to_owned(),
+        },
+    ]
+}
+
+pub fn record() -> Record {
+    RecordBuilder::from_events(&events()).expect("the example is a whole run")
+}

@@ -1,0 +1,34 @@
+//! Burn modules of APT.
+//!
+//! One transformer ([`Transformer`]) made of APT adapters ([`AptLinear`]), whose families are configurations
+//! ([`ModelConfig`]); masks that act on the model ([`DeviceMasks`]), salience taps and scorers ([`salience`]),
+//! physical removal of blocks ([`compact`]) and checkpoints in the Hugging Face layout ([`checkpoint`]).
+//!
+//! The hidden stream is kept as a matrix `[tokens, hidden]` with `tokens = batch · seq`: one large matrix product per
+//! projection instead of a batch of small ones.
+
+pub mod checkpoint;
+pub mod compact;
+mod attention;
+mod config;
+mod error;
+mod feed_forward;
+mod head;
+mod init;
+mod linear;
+mod masks;
+mod norm;
+pub mod named;
+pub mod salience;
+mod transformer;
+
+pub use attention::Attention;
+pub use config::{Activation, Family, HeadConfig, ModelConfig};
+pub use error::NnError;
+pub use feed_forward::FeedForward;
+pub use head::{ClassificationHead, MaskedLmHead};
+pub use init::Init;
+pub use linear::{Adapter, AptLinear, LinearMasks};
+pub use masks::{DeviceMasks, LayerMasks};
+pub use norm::LayerNorm;
+pub use transformer::{Batch, Embeddings, Forward, Layer, Output, Site, Transformer};

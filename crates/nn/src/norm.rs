@@ -1,0 +1,65 @@
+//! Layer normalisation over the hidden dims that are kept.
+
+use crate::linear::{replace, select_dim};
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+/// `γ ∘ (x − mean)/√(var + ε) + β` over the last dimension.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// γ, `[hidden]`.
+    pub weight: Param<Tensor<1>>,
+    /// β, `[hidden]`.
+    pub bias: Param<Tensor<1>>,
+    /// ε.
+    #[module(skip)]
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// A frozen norm.
+    pub fn new(weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Self {
+        let frozen = |t: Tensor<1>| Param::from_tensor(t).set_require_grad(false);
+        Self { weight: frozen(weight), bias: frozen(bias), eps }
+    }
+
+    /// `x: [tokens, hidden]`. With a mask, mean and variance are taken over the dims whose mask is not zero and the
+    /// result is multiplied by the mask (SPEC §1.5): masked and physically pruned models agree.
+    pub fn forward(&self, x: Tensor<2>, mask: Option<&HiddenMask>) -> Tensor<2> {
+        match mask {
+            None => {
+                let centred = x.clone() - x.mean_dim(1);
+                let variance = (centred.clone() * centred.clone()).mean_dim(1);
+                self.affine(centred * (variance + self.eps).sqrt().recip())
+            }
+            Some(mask) => {
+                let kept = mask.kept.clone().unsqueeze::<2>();
+                let mean = (x.clone() * kept.clone()).sum_dim(1) / mask.count;
+                let centred = (x - mean) * kept;
+                let variance = (centred.clone() * centred.clone()).sum_dim(1) / mask.count;
+                self.affine(centred * (variance + self.eps).sqrt().recip()) * mask.values.clone().unsqueeze()
+            }
+        }
+    }
+
+    /// Keeps the given dims.
+    pub fn select(&self, hidden: Option<&[usize]>) -> Self {
+        let pick = |p: &Param<Tensor<1>>| replace(p, select_dim(p.val().detach(), 0, hidden));
+        Self { weight: pick(&self.weight), bias: pick(&self.bias), eps: self.eps }
+    }
+
+    fn affine(&self, x: Tensor<2>) -> Tensor<2> {
+        x * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
+    }
+}
+
+/// The hidden-dim mask in the three forms a norm needs.
+#[derive(Clone, Debug)]
+pub struct HiddenMask {
+    /// m, `[hidden]`, values in [0, 1].
+    pub values: Tensor<1>,
+    /// 1 where m > 0, else 0, `[hidden]`.
+    pub kept: Tensor<1>,
+    /// How many are kept.
+    pub count: f32,
+}

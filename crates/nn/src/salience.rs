@@ -1,0 +1,330 @@
+//! Salience: taps that see activations and their gradients inside autodiff, and the scorers that read them.
+//!
+//! A tap adds a zero tensor that requires gradients to an activation; the gradient of that tensor is ∂L/∂H as the
+//! published hooks see it, and on a branch it excludes the residual path. Nothing is added when nothing is collected.
+//! Scores stay on the device as one vector `[heads of all layers | neurons of all layers | hidden dims]`
+//! ([`unflatten`] turns it into blocks), so that a step reads once.
+
+use crate::masks::DeviceMasks;
+use crate::{AptLinear, Transformer};
+use apt_core::arms::Salience;
+use apt_core::blocks::{BlockScores, ModelShape};
+use burn::tensor::{Gradients, Tensor};
+
+/// Where a tap sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// Input of the attention block of a layer, on the branch.
+    AttentionInput(usize),
+    /// Masked context of a layer, before the output projection.
+    Context(usize),
+    /// Input of the feed-forward block of a layer, on the branch.
+    FeedForwardInput(usize),
+    /// Activation of a layer's neurons, before their mask.
+    Activation(usize),
+    /// What the encoder returns.
+    EncoderOutput,
+}
+
+/// What one tap saw: H `[tokens, n]` and the leaf whose gradient is ∂L/∂H.
+struct Tap {
+    site: Site,
+    activation: Tensor<2>,
+    leaf: Option<Tensor<2>>,
+}
+
+/// Collects activations during a forward pass.
+pub struct Taps {
+    gradients: bool,
+    taps: Vec<Tap>,
+}
+
+impl Taps {
+    /// What `scorer` needs to see; `None` if it looks at no activation.
+    pub fn for_scorer(scorer: Salience) -> Option<Self> {
+        let gradients = match scorer {
+            Salience::OutlierAware | Salience::ActivationGradient => true,
+            Salience::Wanda => false,
+            Salience::Magnitude | Salience::Gradient | Salience::Random => return None,
+        };
+        Some(Self { gradients, taps: Vec::new() })
+    }
+
+    /// Watches `h` at `site` if taps are given.
+    pub(crate) fn watch(taps: &mut Option<&mut Self>, site: Site, h: Tensor<2>) -> Tensor<2> {
+        let Some(taps) = taps else { return h };
+        let activation = h.clone().without_autodiff();
+        let (leaf, h) = if taps.gradients {
+            let leaf = Tensor::<2>::zeros(h.dims(), &h.device()).require_grad();
+            (Some(leaf.clone()), h + leaf)
+        } else {
+            (None, h)
+        };
+        taps.taps.push(Tap { site, activation, leaf });
+        h
+    }
+
+    /// H at `site`.
+    fn activation(&self, site: Site) -> Option<&Tensor<2>> {
+        self.taps.iter().find(|t| t.site == site).map(|t| &t.activation)
+    }
+
+    /// c(H)∘c(∂L/∂H) per unit at `site`, `[n]`; zeros where the loss does not reach.
+    fn product(&self, site: Site, gradients: &Gradients) -> Option<Tensor<1>> {
+        let tap = self.taps.iter().find(|t| t.site == site)?;
+        let h = compressed(tap.activation.clone());
+        Some(match tap.leaf.as_ref().and_then(|leaf| leaf.grad(gradients)) {
+            Some(g) => h * compressed(g),
+            None => h.zeros_like(),
+        })
+    }
+}
+
+/// c(Z) = Σ over tokens of |Z|: `[tokens, n]` → `[n]` (APT Eq. 4; SPEC §2.1).
+pub fn compressed(z: Tensor<2>) -> Tensor<1> {
+    column_sums(z.abs())
+}
+
+/// What the scorers look at.
+pub struct Seen<'a> {
+    /// The model the step ran.
+    pub model: &'a Transformer,
+    /// What its taps collected.
+    pub taps: Option<&'a Taps>,
+    /// The gradients of the step's loss.
+    pub gradients: &'a Gradients,
+    /// The tracked masks of the step (`gradient` only).
+    pub masks: Option<&'a DeviceMasks>,
+}
+
+/// Scores of one step by `scorer`, `[heads | neurons | hidden]`. `None` for `random`, which looks at nothing, and when
+/// what the scorer needs was not collected.
+pub fn scores(scorer: Salience, seen: &Seen<'_>) -> Option<Tensor<1>> {
+    let parts = match scorer {
+        Salience::ActivationGradient => activation_gradient(seen)?,
+        Salience::OutlierAware => activation_gradient(seen)?.plus(kurtosis(seen)?),
+        Salience::Magnitude => weights(seen.model, |linear, _| linear.merged_weight().without_autodiff().abs(), true),
+        Salience::Wanda => {
+            let taps = seen.taps?;
+            weights(
+                seen.model,
+                |linear, site| {
+                    let weight = linear.merged_weight().without_autodiff().abs();
+                    match taps.activation(site) {
+                        Some(x) => weight * column_sums(x.clone().square()).unsqueeze_dim(1),
+                        // The block was fully masked and skipped: it saw no input.
+                        None => weight.zeros_like(),
+                    }
+                },
+                false,
+            )
+        }
+        Salience::Gradient => mask_gradient(seen)?,
+        Salience::Random => return None,
+    };
+    Some(parts.flat())
+}
+
+/// Cuts a flat vector of scores into blocks.
+pub fn unflatten(flat: &[f32], shape: &ModelShape) -> BlockScores {
+    let mut at = 0;
+    let mut take = |n: usize| {
+        let part = flat[at..at + n].iter().map(|&v| f64::from(v)).collect::<Vec<f64>>();
+        at += n;
+        part
+    };
+    BlockScores {
+        heads: shape.layers.iter().map(|l| take(l.heads)).collect(),
+        neurons: shape.layers.iter().map(|l| take(l.neurons)).collect(),
+        hidden: take(shape.hidden),
+    }
+}
+
+/// Length of the flat vector.
+pub fn flat_len(shape: &ModelShape) -> usize {
+    shape.layers.iter().map(|l| l.heads + l.neurons).sum::<usize>() + shape.hidden
+}
+
+/// Scores by kind; one entry per layer that still has the block.
+struct Parts {
+    heads: Vec<Tensor<1>>,
+    neurons: Vec<Tensor<1>>,
+    hidden: Tensor<1>,
+}
+
+impl Parts {
+    fn flat(self) -> Tensor<1> {
+        Tensor::cat(self.heads.into_iter().chain(self.neurons).chain([self.hidden]).collect(), 0)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let add = |a: Vec<Tensor<1>>, b: Vec<Tensor<1>>| a.into_iter().zip(b).map(|(a, b)| a + b).collect();
+        Self {
+            heads: add(self.heads, other.heads),
+            neurons: add(self.neurons, other.neurons),
+            hidden: self.hidden + other.hidden,
+        }
+    }
+}
+
+/// c(H)·c(∂L/∂H) per block (SPEC §2.1): heads sum over their dims; hidden dims sum over the inputs of both blocks of
+/// every layer and the encoder's output.
+fn activation_gradient(seen: &Seen<'_>) -> Option<Parts> {
+    let taps = seen.taps?;
+    let product = |site| taps.product(site, seen.gradients);
+    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: product(Site::EncoderOutput)? };
+    for (i, layer) in seen.model.layers.iter().enumerate() {
+        if let Some(attention) = &layer.attention {
+            match (product(Site::Context(i)), product(Site::AttentionInput(i))) {
+                (Some(context), Some(input)) => {
+                    parts.heads.push(head_sums(context, attention.heads()));
+                    parts.hidden = parts.hidden + input;
+                }
+                // The block was fully masked and skipped: it earned nothing.
+                _ => parts.heads.push(Tensor::zeros([attention.heads()], &parts.hidden.device())),
+            }
+        }
+        if let Some(ff) = &layer.feed_forward {
+            match (product(Site::Activation(i)), product(Site::FeedForwardInput(i))) {
+                (Some(neurons), Some(input)) => {
+                    parts.neurons.push(neurons);
+                    parts.hidden = parts.hidden + input;
+                }
+                _ => parts.neurons.push(Tensor::zeros([ff.neurons()], &parts.hidden.device())),
+            }
+        }
+    }
+    Some(parts)
+}
+
+/// √max(kurtosis, 0) of the activation proxy O = x̄ ∘ W of the output and down projections (APT Eq. 5; SPEC §2.2).
+fn kurtosis(seen: &Seen<'_>) -> Option<Parts> {
+    let taps = seen.taps?;
+    let device = taps.activation(Site::EncoderOutput)?.device();
+    let mut parts =
+        Parts { heads: vec![], neurons: vec![], hidden: Tensor::zeros([seen.model.config.hidden], &device) };
+    let proxy = |linear: &AptLinear, site| {
+        let mean = taps.activation(site)?.clone().mean_dim(0); // (1, n), signed
+        Some(linear.merged_weight().without_autodiff() * mean.transpose())
+    };
+    for (i, layer) in seen.model.layers.iter().enumerate() {
+        if let Some(attention) = &layer.attention {
+            let heads = attention.heads();
+            match proxy(&attention.output, Site::Context(i)) {
+                Some(o) => {
+                    let [n, d] = o.dims();
+                    parts.heads.push(outlier_term(kurtosis_of(o.clone().reshape([heads, n / heads * d]), 1)));
+                    parts.hidden = parts.hidden + outlier_term(kurtosis_of(o, 0));
+                }
+                None => parts.heads.push(Tensor::zeros([heads], &device)),
+            }
+        }
+        if let Some(ff) = &layer.feed_forward {
+            match proxy(&ff.down, Site::Activation(i)) {
+                Some(o) => {
+                    parts.neurons.push(outlier_term(kurtosis_of(o.clone(), 1)));
+                    parts.hidden = parts.hidden + outlier_term(kurtosis_of(o, 0));
+                }
+                None => parts.neurons.push(Tensor::zeros([ff.neurons()], &device)),
+            }
+        }
+    }
+    Some(parts)
+}
+
+/// Kurtosis along `dim`: `mean(z⁴) − 3` with the sample standard deviation (ddof 1) in z; −3 for a constant (SPEC §2.2).
+pub fn kurtosis_of(o: Tensor<2>, dim: usize) -> Tensor<1> {
+    let n = o.dims()[dim];
+    let other = o.dims()[1 - dim];
+    let centred = o.clone() - o.mean_dim(dim);
+    let squares = centred.square();
+    // Dividing before squaring again keeps tiny activations from underflowing in f32.
+    let z2 = squares.clone() / (squares.mean_dim(dim) + f32::MIN_POSITIVE);
+    let bessel = ((n as f64 - 1.0) / n as f64).powi(2);
+    (z2.square().mean_dim(dim) * bessel - 3.0).reshape([other])
+}
+
+fn outlier_term(kurtosis: Tensor<1>) -> Tensor<1> {
+    kurtosis.clamp_min(0.0).sqrt()
+}
+
+/// Scores from per-weight importances: a head owns its columns of query, key, value and its rows of output; a neuron
+/// its column of up and row of down; a hidden dim its row of every input side and column of every output side
+/// (SPEC §2.4). `with_bias` adds |bias| of the output units, as `magnitude` does.
+fn weights(model: &Transformer, importance: impl Fn(&AptLinear, Site) -> Tensor<2>, with_bias: bool) -> Parts {
+    let rows = |w: &Tensor<2>| row_sums(w.clone());
+    let columns = |linear: &AptLinear, w: &Tensor<2>| {
+        let sums = column_sums(w.clone());
+        match linear.bias.as_ref().filter(|_| with_bias) {
+            Some(bias) => sums + bias.val().without_autodiff().abs(),
+            None => sums,
+        }
+    };
+    let device = model.device().inner();
+    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: Tensor::zeros([model.config.hidden], &device) };
+    for (i, layer) in model.layers.iter().enumerate() {
+        if let Some(a) = &layer.attention {
+            let w = importance(&a.output, Site::Context(i));
+            let mut units = rows(&w);
+            parts.hidden = parts.hidden + columns(&a.output, &w);
+            for linear in [&a.query, &a.key, &a.value] {
+                let w = importance(linear, Site::AttentionInput(i));
+                units = units + columns(linear, &w);
+                parts.hidden = parts.hidden + rows(&w);
+            }
+            parts.heads.push(head_sums(units, a.heads()));
+        }
+        if let Some(ff) = &layer.feed_forward {
+            let up = importance(&ff.up, Site::FeedForwardInput(i));
+            let down = importance(&ff.down, Site::Activation(i));
+            parts.neurons.push(columns(&ff.up, &up) + rows(&down));
+            parts.hidden = parts.hidden + rows(&up) + columns(&ff.down, &down);
+        }
+    }
+    parts
+}
+
+/// (∂L/∂m)² of every mask entry (SPEC §2.4, Fisher).
+fn mask_gradient(seen: &Seen<'_>) -> Option<Parts> {
+    let masks = seen.masks?;
+    let squared = |leaf: &Tensor<1>| match leaf.grad(seen.gradients) {
+        Some(g) => g.square(),
+        None => leaf.clone().without_autodiff().zeros_like(),
+    };
+    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: squared(&masks.hidden.values) };
+    for (i, layer) in seen.model.layers.iter().enumerate() {
+        if layer.attention.is_some() {
+            parts.heads.push(squared(&masks.head_leaves[i]));
+        }
+        if layer.feed_forward.is_some() {
+            parts.neurons.push(squared(&masks.layers[i].neurons));
+        }
+    }
+    Some(parts)
+}
+
+/// Importance of an adapter by its B matrix: Σ|W_B ∘ ∂L/∂W_B| (APT Eq. 7), one value.
+pub fn adapter_b_importance(b: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
+    (b * gradient).abs().sum()
+}
+
+/// Importance of an adapter by its ranks: mean over k of |Σ_j A_kj·(∂L/∂A)_kj| (published code; SPEC §2.3). `a` is
+/// `[d_in, r]`.
+pub fn rank_mean_importance(a: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
+    column_sums(a * gradient).abs().mean()
+}
+
+fn head_sums(units: Tensor<1>, heads: usize) -> Tensor<1> {
+    let [n] = units.dims();
+    row_sums(units.reshape([heads, n / heads.max(1)]))
+}
+
+fn column_sums(t: Tensor<2>) -> Tensor<1> {
+    let n = t.dims()[1];
+    t.sum_dim(0).reshape([n])
+}
+
+fn row_sums(t: Tensor<2>) -> Tensor<1> {
+    let n = t.dims()[0];
+    t.sum_dim(1).reshape([n])
+}

@@ -1,0 +1,183 @@
+//! Removing blocks does what masking them did, exactly as many values are left as counted, and a written model reads back.
+
+mod reference;
+
+use apt_core::blocks::{Kept, LayerShape};
+use apt_core::masks::Masks;
+use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
+use apt_nn::compact::{compact, kept_first};
+use apt_nn::{Activation, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer};
+use burn::module::Module;
+use burn::tensor::Device;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use reference::{Tokens, close, shaken, values};
+
+const DENSITIES: [f64; 5] = [0.95, 0.75, 0.5, 0.3, 0.1];
+
+#[test]
+fn masked_and_compacted_logits_agree() {
+    for (name, model) in models() {
+        for (seed, density) in DENSITIES.into_iter().enumerate() {
+            let masks = random_masks(&model.config, density, seed as u64);
+            let masked = logits(&model, Some(&masks));
+            let compacted = compact(&model, &masks.kept());
+            close(&format!("{name} at {density}"), &logits(&compacted, None), &masked, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn compaction_under_soft_masks_changes_nothing() {
+    for (name, model) in models() {
+        for (seed, density) in DENSITIES.into_iter().enumerate() {
+            let mut masks = random_masks(&model.config, density, seed as u64);
+            let mut value = 0.2;
+            for list in masks.heads.iter_mut().chain(&mut masks.neurons).chain([&mut masks.hidden]) {
+                for mask in list {
+                    value = (value + 0.37) % 0.8;
+                    *mask *= 0.2 + value;
+                }
+            }
+            let kept = masks.kept();
+            let compacted = logits(&compact(&model, &kept), Some(&masks.select(&kept)));
+            close(&format!("{name} at {density}"), &compacted, &logits(&model, Some(&masks)), 1e-4);
+        }
+    }
+}
+
+#[test]
+fn masks_of_one_change_nothing() {
+    for (name, model) in models() {
+        let ones = Masks::ones(&model.config.shape());
+        close(name, &logits(&model, Some(&ones)), &logits(&model, None), 1e-5);
+    }
+}
+
+#[test]
+fn reordering_blocks_changes_nothing() {
+    for (name, model) in models() {
+        let masks = random_masks(&model.config, 0.5, 3);
+        let order = kept_first(&masks.kept(), &model.config.shape());
+        close(name, &logits(&compact(&model, &order), None), &logits(&model, None), 1e-4);
+    }
+}
+
+#[test]
+fn two_compactions_in_a_row_are_one() {
+    for (name, model) in models() {
+        let first = random_masks(&model.config, 0.8, 5).kept();
+        let once = compact(&model, &first);
+        let second = random_masks(&once.config, 0.6, 6).kept();
+        let twice = compact(&once, &second);
+        assert_eq!(logits(&twice, None), logits(&compact(&model, &first.compose(&second)), None), "{name}");
+    }
+}
+
+#[test]
+fn counted_parameters_are_the_values_that_compaction_leaves() {
+    for (name, model) in models() {
+        for (seed, density) in [1.0].into_iter().chain(DENSITIES).enumerate() {
+            let kept = random_masks(&model.config, density, seed as u64).kept();
+            let left = compact(&model, &kept).merge();
+            let counted = left.config.shape().parameters();
+            assert_eq!(counted, left.layers.num_params(), "{name} at {density}: encoder layers");
+            assert_eq!(counted, kept.shape_after(&model.config.shape()).parameters(), "{name} at {density}: predicted");
+            assert_eq!(left.config.embedding_parameters(), left.embeddings.num_params(), "{name}: embeddings");
+            assert_eq!(left.config.head_parameters(), left.head.num_params(), "{name}: head");
+        }
+    }
+}
+
+#[test]
+fn an_exported_model_reloads_with_the_same_logits() {
+    for (name, model) in models() {
+        for density in [1.0, 0.4] {
+            let kept = match density {
+                1.0 => Kept::all(&model.config.shape()),
+                _ => random_masks(&model.config, density, 8).kept(),
+            };
+            let model = compact(&model, &kept);
+            let expected = logits(&model, None);
+            for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::F16, 1e-2)] {
+                let what = format!("{name} at {density} as {precision:?}");
+                let bytes = export(&model, precision);
+                let reloaded = reload(&model.config, &bytes);
+                close(&what, &logits(&reloaded, None), &expected, tolerance);
+                assert_eq!(reloaded.config, model.config, "{what}: sizes");
+                assert!(export(&reloaded, precision) == bytes, "{what}: the second export differs from the first");
+            }
+        }
+    }
+}
+
+fn export(model: &Transformer, precision: Precision) -> Vec<u8> {
+    pollster::block_on(to_safetensors(model, precision)).expect("the model can be read back")
+}
+
+fn reload(config: &ModelConfig, bytes: &[u8]) -> Transformer {
+    let json = serde_json::to_vec(&config.to_json()).expect("JSON values serialise");
+    let config = ModelConfig::from_json(&json, "config.json").expect("its own configuration reads");
+    Checkpoint::parse(bytes, "model.safetensors", config.family)
+        .and_then(|c| c.model(&config, &device()))
+        .expect("its own export reads")
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// A BERT and a RoBERTa with adapters, ragged layers, a layer that has no heads and one that has no neurons.
+fn models() -> Vec<(&'static str, Transformer)> {
+    let layer = |heads, neurons| LayerShape { heads, neurons };
+    let build = |family, activation, layers: &[LayerShape]| {
+        let config = ModelConfig {
+            family,
+            vocab_size: 21,
+            max_positions: 11,
+            type_vocab_size: 2,
+            hidden: 12,
+            head_size: 4,
+            layers: layers.to_vec(),
+            activation,
+            norm_eps: 1e-12,
+            pad_id: 1,
+            head: Some(HeadConfig { dense: 12, labels: 3 }),
+        };
+        let mut init = Init::new(11, &device());
+        let model = Transformer::new(&config, &mut init).with_adapters(&["query", "value", "up"], 2, 2.0, &mut init);
+        shaken(model, &mut init, 0.3)
+    };
+    let ragged = [layer(3, 10), layer(0, 7), layer(4, 0), layer(2, 16)];
+    vec![
+        ("bert", build(Family::Bert, Activation::Gelu, &[layer(3, 10); 4])),
+        ("roberta", build(Family::Roberta, Activation::Gelu, &[layer(3, 10); 4])),
+        ("ragged bert", build(Family::Bert, Activation::GeluNew, &ragged)),
+        ("ragged roberta", build(Family::Roberta, Activation::Relu, &ragged)),
+    ]
+}
+
+/// Zeros and ones; layer 1 loses all heads, layer 2 all neurons.
+fn random_masks(config: &ModelConfig, density: f64, seed: u64) -> Masks {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut masks = Masks::ones(&config.shape());
+    for list in masks.heads.iter_mut().chain(&mut masks.neurons).chain([&mut masks.hidden]) {
+        list.iter_mut().for_each(|mask| *mask = f64::from(rng.random_range(0.0..1.0) < density));
+    }
+    if density < 1.0 {
+        masks.heads[1].fill(0.0);
+        masks.neurons[2].fill(0.0);
+    }
+    // A norm over a single dim is its bias whatever the input.
+    masks.hidden[..3].fill(1.0);
+    masks
+}
+
+fn logits(model: &Transformer, masks: Option<&Masks>) -> Vec<f64> {
+    let tokens = Tokens::sample(&model.config);
+    let batch = tokens.batch(&model.config, &device());
+    let masks = masks.map(|m| DeviceMasks::new(m, model.config.head_size, &device(), false));
+    let output = model.forward(&batch, Forward { masks: masks.as_ref(), ..Forward::default() });
+    values(&model.classify(output.hidden, &batch).expect("there is a head"))
+}

@@ -1,0 +1,367 @@
+//! The transformer once more, as plain `f64` loops over a model's own weights: what tensors are held against, and what
+//! finite differences move. Nothing here is shared with the crate but the order of its weights.
+#![allow(dead_code)]
+
+use apt_core::masks::Masks;
+use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Site, Transformer};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor};
+
+/// Row-major `[rows, cols]`.
+#[derive(Clone)]
+pub struct Matrix {
+    pub cols: usize,
+    pub v: Vec<f64>,
+}
+
+impl Matrix {
+    pub fn rows(&self) -> usize {
+        self.v.len() / self.cols
+    }
+
+    pub fn row(&self, r: usize) -> &[f64] {
+        &self.v[r * self.cols..(r + 1) * self.cols]
+    }
+
+    pub fn times(&self, other: &Matrix) -> Matrix {
+        let mut v = vec![0.0; self.rows() * other.cols];
+        for r in 0..self.rows() {
+            for (k, x) in self.row(r).iter().enumerate() {
+                for (c, y) in other.row(k).iter().enumerate() {
+                    v[r * other.cols + c] += x * y;
+                }
+            }
+        }
+        Matrix { cols: other.cols, v }
+    }
+
+    pub fn plus(&self, other: &Matrix) -> Matrix {
+        Matrix { cols: self.cols, v: self.v.iter().zip(&other.v).map(|(a, b)| a + b).collect() }
+    }
+
+    pub fn each_row(&self, by: &[f64], f: impl Fn(f64, f64) -> f64) -> Matrix {
+        let v = self.v.iter().enumerate().map(|(i, x)| f(*x, by[i % self.cols])).collect();
+        Matrix { cols: self.cols, v }
+    }
+
+    pub fn transposed(&self) -> Matrix {
+        let rows = self.rows();
+        let v = (0..self.cols).flat_map(|c| (0..rows).map(move |r| self.v[r * self.cols + c])).collect();
+        Matrix { cols: rows, v }
+    }
+}
+
+/// The values of a tensor.
+pub fn values<const D: usize>(t: &Tensor<D>) -> Vec<f64> {
+    let data = t.to_data().convert::<f32>();
+    data.try_into_vec::<f32>().expect("just converted").into_iter().map(f64::from).collect()
+}
+
+pub fn matrix(t: &Tensor<2>) -> Matrix {
+    Matrix { cols: t.dims()[1], v: values(t) }
+}
+
+/// A linear layer with its adapter folded in: `[in, out]`.
+#[derive(Clone)]
+pub struct Linear {
+    pub weight: Matrix,
+    pub bias: Vec<f64>,
+}
+
+impl Linear {
+    pub fn of(linear: &AptLinear) -> Self {
+        let mut weight = matrix(&linear.weight.val());
+        if let Some(adapter) = &linear.adapter {
+            let delta = matrix(&adapter.a.val()).times(&matrix(&adapter.b.val()));
+            weight.v.iter_mut().zip(&delta.v).for_each(|(w, d)| *w += adapter.scale * d);
+        }
+        let bias = linear.bias.as_ref().map_or_else(|| vec![0.0; weight.cols], |b| values(&b.val()));
+        Self { weight, bias }
+    }
+
+    fn run(&self, x: &Matrix) -> Matrix {
+        x.times(&self.weight).each_row(&self.bias, |y, b| y + b)
+    }
+}
+
+#[derive(Clone)]
+struct Norm {
+    weight: Vec<f64>,
+    bias: Vec<f64>,
+    eps: f64,
+}
+
+impl Norm {
+    fn of(norm: &LayerNorm) -> Self {
+        Self { weight: values(&norm.weight.val()), bias: values(&norm.bias.val()), eps: norm.eps }
+    }
+
+    /// Over the dims that are kept; the others are at the mean, so that only their bias is left for a mask to see.
+    fn run(&self, x: &Matrix, kept: &[bool]) -> Matrix {
+        let n = kept.iter().filter(|k| **k).count() as f64;
+        let mut out = x.clone();
+        for r in 0..x.rows() {
+            let of_kept = |f: &dyn Fn(f64) -> f64| -> f64 {
+                x.row(r).iter().zip(kept).filter(|(_, k)| **k).map(|(v, _)| f(*v)).sum::<f64>() / n
+            };
+            let mean = of_kept(&|v| v);
+            let variance = of_kept(&|v| (v - mean).powi(2));
+            for (c, &kept) in kept.iter().enumerate() {
+                let z = if kept { (x.row(r)[c] - mean) / (variance + self.eps).sqrt() } else { 0.0 };
+                out.v[r * x.cols + c] = z * self.weight[c] + self.bias[c];
+            }
+        }
+        out
+    }
+}
+
+#[derive(Clone)]
+struct Attend {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    norm: Norm,
+}
+
+#[derive(Clone)]
+struct Feed {
+    up: Linear,
+    down: Linear,
+    norm: Norm,
+}
+
+/// Token ids, types and lengths of a padded batch.
+pub struct Tokens {
+    pub ids: Vec<i32>,
+    pub types: Vec<i32>,
+    pub lengths: Vec<usize>,
+}
+
+impl Tokens {
+    /// Three sequences of different lengths, padded to five tokens.
+    pub fn sample(config: &ModelConfig) -> Self {
+        let (lengths, width) = (vec![5, 3, 4], 5);
+        let vocab = config.vocab_size;
+        let mut ids = Vec::new();
+        for (row, &n) in lengths.iter().enumerate() {
+            for i in 0..width {
+                let id = if i < n { 2 + (row * 7 + i * 3) % (vocab - 2) } else { config.pad_id };
+                ids.push(id as i32);
+            }
+        }
+        let types = (0..ids.len()).map(|i| (i % width / 3 % config.type_vocab_size) as i32).collect();
+        Self { ids, types, lengths }
+    }
+
+    pub fn batch(&self, config: &ModelConfig, device: &Device) -> Batch {
+        Batch::new(&self.ids, &self.types, &self.lengths, config, device)
+    }
+}
+
+/// Adds `by` to one value of an activation.
+#[derive(Clone, Copy)]
+pub struct Nudge {
+    pub site: Site,
+    pub index: usize,
+    pub by: f64,
+}
+
+/// What a pass saw.
+pub struct Pass {
+    pub logits: Vec<f64>,
+    pub seen: Vec<(Site, Matrix)>,
+}
+
+impl Pass {
+    pub fn at(&self, site: Site) -> &Matrix {
+        &self.seen.iter().find(|(s, _)| *s == site).expect("the site was passed").1
+    }
+}
+
+#[derive(Clone)]
+pub struct Reference {
+    words: Matrix,
+    positions: Matrix,
+    types: Matrix,
+    norm: Norm,
+    layers: Vec<(Option<Attend>, Option<Feed>)>,
+    dense: Linear,
+    out: Linear,
+    config: ModelConfig,
+}
+
+impl Reference {
+    pub fn of(model: &Transformer) -> Self {
+        let head = model.head.as_ref().expect("the test's model has a head");
+        let layers = model.layers.iter().map(|layer| {
+            let attend = layer.attention.as_ref().map(|a| Attend {
+                query: Linear::of(&a.query),
+                key: Linear::of(&a.key),
+                value: Linear::of(&a.value),
+                output: Linear::of(&a.output),
+                norm: Norm::of(&a.norm),
+            });
+            let feed = layer.feed_forward.as_ref().map(|f| Feed {
+                up: Linear::of(&f.up),
+                down: Linear::of(&f.down),
+                norm: Norm::of(&f.norm),
+            });
+            (attend, feed)
+        });
+        Self {
+            words: matrix(&model.embeddings.words.val()),
+            positions: matrix(&model.embeddings.positions.val()),
+            types: matrix(&model.embeddings.types.val()),
+            norm: Norm::of(&model.embeddings.norm),
+            layers: layers.collect(),
+            dense: Linear::of(&head.dense),
+            out: Linear::of(&head.out),
+            config: model.config.clone(),
+        }
+    }
+
+    /// `kept` are the masks that decide what counts in norms and which blocks are skipped; `masks` are their values.
+    pub fn run(&self, tokens: &Tokens, kept: &Masks, masks: &Masks, nudge: Option<Nudge>) -> Pass {
+        let alive: Vec<bool> = kept.hidden.iter().map(|m| *m > 0.0).collect();
+        let mask = |x: &Matrix| x.each_row(&masks.hidden, |x, m| x * m);
+        let norm = |norm: &Norm, x: &Matrix| mask(&norm.run(x, &alive));
+        let mut seen = Vec::new();
+        let mut see = |site: Site, mut x: Matrix| {
+            if let Some(nudge) = nudge.filter(|n| n.site == site) {
+                x.v[nudge.index] += nudge.by;
+            }
+            seen.push((site, x.clone()));
+            x
+        };
+        let mut x = norm(&self.norm, &mask(&self.embed(tokens)));
+        for (i, (attend, feed)) in self.layers.iter().enumerate() {
+            let any = |masks: &[f64]| masks.iter().any(|m| *m > 0.0);
+            if let Some(a) = attend.as_ref().filter(|_| any(&kept.heads[i])) {
+                let branch = see(Site::AttentionInput(i), x.clone());
+                let size = self.config.head_size;
+                let heads: Vec<f64> = masks.heads[i].iter().flat_map(|m| vec![*m; size]).collect();
+                let context = self.context(a, &branch, tokens).each_row(&heads, |c, m| c * m);
+                let context = see(Site::Context(i), context);
+                x = norm(&a.norm, &x.plus(&mask(&a.output.run(&context))));
+            }
+            if let Some(f) = feed.as_ref().filter(|_| any(&kept.neurons[i])) {
+                let branch = see(Site::FeedForwardInput(i), x.clone());
+                let mut h = f.up.run(&branch);
+                h.v.iter_mut().for_each(|v| *v = activate(*v, self.config.activation));
+                let h = see(Site::Activation(i), h).each_row(&masks.neurons[i], |h, m| h * m);
+                x = norm(&f.norm, &x.plus(&mask(&f.down.run(&h))));
+            }
+        }
+        let x = see(Site::EncoderOutput, x);
+        let length = tokens.ids.len() / tokens.lengths.len();
+        let first: Vec<f64> = (0..tokens.lengths.len()).flat_map(|b| x.row(b * length).to_vec()).collect();
+        let mut dense = self.dense.run(&Matrix { cols: x.cols, v: first });
+        dense.v.iter_mut().for_each(|v| *v = v.tanh());
+        Pass { logits: self.out.run(&dense).v, seen }
+    }
+
+    fn embed(&self, tokens: &Tokens) -> Matrix {
+        let length = tokens.ids.len() / tokens.lengths.len();
+        let mut v = Vec::new();
+        for (t, (&id, &kind)) in tokens.ids.iter().zip(&tokens.types).enumerate() {
+            let (at, real) = (t % length, t % length < tokens.lengths[t / length]);
+            let position = match self.config.family {
+                apt_nn::Family::Bert => {
+                    if real {
+                        at
+                    } else {
+                        0
+                    }
+                }
+                apt_nn::Family::Roberta => self.config.pad_id + if real { at + 1 } else { 0 },
+            };
+            for c in 0..self.words.cols {
+                v.push(
+                    self.words.row(id as usize)[c] + self.positions.row(position)[c] + self.types.row(kind as usize)[c],
+                );
+            }
+        }
+        Matrix { cols: self.words.cols, v }
+    }
+
+    fn context(&self, a: &Attend, x: &Matrix, tokens: &Tokens) -> Matrix {
+        let (q, k, v) = (a.query.run(x), a.key.run(x), a.value.run(x));
+        let (size, length) = (self.config.head_size, tokens.ids.len() / tokens.lengths.len());
+        let mut out = Matrix { cols: q.cols, v: vec![0.0; q.v.len()] };
+        for (b, &real) in tokens.lengths.iter().enumerate() {
+            for start in (0..q.cols).step_by(size) {
+                for i in 0..length {
+                    let dims = start..start + size;
+                    let scores: Vec<f64> = (0..real)
+                        .map(|j| {
+                            let pairs =
+                                q.row(b * length + i)[dims.clone()].iter().zip(&k.row(b * length + j)[dims.clone()]);
+                            (pairs.map(|(q, k)| q * k).sum::<f64>() / (size as f64).sqrt()).exp()
+                        })
+                        .collect();
+                    let total: f64 = scores.iter().sum();
+                    for d in dims {
+                        let sum: f64 = scores.iter().enumerate().map(|(j, s)| s * v.row(b * length + j)[d]).sum();
+                        out.v[(b * length + i) * q.cols + d] = sum / total;
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+fn activate(x: f64, by: Activation) -> f64 {
+    match by {
+        Activation::Gelu => 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)),
+        Activation::GeluNew => {
+            0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+        }
+        Activation::Relu => x.max(0.0),
+    }
+}
+
+/// The Maclaurin series, good to 1e-10 where it is used.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 4.5 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..120 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * 2.0 / std::f64::consts::PI.sqrt()
+}
+
+/// Moves every value of `model` by N(0, `std`²): no zero biases, no norms of one, no empty B.
+pub fn shaken(model: Transformer, init: &mut Init, std: f32) -> Transformer {
+    model.map(&mut Shake { init, std })
+}
+
+struct Shake<'a> {
+    init: &'a mut Init,
+    std: f32,
+}
+
+impl ModuleMapper for Shake<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let on = param.is_require_grad();
+        let moved = param.val().detach() + self.init.normal(param.dims(), self.std);
+        Param::from_tensor(moved.detach()).set_require_grad(on)
+    }
+}
+
+/// Asserts that `ours` is within `tolerance` of `expected`, relative to the largest of it.
+#[track_caller]
+pub fn close(what: &str, ours: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), expected.len(), "{what}: how many numbers");
+    let scale = expected.iter().fold(1e-12_f64, |m, v| m.max(v.abs()));
+    for (i, (a, b)) in ours.iter().zip(expected).enumerate() {
+        assert!(
+            (a - b).abs() <= tolerance * scale,
+            "{what} [{i}]: {a} here, {b} expected (largest {scale:.3e}, tolerance {tolerance:.0e})"
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! Predictions of a model on examples.
+
+use crate::TrainError;
+use apt_data::{Example, collate, eval_batches};
+use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back};
+use burn::tensor::Tensor;
+
+/// Examples in one evaluation batch.
+const EVAL_BATCH: usize = 64;
+/// Padded lengths are multiples of this, so that shapes recur.
+pub(crate) const PAD_MULTIPLE: usize = 8;
+
+/// What a model says about examples.
+pub struct Predictions {
+    /// The likeliest class of each example.
+    pub classes: Vec<u32>,
+    /// Mean cross entropy.
+    pub loss: f64,
+}
+
+/// Classes of `examples` by `model`, which must be without autodiff.
+///
+/// # Errors
+/// When logits cannot be read back or are not finite.
+pub async fn predict(
+    model: &Transformer,
+    masks: Option<&DeviceMasks>,
+    examples: &[Example],
+    pad_id: u32,
+) -> Result<Predictions, TrainError> {
+    let device = model.device();
+    let lengths: Vec<usize> = examples.iter().map(|e| e.ids.len()).collect();
+    let mut classes = vec![0; examples.len()];
+    let mut loss = 0.0;
+    for indices in eval_batches(&lengths, EVAL_BATCH) {
+        let picked: Vec<&Example> = indices.iter().map(|&i| &examples[i]).collect();
+        let batch = collate(&picked, pad_id, PAD_MULTIPLE);
+        let inputs = Batch::new(&batch.ids, &batch.type_ids, &batch.lengths, &model.config, &device);
+        let output = model.forward(&inputs, Forward { masks, ..Forward::default() });
+        let logits: Tensor<2> = model.classify(output.hidden, &inputs)?;
+        let [_, labels] = logits.dims();
+        let values = read_back(logits, "logits").await?;
+        for (row, (&index, example)) in values.chunks_exact(labels).zip(indices.iter().zip(&picked)) {
+            if row.iter().any(|v| !v.is_finite()) {
+                return Err(TrainError::NotFinite { step: 0, tensor: "logits of an evaluation".into() });
+            }
+            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            classes[index] = row.iter().position(|&v| v == top).unwrap_or_default() as u32;
+            let log_sum: f64 = row.iter().map(|&v| f64::from(v - top).exp()).sum::<f64>().ln();
+            let own = row.get(example.label as usize).copied().unwrap_or(f32::NEG_INFINITY);
+            loss += log_sum - f64::from(own - top);
+        }
+    }
+    Ok(Predictions { classes, loss: loss / examples.len().max(1) as f64 })
+}

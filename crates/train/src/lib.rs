@@ -1,0 +1,31 @@
+//! The run: everything between a model with a task and a record.
+//!
+//! [`Session`] is a resumable state machine: `step().await` gives the next [`apt_lab::Event`]. It owns no clock
+//! ([`Probe`]), prints nothing and writes no file; a desktop blocks on it, a browser awaits it.
+
+mod clock;
+pub mod device;
+mod error;
+mod evaluate;
+mod learner;
+mod losses;
+mod measure;
+mod optimizer;
+pub mod pretrain;
+mod pruning;
+mod session;
+mod snapshot;
+mod source;
+mod teacher;
+mod training;
+
+pub use clock::{Memory, NoProbe, Probe};
+pub use error::TrainError;
+pub use evaluate::predict;
+pub use learner::{Learner, Transform};
+pub use losses::{Targets, cross_entropy, layer_mse, prediction_loss};
+pub use optimizer::AdamW;
+pub use session::{Session, Setup};
+pub use snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
+pub use source::ModelSource;
+pub use teacher::{DistillWeights, Teacher, distillation_loss};

@@ -1,0 +1,127 @@
+//! Masked-language-model pretraining, with which the built-in checkpoint is made (`cargo xtask pretrain`).
+
+use crate::TrainError;
+use crate::losses::{Targets, cross_entropy};
+use crate::optimizer::AdamW;
+use apt_core::lr::{LrDecay, LrSchedule};
+use apt_data::{Batch as Data, MaskPolicy, mask_batch};
+use apt_nn::checkpoint::read_back;
+use apt_nn::{Batch, Forward, Init, MaskedLmHead, ModelConfig, Transformer, named};
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// How to pretrain.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// Training steps.
+    pub steps: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps in which the learning rate climbs.
+    pub warmup: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Largest global norm of the gradients.
+    pub clip_norm: f64,
+    /// Everything random follows from it.
+    pub seed: u64,
+}
+
+/// A model and its masked-language-model head, all of it trainable.
+#[derive(Module, Debug)]
+struct Pretraining {
+    model: Transformer,
+    head: MaskedLmHead,
+}
+
+/// A pretraining run in progress.
+pub struct Pretrainer {
+    recipe: Recipe,
+    module: Pretraining,
+    optimizer: AdamW,
+    schedule: LrSchedule,
+    device: Device,
+    step: usize,
+}
+
+impl Pretrainer {
+    /// Random weights on `device` (without autodiff).
+    pub fn new(config: &ModelConfig, recipe: Recipe, device: &Device) -> Self {
+        let tracked = device.clone().autodiff();
+        let mut init = Init::new(recipe.seed, &tracked);
+        let model = Transformer::new(config, &mut init);
+        let head = MaskedLmHead::new(config.hidden, config.vocab_size, config.norm_eps, &mut init);
+        let module = named::set_trainable(Pretraining { model, head }, &|_| true);
+        let optimizer = AdamW::new(&named::slots(&module), recipe.weight_decay, device);
+        let schedule = LrSchedule::new(recipe.learning_rate, recipe.steps, recipe.warmup, LrDecay::Linear);
+        Self { recipe, module, optimizer, schedule, device: tracked, step: 0 }
+    }
+
+    /// One step on `data`; returns the mean cross entropy of the masked positions (`None` if nothing was masked).
+    ///
+    /// # Errors
+    /// When results cannot be read back or are not finite.
+    pub async fn step(&mut self, data: &Data, policy: &MaskPolicy) -> Result<Option<f64>, TrainError> {
+        let Some(loss) = self.loss(&self.module, data, policy, self.recipe.seed, self.step as u64, &self.device) else {
+            self.step += 1;
+            return Ok(None);
+        };
+        let mut gradients = loss.backward();
+        let (Some(gradient), Some(values)) =
+            (named::gradients(&self.module, &mut gradients), named::values(&self.module))
+        else {
+            return Ok(None);
+        };
+        let norm = gradient.clone().square().sum().sqrt();
+        let clip = ((norm + 1e-6).recip() * self.recipe.clip_norm).clamp_max(1.0);
+        let updated = self.optimizer.step(values, gradient * clip, self.schedule.at(self.step));
+        self.module = named::with_values(self.module.clone(), &updated);
+        self.step += 1;
+        let loss = read_back(loss.without_autodiff(), "loss").await?[0];
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { step: self.step, tensor: "loss".into() });
+        }
+        Ok(Some(f64::from(loss)))
+    }
+
+    /// Loss on held-out `data`, masked by `seed`.
+    ///
+    /// # Errors
+    /// When results cannot be read back.
+    pub async fn evaluate(&self, data: &Data, policy: &MaskPolicy, seed: u64) -> Result<Option<f64>, TrainError> {
+        let device = self.device.clone().inner();
+        match self.loss(&self.module.valid(), data, policy, seed, u64::MAX, &device) {
+            Some(loss) => Ok(Some(f64::from(read_back(loss, "loss").await?[0]))),
+            None => Ok(None),
+        }
+    }
+
+    /// The model, without autodiff.
+    pub fn model(&self) -> Transformer {
+        self.module.model.valid()
+    }
+
+    fn loss(
+        &self,
+        module: &Pretraining,
+        data: &Data,
+        policy: &MaskPolicy,
+        seed: u64,
+        step: u64,
+        device: &Device,
+    ) -> Option<Tensor<1>> {
+        let masked = mask_batch(data, policy, seed, step);
+        if masked.positions.is_empty() {
+            return None;
+        }
+        let model = &module.model;
+        let batch = Batch::new(&masked.ids, &data.type_ids, &data.lengths, &model.config, device);
+        let hidden = model.forward(&batch, Forward::default()).hidden;
+        let positions: Vec<i32> = masked.positions.iter().map(|&p| p as i32).collect();
+        let labels: Vec<i32> = masked.positions.iter().map(|&p| masked.targets[p]).collect();
+        let n = positions.len();
+        let positions = Tensor::<1, Int>::from_data(TensorData::new(positions, [n]), device);
+        let logits = module.head.forward(hidden.select(0, positions), model.embeddings.words.val());
+        Some(cross_entropy(logits, &Targets::new(&labels, device)))
+    }
+}

@@ -1,0 +1,230 @@
+//! What happens between training steps: masks move, blocks leave, ranks grow, a teacher is appointed.
+
+use crate::TrainError;
+use crate::optimizer::AdamW;
+use crate::session::{GROWTH_STREAM, RANDOM_SCORES_STREAM, Session};
+use crate::learner::Learner;
+use apt_core::arms::{Distillation, PruneSchedule, Salience};
+use apt_core::blocks::{BlockScores, Kept};
+use apt_core::masks::Masks;
+use apt_core::ranks::{AdapterState, grow, tuning_budget};
+use apt_core::salience::{RunningMean, ScoreSum, random_scores};
+use apt_core::schedule::mask_step;
+use apt_core::search::{Rounding, search};
+use apt_lab::{Event, Growth, LayerSalience, OptimizerState, PruningPoint};
+use apt_nn::{Init, named, salience};
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::collections::BTreeMap;
+
+impl Session {
+    /// Exact share of the prunable parameters that masks and removals have left.
+    pub(crate) fn density(&self) -> f64 {
+        let shape = self.learner.student.config.shape();
+        let left = match &self.masks {
+            Some(masks) => masks.kept().shape_after(&shape),
+            None => shape,
+        };
+        left.parameters() as f64 / self.dense_shape.parameters() as f64
+    }
+
+    /// Sums scores over the calibration batches before training (`one_shot`; SPEC §3.5).
+    pub(crate) async fn score_before_training(&mut self) -> Result<(), TrainError> {
+        let shape = self.learner.student.config.shape();
+        let mut sum = ScoreSum::new(&shape);
+        for step in 0..self.setup.knobs.calibration_batches {
+            match self.score_batch(step).await? {
+                Some(flat) => sum.add(&salience::unflatten(&flat, &shape)),
+                None => sum.add(&self.random_scores()),
+            }
+        }
+        let mut scores = RunningMean::new(0.0, &shape);
+        scores.update(sum.value());
+        self.state.scores = scores;
+        Ok(())
+    }
+
+    /// Scores for a scorer that looks at nothing.
+    pub(crate) fn score_without_looking(&mut self) {
+        if self.setup.knobs.salience == Salience::Random {
+            let scores = self.random_scores();
+            self.state.scores.update(&scores);
+        }
+    }
+
+    /// Seeded scores, the same for a block at every step.
+    fn random_scores(&self) -> BlockScores {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.setup.knobs.seed ^ (RANDOM_SCORES_STREAM << 32));
+        random_scores(&self.dense_shape, &mut rng).select(&self.state.kept)
+    }
+
+    /// If a decay window opens at this step: masks appear, and the first time a teacher is appointed.
+    pub(crate) async fn window_opens(&mut self) -> Result<(), TrainError> {
+        let step = self.state.step;
+        let Some((index, window)) = self.timeline.window_at(step) else { return Ok(()) };
+        if window.window_start != step {
+            return Ok(());
+        }
+        if index == 0 {
+            self.first_teacher().await?;
+        }
+        self.masks = Some(Masks::ones(&self.learner.student.config.shape()));
+        Ok(())
+    }
+
+    async fn first_teacher(&mut self) -> Result<(), TrainError> {
+        if self.setup.knobs.distillation != Distillation::Off && self.timeline.distill.is_some() && self.teacher.is_none() {
+            self.evaluate_validation().await?;
+            self.adopt_teacher();
+        }
+        Ok(())
+    }
+
+    /// Inside a decay window: search again and move every mask one step (SPEC §3.2–3.3).
+    pub(crate) fn move_masks(&mut self, step: usize) -> Result<(), TrainError> {
+        let Some((_, window)) = self.timeline.window_at(step) else { return Ok(()) };
+        let amount = mask_step(window.step - window.window_start, self.setup.knobs.mask_step);
+        let kept = self.search(window.density)?;
+        if let Some(masks) = &mut self.masks {
+            masks.step(&kept, amount);
+        }
+        Ok(())
+    }
+
+    fn search(&self, density: f64) -> Result<Kept, TrainError> {
+        let target = (density * self.dense_shape.parameters() as f64).floor() as usize;
+        let shape = self.learner.student.config.shape();
+        let rounding = Rounding { neurons: self.setup.knobs.round_neurons, hidden: self.setup.knobs.round_hidden };
+        Ok(search(&self.state.scores.value(), &shape, target, &rounding)?)
+    }
+
+    /// If a pruning point lies before this step: blocks are removed and ranks grow.
+    pub(crate) async fn pruning_point(&mut self) -> Result<(), TrainError> {
+        let Some((index, point)) = self.timeline.point_at(self.state.step).map(|(i, p)| (i, p.clone())) else {
+            return Ok(());
+        };
+        if self.setup.knobs.schedule == PruneSchedule::OneShot {
+            self.first_teacher().await?;
+        }
+        self.tell_salience();
+        let kept = self.search(point.density)?;
+        self.masks = None;
+        self.remove(&kept);
+        self.grow_ranks(index);
+        let shape = self.learner.student.config.shape();
+        let kept = &self.state.kept;
+        let event = PruningPoint {
+            step: self.state.step,
+            target_density: point.density,
+            density: self.density(),
+            heads: shape.layers.iter().map(|l| l.heads).collect(),
+            kept_heads: kept.heads.clone(),
+            neurons: shape.layers.iter().map(|l| l.neurons).collect(),
+            hidden: shape.hidden,
+            kept_hidden: kept.hidden.clone(),
+            ranks: self.ranks(),
+            removed: true,
+            seconds: self.state.seconds,
+        };
+        self.tell(Event::Pruned(Box::new(event)));
+        Ok(())
+    }
+
+    fn tell_salience(&mut self) {
+        let scores = self.state.scores.value();
+        let layers = scores
+            .heads
+            .iter()
+            .zip(&scores.neurons)
+            .map(|(heads, neurons)| LayerSalience { heads: heads.clone(), neurons: neurons.clone() })
+            .collect();
+        let step = self.state.step;
+        self.tell(Event::Salience { step, layers, hidden: scores.hidden });
+    }
+
+    fn ranks(&self) -> BTreeMap<String, usize> {
+        self.learner.student.adapters().into_iter().map(|(name, a)| (name, a.rank())).collect()
+    }
+
+    /// Removes blocks from weights, moments, scores and importances.
+    fn remove(&mut self, kept: &Kept) {
+        if kept.is_all(&self.learner.student.config.shape()) {
+            return;
+        }
+        let names = |learner: &Learner| -> Vec<String> {
+            learner.student.adapters().into_iter().map(|(name, _)| name).collect()
+        };
+        let before = names(&self.learner);
+        let old = self.learner.clone();
+        self.learner = match &mut self.teacher {
+            Some(teacher) => {
+                self.borrows |= teacher.shared;
+                teacher.compact_student(&old, kept)
+            }
+            None => old.compact(kept),
+        };
+        let after = names(&self.learner);
+        let survives = before.iter().zip(&self.state.importance).filter(|(name, _)| after.contains(name));
+        self.state.importance = survives.map(|(_, &value)| value).collect();
+        self.carry_moments(&old, &|holder| holder.compact(kept));
+        self.state.scores.reindex(kept);
+        self.state.kept = self.state.kept.compose(kept);
+    }
+
+    /// Ranks grow into the tuning budget of this pruning point (APT §4.3; SPEC §5).
+    fn grow_ranks(&mut self, index: usize) {
+        let knobs = &self.setup.knobs;
+        let fraction = self.timeline.growth_fraction(index);
+        let budget = tuning_budget(self.adapter_parameters, knobs.expand, fraction);
+        let beta = knobs.beta;
+        let correction = 1.0 - beta.powf(self.state.importances_seen as f64);
+        let correction = if correction > 0.0 { correction } else { 1.0 };
+        let adapters = self.learner.student.adapters();
+        let importance: Vec<f64> = self.state.importance.iter().map(|v| v / correction).collect();
+        let states: Vec<AdapterState> = adapters
+            .iter()
+            .zip(&importance)
+            .map(|((_, a), &importance)| AdapterState {
+                rank: a.rank(),
+                params_per_rank: a.a.dims()[0] + a.b.dims()[1],
+                importance,
+            })
+            .collect();
+        let names: Vec<String> = adapters.into_iter().map(|(name, _)| name).collect();
+        let ranks = grow(&states, budget, knobs.rank * knobs.max_rank_factor, knobs.rank_growth);
+        // Importance is gathered anew between pruning points (SPEC §2).
+        self.state.importance.fill(0.0);
+        self.state.importances_seen = 0;
+        if ranks.iter().zip(&states).all(|(&rank, state)| rank <= state.rank) {
+            return;
+        }
+        let old = self.learner.clone();
+        let mut init = Init::new(knobs.seed ^ ((GROWTH_STREAM + index as u64) << 24), &self.device);
+        self.learner = old.clone().grown(&ranks, &mut |d_in, extra| init.kaiming(d_in, extra));
+        let device = self.device.clone();
+        self.carry_moments(&old, &|holder| holder.clone().grown(&ranks, &mut |d_in, extra| Tensor::zeros([d_in, extra], &device)));
+        let event = Growth {
+            step: self.state.step,
+            budget: budget as u64,
+            parameters: self.learner.student.adapters().iter().map(|(_, a)| a.parameters() as u64).sum(),
+            ranks: self.ranks(),
+            importance: names.into_iter().zip(importance).collect(),
+        };
+        self.tell(Event::Grown(event));
+    }
+
+    /// Applies a change of shape, made to `old` by `change`, to the optimiser's moments.
+    fn carry_moments(&mut self, old: &Learner, change: &dyn Fn(&Learner) -> Learner) {
+        self.slots = named::slots(&self.learner);
+        let weight_decay = self.setup.knobs.weight_decay;
+        if self.setup.knobs.optimizer_state == OptimizerState::Reset {
+            self.optimizer = AdamW::new(&self.slots, weight_decay, &self.setup.device);
+            return;
+        }
+        let carry = |moment: &Tensor<1>| named::values(&change(&old.holding(moment)));
+        if let (Some(first), Some(second)) = (carry(&self.optimizer.first), carry(&self.optimizer.second)) {
+            self.optimizer = self.optimizer.clone().carried(first, second, &self.slots, weight_decay);
+        }
+    }
+}

@@ -1,0 +1,534 @@
+//! The state machine of a run: `Scoring → (Pruning → Distilling → Tuning) → Evaluating → Measuring`, one event at a time.
+
+use crate::clock::Probe;
+use crate::evaluate::predict;
+use crate::learner::{Learner, Transform};
+use crate::optimizer::AdamW;
+use crate::source::ModelSource;
+use crate::teacher::Teacher;
+use crate::TrainError;
+use apt_core::blocks::{Kept, ModelShape};
+use apt_core::lr::{LrDecay, LrSchedule};
+use apt_core::masks::Masks;
+use apt_core::salience::RunningMean;
+use apt_core::schedule::{Timeline, TimelineConfig};
+use apt_core::arms::{Distillation, PruneSchedule};
+use apt_data::{BatchPlan, Example, Metric, TokenizedTask};
+use apt_lab::{AdapterInfo, Evaluation, Event, Knobs, LrCurve, Parameters, Phase, Provenance, Split};
+use apt_nn::named::{self, Slot};
+use apt_nn::{DeviceMasks, Init, Transformer};
+use burn::module::Module;
+use burn::tensor::Device;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Share of the early pruning window in which salience is only gathered.
+const SALIENCE_WARMUP: f64 = 0.2;
+/// Evaluations in a run when `eval_every` is 0.
+const EVALUATIONS: usize = 25;
+/// Checkpoints in a run when `checkpoint_every` is 0.
+const CHECKPOINTS: usize = 10;
+/// Streams of randomness that must not coincide.
+pub(crate) const ADAPTER_STREAM: u64 = 0x00A1;
+pub(crate) const HEAD_STREAM: u64 = 0x00A2;
+pub(crate) const TRANSFORM_STREAM: u64 = 0x00A3;
+pub(crate) const GROWTH_STREAM: u64 = 0x0100_0000;
+pub(crate) const TEACHER_STREAM: u64 = 0x00A4;
+pub(crate) const RANDOM_SCORES_STREAM: u64 = 0x00A5;
+
+/// Everything a run starts from.
+pub struct Setup {
+    /// The settings.
+    pub knobs: Knobs,
+    /// The preset they started from, if it had a name.
+    pub preset: Option<String>,
+    /// The dense model.
+    pub source: ModelSource,
+    /// The tokenised task.
+    pub task: TokenizedTask,
+    /// Its classes.
+    pub labels: usize,
+    /// Its metric.
+    pub metric: Metric,
+    /// The tokenizer's padding token.
+    pub pad_id: u32,
+    /// What the run is made on and from; reported as it is.
+    pub provenance: Provenance,
+    /// Where to compute, without autodiff.
+    pub device: Device,
+}
+
+/// A run in progress.
+pub struct Session {
+    pub(crate) setup: Setup,
+    pub(crate) probe: Box<dyn Probe>,
+    pub(crate) device: Device,
+    pub(crate) timeline: Timeline,
+    pub(crate) lr: LrSchedule,
+    pub(crate) plan: BatchPlan,
+    pub(crate) dense_shape: ModelShape,
+    pub(crate) adapter_parameters: usize,
+    pub(crate) learner: Learner,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) optimizer: AdamW,
+    pub(crate) teacher: Option<Teacher>,
+    pub(crate) masks: Option<Masks>,
+    pub(crate) state: State,
+    /// Whether the student's frozen weights are corners of a teacher's larger ones.
+    pub(crate) borrows: bool,
+    /// When the present stage began, on the probe's clock.
+    began: f64,
+    pending: VecDeque<Event>,
+}
+
+/// The part of a session that is plain data and goes into a checkpoint as it is.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct State {
+    pub stage: Stage,
+    /// Training steps made.
+    pub step: usize,
+    /// The dense model's blocks that are left.
+    pub kept: Kept,
+    pub scores: RunningMean,
+    /// Running means of the adapters' importances, in the order of [`Transformer::adapters`].
+    pub importance: Vec<f64>,
+    /// How many values went into each since the last pruning point.
+    pub importances_seen: u64,
+    pub phase: Option<Phase>,
+    pub phase_seconds: BTreeMap<String, f64>,
+    /// Seconds of training so far, evaluations included.
+    pub seconds: f64,
+    pub warmup_seconds: f64,
+    pub density_sum: f64,
+    pub last_validation: Option<f64>,
+    pub peak_device: Option<u64>,
+    pub peak_process: Option<u64>,
+}
+
+/// What [`Session::step`] does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Stage {
+    Start,
+    Score,
+    Train,
+    Evaluate,
+    Measure,
+    Over,
+}
+
+impl Session {
+    /// Builds the model and lays the run out. Nothing is trained yet.
+    ///
+    /// # Errors
+    /// Knobs that do not fit together, the task or the model; a checkpoint that cannot be read.
+    pub fn new(setup: Setup, probe: Box<dyn Probe>) -> Result<Self, TrainError> {
+        setup.knobs.check()?;
+        let knobs = &setup.knobs;
+        check_fit(&setup)?;
+        let device = setup.device.clone().autodiff();
+        let plan = BatchPlan::new(lengths(&setup.task.train), knobs.batch_size, knobs.seed);
+        let total = knobs.steps.unwrap_or_else(|| (knobs.epochs * plan.steps_per_epoch() as f64).ceil().max(1.0) as usize);
+        let timeline = Timeline::new(&TimelineConfig {
+            total_steps: total,
+            schedule: knobs.schedule,
+            curve: knobs.curve,
+            density: knobs.density,
+            num_prunings: knobs.num_prunings,
+            prune_fraction: knobs.prune_fraction,
+            tuning_fraction: knobs.tuning_fraction,
+            warmup_fraction: SALIENCE_WARMUP,
+            distill_fraction: if knobs.distillation == Distillation::Off { 0.0 } else { knobs.distill_fraction },
+        })?;
+        let dense_shape = setup.source.config.shape();
+        let learner = fresh_learner(&setup, &device, timeline.distill.is_some())?;
+        let slots = named::slots(&learner);
+        if slots.is_empty() {
+            return Err(TrainError::Unfit {
+                what: "nothing is trainable: no linear layer carries an adapter and the head is frozen; set adapters, \
+                       train-base or freeze-head"
+                    .into(),
+            });
+        }
+        let adapters = learner.student.adapters();
+        let state = State {
+            stage: Stage::Start,
+            step: 0,
+            kept: Kept::all(&dense_shape),
+            scores: RunningMean::new(knobs.beta, &dense_shape),
+            importance: vec![0.0; adapters.len()],
+            importances_seen: 0,
+            phase: None,
+            phase_seconds: BTreeMap::new(),
+            seconds: 0.0,
+            warmup_seconds: 0.0,
+            density_sum: 0.0,
+            last_validation: None,
+            peak_device: None,
+            peak_process: None,
+        };
+        let adapter_parameters = adapters.iter().map(|(_, a)| a.parameters()).sum();
+        let optimizer = AdamW::new(&slots, knobs.weight_decay, &setup.device);
+        let lr = LrSchedule::new(knobs.learning_rate, total, knobs.lr_warmup, decay_of(knobs.lr_curve));
+        probe.forget_peak();
+        Ok(Self {
+            probe,
+            device,
+            timeline,
+            lr,
+            plan,
+            dense_shape,
+            adapter_parameters,
+            learner,
+            slots,
+            optimizer,
+            teacher: None,
+            masks: None,
+            state,
+            borrows: false,
+            began: 0.0,
+            pending: VecDeque::new(),
+            setup,
+        })
+    }
+
+    /// Goes on until there is something to tell; `None` when the run is over.
+    ///
+    /// # Errors
+    /// The run cannot go on; what the last checkpoint holds is unharmed.
+    pub async fn step(&mut self) -> Result<Option<Event>, TrainError> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Ok(Some(event));
+            }
+            match self.state.stage {
+                Stage::Start => self.start(),
+                Stage::Score => self.timed(Phase::Scoring).await?,
+                Stage::Train => self.timed_training().await?,
+                Stage::Evaluate => self.timed(Phase::Evaluating).await?,
+                Stage::Measure => self.timed(Phase::Measuring).await?,
+                Stage::Over => return Ok(None),
+            }
+        }
+    }
+
+    /// Training steps made.
+    pub fn steps_made(&self) -> usize {
+        self.state.step
+    }
+
+    /// Training steps planned.
+    pub fn steps_planned(&self) -> usize {
+        self.timeline.total_steps
+    }
+
+    /// Steps between checkpoints, as asked for or chosen.
+    pub fn checkpoint_interval(&self) -> usize {
+        match self.setup.knobs.checkpoint_every {
+            0 => (self.timeline.total_steps / CHECKPOINTS).max(1),
+            n => n,
+        }
+    }
+
+    /// The student as it is, adapters and all.
+    pub fn student(&self) -> &Transformer {
+        &self.learner.student
+    }
+
+    /// The teacher, while there is one.
+    pub fn teacher(&self) -> Option<&Teacher> {
+        self.teacher.as_ref()
+    }
+
+    /// The compacted, merged student without autodiff: what is exported.
+    pub fn compacted(&self) -> Transformer {
+        let student = match &self.masks {
+            Some(masks) => apt_nn::compact::compact(&self.learner.student, &masks.kept()),
+            None => self.learner.student.clone(),
+        };
+        student.valid().merge()
+    }
+
+    /// Whether a checkpoint should be written now: nothing is left to tell and the interval is over.
+    pub fn checkpoint_due(&self) -> bool {
+        let step = self.state.step;
+        let interval = self.checkpoint_interval();
+        self.state.stage == Stage::Train && step > 0 && self.pending.is_empty() && step.is_multiple_of(interval)
+    }
+
+    /// Whether nothing is left to tell, so that a snapshot taken now misses no event.
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.pending.push_back(event);
+    }
+
+    fn start(&mut self) {
+        let knobs = &self.setup.knobs;
+        let shape = &self.dense_shape;
+        let config = &self.setup.source.config;
+        let adapters = self.learner.student.adapters();
+        let dense = shape.parameters();
+        let head = self.learner.student.config.head_parameters();
+        let event = Event::Started {
+            preset: self.setup.preset.clone(),
+            config: Box::new(knobs.clone()),
+            provenance: Box::new(self.setup.provenance.clone()),
+            shape: Box::new(apt_lab::ModelShape {
+                heads: shape.layers.iter().map(|l| l.heads).collect(),
+                neurons: shape.layers.iter().map(|l| l.neurons).collect(),
+                hidden: shape.hidden,
+                head_size: shape.head_size,
+            }),
+            parameters: Parameters {
+                dense: dense as u64,
+                with_embeddings: (dense + config.embedding_parameters() + head) as u64,
+                adapters: self.adapter_parameters as u64,
+                trainable: self.slots.iter().map(Slot::len).sum::<usize>() as u64,
+            },
+            adapters: adapters
+                .iter()
+                .map(|(name, a)| AdapterInfo {
+                    name: name.clone(),
+                    inputs: a.a.dims()[0],
+                    outputs: a.b.dims()[1],
+                    rank: a.rank(),
+                })
+                .collect(),
+            steps: self.timeline.total_steps,
+        };
+        let scores_first = knobs.schedule == PruneSchedule::OneShot && !self.timeline.points.is_empty();
+        self.tell(event);
+        self.state.stage = if scores_first { Stage::Score } else { Stage::Train };
+    }
+
+    async fn timed_training(&mut self) -> Result<(), TrainError> {
+        let step = self.state.step;
+        let total = self.timeline.total_steps;
+        let phase = self.phase_of(step);
+        self.enter(phase);
+        if step == 0 {
+            self.warm_up().await?;
+            self.began = self.probe.seconds();
+        }
+        self.pruning_point().await?;
+        if step < total {
+            self.window_opens().await?;
+            self.train_step().await?;
+            let made = self.state.step;
+            if made.is_multiple_of(self.eval_interval()) || made == total {
+                self.evaluate_validation().await?;
+                self.refresh_teacher();
+            }
+        } else {
+            self.state.stage = Stage::Evaluate;
+        }
+        self.state.seconds += self.leave(phase);
+        Ok(())
+    }
+
+    async fn timed(&mut self, phase: Phase) -> Result<(), TrainError> {
+        self.enter(phase);
+        match phase {
+            Phase::Scoring => {
+                self.score_before_training().await?;
+                self.state.stage = Stage::Train;
+            }
+            Phase::Evaluating => {
+                self.evaluate_test().await?;
+                self.state.stage = Stage::Measure;
+            }
+            _ => {
+                let measures = self.measure().await?;
+                self.tell(Event::Measured(Box::new(measures)));
+                self.state.stage = Stage::Over;
+            }
+        }
+        let spent = self.leave(phase);
+        if phase == Phase::Scoring {
+            self.state.seconds += spent;
+        }
+        Ok(())
+    }
+
+    fn phase_of(&self, step: usize) -> Phase {
+        let last_point = self.timeline.points.last().map_or(0, |p| p.step);
+        if self.timeline.distill.as_ref().is_some_and(|d| d.contains(&step)) && self.teacher.is_some() {
+            Phase::Distilling
+        } else if step < last_point {
+            Phase::Pruning
+        } else {
+            Phase::Tuning
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        if self.state.phase != Some(phase) {
+            self.state.phase = Some(phase);
+            let event = Event::Phase { name: phase, step: self.state.step, seconds: self.state.seconds };
+            self.tell(event);
+        }
+        self.began = self.probe.seconds();
+    }
+
+    /// Books the time since [`Self::enter`] and returns it.
+    fn leave(&mut self, phase: Phase) -> f64 {
+        let spent = self.probe.seconds() - self.began;
+        *self.state.phase_seconds.entry(phase.name().into()).or_default() += spent;
+        spent
+    }
+
+    /// Seconds of training at this moment.
+    pub(crate) fn clocked(&self) -> f64 {
+        self.state.seconds + self.probe.seconds() - self.began
+    }
+
+    fn eval_interval(&self) -> usize {
+        match self.setup.knobs.eval_every {
+            0 => (self.timeline.total_steps / EVALUATIONS).max(1),
+            n => n,
+        }
+    }
+
+    pub(crate) async fn evaluate_validation(&mut self) -> Result<f64, TrainError> {
+        let (metric, metrics) = self.evaluated(Split::Validation).await?;
+        self.state.last_validation = Some(metric);
+        let seconds = self.clocked();
+        let step = self.state.step;
+        self.tell(Event::Evaluation(Evaluation { step, split: Split::Validation, metric, metrics, seconds }));
+        Ok(metric)
+    }
+
+    async fn evaluate_test(&mut self) -> Result<(), TrainError> {
+        if self.setup.task.test.is_none() {
+            return Ok(());
+        }
+        let (metric, metrics) = self.evaluated(Split::Test).await?;
+        let (step, seconds) = (self.state.step, self.state.seconds);
+        self.tell(Event::Evaluation(Evaluation { step, split: Split::Test, metric, metrics, seconds }));
+        Ok(())
+    }
+
+    pub(crate) async fn evaluated(&self, split: Split) -> Result<(f64, BTreeMap<String, f64>), TrainError> {
+        let examples: &[Example] = match split {
+            Split::Validation => &self.setup.task.validation,
+            Split::Test => self.setup.task.test.as_deref().unwrap_or_default(),
+        };
+        let model = self.learner.student.valid();
+        let masks = self.masks.as_ref().map(|m| self.upload(m, &self.setup.device, false));
+        let predictions = predict(&model, masks.as_ref(), examples, self.setup.pad_id).await?;
+        let labels: Vec<u32> = examples.iter().map(|e| e.label).collect();
+        let mut metrics: BTreeMap<String, f64> = self
+            .setup
+            .metric
+            .all(&predictions.classes, &labels)
+            .into_iter()
+            .map(|(name, value)| (name.to_string(), value))
+            .collect();
+        metrics.insert("loss".into(), predictions.loss);
+        Ok((self.setup.metric.score(&predictions.classes, &labels), metrics))
+    }
+
+    pub(crate) fn upload(&self, masks: &Masks, device: &Device, tracked: bool) -> DeviceMasks {
+        DeviceMasks::new(masks, self.dense_shape.head_size, device, tracked)
+    }
+
+    /// The next teacher, if the student has become better than the last one.
+    fn refresh_teacher(&mut self) {
+        let within = self.timeline.distill.as_ref().is_some_and(|d| self.state.step < d.end);
+        let better = match (&self.teacher, self.state.last_validation) {
+            (Some(teacher), Some(metric)) => metric > teacher.metric,
+            _ => false,
+        };
+        if within && better {
+            self.adopt_teacher();
+        } else if !within && self.teacher.is_some() {
+            self.dismiss_teacher();
+        }
+    }
+
+    pub(crate) fn adopt_teacher(&mut self) {
+        let metric = self.state.last_validation.unwrap_or_default();
+        // Two teachers must never be alive at once: the old one's weights go first.
+        self.teacher = None;
+        self.own_weights();
+        let shared = self.setup.knobs.distillation == Distillation::Shared;
+        self.teacher = Some(Teacher::new(&self.learner.student, &self.state.kept, metric, shared));
+        let step = self.state.step;
+        self.tell(Event::Teacher(apt_lab::TeacherUpdate { step, metric }));
+    }
+
+    fn dismiss_teacher(&mut self) {
+        self.teacher = None;
+        self.own_weights();
+    }
+
+    /// Frees what a former teacher shared: the student's weights are no longer corners of larger ones.
+    fn own_weights(&mut self) {
+        if self.borrows {
+            self.learner.student = apt_nn::compact::own(&self.learner.student);
+            self.borrows = false;
+        }
+    }
+}
+
+/// A learner with untrained adapters and head, as every run and every resume starts.
+pub(crate) fn fresh_learner(setup: &Setup, device: &Device, distils: bool) -> Result<Learner, TrainError> {
+    let knobs = &setup.knobs;
+    let stream = |s: u64| Init::new(knobs.seed ^ (s << 32), device);
+    let mut student = setup.source.model(device)?;
+    if student.config.head.is_none_or(|h| h.labels != setup.labels) {
+        student = student.with_head(setup.labels, &mut stream(HEAD_STREAM));
+    }
+    if !knobs.train_base {
+        let on: Vec<&str> = knobs.adapters.0.iter().map(|site| site.name()).collect();
+        student = student.with_adapters(&on, knobs.rank, knobs.rank_scale, &mut stream(ADAPTER_STREAM));
+    }
+    let hidden = student.config.hidden;
+    let transform = (distils && knobs.distill_layer_weight > 0.0)
+        .then(|| Transform::new(hidden, knobs.transform_rank, knobs.rank_scale, &mut stream(TRANSFORM_STREAM)));
+    let (train_base, freeze_head) = (knobs.train_base, knobs.freeze_head);
+    Ok(named::set_trainable(Learner { student, transform }, &|path| {
+        let head = path.contains(".head.");
+        path.contains("adapter") || (head && !freeze_head) || (train_base && !head && !path.contains(".embeddings."))
+    }))
+}
+
+fn decay_of(curve: LrCurve) -> LrDecay {
+    match curve {
+        LrCurve::Linear => LrDecay::Linear,
+        LrCurve::Cosine => LrDecay::Cosine,
+    }
+}
+
+fn lengths(examples: &[Example]) -> Vec<usize> {
+    examples.iter().map(|e| e.ids.len()).collect()
+}
+
+fn check_fit(setup: &Setup) -> Result<(), TrainError> {
+    let unfit = |what: String| Err(TrainError::Unfit { what });
+    let config = &setup.source.config;
+    if setup.task.train.is_empty() || setup.task.validation.is_empty() {
+        return unfit("the task has no training or no validation examples; check the data files".into());
+    }
+    let splits = [&setup.task.train, &setup.task.validation];
+    for example in splits.into_iter().chain(setup.task.test.as_ref()).flatten() {
+        if example.ids.len() > config.max_length() {
+            return unfit(format!(
+                "an input has {} tokens, the model has positions for {}; set max-length to at most that",
+                example.ids.len(),
+                config.max_length()
+            ));
+        }
+        if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+            return unfit(format!(
+                "the tokenizer gives token {id}, the model knows {}; tokenizer.json and model do not belong together",
+                config.vocab_size
+            ));
+        }
+        if example.label as usize >= setup.labels {
+            return unfit(format!("label {} is outside the {} classes", example.label, setup.labels));
+        }
+    }
+    Ok(())
+}

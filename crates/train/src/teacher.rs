@@ -1,0 +1,120 @@
+//! The teacher: an earlier self of the student (APT §4.4; SPEC §6).
+
+use crate::learner::Learner;
+use crate::losses::{layer_mse, prediction_loss};
+use apt_core::blocks::Kept;
+use apt_core::distill::{candidates, teacher_layers};
+use apt_nn::{Batch, Forward, Output, Transformer, compact};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+
+/// A teacher without autodiff. A shared one holds its own adapters and head, and the same frozen weights as the student.
+pub struct Teacher {
+    /// Frozen weights, adapters and head.
+    pub model: Transformer,
+    /// The dense model's blocks it has, in its own order.
+    pub kept: Kept,
+    /// Its hidden dims that the student has, in the student's order.
+    pub hidden: Vec<usize>,
+    /// Its validation metric.
+    pub metric: f64,
+    /// Whether the student's frozen weights are part of its own.
+    pub shared: bool,
+}
+
+impl Teacher {
+    /// A copy of `student` as it is, unmasked. Shared, it costs its adapters and head; separate, a whole model.
+    pub fn new(student: &Transformer, kept: &Kept, metric: f64, shared: bool) -> Self {
+        let model = student.valid();
+        let model = if shared { model } else { model.map(&mut DeepCopy) };
+        Self { hidden: (0..model.config.hidden).collect(), model, kept: kept.clone(), metric, shared }
+    }
+
+    /// Removes blocks from the learner; the teacher keeps all of its own. Returns the compacted learner.
+    pub fn compact_student(&mut self, learner: &Learner, kept: &Kept) -> Learner {
+        if !self.shared {
+            self.hidden = kept.hidden.iter().map(|&i| self.hidden[i]).collect();
+            return learner.compact(kept);
+        }
+        let order = compact::kept_first(kept, &self.model.config.shape());
+        let (learner, model) = learner.compact_shared(&self.model, kept);
+        self.kept = self.kept.compose(&order);
+        self.hidden = (0..learner.student.config.hidden).collect();
+        self.model = model;
+        learner
+    }
+
+    /// Runs the teacher on `batch`, which must be without autodiff.
+    pub fn forward(&self, batch: &Batch) -> Output {
+        self.model.forward(batch, Forward { keep_states: true, ..Forward::default() })
+    }
+
+    /// Its hidden state restricted to the student's dims, `[tokens, student hidden]`.
+    fn for_student(&self, state: Tensor<2>) -> Tensor<2> {
+        let width = self.hidden.len();
+        if self.hidden.iter().enumerate().all(|(i, &h)| i == h) {
+            let tokens = state.dims()[0];
+            return state.slice([0..tokens, 0..width]);
+        }
+        let indices: Vec<i32> = self.hidden.iter().map(|&i| i as i32).collect();
+        let device = state.device();
+        state.select(1, Tensor::from_data(burn::tensor::TensorData::new(indices, [width]), &device))
+    }
+}
+
+/// Weights of the two parts of the distillation loss.
+#[derive(Clone, Copy, Debug)]
+pub struct DistillWeights {
+    /// T.
+    pub temperature: f64,
+    /// On the loss of the logits.
+    pub logits: f64,
+    /// On the loss of the hidden states.
+    pub layers: f64,
+}
+
+/// `w_logits·L_pred + w_layers·L_layer` (SPEC §6.3–6.4): four teacher layers are drawn, each is matched to the nearest
+/// student layer that still has heads and neurons, the better one if two are equally near.
+pub fn distillation_loss(
+    learner: &Learner,
+    student: (&[Tensor<2>], Tensor<2>),
+    teacher: (&Teacher, &[Tensor<2>], Tensor<2>),
+    weights: DistillWeights,
+    rng: &mut ChaCha8Rng,
+) -> Tensor<1> {
+    let (states, logits) = student;
+    let (of_teacher, teacher_states, teacher_logits) = teacher;
+    let prediction = prediction_loss(logits, Tensor::from_inner(teacher_logits), weights.temperature);
+    let mut loss = prediction * weights.logits;
+    if weights.layers == 0.0 {
+        return loss;
+    }
+    let exists: Vec<bool> =
+        learner.student.layers.iter().map(|l| l.attention.is_some() && l.feed_forward.is_some()).collect();
+    for layer in teacher_layers(teacher_states.len(), rng) {
+        let target = Tensor::from_inner(of_teacher.for_student(teacher_states[layer].clone()));
+        let best = candidates(layer, &exists)
+            .into_iter()
+            .map(|student_layer| {
+                let state = states[student_layer].clone();
+                let mapped = learner.transform.as_ref().map_or(state.clone(), |t| t.forward(state));
+                layer_mse(mapped, target.clone())
+            })
+            .reduce(Tensor::min_pair);
+        if let Some(best) = best {
+            loss = loss + best * weights.layers;
+        }
+    }
+    loss
+}
+
+/// Copies every value to memory of its own.
+struct DeepCopy;
+
+impl ModuleMapper for DeepCopy {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trainable = apt_nn::named::is_trainable(&param);
+        Param::from_tensor(param.val() * 1.0).set_require_grad(trainable)
+    }
+}

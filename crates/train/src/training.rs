@@ -1,0 +1,237 @@
+//! One training step: forward, backward, clip, update, and one read of everything the host wants to know.
+
+use crate::TrainError;
+use crate::evaluate::PAD_MULTIPLE;
+use crate::losses::{Targets, cross_entropy};
+use crate::session::{Session, TEACHER_STREAM};
+use crate::teacher::{DistillWeights, distillation_loss};
+use apt_core::arms::{RankGrowth, RankImportance, Salience};
+use apt_core::distill::{mu, published_mu};
+use apt_core::masks::Masks;
+use apt_data::{Example, collate};
+use apt_lab::{CurvePoint, Event, MuOver};
+use apt_nn::salience::{self, Seen, Taps};
+use apt_nn::{Batch, Forward, Output, checkpoint::read_back, named};
+use burn::tensor::{Gradients, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// What a backward pass leaves.
+struct Backward {
+    gradients: Gradients,
+    loss: Tensor<1>,
+    task_loss: Tensor<1>,
+    distill_loss: Option<Tensor<1>>,
+    mu: Option<f64>,
+    scores: Option<Tensor<1>>,
+}
+
+impl Session {
+    /// Runs a few passes whose results are thrown away, so that kernels are built and memory pools are filled before
+    /// time is taken; the time this takes is reported apart.
+    pub(crate) async fn warm_up(&mut self) -> Result<(), TrainError> {
+        let began = self.probe.seconds();
+        let pass = self.backward(0, false)?;
+        read_back(pass.loss.without_autodiff(), "the warm-up loss").await?;
+        self.state.warmup_seconds += self.probe.seconds() - began;
+        Ok(())
+    }
+
+    /// Training step `state.step`.
+    pub(crate) async fn train_step(&mut self) -> Result<(), TrainError> {
+        let step = self.state.step;
+        let collect = self.timeline.collect.contains(&step);
+        let mut pass = self.backward(step, collect)?;
+        let importances = if collect { self.importances(&pass.gradients) } else { Vec::new() };
+        // Invariant: `Session::new` refuses a learner without trainable parameters.
+        let (Some(gradient), Some(values)) =
+            (named::gradients(&self.learner, &mut pass.gradients), named::values(&self.learner))
+        else {
+            return Err(TrainError::Unfit { what: "nothing is trainable".into() });
+        };
+        let norm = gradient.clone().square().sum().sqrt();
+        let clip = (norm.clone() + 1e-6).recip() * self.setup.knobs.clip_norm;
+        let clipped = gradient.clone() * clip.clamp_max(1.0);
+        let learning_rate = self.lr.at(step);
+        let updated = self.optimizer.step(values, clipped, learning_rate);
+        self.learner = named::with_values(self.learner.clone(), &updated);
+
+        // The step's one read: losses and norm, then scores, then importances.
+        let distill = pass.distill_loss.as_ref().map(|l| l.clone().without_autodiff());
+        let mut parts = vec![pass.loss.without_autodiff(), pass.task_loss.without_autodiff(), norm];
+        parts.push(distill.clone().unwrap_or_else(|| Tensor::zeros([1], &self.setup.device)));
+        let scored = pass.scores.is_some();
+        parts.extend(pass.scores);
+        let seen = importances.len();
+        parts.extend(importances);
+        let read = read_back(Tensor::cat(parts, 0), "the step's results").await?;
+        if !(read[0].is_finite() && read[2].is_finite()) {
+            let tensor = self.not_finite(gradient, read[0]).await?;
+            return Err(TrainError::NotFinite { step: step + 1, tensor });
+        }
+        self.take_in(&read, scored, seen);
+        self.move_masks(step)?;
+        self.state.step = step + 1;
+        let density = self.density();
+        self.state.density_sum += density;
+        self.watch_memory();
+        let point = CurvePoint {
+            step: step + 1,
+            epoch: (step + 1) as f64 / self.plan.steps_per_epoch() as f64,
+            loss: f64::from(read[0]),
+            task_loss: f64::from(read[1]),
+            distill_loss: distill.is_some().then(|| f64::from(read[3])),
+            learning_rate,
+            mu: pass.mu,
+            density,
+            grad_norm: Some(f64::from(read[2])),
+            seconds: self.clocked(),
+        };
+        self.tell(Event::Step(point));
+        Ok(())
+    }
+
+    /// Scores of one batch without training on it, `[heads | neurons | hidden]`.
+    pub(crate) async fn score_batch(&mut self, step: usize) -> Result<Option<Vec<f32>>, TrainError> {
+        match self.backward(step, true)?.scores {
+            Some(scores) => Ok(Some(read_back(scores, "salience scores").await?)),
+            None => Ok(None),
+        }
+    }
+
+    fn backward(&mut self, step: usize, collect: bool) -> Result<Backward, TrainError> {
+        let indices = self.plan.batch(step);
+        let examples: Vec<&Example> = indices.iter().map(|&i| &self.setup.task.train[i]).collect();
+        let data = collate(&examples, self.setup.pad_id, PAD_MULTIPLE);
+        let student = &self.learner.student;
+        let upload = |device| Batch::new(&data.ids, &data.type_ids, &data.lengths, &student.config, device);
+        let batch = upload(&self.device);
+        let scorer = self.setup.knobs.salience;
+        let mut taps = if collect { Taps::for_scorer(scorer) } else { None };
+        let tracked = collect && scorer == Salience::Gradient;
+        let ones = (tracked && self.masks.is_none()).then(|| Masks::ones(&student.config.shape()));
+        let masks = self.masks.as_ref().or(ones.as_ref()).map(|m| self.upload(m, &self.device, tracked));
+
+        let distilling = self.timeline.distill.as_ref().filter(|d| d.contains(&step)).zip(self.teacher.as_ref());
+        let keep_states = distilling.is_some();
+        let Output { hidden, states } =
+            student.forward(&batch, Forward { masks: masks.as_ref(), taps: taps.as_mut(), keep_states });
+        let logits = student.classify(hidden, &batch)?;
+        let task_loss = cross_entropy(logits.clone(), &Targets::new(&data.labels, &self.device));
+        let (loss, distill_loss, mu) = match distilling {
+            None => (task_loss.clone(), None, None),
+            Some((range, teacher)) => {
+                let knobs = &self.setup.knobs;
+                let plain = upload(&self.setup.device);
+                let of_teacher = teacher.forward(&plain);
+                let teacher_logits = teacher.model.classify(of_teacher.hidden, &plain)?;
+                let weights = DistillWeights {
+                    temperature: knobs.distill_temperature,
+                    logits: knobs.distill_logit_weight,
+                    layers: knobs.distill_layer_weight,
+                };
+                let mut rng = ChaCha8Rng::seed_from_u64(knobs.seed ^ (TEACHER_STREAM << 32) ^ step as u64);
+                let distill = distillation_loss(
+                    &self.learner,
+                    (&states, logits),
+                    (teacher, &of_teacher.states, teacher_logits),
+                    weights,
+                    &mut rng,
+                );
+                let mu = match knobs.mu_over {
+                    MuOver::Distillation => mu(step, range),
+                    MuOver::PruningWindow => {
+                        let points = &self.timeline.points;
+                        let ends = points.first().map_or(0, |p| p.window_start)..points.last().map_or(1, |p| p.step);
+                        published_mu(step, ends.start, ends.end).clamp(0.0, 1.0)
+                    }
+                };
+                (distill.clone() * mu + task_loss.clone() * (1.0 - mu), Some(distill), Some(mu))
+            }
+        };
+        let gradients = loss.backward();
+        let scores = if collect {
+            let seen = Seen { model: student, taps: taps.as_ref(), gradients: &gradients, masks: masks.as_ref() };
+            salience::scores(scorer, &seen)
+        } else {
+            None
+        };
+        Ok(Backward { gradients, loss, task_loss, distill_loss, mu, scores })
+    }
+
+    fn importances(&self, gradients: &Gradients) -> Vec<Tensor<1>> {
+        if self.setup.knobs.rank_growth == RankGrowth::Static {
+            return Vec::new();
+        }
+        let by = self.setup.knobs.rank_importance;
+        let adapters = self.learner.student.adapters();
+        adapters
+            .into_iter()
+            .map(|(_, adapter)| {
+                let param = match by {
+                    RankImportance::AdapterB => adapter.b.val(),
+                    RankImportance::RankMean => adapter.a.val(),
+                };
+                let value = param.clone().without_autodiff();
+                match (param.grad(gradients), by) {
+                    (Some(g), RankImportance::AdapterB) => salience::adapter_b_importance(value, g),
+                    (Some(g), RankImportance::RankMean) => salience::rank_mean_importance(value, g),
+                    (None, _) => Tensor::zeros([1], &self.setup.device),
+                }
+            })
+            .collect()
+    }
+
+    /// Names what stopped being finite.
+    async fn not_finite(&self, gradient: Tensor<1>, loss: f32) -> Result<String, TrainError> {
+        if !loss.is_finite() {
+            let values = named::values(&self.learner);
+            if let Some(values) = values
+                && let Some(slot) = self.first_not_finite(&read_back(values, "parameters").await?)
+            {
+                return Ok(slot);
+            }
+            return Ok("loss".into());
+        }
+        let gradient = read_back(gradient, "gradients").await?;
+        Ok(self.first_not_finite(&gradient).map_or("gradient norm".into(), |slot| format!("gradient of {slot}")))
+    }
+
+    fn first_not_finite(&self, flat: &[f32]) -> Option<String> {
+        let mut at = 0;
+        self.slots
+            .iter()
+            .find(|slot| {
+                let range = at..at + slot.len();
+                at += slot.len();
+                flat.get(range).is_some_and(|values| values.iter().any(|v| !v.is_finite()))
+            })
+            .map(|slot| slot.name.clone())
+    }
+
+    fn take_in(&mut self, read: &[f32], scored: bool, importances: usize) {
+        let mut at = 4;
+        let shape = self.learner.student.config.shape();
+        if scored {
+            let n = salience::flat_len(&shape);
+            let current = salience::unflatten(&read[at..at + n], &shape);
+            self.state.scores.update(&current);
+            at += n;
+        } else if self.timeline.collect.contains(&self.state.step) {
+            self.score_without_looking();
+        }
+        if importances > 0 {
+            let beta = self.setup.knobs.beta;
+            for (mean, &now) in self.state.importance.iter_mut().zip(&read[at..at + importances]) {
+                *mean = beta * *mean + (1.0 - beta) * f64::from(now);
+            }
+            self.state.importances_seen += 1;
+        }
+    }
+
+    fn watch_memory(&mut self) {
+        let memory = self.probe.memory();
+        self.state.peak_device = self.state.peak_device.max(memory.device_peak);
+        self.state.peak_process = self.state.peak_process.max(memory.process);
+    }
+}

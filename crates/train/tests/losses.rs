@@ -1,0 +1,102 @@
+//! The losses on tensors against the plain formulas, and their gradients against central finite differences.
+
+use apt_core::distill;
+use apt_nn::Init;
+use apt_train::{Targets, Transform, cross_entropy, layer_mse, prediction_loss};
+use burn::tensor::{Device, Tensor, TensorData};
+
+const ROWS: usize = 4;
+const CLASSES: usize = 3;
+const LABELS: [i32; ROWS] = [2, 0, 1, 1];
+const STEP: f64 = 1e-5;
+
+#[test]
+fn cross_entropy_is_the_mean_negative_log_likelihood() {
+    let logits = leaf(1, [ROWS, CLASSES]);
+    let loss = cross_entropy(logits.clone(), &Targets::new(&LABELS, &device()));
+    let formula = |logits: &[f64]| -> f64 {
+        let row = |(row, label): (&[f64], &i32)| {
+            let sum: f64 = row.iter().map(|v| v.exp()).sum();
+            sum.ln() - row[*label as usize]
+        };
+        logits.chunks(CLASSES).zip(&LABELS).map(row).sum::<f64>() / ROWS as f64
+    };
+    check("cross entropy", &logits, loss, formula);
+}
+
+#[test]
+fn cross_entropy_of_extreme_logits_is_finite() {
+    let logits = Tensor::<2>::from_data(TensorData::new(vec![1e4_f32, -1e4, 0.0, -1e4, 1e4, 0.0], [2, 3]), &device());
+    let loss = values(&cross_entropy(logits, &Targets::new(&[1, 1], &device())));
+    assert_eq!(loss, [1e4], "half of 2·10⁴ for the wrong row, nothing for the right one");
+}
+
+#[test]
+fn prediction_loss_is_the_plain_formula_at_every_temperature() {
+    for temperature in [distill::TEMPERATURE, 1.0, 4.0] {
+        let (student, teacher) = (leaf(2, [ROWS, CLASSES]), leaf(3, [ROWS, CLASSES]));
+        let loss = prediction_loss(student.clone(), teacher.clone().detach(), temperature);
+        let teacher = values(&teacher);
+        let formula =
+            |s: &[f64]| distill::PREDICTION_SCALE * distill::prediction_loss(s, &teacher, CLASSES, temperature);
+        check(&format!("prediction loss at T = {temperature}"), &student, loss, formula);
+    }
+}
+
+#[test]
+fn layer_loss_is_the_mean_squared_difference() {
+    let (student, teacher) = (leaf(4, [5, 6]), leaf(5, [5, 6]));
+    let loss = layer_mse(student.clone(), teacher.clone().detach());
+    let teacher = values(&teacher);
+    check("layer loss", &student, loss, |s| distill::layer_mse(s, &teacher));
+}
+
+#[test]
+fn a_new_transform_is_the_identity_and_learns() {
+    let transform = Transform::new(6, 2, 2.0, &mut Init::new(6, &device()));
+    let (h, target) = (leaf(7, [5, 6]), leaf(8, [5, 6]).detach());
+    assert_eq!(values(&transform.forward(h.clone())), values(&h), "Tr starts as the identity");
+    let gradients = layer_mse(transform.forward(h), target).backward();
+    let b = transform.adapter.b.val().grad(&gradients).expect("B is trainable");
+    assert!(values(&b).iter().any(|g| *g != 0.0), "Tr's B gets no gradient");
+}
+
+#[track_caller]
+fn check(what: &str, at: &Tensor<2>, loss: Tensor<1>, formula: impl Fn(&[f64]) -> f64) {
+    let x = values(at);
+    agree(what, &values(&loss), &[formula(&x)], 1e-5);
+    let gradient = values(&at.grad(&loss.backward()).expect("the loss reaches its input"));
+    let expected: Vec<f64> = (0..x.len())
+        .map(|i| {
+            let moved = |by| {
+                let mut x = x.clone();
+                x[i] += by;
+                formula(&x)
+            };
+            (moved(STEP) - moved(-STEP)) / (2.0 * STEP)
+        })
+        .collect();
+    agree(&format!("gradient of {what}"), &gradient, &expected, 1e-5);
+}
+
+#[track_caller]
+fn agree(what: &str, ours: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), expected.len(), "{what}: how many numbers");
+    let largest = expected.iter().fold(1e-12_f64, |max, v| max.max(v.abs()));
+    for (i, (a, b)) in ours.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= tolerance * largest, "{what} [{i}]: {a} here, {b} by the formula");
+    }
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn leaf(seed: u64, dims: [usize; 2]) -> Tensor<2> {
+    Init::new(seed, &device()).normal(dims, 1.5).require_grad()
+}
+
+fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    let values = tensor.to_data().convert::<f32>().try_into_vec::<f32>();
+    values.expect("just converted").into_iter().map(f64::from).collect()
+}

@@ -1,0 +1,3 @@
+//! Shared by the tests that cross crates.
+
+pub mod fixtures;
