@@ -1,4 +1,8 @@
-//! What `pretrain` and `bench` share: the shapes they build.
+//! What `pretrain` and `bench` share: the shapes they build. Beside it, the two sides of the benchmark: [`cases`] runs
+//! ours, [`pytorch`] asks for theirs.
+
+pub mod cases;
+pub mod pytorch;
 
 use apt_core::blocks::LayerShape;
 use apt_nn::{Activation, Family, ModelConfig};

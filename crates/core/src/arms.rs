@@ -81,6 +81,16 @@ arms! {
 }
 
 arms! {
+    /// In which units √kurtosis joins the first term of outlier-aware salience.
+    OutlierScale ("outlier scale") {
+        /// both terms weigh the same over all blocks of a kind, whatever the loss is scaled by
+        Balanced = "balanced",
+        /// added as it is (paper Eq. 5); with the small gradients of a classifier it outweighs the first term
+        Raw = "raw",
+    }
+}
+
+arms! {
     /// When density falls (SPEC 4).
     PruneSchedule ("schedule") {
         /// in the first few percent of the run

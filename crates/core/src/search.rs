@@ -100,6 +100,23 @@ pub fn search(
     target_parameters: usize,
     rounding: &Rounding,
 ) -> Result<Kept, SearchError> {
+    search_with_floor(scores, shape, target_parameters, rounding, 0)
+}
+
+/// As [`search`], but the best `min_heads` heads of every layer are taken before anything else.
+///
+/// First-order salience does not see that the heads of a layer are the only way between tokens: each alone may look
+/// cheap until the last one goes.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_with_floor(
+    scores: &BlockScores,
+    shape: &ModelShape,
+    target_parameters: usize,
+    rounding: &Rounding,
+    min_heads: usize,
+) -> Result<Kept, SearchError> {
     if rounding.neurons == 0 || rounding.hidden == 0 {
         return Err(SearchError::ZeroRounding);
     }
@@ -107,10 +124,11 @@ pub fn search(
         return Err(SearchError::WrongShape);
     }
     let costs = shape.block_costs();
-    let order = rank_blocks(scores, &costs)?;
+    let mut order = rank_blocks(scores, &costs)?;
     if shape.parameters() <= target_parameters {
         return Ok(Kept::all(shape));
     }
+    promote_heads(&mut order, shape.layers.len(), min_heads);
     let ranked = Ranked::new(&order, shape.layers.len());
     let least_hidden = rounding.hidden.min(shape.hidden);
     let refill = Refill { scores, shape, costs, ranked: &ranked, rounding, target_parameters };
@@ -124,6 +142,20 @@ pub fn search(
         refill.run(&mut widths);
     }
     Ok(ranked.keep(&widths))
+}
+
+/// Moves the first `min_heads` heads of every layer to the front, their order among themselves unchanged.
+fn promote_heads(order: &mut Vec<Block>, layers: usize, min_heads: usize) {
+    let mut seen = vec![0; layers];
+    let (first, rest): (Vec<Block>, Vec<Block>) = order.iter().partition(|block| match block {
+        Block::Head { layer, .. } => {
+            seen[*layer] += 1;
+            seen[*layer] <= min_heads
+        }
+        _ => false,
+    });
+    *order = first;
+    order.extend(rest);
 }
 
 /// All blocks by descending salience density, ties by index.

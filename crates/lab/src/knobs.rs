@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use apt_core::arms::{Curve, Distillation, PruneSchedule, RankGrowth, RankImportance, Salience};
+use apt_core::arms::{Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
 use serde::{Deserialize, Serialize};
 
 use crate::knob::{Adapters, Axis, Device, Knob, KnobValue, LrCurve, MuOver, OptimizerState};
@@ -146,6 +146,9 @@ knobs! {
     /// How far a mask moves in one step of a decay window; 1 cuts hard.
     #[knob(Schedule, "α", 0.0001..=1.0)]
     mask_step: f64 = 0.01,
+    /// Heads that every layer keeps at least; 0 lets a layer lose its whole attention.
+    #[knob(Schedule, "", 0..=1024)]
+    min_heads: usize = 1,
     /// Neurons kept per layer are a multiple of this, for the sake of fast kernels.
     #[knob(Schedule, "", 1..=1024)]
     round_neurons: usize = 8,
@@ -156,6 +159,9 @@ knobs! {
     /// How blocks are scored for removal.
     #[knob(Salience, "S")]
     salience: Salience = Salience::OutlierAware,
+    /// Units of √kurtosis in outlier_aware: balanced with the first term, or raw as printed in the paper.
+    #[knob(Salience, "")]
+    outlier_scale: OutlierScale = OutlierScale::Balanced,
     /// Memory of the running mean of scores; 0 looks at the last batch alone.
     #[knob(Salience, "β", 0.0..=0.9999)]
     beta: f64 = 0.85,

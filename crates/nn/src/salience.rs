@@ -7,7 +7,7 @@
 
 use crate::masks::DeviceMasks;
 use crate::{AptLinear, Transformer};
-use apt_core::arms::Salience;
+use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{BlockScores, ModelShape};
 use burn::tensor::{Gradients, Tensor};
 
@@ -95,6 +95,8 @@ pub struct Seen<'a> {
     pub gradients: &'a Gradients,
     /// The tracked masks of the step (`gradient` only).
     pub masks: Option<&'a DeviceMasks>,
+    /// Units of √kurtosis (`outlier_aware` only).
+    pub outliers: OutlierScale,
 }
 
 /// Scores of one step by `scorer`, `[heads | neurons | hidden]`. `None` for `random`, which looks at nothing, and when
@@ -102,7 +104,16 @@ pub struct Seen<'a> {
 pub fn scores(scorer: Salience, seen: &Seen<'_>) -> Option<Tensor<1>> {
     let parts = match scorer {
         Salience::ActivationGradient => activation_gradient(seen)?,
-        Salience::OutlierAware => activation_gradient(seen)?.plus(kurtosis(seen)?),
+        Salience::OutlierAware => {
+            let (first, outliers) = (activation_gradient(seen)?, kurtosis(seen)?);
+            match seen.outliers {
+                OutlierScale::Raw => first.plus(outliers),
+                OutlierScale::Balanced => {
+                    let scaled = outliers.scaled_to(&first);
+                    first.plus(scaled)
+                }
+            }
+        }
         Salience::Magnitude => weights(seen.model, |linear, _| linear.merged_weight().without_autodiff().abs(), true),
         Salience::Wanda => {
             let taps = seen.taps?;
@@ -155,6 +166,29 @@ struct Parts {
 impl Parts {
     fn flat(self) -> Tensor<1> {
         Tensor::cat(self.heads.into_iter().chain(self.neurons).chain([self.hidden]).collect(), 0)
+    }
+
+    /// These scores times one factor per kind, so that each kind's mean is that of `other`'s.
+    fn scaled_to(self, other: &Self) -> Self {
+        let mean = |parts: &[Tensor<1>]| (!parts.is_empty()).then(|| Tensor::cat(parts.to_vec(), 0).mean());
+        let factor = |ours: &[Tensor<1>], theirs: &[Tensor<1>]| {
+            mean(ours).zip(mean(theirs)).map(|(ours, theirs)| theirs / (ours + f32::MIN_POSITIVE))
+        };
+        let scale = |parts: Vec<Tensor<1>>, by: Option<Tensor<1>>| match by {
+            Some(by) => parts.into_iter().map(|part| part * by.clone()).collect(),
+            None => parts,
+        };
+        let heads = factor(&self.heads, &other.heads);
+        let neurons = factor(&self.neurons, &other.neurons);
+        let hidden = factor(std::slice::from_ref(&self.hidden), std::slice::from_ref(&other.hidden));
+        Self {
+            heads: scale(self.heads, heads),
+            neurons: scale(self.neurons, neurons),
+            hidden: match hidden {
+                Some(by) => self.hidden * by,
+                None => self.hidden,
+            },
+        }
     }
 
     fn plus(self, other: Self) -> Self {

@@ -3,7 +3,7 @@
 
 mod reference;
 
-use apt_core::arms::Salience;
+use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::LayerShape;
 use apt_core::masks::Masks;
 use apt_core::salience as slices;
@@ -129,7 +129,7 @@ fn random_scores_look_at_nothing() {
     let case = cases().remove(0);
     assert!(Taps::for_scorer(Salience::Random).is_none());
     let gradients = (case.logits(None) * case.weigh.clone()).sum().backward();
-    let seen = Seen { model: &case.model, taps: None, gradients: &gradients, masks: None };
+    let seen = Seen { model: &case.model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
     assert!(scores(Salience::Random, &seen).is_none(), "random scores come from a seed, not from the model");
 }
 
@@ -214,7 +214,7 @@ impl Case {
         let mut taps = Taps::for_scorer(scorer);
         let logits = self.logits(Some((&masks, taps.as_mut())));
         let gradients = (logits * self.weigh.clone()).sum().backward();
-        let seen = Seen { model: &self.model, taps: taps.as_ref(), gradients: &gradients, masks: Some(&masks) };
+        let seen = Seen { model: &self.model, taps: taps.as_ref(), gradients: &gradients, masks: Some(&masks), outliers: OutlierScale::Raw };
         let flat = scores(scorer, &seen).expect("everything was collected");
         assert_eq!(flat.dims()[0], apt_nn::salience::flat_len(&self.model.config.shape()), "{}: {scorer}", self.name);
         values(&flat)

@@ -4,7 +4,7 @@
 use crate::TrainError;
 use crate::losses::{Targets, cross_entropy, layer_mse, prediction_loss};
 use crate::optimizer::AdamW;
-use apt_core::arms::Salience;
+use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
 use apt_lab::Device as Choice;
@@ -273,7 +273,7 @@ fn training_step(device: &Device, scorer: Salience, masked: bool) -> Tensor<1> {
     let Ok(logits) = model.classify(output.hidden, &batch) else { return Tensor::zeros([0], device) };
     let loss = cross_entropy(logits, &Targets::new(&[0, 1, 1], &tracked));
     let mut gradients = loss.backward();
-    let seen = Seen { model: &model, taps: taps.as_ref(), gradients: &gradients, masks: masks.as_ref() };
+    let seen = Seen { model: &model, taps: taps.as_ref(), gradients: &gradients, masks: masks.as_ref(), outliers: OutlierScale::Balanced };
     let scores = salience::scores(scorer, &seen);
     let flat = named::gradients(&model, &mut gradients);
     let scaled = |t: Tensor<1>| t.clone() / (t.abs().max() + 1e-12);

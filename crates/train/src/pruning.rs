@@ -10,7 +10,7 @@ use apt_core::masks::Masks;
 use apt_core::ranks::{AdapterState, grow, tuning_budget};
 use apt_core::salience::{RunningMean, ScoreSum, random_scores};
 use apt_core::schedule::mask_step;
-use apt_core::search::{Rounding, search};
+use apt_core::search::{Rounding, search_with_floor};
 use apt_lab::{Event, Growth, LayerSalience, OptimizerState, PruningPoint};
 use apt_nn::{Init, named, salience};
 use burn::tensor::Tensor;
@@ -96,7 +96,8 @@ impl Session {
         let target = (density * self.dense_shape.parameters() as f64).floor() as usize;
         let shape = self.learner.student.config.shape();
         let rounding = Rounding { neurons: self.setup.knobs.round_neurons, hidden: self.setup.knobs.round_hidden };
-        Ok(search(&self.state.scores.value(), &shape, target, &rounding)?)
+        let min_heads = self.setup.knobs.min_heads;
+        Ok(search_with_floor(&self.state.scores.value(), &shape, target, &rounding, min_heads)?)
     }
 
     /// If a pruning point lies before this step: blocks are removed and ranks grow.

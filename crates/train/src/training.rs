@@ -151,7 +151,13 @@ impl Session {
         };
         let gradients = loss.backward();
         let scores = if collect {
-            let seen = Seen { model: student, taps: taps.as_ref(), gradients: &gradients, masks: masks.as_ref() };
+            let seen = Seen {
+                model: student,
+                taps: taps.as_ref(),
+                gradients: &gradients,
+                masks: masks.as_ref(),
+                outliers: self.setup.knobs.outlier_scale,
+            };
             salience::scores(scorer, &seen)
         } else {
             None

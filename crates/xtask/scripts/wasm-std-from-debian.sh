@@ -58,6 +58,9 @@ build --offline --config 'source.crates-io.replace-with="packaged"' \
   echo "not everything is packaged ($(grep -m1 '^error' "$scratch/log")); asking the registry" >&2
   build
 }
-mkdir -p "$into"
 rm -f "$scratch/target/$triple/release/deps/"libsysroot-*.rlib
-cp "$scratch/target/$triple/release/deps/"*.rlib "$into"/
+# In one move: an interrupted copy must not look like an installation.
+mkdir -p "$into.new"
+cp "$scratch/target/$triple/release/deps/"*.rlib "$into.new"/
+rm -rf "$into"
+mv "$into.new" "$into"

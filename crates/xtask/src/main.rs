@@ -3,14 +3,14 @@
 //! This program links nothing of the engine, so that it builds in seconds; what needs the engine is a binary of
 //! `apt-bench` that is built when it is asked for.
 
-mod assets;
 mod engine;
-mod setup;
 mod steps;
 mod test;
+mod vulkan;
+mod wasm_target;
 
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The chores of APT Lab.
@@ -23,33 +23,27 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Run every check and test, after installing what they need and this machine lacks.
+    /// Run every check and test, installing what they need and this machine lacks.
     Test(test::Args),
-    /// Run what CI runs, on a fresh clone of the last commit.
-    Ci,
-    /// Time training steps and inference beside PyTorch and print the ratios.
-    Bench(engine::BenchArgs),
-    /// Make the built-in checkpoint in assets/builtin anew.
-    Pretrain(engine::PretrainArgs),
-    /// List the files built into the programs, with sizes and checksums.
-    Assets,
+    /// Time training steps and inference beside PyTorch; arguments go to the benchmark.
+    Bench(engine::Args),
+    /// Make the built-in checkpoint in assets/builtin anew; arguments go to the program that makes it.
+    Pretrain(engine::Args),
     /// Install the standard library for wasm32-unknown-unknown, also where rustup cannot fetch it.
-    WasmTarget(setup::WasmArgs),
+    WasmTarget(wasm_target::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
-        Chore::Ci => test::ci(),
-        Chore::Bench(args) => engine::bench(&args),
-        Chore::Pretrain(args) => engine::pretrain(&args),
-        Chore::Assets => assets::list(),
-        Chore::WasmTarget(args) => setup::wasm_target(&args),
+        Chore::Bench(args) => engine::run("bench", &args),
+        Chore::Pretrain(args) => engine::run("pretrain", &args),
+        Chore::WasmTarget(args) => wasm_target::install(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("\nerror: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -59,9 +53,4 @@ fn main() -> ExitCode {
 fn root() -> &'static Path {
     // Invariant: this crate lies two folders below the root.
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
-}
-
-/// Where build products go.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

@@ -1,13 +1,13 @@
 //! Steps of a chore: each announced, timed, and named again when it fails.
 
-use anyhow::{Context, Result, ensure};
-use std::process::Command;
+use anyhow::{Context, Result, bail, ensure};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// The steps made so far.
 pub struct Steps {
     began: Instant,
-    done: Vec<(String, Duration)>,
+    done: Vec<(&'static str, Duration)>,
 }
 
 impl Steps {
@@ -17,14 +17,14 @@ impl Steps {
     }
 
     /// Makes the step `name`.
-    pub fn make<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn make(&mut self, name: &'static str, step: impl FnOnce() -> Result<()>) -> Result<()> {
         println!("── {name}");
         let began = Instant::now();
-        let result = step().with_context(|| format!("{name} failed"))?;
+        let result = step();
         let took = began.elapsed();
-        println!("── {name}: {}\n", shown(took));
-        self.done.push((name.into(), took));
-        Ok(result)
+        println!("── {name}: {} after {}\n", if result.is_ok() { "passed" } else { "FAILED" }, shown(took));
+        self.done.push((name, took));
+        result.with_context(|| format!("step `{name}` failed (alone: cargo xtask test --only {name})"))
     }
 
     /// Says what was made and how long it took.
@@ -32,7 +32,8 @@ impl Steps {
         for (name, took) in &self.done {
             println!("{:>12}  {name}", shown(*took));
         }
-        println!("{:>12}  in all; {} steps, all passed", shown(self.began.elapsed()), self.done.len());
+        let steps = if self.done.len() == 1 { "step" } else { "steps" };
+        println!("{:>12}  in all; {} {steps}, all passed", shown(self.began.elapsed()), self.done.len());
     }
 }
 
@@ -45,21 +46,41 @@ pub fn cargo(words: &str) -> Command {
 
 /// Runs `command` to its end.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot start {}", written(command)))?;
-    ensure!(status.success(), "{status}; the command was\n  {}", written(command));
-    Ok(())
+    let status = command.status().with_context(|| format!("cannot start `{}`", written(command)))?;
+    passed(command, status)
+}
+
+/// Runs `command`, which may hang (a download without a network), for at most `limit`.
+pub fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
+    let mut child = command.spawn().with_context(|| format!("cannot start `{}`", written(command)))?;
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return passed(command, status);
+        }
+        if began.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            bail!("`{}` did not end within {}", written(command), shown(limit));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// What `command` prints.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("cannot start {}", written(command)))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {}\n{said}", written(command), output.status);
+    let output = command.output().with_context(|| format!("cannot start `{}`", written(command)))?;
+    passed(command, output.status)?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+fn passed(command: &Command, status: ExitStatus) -> Result<()> {
+    ensure!(status.success(), "`{}` ended with {status}", written(command));
+    Ok(())
+}
+
 /// The command as one would type it.
-pub fn written(command: &Command) -> String {
+fn written(command: &Command) -> String {
     let name = std::path::Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(name).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
@@ -70,5 +91,22 @@ pub fn shown(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..60 => format!("{seconds}.{} s", duration.subsec_millis() / 100),
         seconds => format!("{} min {:02} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_command_is_an_error_that_names_it() {
+        let error = run(&mut cargo("no-such-subcommand")).expect_err("cargo has no such command");
+        assert!(error.to_string().contains("cargo no-such-subcommand"), "the error says only: {error}");
+    }
+
+    #[test]
+    fn minutes_and_seconds_are_told_apart() {
+        assert_eq!(shown(Duration::from_millis(59_949)), "59.9 s");
+        assert_eq!(shown(Duration::from_secs(605)), "10 min 05 s");
     }
 }

@@ -1,50 +1,87 @@
-//! All checks and tests with one command, cheapest first.
+//! All checks and tests with one command, cheapest first. Each step installs what it needs, so each can run alone on a
+//! fresh machine.
 
-use crate::steps::{Steps, cargo, run, written};
-use crate::{root, setup, target};
-use anyhow::{Context, Result, bail};
-use std::io::{BufRead, BufReader};
+use crate::steps::{Steps, cargo, run as finish};
+use crate::{vulkan, wasm_target};
+use anyhow::{Context, Result};
+use clap::ValueEnum;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
-/// Crates that a browser needs.
+/// The crates a browser needs.
 const BROWSER: &str = "-p apt-core -p apt-lab -p apt-nn -p apt-data -p apt-train";
 
-/// Which tests to run.
+/// Which steps to make.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only formatting and tests: no set-up, no clippy, no wasm32.
-    #[arg(long)]
-    quick: bool,
-    /// Only tests whose name contains this.
-    filter: Option<String>,
+    /// Make only this step.
+    #[arg(long, value_name = "STEP")]
+    only: Option<Step>,
 }
 
-/// Runs them.
-pub fn run_all(args: &Args) -> Result<Steps> {
-    let mut steps = Steps::new();
-    if !args.quick {
-        steps.make("set-up", || {
-            setup::components()?;
-            setup::wasm_target(&setup::WasmArgs::default())?;
-            setup::vulkan()
-        })?;
-    }
-    steps.make("formatting", || run(&mut cargo("fmt --all --check")))?;
-    if !args.quick {
-        // Everything in the release profile: build scripts and procedural macros are then built once for all steps.
-        steps.make("clippy", || run(&mut cargo("clippy --release --workspace --all-targets -- -D warnings")))?;
-        let check = format!("check --release --target wasm32-unknown-unknown {BROWSER}");
-        steps.make("browser crates (wasm32)", || run(&mut cargo(&check)))?;
-    }
-    let mut tests = cargo("test --release --workspace --no-fail-fast");
-    tests.args(&args.filter);
-    steps.make("tests", || counted(&mut tests))?;
-    Ok(steps)
+/// A step, in the order they are made.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// The formatting is rustfmt's.
+    Fmt,
+    /// Clippy finds nothing.
+    Clippy,
+    /// What a browser needs compiles for it.
+    Wasm,
+    /// The tests of all crates pass.
+    Tests,
 }
 
-/// Runs them and says how long each step took.
+impl Step {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Wasm => "wasm",
+            Self::Tests => "tests",
+        }
+    }
+
+    /// Everything is in the release profile: build scripts and procedural macros are then built once for all steps.
+    fn make(self) -> Result<()> {
+        match self {
+            Self::Fmt => {
+                component("rustfmt", "cargo-fmt")?;
+                finish(&mut cargo("fmt --all --check")).context("`cargo fmt --all` puts it right")
+            }
+            Self::Clippy => {
+                component("clippy", "cargo-clippy")?;
+                finish(&mut cargo("clippy --release --workspace --all-targets -- -D warnings"))
+            }
+            Self::Wasm => {
+                wasm_target::install(&wasm_target::Args::default())?;
+                finish(&mut cargo(&format!("check --release --target {} {BROWSER}", wasm_target::TARGET)))
+            }
+            Self::Tests => {
+                vulkan::install();
+                finish(&mut cargo("test --release --workspace"))
+            }
+        }
+    }
+}
+
+/// Makes the steps until one fails, and says how long each took.
 pub fn run(args: &Args) -> Result<()> {
-    run_all(args)?.summary();
+    let mut steps = Steps::new();
+    for step in Step::value_variants() {
+        if args.only.is_none_or(|only| only == *step) {
+            steps.make(step.name(), || step.make())?;
+        }
+    }
+    steps.summary();
     Ok(())
+}
+
+/// Installs the toolchain component whose program is `tool`, if it is missing.
+fn component(name: &str, tool: &str) -> Result<()> {
+    let there = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if there.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    finish(Command::new("rustup").args(["component", "add", name]).stdin(Stdio::null()))
+        .with_context(|| format!("{name} is missing; install it for the active Rust toolchain"))
 }

@@ -1,6 +1,6 @@
 //! Scorers: the published hooks' captured tensors through the tensor formulas.
 
-use apt_core::arms::Salience;
+use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::LayerShape;
 use apt_nn::salience::{Seen, compressed, kurtosis_of, rank_mean_importance, scores, unflatten};
 use apt_nn::{Activation, AptLinear, Family, Init, ModelConfig, Transformer};
@@ -111,7 +111,7 @@ fn oracle_magnitude_scores_of_a_model_match() {
         *linear = AptLinear::new(matrix(&w["w"]).transpose().detach(), Some(vector(&w["b"])));
     }
     let gradients = Tensor::<1>::ones([1], &device()).require_grad().sum().backward();
-    let seen = Seen { model: &model, taps: None, gradients: &gradients, masks: None };
+    let seen = Seen { model: &model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
     let flat = scores(Salience::Magnitude, &seen).expect("magnitude needs only weights");
     let flat: Vec<f32> = values(&flat).into_iter().map(|v| v as f32).collect();
     let ours = unflatten(&flat, &config.shape());

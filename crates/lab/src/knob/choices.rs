@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use apt_core::arms::{Curve, Distillation, PruneSchedule, RankGrowth, RankImportance, Salience};
+use apt_core::arms::{Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::kind::{KnobKind, KnobValue};
@@ -177,5 +177,6 @@ choice_knobs!(
     PruneSchedule,
     RankGrowth,
     RankImportance,
+    OutlierScale,
     Salience
 );

@@ -1,0 +1,252 @@
+"""The benchmark's other side: a BERT written by hand in PyTorch, with the shapes, adapters and steps of ours.
+
+Reads one JSON request a line and answers with the mean seconds of one round; see src/pytorch.rs. Everything PyTorch
+offers for speed in eager mode is used: fused attention, fused AdamW, fused layer norm, inference mode.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+
+warnings.filterwarnings("ignore", message=".*NumPy.*")
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Linear(nn.Module):
+    """A frozen linear layer, with a low-rank branch if `rank` is given."""
+
+    def __init__(self, d_in, d_out, rank=0, scale=1.0):
+        super().__init__()
+        self.base = nn.Linear(d_in, d_out)
+        self.scale = scale
+        self.a = nn.Parameter(torch.randn(d_in, rank) / d_in**0.5) if rank else None
+        self.b = nn.Parameter(torch.zeros(rank, d_out)) if rank else None
+
+    def forward(self, x):
+        y = self.base(x)
+        return y if self.a is None else y + (x @ self.a) @ (self.b * self.scale)
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, post-norm."""
+
+    def __init__(self, hidden, head_size, heads, neurons, eps, rank_of, scale):
+        super().__init__()
+        self.heads, self.head_size = heads, head_size
+        width = heads * head_size
+        sizes = {
+            "query": (hidden, width),
+            "key": (hidden, width),
+            "value": (hidden, width),
+            "output": (width, hidden),
+            "up": (hidden, neurons),
+            "down": (neurons, hidden),
+        }
+        for name, (d_in, d_out) in sizes.items():
+            setattr(self, name, Linear(d_in, d_out, rank_of(name), scale))
+        self.norm_attention = nn.LayerNorm(hidden, eps=eps)
+        self.norm_feed_forward = nn.LayerNorm(hidden, eps=eps)
+
+    def forward(self, x, batch, length, watch):
+        def split(t):
+            return t.view(batch, length, self.heads, self.head_size).transpose(1, 2)
+
+        branch = watch(x, self, "attention_input")
+        q, k, v = split(self.query(branch)), split(self.key(branch)), split(self.value(branch))
+        context = F.scaled_dot_product_attention(q, k, v)
+        context = context.transpose(1, 2).reshape(batch * length, self.heads * self.head_size)
+        context = watch(context, self, "context")
+        x = self.norm_attention(x + self.output(context))
+        branch = watch(x, self, "feed_forward_input")
+        h = watch(F.gelu(self.up(branch)), self, "activation")
+        return self.norm_feed_forward(x + self.down(h))
+
+
+class Bert(nn.Module):
+    """Encoder and classification head; only adapters and head are trainable."""
+
+    def __init__(self, model, adapters, rank, scale):
+        super().__init__()
+        hidden = model["hidden"]
+        rank_of = lambda name: rank if name in adapters else 0
+        self.words = nn.Embedding(model["vocab"], hidden)
+        self.positions = nn.Embedding(model["positions"], hidden)
+        self.types = nn.Embedding(2, hidden)
+        self.norm = nn.LayerNorm(hidden, eps=model["eps"])
+        self.layers = nn.ModuleList(
+            Layer(hidden, model["head_size"], heads, neurons, model["eps"], rank_of, scale)
+            for heads, neurons in model["layers"]
+        )
+        dense, labels = model["head"]
+        self.dense, self.out = nn.Linear(hidden, dense), nn.Linear(dense, labels)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.endswith((".a", ".b")) or name.startswith(("dense", "out")))
+
+    def forward(self, ids, watch=lambda h, layer, site: h):
+        """Logits and the hidden state after each layer."""
+        batch, length = ids.shape
+        position = torch.arange(length, device=ids.device)
+        x = self.words(ids) + self.positions(position) + self.types(torch.zeros_like(ids))
+        x = self.norm(x).view(batch * length, -1)
+        states = []
+        for layer in self.layers:
+            x = layer(x, batch, length, watch)
+            states.append(x)
+        x = watch(x, None, "output")
+        first = x.view(batch, length, -1)[:, 0]
+        return self.out(torch.tanh(self.dense(first))), states
+
+
+class Taps:
+    """Activations and their gradients; a view of an activation has the gradient of its branch alone."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, h, layer, site):
+        h = h.view_as(h)
+        if not h.requires_grad:
+            h.requires_grad_()
+        h.retain_grad()
+        self.seen.append((layer, site, h))
+        return h
+
+    @torch.no_grad()
+    def scores(self, hidden):
+        compressed = lambda z: z.abs().sum(0)
+        heads, neurons = [], []
+        for layer, site, h in self.seen:
+            score = compressed(h) * compressed(h.grad)
+            if site == "context":
+                o = layer.output.base.weight * h.mean(0)  # (hidden, n)
+                per_head = o.view(-1, layer.heads, layer.head_size).transpose(0, 1).reshape(layer.heads, -1)
+                heads.append(score.view(layer.heads, -1).sum(1) + outlier(per_head, 1))
+                hidden = hidden + outlier(o, 1)
+            elif site == "activation":
+                o = layer.down.base.weight * h.mean(0)
+                neurons.append(score + outlier(o, 0))
+                hidden = hidden + outlier(o, 1)
+            else:
+                hidden = hidden + score
+        return torch.cat([*heads, *neurons, hidden])
+
+
+def outlier(o, dim):
+    variance, mean = torch.var_mean(o, dim, keepdim=True)
+    fourth = ((o - mean).square().square()).mean(dim) / variance.squeeze(dim).square()
+    return (fourth - 3).clamp_min(0).sqrt()
+
+
+class Training:
+    def __init__(self, request, device):
+        torch.manual_seed(1)
+        rank, scale = request["rank"], request["scale"]
+        self.case, self.device = request["case"], device
+        self.hidden = request["model"]["hidden"]
+        self.model = Bert(request["model"], request["adapters"], rank, scale).to(device)
+        self.ids, self.labels = batch_of(request, device)
+        self.teacher, self.transform = None, None
+        if self.case == "train_distil":
+            self.teacher = Bert(request["model"], request["adapters"], rank, scale).to(device)
+            share(self.teacher, self.model)
+            a = torch.randn(self.hidden, rank, device=device) / self.hidden**0.5
+            b = torch.zeros(rank, self.hidden, device=device)
+            self.transform = [nn.Parameter(a), nn.Parameter(b)]
+            self.scale = scale
+        self.trainable = [p for p in self.model.parameters() if p.requires_grad] + (self.transform or [])
+        self.optimizer = torch.optim.AdamW(
+            self.trainable, lr=request["learning_rate"], weight_decay=0.01, fused=device in ("cpu", "cuda")
+        )
+
+    def step(self):
+        self.optimizer.zero_grad(set_to_none=True)
+        taps = Taps() if self.case == "train_salience" else None
+        logits, states = self.model(self.ids, taps) if taps else self.model(self.ids)
+        loss = F.cross_entropy(logits, self.labels)
+        if self.teacher is not None:
+            loss = 0.5 * loss + 0.5 * self.distillation(logits, states)
+        loss.backward()
+        scores = taps.scores(torch.zeros(self.hidden, device=self.device)) if taps else None
+        norm = nn.utils.clip_grad_norm_(self.trainable, 1.0)
+        self.optimizer.step()
+        results = [loss.detach().view(1), norm.view(1)] + ([scores] if taps else [])
+        torch.cat(results).cpu()
+
+    def distillation(self, logits, states):
+        temperature = 4.0
+        with torch.no_grad():
+            target, of_teacher = self.teacher(self.ids)
+            target = F.log_softmax(target / temperature, 1)
+        student = F.log_softmax(logits / temperature, 1)
+        loss = F.kl_div(student, target, reduction="batchmean", log_target=True) * temperature**2
+        a, b = self.transform
+        blocks = max(len(states) // 4, 1)
+        for layer in range(0, len(states), blocks):
+            mapped = states[layer] + (states[layer] @ a) @ (b * self.scale)
+            loss = loss + 0.9 * F.mse_loss(mapped, of_teacher[layer])
+        return loss
+
+
+class Inference:
+    def __init__(self, request, device):
+        torch.manual_seed(1)
+        self.model = Bert(request["model"], [], 0, 1.0).to(device).eval()
+        self.ids, _ = batch_of(request, device)
+
+    @torch.inference_mode()
+    def step(self):
+        self.model(self.ids)[0].cpu()
+
+
+def batch_of(request, device):
+    batch, length = request["batch"], request["length"]
+    ids = (torch.arange(batch * length) * 7919 % request["model"]["vocab"]).view(batch, length)
+    return ids.to(device), (torch.arange(batch) % 2).to(device)
+
+
+def share(teacher, student):
+    """Makes the frozen weights of `teacher` those of `student`."""
+    mine, theirs = dict(student.named_modules()), dict(teacher.named_modules())
+    for path, module in theirs.items():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            if not parameter.requires_grad:
+                setattr(module, name, getattr(mine[path], name))
+
+
+def accelerator():
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else None
+
+
+def main():
+    torch.set_num_threads(int(sys.argv[1]))
+    # Answers go out on the real standard output; whatever else prints goes to the error stream.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    print(json.dumps({"torch": torch.__version__, "accelerator": accelerator()}), file=answers)
+    key, work = None, None
+    for line in sys.stdin:
+        try:
+            request = json.loads(line)
+            rounds = request.pop("rounds")
+            if request != key:
+                key, kind = request, Inference if request["case"].startswith("infer") else Training
+                work = None  # frees the case before
+                work = kind(request, request["device"])
+            began = time.perf_counter()
+            for _ in range(rounds):
+                work.step()
+            answer = {"seconds": (time.perf_counter() - began) / rounds}
+        except Exception as error:  # whatever it is, the other side has to hear of it
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers)
+
+
+if __name__ == "__main__":
+    main()

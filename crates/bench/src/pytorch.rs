@@ -1,0 +1,123 @@
+//! The other side of the benchmark: `reference.py` in a Python that has PyTorch, asked line by line.
+//!
+//! One request is one JSON line, `{"case": …, "rounds": …, "device": …, "model": {…}}`; the answer is
+//! `{"seconds": …}`, the mean time of one round, or `{"error": …}`.
+
+use crate::cases::{ADAPTED, BATCH, Case, LEARNING_RATE, LENGTH, RANK, SCALE};
+use anyhow::{Context, Result, bail, ensure};
+use apt_nn::ModelConfig;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+/// The reference's source, so that the benchmark runs from anywhere.
+const REFERENCE: &str = include_str!("../reference.py");
+
+/// A running reference.
+pub struct PyTorch {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    /// PyTorch's version.
+    pub version: String,
+    /// `cuda`, `mps` or nothing: the accelerator PyTorch can use.
+    pub accelerator: Option<String>,
+}
+
+impl PyTorch {
+    /// Starts the reference with `threads` threads on the interpreter `python`.
+    ///
+    /// # Errors
+    /// When it does not start or has no PyTorch.
+    pub fn start(python: &Path, threads: usize) -> Result<Self> {
+        let mut child = Command::new(python)
+            .args(["-c", REFERENCE, &threads.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", python.display()))?;
+        let requests = child.stdin.take().context("the reference has no input")?;
+        let answers = BufReader::new(child.stdout.take().context("the reference has no output")?);
+        let mut reference = Self { child, requests, answers, version: String::new(), accelerator: None };
+        let hello = reference.answer()?;
+        reference.version = hello["torch"].as_str().unwrap_or("of unknown version").into();
+        reference.accelerator = hello["accelerator"].as_str().map(Into::into);
+        Ok(reference)
+    }
+
+    /// Mean time of one of `rounds` runs of `case` on `device` with the shapes of `dense`.
+    ///
+    /// # Errors
+    /// When the reference fails or ends.
+    pub fn run(&mut self, case: Case, dense: &ModelConfig, device: &str, rounds: usize) -> Result<Duration> {
+        let config = case.config(dense);
+        let request = json!({
+            "case": case.key(),
+            "rounds": rounds,
+            "device": device,
+            "model": {
+                "vocab": config.vocab_size,
+                "positions": config.max_positions,
+                "hidden": config.hidden,
+                "head_size": config.head_size,
+                "layers": config.layers.iter().map(|l| [l.heads, l.neurons]).collect::<Vec<_>>(),
+                "eps": config.norm_eps,
+                "head": config.head.map(|h| [h.dense, h.labels]),
+            },
+            "batch": BATCH, "length": LENGTH,
+            "adapters": ADAPTED, "rank": RANK, "scale": SCALE, "learning_rate": LEARNING_RATE,
+        });
+        writeln!(self.requests, "{request}").context("PyTorch's process has ended")?;
+        self.requests.flush()?;
+        let answer = self.answer()?;
+        if let Some(error) = answer["error"].as_str() {
+            bail!("PyTorch failed in `{}`: {error}", case.key());
+        }
+        let seconds = answer["seconds"].as_f64().filter(|s| s.is_finite() && *s >= 0.0);
+        Ok(Duration::from_secs_f64(seconds.context("PyTorch's process answered without a time")?))
+    }
+
+    fn answer(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        ensure!(!line.is_empty(), "PyTorch's process ended without an answer");
+        serde_json::from_str(&line).with_context(|| format!("PyTorch's process said `{}`", line.trim()))
+    }
+}
+
+impl Drop for PyTorch {
+    fn drop(&mut self) {
+        // Nothing depends on how it ends.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An interpreter with PyTorch in a virtual environment at `folder`, made if it is not there.
+///
+/// # Errors
+/// When Python, its `venv` or the packages cannot be had.
+pub fn environment(folder: &Path) -> Result<PathBuf> {
+    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let has_torch = |python: &Path| succeeds(Command::new(python).args(["-c", "import torch"]).stderr(Stdio::null()));
+    if has_torch(&python).is_ok() {
+        return Ok(python);
+    }
+    eprintln!("installing PyTorch in {} (once; the download is large)", folder.display());
+    let system = if cfg!(windows) { "python" } else { "python3" };
+    succeeds(Command::new(system).args(["-m", "venv"]).arg(folder)).context("cannot make a virtual environment")?;
+    succeeds(Command::new(&python).args(["-m", "pip", "install", "--quiet", "torch", "numpy"]))
+        .context("pip cannot install torch and numpy")?;
+    has_torch(&python).context("PyTorch was installed but cannot be imported")?;
+    Ok(python)
+}
+
+fn succeeds(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    // Standard output is the table's alone.
+    let status = command.stdout(Stdio::null()).status().with_context(|| format!("cannot start {program}"))?;
+    ensure!(status.success(), "{program} ended with {status}");
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! Chores that need the engine: binaries of `apt-bench`, built when they are asked for.
+
+use crate::steps::{cargo, run as finish};
+use anyhow::Result;
+use std::ffi::OsString;
+
+/// What the program is told.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Passed on as they are; `--help` behind `--` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Builds and runs the binary `name` of `apt-bench`.
+pub fn run(name: &str, args: &Args) -> Result<()> {
+    finish(cargo("run --release -p apt-bench --bin").arg(name).arg("--").args(&args.arguments))
+}

@@ -1,0 +1,47 @@
+//! A Vulkan driver for the tests that need one: Mesa's software driver where the machine has none.
+
+use crate::root;
+use crate::steps::{output, run};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where Vulkan drivers announce themselves.
+const DRIVERS: [&str; 3] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"];
+/// How a user names drivers that lie elsewhere.
+const NAMED: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
+
+/// Installs lavapipe where there is no driver at all and this may be done without asking: as root, with apt. Elsewhere
+/// it says what to do; that is no failure, since the tests on Vulkan then say themselves that they did not run.
+pub fn install() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    if let Some(driver) = named().or_else(found) {
+        println!("Vulkan driver: {}", driver.display());
+        return;
+    }
+    let superuser = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
+    if !superuser || output(Command::new("apt-get").arg("--version")).is_err() {
+        println!("Vulkan driver: none; for the tests on software Vulkan install Mesa's lavapipe (mesa-vulkan-drivers)");
+        return;
+    }
+    println!("Vulkan driver: none; installing Mesa's lavapipe");
+    let script = root().join("crates/xtask/scripts/lavapipe-from-debian.sh");
+    match (run(Command::new("bash").arg(script).stdin(Stdio::null())), found()) {
+        (Ok(()), Some(driver)) => println!("Vulkan driver: {}", driver.display()),
+        (Ok(()), None) => println!("Vulkan driver: none, although mesa-vulkan-drivers is installed"),
+        (Err(error), _) => println!("Vulkan driver: none, and lavapipe cannot be installed: {error:#}"),
+    }
+}
+
+fn named() -> Option<PathBuf> {
+    NAMED.iter().find_map(std::env::var_os).map(PathBuf::from)
+}
+
+fn found() -> Option<PathBuf> {
+    DRIVERS.iter().find_map(|folder| first_file(Path::new(folder)))
+}
+
+fn first_file(folder: &Path) -> Option<PathBuf> {
+    std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).min()
+}
