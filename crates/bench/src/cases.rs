@@ -174,12 +174,19 @@ impl Training {
                 let seen = teacher.forward(plain);
                 let teacher_logits = teacher.model.classify(seen.hidden, plain)?;
                 let weights = DistillWeights { temperature: 4.0, logits: 0.1, layers: 0.9 };
-                let (of_student, of_teacher) = ((&output.states[..], logits), (teacher, &seen.states[..], teacher_logits));
+                let (of_student, of_teacher) =
+                    ((&output.states[..], logits), (teacher, &seen.states[..], teacher_logits));
                 distillation_loss(&self.learner, of_student, of_teacher, weights, &mut self.rng) * 0.5 + task * 0.5
             }
         };
         let mut gradients = loss.backward();
-        let seen = Seen { model: student, taps: taps.as_ref(), gradients: &gradients, masks: None, outliers: OutlierScale::Balanced };
+        let seen = Seen {
+            model: student,
+            taps: taps.as_ref(),
+            gradients: &gradients,
+            masks: None,
+            outliers: OutlierScale::Balanced,
+        };
         let scores = taps.as_ref().and_then(|_| salience::scores(Salience::OutlierAware, &seen));
         let gradient = named::gradients(&self.learner, &mut gradients).context("nothing is trainable")?;
         let values = named::values(&self.learner).context("nothing is trainable")?;

@@ -18,11 +18,7 @@ pub struct Difference {
 pub fn differences(a: &Knobs, b: &Knobs) -> Vec<Difference> {
     KNOBS
         .iter()
-        .map(|knob| Difference {
-            knob: knob.name,
-            a: knob.text(a),
-            b: knob.text(b),
-        })
+        .map(|knob| Difference { knob: knob.name, a: knob.text(a), b: knob.text(b) })
         .filter(|difference| difference.a != difference.b)
         .collect()
 }

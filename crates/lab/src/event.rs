@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    CurvePoint, Evaluation, Growth, Knobs, Measures, ModelShape, Provenance, PruningPoint,
-    TeacherUpdate, finite::checked,
+    CurvePoint, Evaluation, Growth, Knobs, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate,
+    finite::checked,
 };
 
 /// Something that happened in a run.
@@ -177,9 +177,7 @@ pub struct LayerSalience {
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// A number in it is NaN or infinite.
-    #[error(
-        "event field `{field}`: {message}; stop the run with a `failed` event that names the tensor"
-    )]
+    #[error("event field `{field}`: {message}; stop the run with a `failed` event that names the tensor")]
     Write {
         /// Path of the field.
         field: String,
@@ -217,15 +215,11 @@ impl Event {
     /// [`EventError::Read`] naming the field.
     pub fn from_line(line: &str) -> Result<Self, EventError> {
         let mut json = serde_json::Deserializer::from_str(line);
-        let event =
-            serde_path_to_error::deserialize(&mut json).map_err(|error| EventError::Read {
-                field: error.path().to_string(),
-                message: error.inner().to_string(),
-            })?;
-        json.end().map_err(|error| EventError::Read {
-            field: ".".to_owned(),
-            message: error.to_string(),
+        let event = serde_path_to_error::deserialize(&mut json).map_err(|error| EventError::Read {
+            field: error.path().to_string(),
+            message: error.inner().to_string(),
         })?;
+        json.end().map_err(|error| EventError::Read { field: ".".to_owned(), message: error.to_string() })?;
         Ok(event)
     }
 }
@@ -238,9 +232,7 @@ pub fn is_time(field: &str) -> bool {
         || field == "phases"
         || field == "started_at"
         || field.starts_with("seconds_")
-        || ["_seconds", "_ms", "_per_second"]
-            .iter()
-            .any(|unit| field.ends_with(unit))
+        || ["_seconds", "_ms", "_per_second"].iter().any(|unit| field.ends_with(unit))
         || field.starts_with("peak_") && field.ends_with("_bytes")
 }
 

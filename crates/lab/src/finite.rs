@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer, ser::Error};
 
 /// `#[serde(serialize_with = "checked")]`: writes the value unless a number in it is NaN or infinite.
-pub(crate) fn checked<T: Finite + Serialize, S: Serializer>(
-    value: &T,
-    to: S,
-) -> Result<S::Ok, S::Error> {
+pub(crate) fn checked<T: Finite + Serialize, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
     match value.first_bad() {
         None => value.serialize(to),
         Some(bad) => Err(S::Error::custom(format!("{bad} is not a finite number"))),

@@ -79,10 +79,7 @@ pub struct Knob {
 }
 
 impl Knob {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called by the knob table's macro alone"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "called by the knob table's macro alone")]
     pub(crate) fn new(
         name: &'static str,
         kind: KnobKind,
@@ -94,16 +91,7 @@ impl Knob {
         defaults: &Knobs,
     ) -> Self {
         let default = kind.text(&read(defaults));
-        Self {
-            name,
-            kind,
-            default,
-            help,
-            symbol,
-            axis,
-            read,
-            write,
-        }
+        Self { name, kind, default, help, symbol, axis, read, write }
     }
 
     /// The command-line flag without its dashes: `prune-fraction`.
@@ -129,12 +117,7 @@ impl Knob {
     /// # Errors
     /// [`KnobError::WrongType`] or [`KnobError::OutOfRange`]; `knobs` is then unchanged.
     pub fn set(&self, knobs: &mut Knobs, text: &str) -> Result<(), KnobError> {
-        self.put(
-            knobs,
-            self.kind.parse(text),
-            || text.to_owned(),
-            &Place::default(),
-        )
+        self.put(knobs, self.kind.parse(text), || text.to_owned(), &Place::default())
     }
 
     /// Sets this knob from a JSON value.
@@ -145,12 +128,7 @@ impl Knob {
         self.set_json_at(knobs, value, &Place::default())
     }
 
-    fn set_json_at(
-        &self,
-        knobs: &mut Knobs,
-        value: &Value,
-        place: &Place,
-    ) -> Result<(), KnobError> {
+    fn set_json_at(&self, knobs: &mut Knobs, value: &Value, place: &Place) -> Result<(), KnobError> {
         self.put(knobs, self.kind.accept(value), || value.to_string(), place)
     }
 
@@ -175,18 +153,8 @@ impl Knob {
     fn refusal(&self, fault: Fault, value: String, place: &Place) -> KnobError {
         let (knob, expected, place) = (self.name, self.kind.expected(), place.clone());
         match fault {
-            Fault::WrongType => KnobError::WrongType {
-                knob,
-                value,
-                expected,
-                place,
-            },
-            Fault::OutOfRange => KnobError::OutOfRange {
-                knob,
-                value,
-                expected,
-                place,
-            },
+            Fault::WrongType => KnobError::WrongType { knob, value, expected, place },
+            Fault::OutOfRange => KnobError::OutOfRange { knob, value, expected, place },
         }
     }
 }
@@ -201,14 +169,11 @@ pub fn knob(name: &str) -> Result<&'static Knob, KnobError> {
 
 fn knob_at(name: &str, place: &Place) -> Result<&'static Knob, KnobError> {
     let wanted = name.trim_start_matches("--").replace('-', "_");
-    KNOBS
-        .iter()
-        .find(|knob| knob.name == wanted)
-        .ok_or_else(|| KnobError::Unknown {
-            name: name.to_owned(),
-            suggestion: nearest(&wanted, KNOBS.iter().map(|knob| knob.name)),
-            place: place.clone(),
-        })
+    KNOBS.iter().find(|knob| knob.name == wanted).ok_or_else(|| KnobError::Unknown {
+        name: name.to_owned(),
+        suggestion: nearest(&wanted, KNOBS.iter().map(|knob| knob.name)),
+        place: place.clone(),
+    })
 }
 
 impl Knobs {

@@ -14,22 +14,18 @@ mod record;
 mod report;
 
 pub use differences::{Difference, differences};
-pub use event::{
-    AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times,
-};
+pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
 pub use knob::{
-    Adapters, Axis, Device, Knob, KnobError, KnobKind, LrCurve, MuOver, OptimizerState, Place,
-    Site, knob, schema, table, table_json,
+    Adapters, Axis, Device, Knob, KnobError, KnobKind, LrCurve, MuOver, OptimizerState, Place, Site, knob, schema,
+    table, table_json,
 };
 pub use knobs::{KNOBS, Knobs};
 pub use names::run_name;
 pub use presets::{PRESETS, Preset, preset, preset_entry};
 pub use record::{
-    BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, Measures, MetricMeasure,
-    ModelShape, Params, Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder,
-    RecordError, Split, TeacherUpdate, TrainMeasure,
+    BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, Measures, MetricMeasure, ModelShape, Params,
+    Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError, Split, TeacherUpdate, TrainMeasure,
 };
 pub use report::{
-    comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture, summary,
-    summary_markdown,
+    comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture, summary, summary_markdown,
 };

@@ -1,19 +1,17 @@
 //! Names for runs that people can remember and say aloud.
 
 const QUALITIES: [&str; 48] = [
-    "amber", "ample", "brave", "brisk", "calm", "candid", "clear", "clever", "coral", "crisp",
-    "dapper", "eager", "early", "fair", "fleet", "gentle", "golden", "hardy", "honest", "humble",
-    "keen", "kind", "lean", "light", "lively", "lucid", "lunar", "mellow", "merry", "mild", "neat",
-    "nimble", "noble", "patient", "plain", "proud", "quick", "quiet", "rapid", "sharp", "silver",
-    "slender", "spare", "steady", "sunny", "swift", "tidy", "warm",
+    "amber", "ample", "brave", "brisk", "calm", "candid", "clear", "clever", "coral", "crisp", "dapper", "eager",
+    "early", "fair", "fleet", "gentle", "golden", "hardy", "honest", "humble", "keen", "kind", "lean", "light",
+    "lively", "lucid", "lunar", "mellow", "merry", "mild", "neat", "nimble", "noble", "patient", "plain", "proud",
+    "quick", "quiet", "rapid", "sharp", "silver", "slender", "spare", "steady", "sunny", "swift", "tidy", "warm",
 ];
 
 const THINGS: [&str; 48] = [
-    "acorn", "alder", "aspen", "beech", "birch", "bough", "bramble", "branch", "briar", "cedar",
-    "cherry", "clover", "cypress", "elm", "fern", "fig", "grove", "hawthorn", "hazel", "heath",
-    "heron", "holly", "ivy", "juniper", "larch", "laurel", "lilac", "linden", "maple", "meadow",
-    "moss", "myrtle", "oak", "olive", "orchard", "otter", "pear", "pine", "plum", "poplar",
-    "quince", "robin", "rowan", "spruce", "thicket", "vine", "willow", "wren",
+    "acorn", "alder", "aspen", "beech", "birch", "bough", "bramble", "branch", "briar", "cedar", "cherry", "clover",
+    "cypress", "elm", "fern", "fig", "grove", "hawthorn", "hazel", "heath", "heron", "holly", "ivy", "juniper",
+    "larch", "laurel", "lilac", "linden", "maple", "meadow", "moss", "myrtle", "oak", "olive", "orchard", "otter",
+    "pear", "pine", "plum", "poplar", "quince", "robin", "rowan", "spruce", "thicket", "vine", "willow", "wren",
 ];
 
 /// A name such as `steady-maple-417`, decided by `entropy` alone (some two million of them).
@@ -50,21 +48,13 @@ mod tests {
     fn a_name_depends_on_its_entropy_alone_and_rarely_repeats() {
         assert_eq!(run_name(7), run_name(7));
         let names: BTreeSet<String> = (0..1000).map(run_name).collect();
-        assert!(
-            names.len() > 980,
-            "only {} different names among 1000",
-            names.len()
-        );
+        assert!(names.len() > 980, "only {} different names among 1000", names.len());
     }
 
     #[test]
     fn a_name_is_a_safe_folder_name() {
         for name in (0..200).map(run_name) {
-            assert!(
-                name.chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
-                "{name}"
-            );
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}");
         }
     }
 }

@@ -37,12 +37,7 @@ const fn whole(
     summary: &'static str,
     overrides: &'static [(&'static str, &'static str)],
 ) -> Preset {
-    Preset {
-        name,
-        summary,
-        axis: None,
-        overrides,
-    }
+    Preset { name, summary, axis: None, overrides }
 }
 
 const fn arm(
@@ -51,33 +46,16 @@ const fn arm(
     overrides: &'static [(&'static str, &'static str)],
     summary: &'static str,
 ) -> Preset {
-    Preset {
-        name,
-        summary,
-        axis: Some(axis),
-        overrides,
-    }
+    Preset { name, summary, axis: Some(axis), overrides }
 }
 
-const DENSE: [(&str, &str); 3] = [
-    ("density", "1"),
-    ("rank_growth", "static"),
-    ("distillation", "off"),
-];
+const DENSE: [(&str, &str); 3] = [("density", "1"), ("rank_growth", "static"), ("distillation", "off")];
 
 /// Every preset. An arm that is the default (such as `salience-outlier-aware`) equals `apt`, so that
 /// each arm of each axis can be run by name.
 pub static PRESETS: &[Preset] = &[
-    whole(
-        "apt",
-        "the whole method: prune early, grow ranks where they matter, learn from its own teacher",
-        &[],
-    ),
-    whole(
-        "lora",
-        "dense reference: adapters alone, nothing pruned",
-        &DENSE,
-    ),
+    whole("apt", "the whole method: prune early, grow ranks where they matter, learn from its own teacher", &[]),
+    whole("lora", "dense reference: adapters alone, nothing pruned", &DENSE),
     whole(
         "fine-tune",
         "dense reference: every parameter but the embeddings is trained",
@@ -95,90 +73,30 @@ pub static PRESETS: &[Preset] = &[
         &[("salience", "activation_gradient")],
         "activation × gradient without kurtosis",
     ),
-    arm(
-        Axis::Salience,
-        "salience-magnitude",
-        &[("salience", "magnitude")],
-        "size of the weights alone",
-    ),
-    arm(
-        Axis::Salience,
-        "salience-gradient",
-        &[("salience", "gradient")],
-        "squared gradients of the masks",
-    ),
-    arm(
-        Axis::Salience,
-        "salience-random",
-        &[("salience", "random")],
-        "seeded chance: what scoring must beat",
-    ),
-    arm(
-        Axis::Salience,
-        "salience-wanda",
-        &[("salience", "wanda")],
-        "weights times the norm of their inputs",
-    ),
+    arm(Axis::Salience, "salience-magnitude", &[("salience", "magnitude")], "size of the weights alone"),
+    arm(Axis::Salience, "salience-gradient", &[("salience", "gradient")], "squared gradients of the masks"),
+    arm(Axis::Salience, "salience-random", &[("salience", "random")], "seeded chance: what scoring must beat"),
+    arm(Axis::Salience, "salience-wanda", &[("salience", "wanda")], "weights times the norm of their inputs"),
     arm(
         Axis::Tuning,
         "tuning-adaptive",
         &[("rank_growth", "adaptive")],
         "ranks grow in the more important half of the adapters (the default)",
     ),
-    arm(
-        Axis::Tuning,
-        "tuning-uniform",
-        &[("rank_growth", "uniform")],
-        "the same growth, spread over all adapters",
-    ),
-    arm(
-        Axis::Tuning,
-        "tuning-static",
-        &[("rank_growth", "static")],
-        "ranks stay as they start",
-    ),
+    arm(Axis::Tuning, "tuning-uniform", &[("rank_growth", "uniform")], "the same growth, spread over all adapters"),
+    arm(Axis::Tuning, "tuning-static", &[("rank_growth", "static")], "ranks stay as they start"),
     arm(
         Axis::Distillation,
         "distillation-shared",
         &[("distillation", "shared")],
         "the teacher shares the frozen weights (the default)",
     ),
-    arm(
-        Axis::Distillation,
-        "distillation-separate",
-        &[("distillation", "separate")],
-        "the teacher is a full copy",
-    ),
-    arm(
-        Axis::Distillation,
-        "distillation-off",
-        &[("distillation", "off")],
-        "no teacher",
-    ),
-    arm(
-        Axis::Schedule,
-        "schedule-early",
-        &[("schedule", "early")],
-        "prune in the first steps (the default)",
-    ),
-    arm(
-        Axis::Schedule,
-        "schedule-late",
-        &[("schedule", "late")],
-        "prune just before the final tuning",
-    ),
-    arm(
-        Axis::Schedule,
-        "schedule-gradual",
-        &[("schedule", "gradual")],
-        "prune over the whole run",
-    ),
-    arm(
-        Axis::Schedule,
-        "schedule-one-shot",
-        &[("schedule", "one_shot")],
-        "prune all at once before training",
-    ),
+    arm(Axis::Distillation, "distillation-separate", &[("distillation", "separate")], "the teacher is a full copy"),
+    arm(Axis::Distillation, "distillation-off", &[("distillation", "off")], "no teacher"),
+    arm(Axis::Schedule, "schedule-early", &[("schedule", "early")], "prune in the first steps (the default)"),
+    arm(Axis::Schedule, "schedule-late", &[("schedule", "late")], "prune just before the final tuning"),
+    arm(Axis::Schedule, "schedule-gradual", &[("schedule", "gradual")], "prune over the whole run"),
+    arm(Axis::Schedule, "schedule-one-shot", &[("schedule", "one_shot")], "prune all at once before training"),
 ];
 
 /// The preset of this name.
@@ -187,13 +105,10 @@ pub static PRESETS: &[Preset] = &[
 /// [`KnobError::UnknownPreset`] with the nearest name there is.
 pub fn preset_entry(name: &str) -> Result<&'static Preset, KnobError> {
     let wanted = name.trim().to_lowercase().replace('_', "-");
-    PRESETS
-        .iter()
-        .find(|preset| preset.name == wanted)
-        .ok_or_else(|| KnobError::UnknownPreset {
-            name: name.to_owned(),
-            suggestion: nearest(&wanted, PRESETS.iter().map(|preset| preset.name)),
-        })
+    PRESETS.iter().find(|preset| preset.name == wanted).ok_or_else(|| KnobError::UnknownPreset {
+        name: name.to_owned(),
+        suggestion: nearest(&wanted, PRESETS.iter().map(|preset| preset.name)),
+    })
 }
 
 /// The knobs of the preset of this name.

@@ -330,8 +330,7 @@ impl Record {
     /// `target_metric_fraction` of it was reached on validation data, from the evaluations. They are
     /// `None` if it never was, or if the reference is not above 0, where a share of it says nothing.
     pub fn set_reference(&mut self, reference: f64) {
-        let target =
-            Some(reference * self.config.target_metric_fraction).filter(|target| *target > 0.0);
+        let target = Some(reference * self.config.target_metric_fraction).filter(|target| *target > 0.0);
         let reached = target.and_then(|target| first_reaching(&self.evaluations, target));
         let train = &mut self.measures.train;
         train.target = target;
@@ -355,7 +354,5 @@ impl Record {
 
 /// The first evaluation on validation data whose metric is at least `target`.
 fn first_reaching(evaluations: &[Evaluation], target: f64) -> Option<&Evaluation> {
-    evaluations
-        .iter()
-        .find(|evaluation| evaluation.split == Split::Validation && evaluation.metric >= target)
+    evaluations.iter().find(|evaluation| evaluation.split == Split::Validation && evaluation.metric >= target)
 }

@@ -1,8 +1,8 @@
 //! Knobs, presets and configuration files: every way in agrees with every way out.
 
 use apt_lab::{
-    Adapters, KNOBS, KnobError, KnobKind, Knobs, PRESETS, Site, differences, is_time, knob, preset,
-    schema, table, table_json,
+    Adapters, KNOBS, KnobError, KnobKind, Knobs, PRESETS, Site, differences, is_time, knob, preset, schema, table,
+    table_json,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -66,39 +66,18 @@ proptest! {
 fn defaults_are_in_range_and_agree_with_each_other() {
     assert_eq!(Knobs::default().check(), Ok(()));
     let file = Knobs::default().to_toml();
-    assert_eq!(
-        Knobs::from_toml(&file, "config.toml"),
-        Ok(Knobs::default()),
-        "{file}"
-    );
-    assert_eq!(
-        KNOBS
-            .iter()
-            .filter(|knob| !file.contains(knob.help))
-            .count(),
-        0,
-        "{file}"
-    );
+    assert_eq!(Knobs::from_toml(&file, "config.toml"), Ok(Knobs::default()), "{file}");
+    assert_eq!(KNOBS.iter().filter(|knob| !file.contains(knob.help)).count(), 0, "{file}");
     for knob in KNOBS.iter() {
         let mut knobs = Knobs::default();
-        assert_eq!(
-            knob.set(&mut knobs, &knob.default),
-            Ok(()),
-            "{} = {}",
-            knob.name,
-            knob.default
-        );
+        assert_eq!(knob.set(&mut knobs, &knob.default), Ok(()), "{} = {}", knob.name, knob.default);
         assert_eq!(knobs, Knobs::default(), "{}", knob.name);
     }
 }
 
 #[test]
 fn optional_knobs_go_back_to_none() {
-    let mut knobs = Knobs {
-        steps: Some(7),
-        data: Some("x".to_owned()),
-        ..Knobs::default()
-    };
+    let mut knobs = Knobs { steps: Some(7), data: Some("x".to_owned()), ..Knobs::default() };
     knobs.set("steps", "none").expect("optional");
     knobs.set("data", "").expect("optional");
     assert_eq!(knobs, Knobs::default());
@@ -108,9 +87,7 @@ fn optional_knobs_go_back_to_none() {
 fn flags_may_be_written_as_people_write_them() {
     let mut knobs = Knobs::default();
     knobs.set("--prune-fraction", "0.1").expect("a flag's name");
-    knobs
-        .set("schedule", "one-shot")
-        .expect("kebab-case choice");
+    knobs.set("schedule", "one-shot").expect("kebab-case choice");
     knobs.set("adapters", "value, up").expect("spaces");
     assert_eq!(knobs.prune_fraction, 0.1);
     assert_eq!(knobs.text("schedule"), Ok("one_shot".to_owned()));
@@ -121,34 +98,12 @@ fn flags_may_be_written_as_people_write_them() {
 #[test]
 fn every_knob_is_documented_once_and_no_name_looks_like_a_time() {
     for (place, knob) in KNOBS.iter().enumerate() {
-        assert!(
-            knob.help.len() > 10 && knob.help.ends_with('.'),
-            "{}: {:?}",
-            knob.name,
-            knob.help
-        );
-        assert!(
-            !is_time(knob.name),
-            "{} would vanish when times are stripped",
-            knob.name
-        );
-        assert!(
-            KNOBS
-                .iter()
-                .skip(place + 1)
-                .all(|other| other.name != knob.name),
-            "{} twice",
-            knob.name
-        );
-        let line = table()
-            .lines()
-            .find(|line| line.trim().starts_with(&format!("--{} ", knob.flag())))
-            .map(str::to_owned);
-        assert!(
-            line.is_some_and(|line| line.contains(knob.help)),
-            "{} is not in the table",
-            knob.name
-        );
+        assert!(knob.help.len() > 10 && knob.help.ends_with('.'), "{}: {:?}", knob.name, knob.help);
+        assert!(!is_time(knob.name), "{} would vanish when times are stripped", knob.name);
+        assert!(KNOBS.iter().skip(place + 1).all(|other| other.name != knob.name), "{} twice", knob.name);
+        let line =
+            table().lines().find(|line| line.trim().starts_with(&format!("--{} ", knob.flag()))).map(str::to_owned);
+        assert!(line.is_some_and(|line| line.contains(knob.help)), "{} is not in the table", knob.name);
     }
     assert_eq!(table_json().as_array().map(Vec::len), Some(KNOBS.len()));
 }
@@ -167,21 +122,11 @@ fn fits(schema: &Value, value: &Value) -> bool {
         Value::String(_) => "string",
         _ => "other",
     };
-    let typed = types
-        .iter()
-        .any(|name| name == kind || name == "number" && kind == "integer");
+    let typed = types.iter().any(|name| name == kind || name == "number" && kind == "integer");
     let number = value.as_f64();
-    let above = schema["minimum"]
-        .as_f64()
-        .zip(number)
-        .is_none_or(|(min, number)| number >= min);
-    let below = schema["maximum"]
-        .as_f64()
-        .zip(number)
-        .is_none_or(|(max, number)| number <= max);
-    let listed = schema["enum"]
-        .as_array()
-        .is_none_or(|names| names.contains(value));
+    let above = schema["minimum"].as_f64().zip(number).is_none_or(|(min, number)| number >= min);
+    let below = schema["maximum"].as_f64().zip(number).is_none_or(|(max, number)| number <= max);
+    let listed = schema["enum"].as_array().is_none_or(|names| names.contains(value));
     typed && above && below && listed
 }
 
@@ -192,26 +137,15 @@ fn the_schema_accepts_the_defaults_and_every_preset_and_knows_every_field() {
     let serialised = serde_json::to_value(Knobs::default()).expect("knobs serialise");
     assert_eq!(
         properties.keys().collect::<Vec<_>>(),
-        serialised
-            .as_object()
-            .expect("an object")
-            .keys()
-            .collect::<Vec<_>>()
+        serialised.as_object().expect("an object").keys().collect::<Vec<_>>()
     );
     for entry in PRESETS {
         let knobs = preset(entry.name).expect("a preset").to_json();
         for (name, value) in knobs.as_object().expect("an object") {
-            assert!(
-                fits(&properties[name], value),
-                "{}: {name} = {value}",
-                entry.name
-            );
+            assert!(fits(&properties[name], value), "{}: {name} = {value}", entry.name);
         }
     }
-    assert!(
-        !fits(&properties["density"], &2.0.into()),
-        "the test's own reader of schemas must refuse something"
-    );
+    assert!(!fits(&properties["density"], &2.0.into()), "the test's own reader of schemas must refuse something");
 }
 
 #[test]
@@ -221,13 +155,9 @@ fn every_preset_can_be_run_and_every_arm_has_one() {
         assert_eq!(knobs.check(), Ok(()), "{}", entry.name);
     }
     for axis in ["salience", "rank_growth", "distillation", "schedule"] {
-        let KnobKind::Choice(arms) = &knob(axis).expect("an axis").kind else {
-            panic!("{axis} is no choice")
-        };
+        let KnobKind::Choice(arms) = &knob(axis).expect("an axis").kind else { panic!("{axis} is no choice") };
         for arm in arms {
-            let found = PRESETS
-                .iter()
-                .any(|entry| entry.axis.is_some() && entry.overrides == [(axis, *arm)]);
+            let found = PRESETS.iter().any(|entry| entry.axis.is_some() && entry.overrides == [(axis, *arm)]);
             assert!(found, "no preset sets {axis} = {arm}");
         }
     }
@@ -239,10 +169,7 @@ fn every_preset_can_be_run_and_every_arm_has_one() {
 fn unknown_names_are_answered_with_the_nearest() {
     let near = |result: Result<Knobs, KnobError>| result.expect_err("an unknown name").to_string();
     let knob = near(Knobs::from_toml("seed = 2\ndensty = 0.5", "my.toml"));
-    assert!(
-        knob.contains("my.toml, line 2") && knob.contains("`density`"),
-        "{knob}"
-    );
+    assert!(knob.contains("my.toml, line 2") && knob.contains("`density`"), "{knob}");
     let knob = near(Knobs::from_json(r#"{"temperature": 1}"#, "my.json"));
     assert!(knob.contains("`distill_temperature`"), "{knob}");
     let preset = near(preset("salience-randm"));
@@ -253,16 +180,9 @@ fn unknown_names_are_answered_with_the_nearest() {
 
 #[test]
 fn refused_values_name_line_range_and_type() {
-    let refused = |text: &str| {
-        Knobs::from_toml(text, "my.toml")
-            .expect_err(text)
-            .to_string()
-    };
+    let refused = |text: &str| Knobs::from_toml(text, "my.toml").expect_err(text).to_string();
     let cases = [
-        (
-            "\n\ndensity = 1.5",
-            "my.toml, line 3: `density` cannot be 1.5; give a number from 0.05 to 1",
-        ),
+        ("\n\ndensity = 1.5", "my.toml, line 3: `density` cannot be 1.5; give a number from 0.05 to 1"),
         ("rank = 2.5", "wrong type"),
         ("rank = \"8\"", "wrong type"),
         ("rank = -1", "1 to 1024"),
@@ -277,28 +197,14 @@ fn refused_values_name_line_range_and_type() {
         ("seed = 99999999999999999999", "my.toml, line 1"),
         ("density = 0.4\ndensity = 0.5", "line 2"),
         ("density 0.4", "line 1"),
-        (
-            "[training]\nsteps = 3",
-            "line 1: there is no knob `training`",
-        ),
+        ("[training]\nsteps = 3", "line 1: there is no knob `training`"),
     ];
     for (text, part) in cases {
         let message = refused(text);
-        assert!(
-            message.contains(part),
-            "{text:?} gave {message:?}, which lacks {part:?}"
-        );
+        assert!(message.contains(part), "{text:?} gave {message:?}, which lacks {part:?}");
     }
-    let json = |text: &str| {
-        Knobs::from_json(text, "my.json")
-            .expect_err(text)
-            .to_string()
-    };
-    assert!(
-        json("{\"seed\": 1,\n").contains("my.json, line"),
-        "{}",
-        json("{\"seed\": 1,\n")
-    );
+    let json = |text: &str| Knobs::from_json(text, "my.json").expect_err(text).to_string();
+    assert!(json("{\"seed\": 1,\n").contains("my.json, line"), "{}", json("{\"seed\": 1,\n"));
     assert!(json(r#"{"density": null}"#).contains("wrong type"));
     assert!(json(r#"{"rank": 1e30}"#).contains("wrong type"));
     assert!(json("[1, 2]").contains("not a configuration"));
@@ -307,11 +213,7 @@ fn refused_values_name_line_range_and_type() {
 #[test]
 fn a_refused_file_changes_nothing() {
     let mut knobs = Knobs::default();
-    assert!(
-        knobs
-            .apply_toml("density = 0.5\nrank = 0", "my.toml")
-            .is_err()
-    );
+    assert!(knobs.apply_toml("density = 0.5\nrank = 0", "my.toml").is_err());
     assert_eq!(knobs, Knobs::default());
 }
 
@@ -319,39 +221,15 @@ fn a_refused_file_changes_nothing() {
 fn contradictory_knobs_are_named_with_a_remedy() {
     type Settings = &'static [(&'static str, &'static str)];
     let cases: [(Settings, &str, &str); 10] = [
-        (
-            &[("schedule", "one_shot"), ("mu_over", "pruning_window")],
-            "schedule",
-            "mu_over",
-        ),
+        (&[("schedule", "one_shot"), ("mu_over", "pruning_window")], "schedule", "mu_over"),
         (&[("train_base", "true")], "train_base", "density"),
-        (
-            &[("train_base", "true"), ("density", "1")],
-            "train_base",
-            "rank_growth",
-        ),
-        (
-            &[
-                ("train_base", "true"),
-                ("density", "1"),
-                ("rank_growth", "static"),
-            ],
-            "train_base",
-            "distillation",
-        ),
+        (&[("train_base", "true"), ("density", "1")], "train_base", "rank_growth"),
+        (&[("train_base", "true"), ("density", "1"), ("rank_growth", "static")], "train_base", "distillation"),
         (&[("adapters", "")], "adapters", "train_base"),
         (&[("data", "/tmp/x")], "task", "data"),
         (&[("task", "sst2")], "task", "data"),
-        (
-            &[("distill_fraction", "0.8")],
-            "distill_fraction",
-            "tuning_fraction",
-        ),
-        (
-            &[("schedule", "late"), ("prune_fraction", "0.9")],
-            "prune_fraction",
-            "tuning_fraction",
-        ),
+        (&[("distill_fraction", "0.8")], "distill_fraction", "tuning_fraction"),
+        (&[("schedule", "late"), ("prune_fraction", "0.9")], "prune_fraction", "tuning_fraction"),
         (
             &[("distill_logit_weight", "0"), ("distill_layer_weight", "0")],
             "distill_logit_weight",
@@ -364,38 +242,23 @@ fn contradictory_knobs_are_named_with_a_remedy() {
             knobs.set(name, text).expect("each in its range");
         }
         match knobs.check() {
-            Err(KnobError::Contradiction {
-                first,
-                second,
-                remedy,
-                ..
-            }) => {
+            Err(KnobError::Contradiction { first, second, remedy, .. }) => {
                 assert_eq!((first, second), (one, other), "{settings:?}");
                 assert!(!remedy.is_empty());
             }
             result => panic!("{settings:?} gave {result:?}"),
         }
     }
-    let beyond = Knobs {
-        density: f64::NAN,
-        ..Knobs::default()
-    };
+    let beyond = Knobs { density: f64::NAN, ..Knobs::default() };
     assert!(beyond.check().is_err(), "a NaN put in by code is found too");
 }
 
 #[test]
 fn differences_name_what_was_turned() {
     let found = differences(&Knobs::default(), &preset("lora").expect("a preset"));
-    let found: Vec<_> = found
-        .iter()
-        .map(|one| (one.knob, one.a.as_str(), one.b.as_str()))
-        .collect();
+    let found: Vec<_> = found.iter().map(|one| (one.knob, one.a.as_str(), one.b.as_str())).collect();
     assert_eq!(
         found,
-        [
-            ("density", "0.4", "1"),
-            ("rank_growth", "adaptive", "static"),
-            ("distillation", "shared", "off")
-        ]
+        [("density", "0.4", "1"), ("rank_growth", "adaptive", "static"), ("distillation", "shared", "off")]
     );
 }

@@ -2,10 +2,7 @@
 
 mod example;
 
-use apt_lab::{
-    Evaluation, Event, LayerSalience, Measures, Record, RecordBuilder, RecordError, Split,
-    without_times,
-};
+use apt_lab::{Evaluation, Event, LayerSalience, Measures, Record, RecordBuilder, RecordError, Split, without_times};
 use example::{events, point, record};
 use serde_json::Value;
 
@@ -16,13 +13,8 @@ fn every_event_round_trips_through_one_line() {
         assert!(!line.contains('\n'), "{line}");
         assert_eq!(Event::from_line(&line).expect("our own line"), event);
     }
-    let done = Event::Done {
-        record: "runs/x/record.json".to_owned(),
-    };
-    assert_eq!(
-        done.to_line().expect("finite"),
-        r#"{"event":"done","record":"runs/x/record.json"}"#
-    );
+    let done = Event::Done { record: "runs/x/record.json".to_owned() };
+    assert_eq!(done.to_line().expect("finite"), r#"{"event":"done","record":"runs/x/record.json"}"#);
 }
 
 #[test]
@@ -33,48 +25,26 @@ fn a_nan_is_an_error_that_names_its_field_and_never_null() {
     no_distill.distill_loss = Some(f64::INFINITY);
     let mut measures = Measures::default();
     measures.inference.batch_1.dense_ms = Some(f64::NAN);
-    let layers = vec![LayerSalience {
-        heads: vec![1.0, f64::NAN],
-        neurons: vec![],
-    }];
+    let layers = vec![LayerSalience { heads: vec![1.0, f64::NAN], neurons: vec![] }];
     let cases = [
         (Event::Step(step), "loss"),
         (Event::Step(no_distill), "distill_loss"),
-        (
-            Event::Measured(Box::new(measures)),
-            "inference.batch_1.dense_ms",
-        ),
-        (
-            Event::Salience {
-                step: 1,
-                layers,
-                hidden: vec![],
-            },
-            "layers",
-        ),
+        (Event::Measured(Box::new(measures)), "inference.batch_1.dense_ms"),
+        (Event::Salience { step: 1, layers, hidden: vec![] }, "layers"),
     ];
     for (event, field) in cases {
         let error = event.to_line().expect_err("not finite").to_string();
-        assert!(
-            error.contains(field) && error.contains("not a finite number"),
-            "{error}"
-        );
+        assert!(error.contains(field) && error.contains("not a finite number"), "{error}");
     }
     let mut broken = record();
     broken.curve[1].density = f64::NAN;
-    let error = broken
-        .to_json("record.json")
-        .expect_err("not finite")
-        .to_string();
+    let error = broken.to_json("record.json").expect_err("not finite").to_string();
     assert!(error.contains("record.json: curve[1].density"), "{error}");
 }
 
 #[test]
 fn a_null_where_a_number_must_be_is_refused_on_reading() {
-    let line = Event::Step(point(1))
-        .to_line()
-        .expect("finite")
-        .replace("\"loss\":1.0", "\"loss\":null");
+    let line = Event::Step(point(1)).to_line().expect("finite").replace("\"loss\":1.0", "\"loss\":null");
     assert!(line.contains("\"loss\":null"), "{line}");
     assert!(Event::from_line(&line).is_err());
 }
@@ -84,10 +54,7 @@ fn two_runs_of_one_seed_differ_in_times_alone() {
     let strip = |event: &Event| without_times(&serde_json::to_value(event).expect("finite"));
     let mut later = point(1);
     later.seconds += 5.0;
-    assert_eq!(
-        strip(&Event::Step(point(1))),
-        strip(&Event::Step(later.clone()))
-    );
+    assert_eq!(strip(&Event::Step(point(1))), strip(&Event::Step(later.clone())));
     later.loss += 1e-12;
     assert_ne!(strip(&Event::Step(point(1))), strip(&Event::Step(later)));
 
@@ -109,10 +76,7 @@ fn the_record_is_rebuilt_from_events_alone() {
     let train = &record.measures.train;
     assert_eq!(train.steps, Some(4));
     let mean = train.mean_density.expect("there are steps");
-    assert!(
-        (mean - 0.7).abs() < 1e-12,
-        "mean density {mean} of 1, 0.8, 0.6, 0.4"
-    );
+    assert!((mean - 0.7).abs() < 1e-12, "mean density {mean} of 1, 0.8, 0.6, 0.4");
     assert_eq!(train.phases.get("pruning"), Some(&2.0));
     assert_eq!(train.phases.get("tuning"), Some(&2.0));
     assert_eq!(record.density(), Some(0.4));
@@ -136,23 +100,13 @@ fn time_to_target_is_the_first_validation_that_reaches_it() {
     })
     .to_vec();
     record.set_reference(0.9);
-    assert_eq!(
-        record.measures.train.steps_to_target,
-        Some(3),
-        "0.97 × 0.9 = 0.873"
-    );
+    assert_eq!(record.measures.train.steps_to_target, Some(3), "0.97 × 0.9 = 0.873");
     assert_eq!(record.measures.train.seconds_to_target, Some(30.0));
     record.set_reference(0.95);
-    assert_eq!(
-        record.measures.train.steps_to_target, None,
-        "0.9215 was never reached"
-    );
+    assert_eq!(record.measures.train.steps_to_target, None, "0.9215 was never reached");
     assert_eq!(record.measures.train.seconds_to_target, None);
     record.set_reference(-0.2);
-    assert_eq!(
-        record.measures.train.target, None,
-        "a share of a negative metric says nothing"
-    );
+    assert_eq!(record.measures.train.target, None, "a share of a negative metric says nothing");
 }
 
 #[test]
@@ -165,41 +119,22 @@ fn a_resumed_run_counts_repeated_steps_once() {
     let record = RecordBuilder::from_events(&stream).expect("complete");
     let steps: Vec<usize> = record.curve.iter().map(|point| point.step).collect();
     assert_eq!(steps, [1, 2, 3, 4]);
-    assert_eq!(
-        record.pruning_points.len(),
-        1,
-        "the point after step 4 was not repeated"
-    );
+    assert_eq!(record.pruning_points.len(), 1, "the point after step 4 was not repeated");
 }
 
 #[test]
 fn an_unfinished_stream_is_no_record() {
     let stream = events();
-    let cut: Vec<Event> = stream
-        .iter()
-        .filter(|event| !matches!(event, Event::Measured(_)))
-        .cloned()
-        .collect();
-    assert!(matches!(
-        RecordBuilder::from_events(&cut),
-        Err(RecordError::Incomplete {
-            missing: "measured"
-        })
-    ));
-    assert!(matches!(
-        RecordBuilder::from_events(&stream[1..]),
-        Err(RecordError::Incomplete { missing: "started" })
-    ));
+    let cut: Vec<Event> = stream.iter().filter(|event| !matches!(event, Event::Measured(_))).cloned().collect();
+    assert!(matches!(RecordBuilder::from_events(&cut), Err(RecordError::Incomplete { missing: "measured" })));
+    assert!(matches!(RecordBuilder::from_events(&stream[1..]), Err(RecordError::Incomplete { missing: "started" })));
 }
 
 #[test]
 fn a_record_survives_the_disk_and_keeps_the_contract() {
     let record = record();
     let text = record.to_json("record.json").expect("finite");
-    assert_eq!(
-        Record::from_json(text.as_bytes(), "record.json").expect("our own file"),
-        record
-    );
+    assert_eq!(Record::from_json(text.as_bytes(), "record.json").expect("our own file"), record);
     let value: Value = serde_json::from_str(&text).expect("JSON");
     let contract = [
         "/schema",
@@ -244,11 +179,7 @@ fn a_record_survives_the_disk_and_keeps_the_contract() {
     for path in contract {
         assert!(value.pointer(path).is_some(), "{path} is missing");
     }
-    assert_eq!(
-        value.pointer("/final/train/peak_device_bytes"),
-        Some(&Value::Null),
-        "not measured is null, not 0"
-    );
+    assert_eq!(value.pointer("/final/train/peak_device_bytes"), Some(&Value::Null), "not measured is null, not 0");
 }
 
 #[test]
@@ -259,39 +190,21 @@ fn damaged_records_say_what_is_wrong() {
         assert!(text.contains(from), "the example lacks {from}");
         read(&text.replacen(from, to, 1))
     };
-    assert!(matches!(
-        read(&text[..text.len() / 2]),
-        RecordError::Truncated { .. }
-    ));
+    assert!(matches!(read(&text[..text.len() / 2]), RecordError::Truncated { .. }));
     assert!(matches!(read(""), RecordError::Truncated { .. }));
     assert!(matches!(read("not json"), RecordError::Syntax { .. }));
     assert!(matches!(read("[]"), RecordError::Schema { .. }));
-    assert!(matches!(
-        swap("record/1", "record/9"),
-        RecordError::Schema { .. }
-    ));
+    assert!(matches!(swap("record/1", "record/9"), RecordError::Schema { .. }));
     for number in ["NaN", "-Infinity", "Infinity", "1e999", "null"] {
         let error = swap("\"loss\": 1.0", &format!("\"loss\": {number}"));
-        assert!(
-            matches!(error, RecordError::NotFinite { .. }),
-            "{number} gave {error}"
-        );
+        assert!(matches!(error, RecordError::NotFinite { .. }), "{number} gave {error}");
     }
     match swap("\"hidden\": 8", "\"hidden\": -8") {
         RecordError::Field { field, .. } => assert_eq!(field, "shape.hidden"),
         error => panic!("{error}"),
     }
-    assert!(matches!(
-        swap("\"density\": 0.4,", "\"density\": 7,"),
-        RecordError::Config { .. }
-    ));
-    assert!(matches!(
-        swap("\"mask_step\"", "\"mask_stop\""),
-        RecordError::Field { .. }
-    ));
+    assert!(matches!(swap("\"density\": 0.4,", "\"density\": 7,"), RecordError::Config { .. }));
+    assert!(matches!(swap("\"mask_step\"", "\"mask_stop\""), RecordError::Field { .. }));
     assert!(Record::from_json(b"\xff\xfe{}", "r.json").is_err());
-    assert!(
-        Record::from_json("[".repeat(100_000).as_bytes(), "r.json").is_err(),
-        "deep nesting must not overflow"
-    );
+    assert!(Record::from_json("[".repeat(100_000).as_bytes(), "r.json").is_err(), "deep nesting must not overflow");
 }

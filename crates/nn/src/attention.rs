@@ -1,5 +1,6 @@
 //! Multi-head self-attention whose heads can be masked and removed.
 
+use crate::kernels;
 use crate::linear::AptLinear;
 use crate::masks::DeviceMasks;
 use crate::norm::LayerNorm;
@@ -7,7 +8,7 @@ use crate::salience::{Site, Taps};
 use crate::transformer::Batch;
 use crate::{LinearMasks, NnError};
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 /// `norm(x + output(concat(heads)))`, post-norm.
 #[derive(Module, Debug)]
@@ -79,7 +80,7 @@ impl Attention {
         if let Some(padding) = &batch.padding {
             scores = scores + padding.clone();
         }
-        let context = activation::softmax(scores, 3).matmul(v); // (B, H, S, D)
+        let context = kernels::softmax(scores).matmul(v); // (B, H, S, D)
         context.swap_dims(1, 2).reshape([batch.size * batch.length, heads * size])
     }
 

@@ -22,7 +22,11 @@ pub fn compact(model: &Transformer, kept: &Kept) -> Transformer {
         .zip(kept.heads.iter().zip(&kept.neurons))
         .map(|(layer, (heads, neurons))| Layer {
             attention: layer.attention.as_ref().filter(|_| !heads.is_empty()).map(|a| a.select(heads, hidden)),
-            feed_forward: layer.feed_forward.as_ref().filter(|_| !neurons.is_empty()).map(|f| f.select(neurons, hidden)),
+            feed_forward: layer
+                .feed_forward
+                .as_ref()
+                .filter(|_| !neurons.is_empty())
+                .map(|f| f.select(neurons, hidden)),
         })
         .collect();
     let mut config = model.config.clone();

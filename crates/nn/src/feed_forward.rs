@@ -1,6 +1,7 @@
 //! The feed-forward block whose neurons can be masked and removed.
 
 use crate::config::Activation;
+use crate::kernels;
 use crate::linear::{AptLinear, LinearMasks};
 use crate::masks::DeviceMasks;
 use crate::norm::LayerNorm;
@@ -63,7 +64,7 @@ impl FeedForward {
 /// The activation function, element by element.
 pub fn activate(x: Tensor<2>, by: Activation) -> Tensor<2> {
     match by {
-        Activation::Gelu => activation::gelu(x),
+        Activation::Gelu => kernels::gelu(x),
         Activation::GeluNew => activation::gelu_approximate(x),
         Activation::Relu => activation::relu(x),
     }

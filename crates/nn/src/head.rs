@@ -18,9 +18,8 @@ pub struct ClassificationHead {
 impl ClassificationHead {
     /// A new head, N(0, 0.02²) with zero biases, on the `dense` layer of a checkpoint if it has one.
     pub fn new(hidden: usize, config: HeadConfig, pooler: Option<AptLinear>, init: &mut Init) -> Self {
-        let mut linear = |d_in, d_out| {
-            AptLinear::new(init.normal([d_in, d_out], 0.02), Some(Tensor::zeros([d_out], init.device())))
-        };
+        let mut linear =
+            |d_in, d_out| AptLinear::new(init.normal([d_in, d_out], 0.02), Some(Tensor::zeros([d_out], init.device())));
         let dense = linear(hidden, config.dense);
         let out = linear(config.dense, config.labels);
         Self { dense: pooler.unwrap_or(dense), out }

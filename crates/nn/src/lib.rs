@@ -7,18 +7,19 @@
 //! The hidden stream is kept as a matrix `[tokens, hidden]` with `tokens = batch · seq`: one large matrix product per
 //! projection instead of a batch of small ones.
 
+mod attention;
 pub mod checkpoint;
 pub mod compact;
-mod attention;
 mod config;
 mod error;
 mod feed_forward;
 mod head;
 mod init;
+mod kernels;
 mod linear;
 mod masks;
-mod norm;
 pub mod named;
+mod norm;
 pub mod salience;
 mod transformer;
 

@@ -45,7 +45,11 @@ impl DeviceMasks {
             .zip(&masks.neurons)
             .zip(&head_leaves)
             .map(|((heads, neurons), leaf_heads)| LayerMasks {
-                heads: leaf_heads.clone().unsqueeze_dim::<2>(1).repeat_dim(1, head_size).reshape([heads.len() * head_size]),
+                heads: leaf_heads
+                    .clone()
+                    .unsqueeze_dim::<2>(1)
+                    .repeat_dim(1, head_size)
+                    .reshape([heads.len() * head_size]),
                 neurons: leaf(neurons),
                 no_heads: none(heads),
                 no_neurons: none(neurons),

@@ -1,5 +1,6 @@
 //! Layer normalisation over the hidden dims that are kept.
 
+use crate::kernels;
 use crate::linear::{replace, select_dim};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -27,11 +28,7 @@ impl LayerNorm {
     /// result is multiplied by the mask (SPEC §1.5): masked and physically pruned models agree.
     pub fn forward(&self, x: Tensor<2>, mask: Option<&HiddenMask>) -> Tensor<2> {
         match mask {
-            None => {
-                let centred = x.clone() - x.mean_dim(1);
-                let variance = (centred.clone() * centred.clone()).mean_dim(1);
-                self.affine(centred * (variance + self.eps).sqrt().recip())
-            }
+            None => self.affine(kernels::normalise(x, self.eps)),
             Some(mask) => {
                 let kept = mask.kept.clone().unsqueeze::<2>();
                 let mean = (x.clone() * kept.clone()).sum_dim(1) / mask.count;

@@ -214,7 +214,13 @@ impl Case {
         let mut taps = Taps::for_scorer(scorer);
         let logits = self.logits(Some((&masks, taps.as_mut())));
         let gradients = (logits * self.weigh.clone()).sum().backward();
-        let seen = Seen { model: &self.model, taps: taps.as_ref(), gradients: &gradients, masks: Some(&masks), outliers: OutlierScale::Raw };
+        let seen = Seen {
+            model: &self.model,
+            taps: taps.as_ref(),
+            gradients: &gradients,
+            masks: Some(&masks),
+            outliers: OutlierScale::Raw,
+        };
         let flat = scores(scorer, &seen).expect("everything was collected");
         assert_eq!(flat.dims()[0], apt_nn::salience::flat_len(&self.model.config.shape()), "{}: {scorer}", self.name);
         values(&flat)

@@ -43,7 +43,12 @@ fn main() {
         let tok = Tokenizer::from_file(dir.join("tokenizer.json")).unwrap();
         let config = ModelConfig::from_json(&std::fs::read(dir.join("config.json")).unwrap(), "config.json").unwrap();
         let d = dir.clone();
-        (tok, ModelSource::file(config, "model.safetensors", move || Ok(std::fs::read(d.join("model.safetensors")).unwrap())))
+        (
+            tok,
+            ModelSource::file(config, "model.safetensors", move || {
+                Ok(std::fs::read(d.join("model.safetensors")).unwrap())
+            }),
+        )
     };
     let data = knobs.data.clone().map(std::path::PathBuf::from);
     let raw = load_task(&knobs.task, data.as_deref()).unwrap();
@@ -71,10 +76,21 @@ fn main() {
             match e {
                 Event::Step(p) if p.step % 20 == 0 || p.step <= 3 => println!(
                     "{} loss {:.4} task {:.4} dist {:?} mu {:?} d {:.3} norm {:.3} lr {:.5} t {:.2}",
-                    p.step, p.loss, p.task_loss, p.distill_loss, p.mu, p.density, p.grad_norm.unwrap(), p.learning_rate, p.seconds
+                    p.step,
+                    p.loss,
+                    p.task_loss,
+                    p.distill_loss,
+                    p.mu,
+                    p.density,
+                    p.grad_norm.unwrap(),
+                    p.learning_rate,
+                    p.seconds
                 ),
                 Event::Step(_) | Event::Salience { .. } | Event::Started { .. } => {}
-                Event::Pruned(p) => println!("PRUNED {} {:.3} -> {:.3} heads {:?} neurons {:?} hidden {}", p.step, p.target_density, p.density, p.heads, p.neurons, p.hidden),
+                Event::Pruned(p) => println!(
+                    "PRUNED {} {:.3} -> {:.3} heads {:?} neurons {:?} hidden {}",
+                    p.step, p.target_density, p.density, p.heads, p.neurons, p.hidden
+                ),
                 e => println!("{}", e.to_line().unwrap()),
             }
         }

@@ -7,10 +7,11 @@ use crate::optimizer::AdamW;
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
-use apt_lab::Device as Choice;
 use apt_nn::checkpoint::read_back;
 use apt_nn::salience::{self, Seen, Taps};
-use apt_nn::{Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, compact, named};
+use apt_nn::{
+    Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, compact, named,
+};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 /// Largest difference from the CPU that passes, relative to the largest value of a result.
@@ -77,7 +78,8 @@ pub use native::open;
 
 #[cfg(not(target_family = "wasm"))]
 mod native {
-    use super::{Choice, Device, OpenDevice, TrainError, cpu, self_test};
+    use super::{Device, OpenDevice, TrainError, cpu, self_test};
+    use apt_lab::Device as Choice;
     use burn::tensor::DeviceType;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -123,7 +125,8 @@ mod native {
             let fail = |what: String| TrainError::Device { device: self.name.clone(), what };
             // A driver may panic inside a kernel; that is a failed test, not the end of the program.
             let checks = catch_unwind(AssertUnwindSafe(|| block_on(self_test(&self.device))));
-            let checks = checks.map_err(|_| fail("it failed during its self-test; update its driver or use cpu".into()))??;
+            let checks =
+                checks.map_err(|_| fail("it failed during its self-test; update its driver or use cpu".into()))??;
             if let Some(bad) = checks.iter().find(|c| !c.passed()) {
                 return Err(fail(format!(
                     "`{}` differs from the CPU by {:.1e}; update its driver or use cpu",
@@ -189,15 +192,11 @@ const OPERATIONS: &[(&str, Operation)] = &[
         let (q, k) = (split(matrix(d, 1, 12, 8)), split(matrix(d, 2, 12, 8)));
         flat4(q.matmul(k.swap_dims(2, 3)))
     }),
-    ("matmul, gradients", |d| {
-        grads2(d, [9, 7], [7, 5], |a, b| (a.matmul(b).square()).sum())
-    }),
+    ("matmul, gradients", |d| grads2(d, [9, 7], [7, 5], |a, b| (a.matmul(b).square()).sum())),
     ("broadcast add and multiply, gradients", |d| {
         grads2(d, [9, 7], [1, 7], |a, b| (a.clone() * b.clone() + a * (b + 0.5)).square().sum())
     }),
-    ("softmax, gradients", |d| {
-        grads2(d, [6, 11], [6, 11], |a, b| (activation::softmax(a, 1) * b).sum())
-    }),
+    ("softmax, gradients", |d| grads2(d, [6, 11], [6, 11], |a, b| (activation::softmax(a, 1) * b).sum())),
     ("log-softmax and gather, gradients", |d| {
         grads2(d, [6, 5], [6, 5], |a, b| cross_entropy(a + b, &Targets::new(&[0, 1, 2, 3, 4, 0], &a_device(d))))
     }),
@@ -211,9 +210,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
         })
     }),
     ("prediction and layer losses, gradients", |d| {
-        grads2(d, [6, 5], [6, 5], |a, b| {
-            prediction_loss(a.clone(), b.clone().detach(), 2.0 / 3.0) + layer_mse(a, b)
-        })
+        grads2(d, [6, 5], [6, 5], |a, b| prediction_loss(a.clone(), b.clone().detach(), 2.0 / 3.0) + layer_mse(a, b))
     }),
     ("minimum of two, gradients", |d| {
         grads2(d, [6, 5], [6, 5], |a, b| layer_mse(a.clone(), b.clone()).min_pair(a.sum().abs() + b.sum().abs()))
@@ -223,7 +220,9 @@ const OPERATIONS: &[(&str, Operation)] = &[
         flat(picked)
     }),
     ("slice and concatenate, gradients", |d| {
-        grads2(d, [6, 10], [6, 4], |a, b| Tensor::cat(vec![a.slice([1..5, 2..8]).square().sum(), b.square().sum()], 0).sum())
+        grads2(d, [6, 10], [6, 4], |a, b| {
+            Tensor::cat(vec![a.slice([1..5, 2..8]).square().sum(), b.square().sum()], 0).sum()
+        })
     }),
     ("sums along both dimensions", |d| {
         let m = matrix(d, 1, 70, 33);
@@ -241,7 +240,11 @@ const OPERATIONS: &[(&str, Operation)] = &[
         adam.step(once, g * 0.5, 0.01)
     }),
     ("compaction", |d| {
-        let kept = Kept { heads: vec![vec![1], vec![0, 1]], neurons: vec![vec![1, 4, 5, 7], vec![]], hidden: (2..14).collect() };
+        let kept = Kept {
+            heads: vec![vec![1], vec![0, 1]],
+            neurons: vec![vec![1, 4, 5, 7], vec![]],
+            hidden: (2..14).collect(),
+        };
         let model = compact::compact(&nano(d), &kept);
         let batch = nano_batch(&model, d);
         flat(model.forward(&batch, Forward::default()).hidden)
@@ -273,7 +276,13 @@ fn training_step(device: &Device, scorer: Salience, masked: bool) -> Tensor<1> {
     let Ok(logits) = model.classify(output.hidden, &batch) else { return Tensor::zeros([0], device) };
     let loss = cross_entropy(logits, &Targets::new(&[0, 1, 1], &tracked));
     let mut gradients = loss.backward();
-    let seen = Seen { model: &model, taps: taps.as_ref(), gradients: &gradients, masks: masks.as_ref(), outliers: OutlierScale::Balanced };
+    let seen = Seen {
+        model: &model,
+        taps: taps.as_ref(),
+        gradients: &gradients,
+        masks: masks.as_ref(),
+        outliers: OutlierScale::Balanced,
+    };
     let scores = salience::scores(scorer, &seen);
     let flat = named::gradients(&model, &mut gradients);
     let scaled = |t: Tensor<1>| t.clone() / (t.abs().max() + 1e-12);
@@ -304,12 +313,7 @@ fn nano_batch(model: &Transformer, device: &Device) -> Batch {
 }
 
 /// Gradients of `f` with respect to both arguments, behind its value.
-fn grads2(
-    device: &Device,
-    a: [usize; 2],
-    b: [usize; 2],
-    f: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<1>,
-) -> Tensor<1> {
+fn grads2(device: &Device, a: [usize; 2], b: [usize; 2], f: impl Fn(Tensor<2>, Tensor<2>) -> Tensor<1>) -> Tensor<1> {
     let tracked = a_device(device);
     let a = matrix(&tracked, 1, a[0], a[1]).require_grad();
     let b = matrix(&tracked, 2, b[0], b[1]).require_grad();

@@ -90,13 +90,8 @@ impl Session {
         let began = self.probe.seconds();
         for repetition in 0..WARM_UPS + REPETITIONS {
             for (model, times) in [dense, compact].into_iter().zip(&mut times) {
-                let batch = Batch::new(
-                    &sample.ids,
-                    &sample.type_ids,
-                    &sample.lengths,
-                    &model.config,
-                    &self.setup.device,
-                );
+                let batch =
+                    Batch::new(&sample.ids, &sample.type_ids, &sample.lengths, &model.config, &self.setup.device);
                 let start = self.probe.seconds();
                 let output = model.forward(&batch, Forward::default());
                 read_back(model.classify(output.hidden, &batch)?, "logits").await?;

@@ -1,9 +1,9 @@
 //! What happens between training steps: masks move, blocks leave, ranks grow, a teacher is appointed.
 
 use crate::TrainError;
+use crate::learner::Learner;
 use crate::optimizer::AdamW;
 use crate::session::{GROWTH_STREAM, RANDOM_SCORES_STREAM, Session};
-use crate::learner::Learner;
 use apt_core::arms::{Distillation, PruneSchedule, Salience};
 use apt_core::blocks::{BlockScores, Kept};
 use apt_core::masks::Masks;
@@ -74,7 +74,10 @@ impl Session {
     }
 
     async fn first_teacher(&mut self) -> Result<(), TrainError> {
-        if self.setup.knobs.distillation != Distillation::Off && self.timeline.distill.is_some() && self.teacher.is_none() {
+        if self.setup.knobs.distillation != Distillation::Off
+            && self.timeline.distill.is_some()
+            && self.teacher.is_none()
+        {
             self.evaluate_validation().await?;
             self.adopt_teacher();
         }
@@ -204,7 +207,9 @@ impl Session {
         let mut init = Init::new(knobs.seed ^ ((GROWTH_STREAM + index as u64) << 24), &self.device);
         self.learner = old.clone().grown(&ranks, &mut |d_in, extra| init.kaiming(d_in, extra));
         let device = self.device.clone();
-        self.carry_moments(&old, &|holder| holder.clone().grown(&ranks, &mut |d_in, extra| Tensor::zeros([d_in, extra], &device)));
+        self.carry_moments(&old, &|holder| {
+            holder.clone().grown(&ranks, &mut |d_in, extra| Tensor::zeros([d_in, extra], &device))
+        });
         let event = Growth {
             step: self.state.step,
             budget: budget as u64,

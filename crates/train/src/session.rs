@@ -1,18 +1,18 @@
 //! The state machine of a run: `Scoring → (Pruning → Distilling → Tuning) → Evaluating → Measuring`, one event at a time.
 
+use crate::TrainError;
 use crate::clock::Probe;
 use crate::evaluate::predict;
 use crate::learner::{Learner, Transform};
 use crate::optimizer::AdamW;
 use crate::source::ModelSource;
 use crate::teacher::Teacher;
-use crate::TrainError;
+use apt_core::arms::{Distillation, PruneSchedule};
 use apt_core::blocks::{Kept, ModelShape};
 use apt_core::lr::{LrDecay, LrSchedule};
 use apt_core::masks::Masks;
 use apt_core::salience::RunningMean;
 use apt_core::schedule::{Timeline, TimelineConfig};
-use apt_core::arms::{Distillation, PruneSchedule};
 use apt_data::{BatchPlan, Example, Metric, TokenizedTask};
 use apt_lab::{AdapterInfo, Evaluation, Event, Knobs, LrCurve, Parameters, Phase, Provenance, Split};
 use apt_nn::named::{self, Slot};
@@ -126,7 +126,8 @@ impl Session {
         check_fit(&setup)?;
         let device = setup.device.clone().autodiff();
         let plan = BatchPlan::new(lengths(&setup.task.train), knobs.batch_size, knobs.seed);
-        let total = knobs.steps.unwrap_or_else(|| (knobs.epochs * plan.steps_per_epoch() as f64).ceil().max(1.0) as usize);
+        let total =
+            knobs.steps.unwrap_or_else(|| (knobs.epochs * plan.steps_per_epoch() as f64).ceil().max(1.0) as usize);
         let timeline = Timeline::new(&TimelineConfig {
             total_steps: total,
             schedule: knobs.schedule,

@@ -3,11 +3,11 @@
 //! A line `apt-lab-checkpoint <version> <sha-256>`, then a safetensors file whose metadata holds the plain data. Frozen
 //! weights are not in it: they are the dense model's, cut to the blocks that are left.
 
+use crate::TrainError;
 use crate::clock::Probe;
 use crate::learner::Learner;
 use crate::session::{Session, Setup, State, fresh_learner};
 use crate::teacher::Teacher;
-use crate::TrainError;
 use apt_core::blocks::Kept;
 use apt_core::masks::Masks;
 use apt_lab::Knobs;
@@ -103,8 +103,11 @@ impl Session {
             }),
         };
         let values = named::values(&self.learner).unwrap_or_else(|| self.optimizer.first.clone());
-        let mut tensors =
-            vec![("values", values), ("first", self.optimizer.first.clone()), ("second", self.optimizer.second.clone())];
+        let mut tensors = vec![
+            ("values", values),
+            ("first", self.optimizer.first.clone()),
+            ("second", self.optimizer.second.clone()),
+        ];
         // Without autodiff nothing counts as trainable, so the teacher is looked at with it.
         if let Some(values) = self.teacher.as_ref().and_then(|t| named::values(&own_marked(t.model.clone().train()))) {
             tensors.push(("teacher", values));
@@ -140,7 +143,10 @@ impl Session {
                 .into_iter()
                 .map(|d| format!("{}: {} is now {}", d.knob, d.a, d.b))
                 .collect();
-            return Err(fail(format!("it belongs to other settings ({}); resume with those it was made with", changed.join(", "))));
+            return Err(fail(format!(
+                "it belongs to other settings ({}); resume with those it was made with",
+                changed.join(", ")
+            )));
         }
         let mut session = Self::new(setup, probe)?;
         let dense = &session.dense_shape;
@@ -211,7 +217,9 @@ fn parse(bytes: &[u8]) -> Result<(Plain, SafeTensors<'_>), String> {
     }
     let version = words.next().unwrap_or_default();
     if version != SNAPSHOT_VERSION.to_string() {
-        return Err(format!("it has version {version}, this program reads {SNAPSHOT_VERSION}; use the program it was made with"));
+        return Err(format!(
+            "it has version {version}, this program reads {SNAPSHOT_VERSION}; use the program it was made with"
+        ));
     }
     let body = &bytes[end + 1..];
     if words.next() != Some(digest(body).as_str()) {

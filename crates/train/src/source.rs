@@ -24,7 +24,11 @@ enum Weights {
 
 impl ModelSource {
     /// A safetensors file called `file` whose bytes `fetch` gives.
-    pub fn file(config: ModelConfig, file: &str, fetch: impl Fn() -> Result<Vec<u8>, TrainError> + Send + 'static) -> Self {
+    pub fn file(
+        config: ModelConfig,
+        file: &str,
+        fetch: impl Fn() -> Result<Vec<u8>, TrainError> + Send + 'static,
+    ) -> Self {
         Self { config, weights: Weights::File(file.into(), Box::new(fetch)) }
     }
 

@@ -99,13 +99,15 @@ fn devices() -> Vec<(Device, String, bool)> {
 }
 
 fn models(which: Model) -> Result<Vec<(&'static str, ModelConfig)>> {
-    let vocabulary = apt_data::Tokenizer::from_bytes(
-        apt_data::builtin::tokenizer_json().as_bytes(),
-        "the built-in tokenizer",
-    )?
-    .vocab_size();
+    let vocabulary =
+        apt_data::Tokenizer::from_bytes(apt_data::builtin::tokenizer_json().as_bytes(), "the built-in tokenizer")?
+            .vocab_size();
     let all = [(Model::Builtin, "builtin", builtin(vocabulary)), (Model::MinilmL6, "minilm-l6", minilm())];
-    Ok(all.into_iter().filter(|m| which == Model::All || which == m.0).map(|(_, name, config)| (name, config)).collect())
+    Ok(all
+        .into_iter()
+        .filter(|m| which == Model::All || which == m.0)
+        .map(|(_, name, config)| (name, config))
+        .collect())
 }
 
 /// Times of one case in milliseconds, ours and PyTorch's, taken in turn.
@@ -175,5 +177,8 @@ fn processor() -> String {
         ensure!(output.status.success(), "sysctl failed");
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
     };
-    linux().or_else(|_| mac()).or_else(|_| std::env::var("PROCESSOR_IDENTIFIER")).unwrap_or_else(|_| "unknown CPU".into())
+    linux()
+        .or_else(|_| mac())
+        .or_else(|_| std::env::var("PROCESSOR_IDENTIFIER"))
+        .unwrap_or_else(|_| "unknown CPU".into())
 }

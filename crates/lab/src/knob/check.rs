@@ -14,9 +14,7 @@ impl Knobs {
     pub fn check(&self) -> Result<(), KnobError> {
         for knob in KNOBS.iter() {
             let value = knob.get(self);
-            knob.kind
-                .accept(&value)
-                .map_err(|fault| knob.refusal(fault, value.to_string(), &Place::default()))?;
+            knob.kind.accept(&value).map_err(|fault| knob.refusal(fault, value.to_string(), &Place::default()))?;
         }
         self.check_training()?;
         self.check_task()?;
@@ -116,10 +114,7 @@ impl Knobs {
                 "lower one of them so that their sum is at most 1",
             ));
         }
-        if distils
-            && self.schedule == PruneSchedule::OneShot
-            && self.mu_over == MuOver::PruningWindow
-        {
+        if distils && self.schedule == PruneSchedule::OneShot && self.mu_over == MuOver::PruningWindow {
             return Err(contradiction(
                 ("schedule", "mu_over"),
                 "one_shot pruning has no window over which μ could climb",
@@ -135,15 +130,6 @@ fn over_one(a: f64, b: f64) -> bool {
     a + b > 1.0 + 1e-9
 }
 
-fn contradiction(
-    (first, second): (&'static str, &'static str),
-    why: &str,
-    remedy: &str,
-) -> KnobError {
-    KnobError::Contradiction {
-        first,
-        second,
-        why: why.to_owned(),
-        remedy: remedy.to_owned(),
-    }
+fn contradiction((first, second): (&'static str, &'static str), why: &str, remedy: &str) -> KnobError {
+    KnobError::Contradiction { first, second, why: why.to_owned(), remedy: remedy.to_owned() }
 }

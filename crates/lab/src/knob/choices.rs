@@ -120,11 +120,7 @@ impl FromStr for Adapters {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut sites = Vec::new();
-        for word in text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-        {
+        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             let site = Site::ALL.iter().find(|site| site.name() == word);
             let site = *site.ok_or_else(|| format!("there is no linear layer `{word}`"))?;
             if !sites.contains(&site) {
@@ -143,9 +139,7 @@ impl Serialize for Adapters {
 
 impl<'de> Deserialize<'de> for Adapters {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -25,8 +25,8 @@ impl Knobs {
     /// # Errors
     /// [`KnobError`] with file and line; nothing changes then.
     pub fn apply_toml(&mut self, text: &str, file: &str) -> Result<(), KnobError> {
-        let entries: BTreeMap<Spanned<String>, Spanned<toml::Value>> = toml::from_str(text)
-            .map_err(|error| KnobError::Syntax {
+        let entries: BTreeMap<Spanned<String>, Spanned<toml::Value>> =
+            toml::from_str(text).map_err(|error| KnobError::Syntax {
                 message: error.message().to_owned(),
                 place: Place::new(file, error.span().map(|span| line_at(text, span.start))),
             })?;
@@ -58,11 +58,10 @@ impl Knobs {
     /// # Errors
     /// [`KnobError`] with the file, and with the line where the text is not JSON; nothing changes then.
     pub fn apply_json(&mut self, text: &str, file: &str) -> Result<(), KnobError> {
-        let entries: BTreeMap<String, Value> =
-            serde_json::from_str(text).map_err(|error| KnobError::Syntax {
-                message: error.to_string(),
-                place: Place::new(file, Some(error.line())),
-            })?;
+        let entries: BTreeMap<String, Value> = serde_json::from_str(text).map_err(|error| KnobError::Syntax {
+            message: error.to_string(),
+            place: Place::new(file, Some(error.line())),
+        })?;
         let mut changed = self.clone();
         let place = Place::new(file, None);
         for (name, value) in &entries {
@@ -75,11 +74,7 @@ impl Knobs {
     /// Every knob as JSON; absent optional values are `null`.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        KNOBS
-            .iter()
-            .map(|knob| (knob.name.to_owned(), knob.get(self)))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+        KNOBS.iter().map(|knob| (knob.name.to_owned(), knob.get(self))).collect::<serde_json::Map<_, _>>().into()
     }
 
     /// Every knob as a TOML file a human can read and edit: grouped, each with its line of help.
@@ -109,18 +104,12 @@ fn plain(value: &toml::Value) -> Result<Value, Fault> {
     match value {
         toml::Value::String(text) => Ok(text.as_str().into()),
         toml::Value::Integer(number) => Ok((*number).into()),
-        toml::Value::Float(number) => serde_json::Number::from_f64(*number)
-            .map(Value::Number)
-            .ok_or(Fault::OutOfRange),
+        toml::Value::Float(number) => serde_json::Number::from_f64(*number).map(Value::Number).ok_or(Fault::OutOfRange),
         toml::Value::Boolean(flag) => Ok((*flag).into()),
         _ => Err(Fault::WrongType),
     }
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
-    1 + text
-        .bytes()
-        .take(offset)
-        .filter(|byte| *byte == b'\n')
-        .count()
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }

@@ -15,10 +15,7 @@ impl Place {
     /// A place in `file`.
     #[must_use]
     pub fn new(file: &str, line: Option<usize>) -> Self {
-        Self {
-            file: Some(file.to_owned()),
-            line,
-        }
+        Self { file: Some(file.to_owned()), line }
     }
 }
 
@@ -36,10 +33,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum KnobError {
     /// No knob has this name.
-    #[error(
-        "{place}there is no knob `{name}`{}; `apt-lab knobs` lists all",
-        did_you_mean(suggestion)
-    )]
+    #[error("{place}there is no knob `{name}`{}; `apt-lab knobs` lists all", did_you_mean(suggestion))]
     Unknown {
         /// As it was given.
         name: String,
@@ -93,10 +87,7 @@ pub enum KnobError {
         place: Place,
     },
     /// No preset has this name.
-    #[error(
-        "there is no preset `{name}`{}; `apt-lab presets` lists all",
-        did_you_mean(suggestion)
-    )]
+    #[error("there is no preset `{name}`{}; `apt-lab presets` lists all", did_you_mean(suggestion))]
     UnknownPreset {
         /// As it was given.
         name: String,
@@ -106,9 +97,7 @@ pub enum KnobError {
 }
 
 fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion
-        .as_ref()
-        .map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
+    suggestion.as_ref().map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }
 
 /// The name among `known` that `wanted` most likely was meant to be.
@@ -123,7 +112,6 @@ pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) ->
 
 /// A word of a longer name counts as near: `temperature` for `distill_temperature`.
 fn part_of(wanted: &str, name: &str) -> f64 {
-    let whole_words = name.split(['_', '-']).any(|word| word == wanted)
-        || wanted.len() > 4 && name.contains(wanted);
+    let whole_words = name.split(['_', '-']).any(|word| word == wanted) || wanted.len() > 4 && name.contains(wanted);
     if whole_words { 0.8 } else { 0.0 }
 }

@@ -72,10 +72,7 @@ impl KnobKind {
     /// Whether the value may be absent.
     #[must_use]
     pub fn is_optional(&self) -> bool {
-        matches!(
-            self,
-            Self::OptionalInt { .. } | Self::OptionalFloat { .. } | Self::OptionalText
-        )
+        matches!(self, Self::OptionalInt { .. } | Self::OptionalFloat { .. } | Self::OptionalText)
     }
 
     /// What may stand here, in words: `a number from 0.05 to 1`.
@@ -115,9 +112,7 @@ impl KnobKind {
             Value::Null => "none".to_owned(),
             Value::String(text) => text.clone(),
             Value::Number(number) => match (self, number.as_f64()) {
-                (Self::Float { .. } | Self::OptionalFloat { .. }, Some(number)) => {
-                    number.to_string()
-                }
+                (Self::Float { .. } | Self::OptionalFloat { .. }, Some(number)) => number.to_string(),
                 _ => number.to_string(),
             },
             other => other.to_string(),
@@ -143,9 +138,7 @@ impl KnobKind {
             },
             Self::Float { .. } | Self::OptionalFloat { .. } => {
                 let number: f64 = word.parse().map_err(|_| Fault::WrongType)?;
-                serde_json::Number::from_f64(number)
-                    .map(Value::Number)
-                    .ok_or(Fault::OutOfRange)?
+                serde_json::Number::from_f64(number).map(Value::Number).ok_or(Fault::OutOfRange)?
             }
             Self::Bool => match word {
                 "true" | "yes" | "on" => true.into(),
@@ -163,21 +156,18 @@ impl KnobKind {
     pub(crate) fn accept(&self, value: &Value) -> Result<Value, Fault> {
         match (self, value) {
             (kind, Value::Null) if kind.is_optional() => Ok(Value::Null),
-            (Self::Int { min, max } | Self::OptionalInt { min, max }, Value::Number(number)) => {
-                match number.as_i64() {
-                    Some(whole) if (*min..=*max).contains(&whole) => Ok(whole.into()),
-                    Some(_) => Err(Fault::OutOfRange),
-                    None if number.is_u64() => Err(Fault::OutOfRange),
-                    None => Err(Fault::WrongType),
+            (Self::Int { min, max } | Self::OptionalInt { min, max }, Value::Number(number)) => match number.as_i64() {
+                Some(whole) if (*min..=*max).contains(&whole) => Ok(whole.into()),
+                Some(_) => Err(Fault::OutOfRange),
+                None if number.is_u64() => Err(Fault::OutOfRange),
+                None => Err(Fault::WrongType),
+            },
+            (Self::Float { min, max } | Self::OptionalFloat { min, max }, Value::Number(number)) => {
+                match number.as_f64() {
+                    Some(number) if (*min..=*max).contains(&number) => Ok(number.into()),
+                    _ => Err(Fault::OutOfRange),
                 }
             }
-            (
-                Self::Float { min, max } | Self::OptionalFloat { min, max },
-                Value::Number(number),
-            ) => match number.as_f64() {
-                Some(number) if (*min..=*max).contains(&number) => Ok(number.into()),
-                _ => Err(Fault::OutOfRange),
-            },
             (Self::Bool, Value::Bool(flag)) => Ok((*flag).into()),
             (Self::Choice(names), Value::String(text)) => Ok(known(names, text)?.into()),
             (Self::List(names), Value::String(text)) => {
@@ -191,9 +181,7 @@ impl KnobKind {
                 Ok(found.join(",").into())
             }
             (Self::Text, Value::String(text)) if text.trim().is_empty() => Err(Fault::OutOfRange),
-            (Self::OptionalText, Value::String(text)) if matches!(text.trim(), "" | "none") => {
-                Ok(Value::Null)
-            }
+            (Self::OptionalText, Value::String(text)) if matches!(text.trim(), "" | "none") => Ok(Value::Null),
             (Self::Text | Self::OptionalText, Value::String(text)) => Ok(text.as_str().into()),
             _ => Err(Fault::WrongType),
         }
@@ -202,11 +190,7 @@ impl KnobKind {
 
 fn known<'a>(names: &[&'a str], word: &str) -> Result<&'a str, Fault> {
     let word = word.trim().to_lowercase().replace('-', "_");
-    names
-        .iter()
-        .copied()
-        .find(|name| *name == word)
-        .ok_or(Fault::OutOfRange)
+    names.iter().copied().find(|name| *name == word).ok_or(Fault::OutOfRange)
 }
 
 /// A Rust type that a field of `Knobs` may have.

@@ -9,10 +9,7 @@ use crate::KNOBS;
 /// JSON schema (draft 2020-12) of a configuration: types, ranges, choices, defaults and help.
 #[must_use]
 pub fn schema() -> Value {
-    let properties: Map<String, Value> = KNOBS
-        .iter()
-        .map(|knob| (knob.name.to_owned(), property(knob)))
-        .collect();
+    let properties: Map<String, Value> = KNOBS.iter().map(|knob| (knob.name.to_owned(), property(knob))).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "APT Lab experiment",
@@ -59,19 +56,10 @@ const RANGE_WIDTH: u16 = 24;
 #[must_use]
 pub fn table() -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(["knob", "symbol", "default", "range", "axis", "help"]);
+    table.load_style(presets::NOTHING).set_header(["knob", "symbol", "default", "range", "axis", "help"]);
     for knob in KNOBS.iter() {
         let flag = format!("--{}", knob.flag());
-        table.add_row([
-            &flag,
-            knob.symbol,
-            &knob.default,
-            &knob.kind.range(),
-            knob.axis.name(),
-            knob.help,
-        ]);
+        table.add_row([&flag, knob.symbol, &knob.default, &knob.kind.range(), knob.axis.name(), knob.help]);
     }
     if let Some(range) = table.column_mut(3) {
         range.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(RANGE_WIDTH)));

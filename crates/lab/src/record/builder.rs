@@ -22,9 +22,7 @@ impl RecordBuilder {
     ///
     /// # Errors
     /// As [`RecordBuilder::finish`].
-    pub fn from_events<'a>(
-        events: impl IntoIterator<Item = &'a Event>,
-    ) -> Result<Record, RecordError> {
+    pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Record, RecordError> {
         let mut builder = Self::new();
         events.into_iter().for_each(|event| builder.observe(event));
         builder.finish()
@@ -32,14 +30,7 @@ impl RecordBuilder {
 
     /// Takes in one event. Whatever comes before `started` is ignored.
     pub fn observe(&mut self, event: &Event) {
-        if let Event::Started {
-            preset,
-            config,
-            provenance,
-            shape,
-            ..
-        } = event
-        {
+        if let Event::Started { preset, config, provenance, shape, .. } = event {
             self.record = Some(Box::new(Record {
                 schema: RECORD_SCHEMA.to_owned(),
                 preset: preset.clone(),
@@ -93,11 +84,7 @@ impl RecordBuilder {
     /// # Errors
     /// [`RecordError::Incomplete`] if the stream lacks its `started` or its `measured` event.
     pub fn finish(self) -> Result<Record, RecordError> {
-        let missing = if self.record.is_none() {
-            "started"
-        } else {
-            "measured"
-        };
+        let missing = if self.record.is_none() { "started" } else { "measured" };
         let Some(mut record) = self.record.filter(|_| self.measured) else {
             return Err(RecordError::Incomplete { missing });
         };
@@ -108,12 +95,7 @@ impl RecordBuilder {
             train.mean_density = Some(sum / record.curve.len() as f64);
         }
         if train.phases.is_empty() {
-            let ends = self
-                .phases
-                .iter()
-                .skip(1)
-                .map(|(_, seconds)| Some(*seconds))
-                .chain([train.seconds]);
+            let ends = self.phases.iter().skip(1).map(|(_, seconds)| Some(*seconds)).chain([train.seconds]);
             for ((phase, start), end) in self.phases.iter().zip(ends) {
                 // A phase after training (measuring, say) has no known end and is left out.
                 if let Some(end) = end.filter(|end| end >= start) {
@@ -131,9 +113,7 @@ impl RecordBuilder {
 /// A resumed run repeats what came after its checkpoint.
 fn forget_after(record: &mut Record, step: usize) {
     record.curve.retain(|point| point.step <= step);
-    record
-        .evaluations
-        .retain(|evaluation| evaluation.step <= step);
+    record.evaluations.retain(|evaluation| evaluation.step <= step);
     record.pruning_points.retain(|point| point.step <= step);
     record.growths.retain(|growth| growth.step <= step);
     record.teachers.retain(|teacher| teacher.step <= step);

@@ -10,9 +10,7 @@ use crate::KnobError;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The file ends in the middle.
-    #[error(
-        "{file}: the record ends too early, at line {line}; it was cut off, run the experiment again"
-    )]
+    #[error("{file}: the record ends too early, at line {line}; it was cut off, run the experiment again")]
     Truncated {
         /// The file.
         file: String,
@@ -20,9 +18,7 @@ pub enum RecordError {
         line: usize,
     },
     /// The file is not JSON.
-    #[error(
-        "{file}, line {line}, column {column}: {message}; this is not a record, name a record.json"
-    )]
+    #[error("{file}, line {line}, column {column}: {message}; this is not a record, name a record.json")]
     Syntax {
         /// The file.
         file: String,
@@ -34,9 +30,7 @@ pub enum RecordError {
         message: String,
     },
     /// A number is NaN, infinite or too large.
-    #[error(
-        "{file}: {place} is not a finite number; the run that wrote it went wrong, run it again"
-    )]
+    #[error("{file}: {place} is not a finite number; the run that wrote it went wrong, run it again")]
     NotFinite {
         /// The file.
         file: String,
@@ -44,9 +38,7 @@ pub enum RecordError {
         place: String,
     },
     /// Another format or version.
-    #[error(
-        "{file}: the schema is {found}, this program reads `{RECORD_SCHEMA}`; use the version that wrote it"
-    )]
+    #[error("{file}: the schema is {found}, this program reads `{RECORD_SCHEMA}`; use the version that wrote it")]
     Schema {
         /// The file.
         file: String,
@@ -86,8 +78,7 @@ impl Record {
     /// [`RecordError`]: truncated, not JSON, not a finite number, another schema, a field missing or
     /// of another type, or settings that contradict each other.
     pub fn from_json(bytes: &[u8], file: &str) -> Result<Self, RecordError> {
-        let value: Value =
-            serde_json::from_slice(bytes).map_err(|error| syntax(&error, bytes, file))?;
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| syntax(&error, bytes, file))?;
         let file = file.to_owned();
         match value.get("schema") {
             Some(Value::String(schema)) if schema == RECORD_SCHEMA => {}
@@ -98,25 +89,14 @@ impl Record {
         }
         // Read from the value, not the bytes, so that the schema speaks before the fields do.
         let record: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
-            let (file, field, message) = (
-                file.clone(),
-                error.path().to_string(),
-                error.inner().to_string(),
-            );
+            let (file, field, message) = (file.clone(), error.path().to_string(), error.inner().to_string());
             if message.contains("invalid type: null, expected f64") {
                 RecordError::NotFinite { file, place: field }
             } else {
-                RecordError::Field {
-                    file,
-                    field,
-                    message,
-                }
+                RecordError::Field { file, field, message }
             }
         })?;
-        record.config.check().map_err(|error| RecordError::Config {
-            file,
-            source: Box::new(error),
-        })?;
+        record.config.check().map_err(|error| RecordError::Config { file, source: Box::new(error) })?;
         Ok(record)
     }
 
@@ -125,18 +105,12 @@ impl Record {
     /// # Errors
     /// [`RecordError::NotFinite`] naming the field, and [`RecordError::Config`].
     pub fn to_json(&self, file: &str) -> Result<String, RecordError> {
-        self.config.check().map_err(|error| RecordError::Config {
-            file: file.to_owned(),
-            source: Box::new(error),
-        })?;
+        self.config.check().map_err(|error| RecordError::Config { file: file.to_owned(), source: Box::new(error) })?;
         let mut bytes = Vec::new();
         let mut track = serde_path_to_error::Track::new();
         let mut json = serde_json::Serializer::pretty(&mut bytes);
         self.serialize(serde_path_to_error::Serializer::new(&mut json, &mut track))
-            .map_err(|_| RecordError::NotFinite {
-                file: file.to_owned(),
-                place: track.path().to_string(),
-            })?;
+            .map_err(|_| RecordError::NotFinite { file: file.to_owned(), place: track.path().to_string() })?;
         bytes.push(b'\n');
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -147,26 +121,13 @@ fn syntax(error: &serde_json::Error, bytes: &[u8], file: &str) -> RecordError {
     if error.classify() == Category::Eof {
         return RecordError::Truncated { file, line };
     }
-    let text = bytes
-        .split(|byte| *byte == b'\n')
-        .nth(line.saturating_sub(1))
-        .unwrap_or_default();
+    let text = bytes.split(|byte| *byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
     let before = text.get(column.saturating_sub(2)..).unwrap_or_default();
     let names_infinity = [&b"NaN"[..], b"Infinity", b"-Infinity", b"inf"]
         .iter()
-        .any(|name| {
-            before.starts_with(name) || before.get(1..).is_some_and(|rest| rest.starts_with(name))
-        });
+        .any(|name| before.starts_with(name) || before.get(1..).is_some_and(|rest| rest.starts_with(name)));
     if names_infinity || error.to_string().starts_with("number out of range") {
-        return RecordError::NotFinite {
-            file,
-            place: format!("the value at line {line}, column {column}"),
-        };
+        return RecordError::NotFinite { file, place: format!("the value at line {line}, column {column}") };
     }
-    RecordError::Syntax {
-        file,
-        line,
-        column,
-        message: error.to_string(),
-    }
+    RecordError::Syntax { file, line, column, message: error.to_string() }
 }

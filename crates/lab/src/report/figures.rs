@@ -18,10 +18,7 @@ pub(super) fn count(number: f64) -> String {
 
 /// `812 B`, `3.4 MB`.
 pub(super) fn bytes(number: f64) -> String {
-    ByteSize::b(number.max(0.0) as u64)
-        .display()
-        .si()
-        .to_string()
+    ByteSize::b(number.max(0.0) as u64).display().si().to_string()
 }
 
 /// `0.42 s`, `12.3 s`, `4 min 03 s`, `2 h 05 min`.
@@ -52,16 +49,7 @@ pub(super) fn share(number: f64) -> String {
 /// `0.41×`; nothing can be said of a base of 0.
 pub(super) fn ratio(number: f64, base: f64) -> Option<String> {
     let ratio = number / base;
-    ratio.is_finite().then(|| {
-        format!(
-            "{}×",
-            if ratio >= 10.0 {
-                format!("{ratio:.1}")
-            } else {
-                format!("{ratio:.2}")
-            }
-        )
-    })
+    ratio.is_finite().then(|| format!("{}×", if ratio >= 10.0 { format!("{ratio:.1}") } else { format!("{ratio:.2}") }))
 }
 
 fn three_digits(number: f64) -> String {

@@ -17,25 +17,11 @@ const FLOW: [&str; 7] = ["query", "key", "value", "output", "gate", "up", "down"
 #[must_use]
 pub fn layer_picture(shape: &ModelShape, point: &PruningPoint) -> String {
     let ranks = Ranks::of(point);
-    let heads_wide = shape
-        .heads
-        .iter()
-        .map(|heads| head_cells(*heads))
-        .max()
-        .unwrap_or(0)
-        .max(5);
-    let counts = |layer| {
-        (
-            fraction(&point.heads, &shape.heads, layer),
-            fraction(&point.neurons, &shape.neurons, layer),
-        )
-    };
+    let heads_wide = shape.heads.iter().map(|heads| head_cells(*heads)).max().unwrap_or(0).max(5);
+    let counts = |layer| (fraction(&point.heads, &shape.heads, layer), fraction(&point.neurons, &shape.neurons, layer));
     let layers = shape.heads.len().max(shape.neurons.len());
     let count_wide = |pick: fn((String, String)) -> String| {
-        (0..layers)
-            .map(|layer| pick(counts(layer)).chars().count())
-            .max()
-            .unwrap_or(0)
+        (0..layers).map(|layer| pick(counts(layer)).chars().count()).max().unwrap_or(0)
     };
     let (heads_count, neurons_count) = (count_wide(|both| both.0), count_wide(|both| both.1));
 
@@ -62,13 +48,7 @@ pub fn layer_picture(shape: &ModelShape, point: &PruningPoint) -> String {
         picture.push_str(line.trim_end());
         picture.push('\n');
     }
-    let _ = writeln!(
-        picture,
-        "hidden dims  {}  {}/{}",
-        bar(point.hidden, shape.hidden),
-        point.hidden,
-        shape.hidden
-    );
+    let _ = writeln!(picture, "hidden dims  {}  {}/{}", bar(point.hidden, shape.hidden), point.hidden, shape.hidden);
     if !ranks.others.is_empty() {
         let _ = writeln!(picture, "other adapters  {}", ranks.others.join(", "));
     }
@@ -78,11 +58,7 @@ pub fn layer_picture(shape: &ModelShape, point: &PruningPoint) -> String {
         point.density,
         point.target_density,
         point.step,
-        if point.removed {
-            ""
-        } else {
-            ", masked and not yet removed"
-        }
+        if point.removed { "" } else { ", masked and not yet removed" }
     );
     picture
 }
@@ -117,24 +93,14 @@ pub fn layer_markdown(shape: &ModelShape, point: &PruningPoint) -> String {
     let _ = writeln!(text, "\n|{}", "--:|".repeat(3 + ranks.columns.len()));
     for layer in 0..shape.heads.len().max(shape.neurons.len()) {
         let heads = fraction(&point.heads, &shape.heads, layer);
-        let _ = write!(
-            text,
-            "| {layer} | {heads} | {} |",
-            fraction(&point.neurons, &shape.neurons, layer)
-        );
+        let _ = write!(text, "| {layer} | {heads} | {} |", fraction(&point.neurons, &shape.neurons, layer));
         for (site, _) in &ranks.columns {
-            let rank = ranks
-                .rank(layer, site)
-                .map_or_else(|| "–".to_owned(), |rank| rank.to_string());
+            let rank = ranks.rank(layer, site).map_or_else(|| "–".to_owned(), |rank| rank.to_string());
             let _ = write!(text, " {rank} |");
         }
         text.push('\n');
     }
-    let _ = writeln!(
-        text,
-        "\nHidden dims {} of {}, density {:.4}.",
-        point.hidden, shape.hidden, point.density
-    );
+    let _ = writeln!(text, "\nHidden dims {} of {}, density {:.4}.", point.hidden, shape.hidden, point.density);
     text
 }
 
@@ -153,24 +119,18 @@ fn head_cells(heads: usize) -> usize {
 fn head_picture(shape: &ModelShape, point: &PruningPoint, layer: usize) -> String {
     let (dense, kept) = (at(&shape.heads, layer), at(&point.heads, layer));
     match point.kept_heads.get(layer) {
-        Some(which) if dense <= HEADS_SHOWN => (0..dense)
-            .map(|head| if which.contains(&head) { '■' } else { '□' })
-            .collect(),
+        Some(which) if dense <= HEADS_SHOWN => {
+            (0..dense).map(|head| if which.contains(&head) { '■' } else { '□' }).collect()
+        }
         // Where it is not said which heads are kept, only their number can be drawn.
-        _ if dense <= HEADS_SHOWN => (0..dense)
-            .map(|head| if head < kept { '■' } else { '□' })
-            .collect(),
+        _ if dense <= HEADS_SHOWN => (0..dense).map(|head| if head < kept { '■' } else { '□' }).collect(),
         _ => bar(kept, dense),
     }
 }
 
 /// A bar of [`BAR`] cells; anything kept shows, anything lost shows.
 fn bar(kept: usize, dense: usize) -> String {
-    let share = if dense == 0 {
-        0.0
-    } else {
-        (kept as f64 / dense as f64).clamp(0.0, 1.0)
-    };
+    let share = if dense == 0 { 0.0 } else { (kept as f64 / dense as f64).clamp(0.0, 1.0) };
     let mut full = (share * BAR as f64).round() as usize;
     if kept > 0 {
         full = full.max(1);
@@ -205,17 +165,10 @@ impl<'a> Ranks<'a> {
             .into_iter()
             .filter_map(|site| {
                 let ranks = cells.iter().filter(|((_, at), _)| *at == site);
-                ranks
-                    .map(|(_, rank)| rank.to_string().len().max(site.len()))
-                    .max()
-                    .map(|wide| (site, wide))
+                ranks.map(|(_, rank)| rank.to_string().len().max(site.len())).max().map(|wide| (site, wide))
             })
             .collect();
-        Self {
-            cells,
-            columns,
-            others,
-        }
+        Self { cells, columns, others }
     }
 
     fn rank(&self, layer: usize, site: &str) -> Option<usize> {
@@ -224,9 +177,7 @@ impl<'a> Ranks<'a> {
 
     fn line(&self, layer: usize) -> String {
         let cell = |(site, wide): &(&str, usize)| {
-            let rank = self
-                .rank(layer, site)
-                .map_or_else(|| "·".to_owned(), |rank| rank.to_string());
+            let rank = self.rank(layer, site).map_or_else(|| "·".to_owned(), |rank| rank.to_string());
             format!("  {rank:>wide$}")
         };
         self.columns.iter().map(cell).collect()

@@ -71,23 +71,16 @@ fn lines(record: &Record) -> Vec<(&'static str, String)> {
         format!(
             "{} for {} steps, {} to {:.0} %; peak {} on the device, {} in the process",
             or_nothing(train.seconds, figures::seconds),
-            train
-                .steps
-                .map_or_else(|| NOTHING.to_owned(), |steps| steps.to_string()),
+            train.steps.map_or_else(|| NOTHING.to_owned(), |steps| steps.to_string()),
             or_nothing(train.seconds_to_target, figures::seconds),
             100.0 * config.target_metric_fraction,
             whole(train.peak_device_bytes, figures::bytes),
             whole(train.peak_process_bytes, figures::bytes),
         ),
     ));
-    for (label, batch) in [
-        ("batch 1", &measures.inference.batch_1),
-        ("batch 32", &measures.inference.batch_32),
-    ] {
+    for (label, batch) in [("batch 1", &measures.inference.batch_1), ("batch 32", &measures.inference.batch_32)] {
         let ratio = match (batch.compact_ms, batch.dense_ms) {
-            (Some(compact), Some(dense)) => {
-                figures::ratio(compact, dense).map(|ratio| format!(" ({ratio})"))
-            }
+            (Some(compact), Some(dense)) => figures::ratio(compact, dense).map(|ratio| format!(" ({ratio})")),
             _ => None,
         };
         lines.push((

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use apt_lab::{
-    AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs,
-    Measures, MetricMeasure, ModelShape, Parameters, Params, Phase, Provenance, PruningPoint,
-    Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure,
+    AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs, Measures,
+    MetricMeasure, ModelShape, Parameters, Params, Phase, Provenance, PruningPoint, Record, RecordBuilder, Split,
+    TeacherUpdate, TrainMeasure,
 };
 
 pub fn point(step: usize) -> CurvePoint {
@@ -44,37 +44,19 @@ pub fn pruned(step: usize) -> PruningPoint {
 }
 
 pub fn shape() -> ModelShape {
-    ModelShape {
-        heads: vec![4, 4],
-        neurons: vec![32, 32],
-        hidden: 8,
-        head_size: 2,
-    }
+    ModelShape { heads: vec![4, 4], neurons: vec![32, 32], hidden: 8, head_size: 2 }
 }
 
 pub fn measures() -> Measures {
     Measures {
-        metric: MetricMeasure {
-            name: "accuracy".to_owned(),
-            validation: Some(0.91),
-            test: Some(0.9),
-        },
+        metric: MetricMeasure { name: "accuracy".to_owned(), validation: Some(0.91), test: Some(0.9) },
         params: Params {
             dense: Some(1000),
             kept: Some(400),
-            with_embeddings: DenseKept {
-                dense: Some(3000),
-                kept: Some(2400),
-            },
+            with_embeddings: DenseKept { dense: Some(3000), kept: Some(2400) },
         },
-        macs: DenseKept {
-            dense: Some(2_000_000),
-            kept: Some(800_000),
-        },
-        file_bytes: DenseKept {
-            dense: Some(12_000),
-            kept: Some(9_600),
-        },
+        macs: DenseKept { dense: Some(2_000_000), kept: Some(800_000) },
+        file_bytes: DenseKept { dense: Some(12_000), kept: Some(9_600) },
         train: TrainMeasure {
             seconds: Some(4.0),
             warmup_seconds: Some(0.5),
@@ -82,16 +64,8 @@ pub fn measures() -> Measures {
             ..TrainMeasure::default()
         },
         inference: Inference {
-            batch_1: BatchTimes {
-                dense_ms: Some(2.0),
-                compact_ms: Some(1.0),
-                ..BatchTimes::default()
-            },
-            batch_32: BatchTimes {
-                dense_ms: Some(40.0),
-                compact_ms: Some(16.0),
-                ..BatchTimes::default()
-            },
+            batch_1: BatchTimes { dense_ms: Some(2.0), compact_ms: Some(1.0), ..BatchTimes::default() },
+            batch_32: BatchTimes { dense_ms: Some(40.0), compact_ms: Some(16.0), ..BatchTimes::default() },
         },
     }
 }
@@ -100,24 +74,10 @@ pub fn events() -> Vec<Event> {
     let started = Event::Started {
         preset: Some("apt".to_owned()),
         config: Box::new(Knobs::default()),
-        provenance: Box::new(Provenance {
-            device: "CPU".to_owned(),
-            seed: 1,
-            ..Provenance::default()
-        }),
+        provenance: Box::new(Provenance { device: "CPU".to_owned(), seed: 1, ..Provenance::default() }),
         shape: Box::new(shape()),
-        parameters: Parameters {
-            dense: 1000,
-            with_embeddings: 3000,
-            adapters: 64,
-            trainable: 80,
-        },
-        adapters: vec![AdapterInfo {
-            name: "layers.0.query".to_owned(),
-            inputs: 8,
-            outputs: 8,
-            rank: 8,
-        }],
+        parameters: Parameters { dense: 1000, with_embeddings: 3000, adapters: 64, trainable: 80 },
+        adapters: vec![AdapterInfo { name: "layers.0.query".to_owned(), inputs: 8, outputs: 8, rank: 8 }],
         steps: 4,
     };
     let evaluation = |step, metric| {
@@ -131,45 +91,22 @@ pub fn events() -> Vec<Event> {
     };
     vec![
         started,
-        Event::Phase {
-            name: Phase::Pruning,
-            step: 0,
-            seconds: 0.0,
-        },
+        Event::Phase { name: Phase::Pruning, step: 0, seconds: 0.0 },
         Event::Step(point(1)),
         Event::Step(point(2)),
         Event::Pruned(Box::new(pruned(2))),
-        Event::Grown(Growth {
-            step: 2,
-            budget: 128,
-            parameters: 120,
-            ..Growth::default()
-        }),
-        Event::Teacher(TeacherUpdate {
-            step: 2,
-            metric: 0.8,
-        }),
-        Event::Phase {
-            name: Phase::Tuning,
-            step: 2,
-            seconds: 2.0,
-        },
+        Event::Grown(Growth { step: 2, budget: 128, parameters: 120, ..Growth::default() }),
+        Event::Teacher(TeacherUpdate { step: 2, metric: 0.8 }),
+        Event::Phase { name: Phase::Tuning, step: 2, seconds: 2.0 },
         Event::Step(point(3)),
         evaluation(3, 0.88),
         Event::Step(point(4)),
         Event::Pruned(Box::new(pruned(4))),
         evaluation(4, 0.91),
-        Event::Warning {
-            message: "slow disk".to_owned(),
-        },
-        Event::Checkpoint {
-            step: 4,
-            path: "checkpoints/4".to_owned(),
-        },
+        Event::Warning { message: "slow disk".to_owned() },
+        Event::Checkpoint { step: 4, path: "checkpoints/4".to_owned() },
         Event::Measured(Box::new(measures())),
-        Event::Done {
-            record: "record.json".to_owned(),
-        },
+        Event::Done { record: "record.json".to_owned() },
     ]
 }
 
