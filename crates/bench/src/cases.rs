@@ -90,7 +90,7 @@ pub enum Workload {
     /// A training step.
     Train(Box<Training>),
     /// An inference.
-    Infer(Box<Transformer>, Batch),
+    Infer(Box<(Transformer, Batch)>),
 }
 
 impl Workload {
@@ -100,7 +100,7 @@ impl Workload {
         match case {
             Case::Infer | Case::InferCompact => {
                 let model = Transformer::new(&config, &mut Init::new(1, device));
-                Self::Infer(Box::new(model), batch(&config, device))
+                Self::Infer(Box::new((model, batch(&config, device))))
             }
             _ => Self::Train(Box::new(Training::new(case, &config, device))),
         }
@@ -115,7 +115,8 @@ impl Workload {
         for _ in 0..times {
             match self {
                 Self::Train(training) => training.step()?,
-                Self::Infer(model, batch) => {
+                Self::Infer(pair) => {
+                    let (model, batch) = &**pair;
                     let output = model.forward(batch, Forward::default());
                     block_on(read_back(model.classify(output.hidden, batch)?, "logits"))?;
                 }
