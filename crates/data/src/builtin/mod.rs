@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 
 use crate::error::DataError;
 use crate::metric::Metric;
-use crate::seeded::{chance, generator, shuffle};
+use crate::seeded::{chance, generator, index, shuffle};
 use crate::task::{DATA_SEED, RawExample, RawTask};
 use grammar::Grammar;
 use writer::Writer;
@@ -30,6 +30,11 @@ pub const TEST: usize = 1024;
 
 /// Redraws for a text that was not there before, before the language counts as exhausted.
 const PATIENCE: usize = 2000;
+
+/// Verdicts at most behind a review of the corpus.
+const MOST_VERDICTS: usize = 3;
+/// Words at most in a passage of the corpus that has more than one sentence; with signs and ends about 64 tokens.
+const LONGEST_PASSAGE: usize = 50;
 
 /// Random streams of one seed.
 const TASK_STREAM: u64 = 0;
@@ -81,8 +86,9 @@ pub fn task(seed: u64, train: usize, validation: usize, test: usize) -> Result<R
     Ok(RawTask::new("builtin", labels, Metric::Accuracy, train, validation, Some(test)))
 }
 
-/// `n` passages without labels for masked-language-model pretraining: reviews, half of them with a second
-/// sentence that comes to the same verdict. No passage holds a validation or test text of the task at its
+/// `n` passages without labels for masked-language-model pretraining: reviews, each followed by one to three
+/// plain sentences that come to the same verdict, so that guessing a hidden word takes knowing which words
+/// praise, and what the review says. No passage holds a validation or test text of the task at its
 /// default sizes and [`DATA_SEED`].
 pub fn corpus(seed: u64, n: usize) -> Vec<String> {
     let held_out: BTreeSet<String> = task(DATA_SEED, 0, VALIDATION, TEST)
@@ -93,11 +99,14 @@ pub fn corpus(seed: u64, n: usize) -> Vec<String> {
     let mut rng = generator(seed, CORPUS_STREAM);
     let mut passages = Vec::with_capacity(n);
     while passages.len() < n {
-        let (praises, long) = (chance(&mut rng, 0.5), chance(&mut rng, 0.5));
+        let (praises, verdicts) = (chance(&mut rng, 0.5), 1 + index(&mut rng, MOST_VERDICTS));
         let mut writer = Writer::new(&LANGUAGE.grammar, &mut rng);
         let mut passage = writer.write(LANGUAGE.review, praises);
-        if long {
-            passage = format!("{passage} {}", writer.write(LANGUAGE.verdict, praises));
+        for _ in 0..verdicts {
+            let longer = format!("{passage} {}", writer.write(LANGUAGE.verdict, praises));
+            if longer.split_whitespace().count() <= LONGEST_PASSAGE {
+                passage = longer;
+            }
         }
         if !runs_of_sentences(&passage).any(|run| held_out.contains(run)) {
             passages.push(passage);
