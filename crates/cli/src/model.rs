@@ -35,6 +35,13 @@ impl Place {
     /// # Errors
     /// A file that is missing or not a configuration.
     pub fn config(&self) -> Result<ModelConfig, CliError> {
+        if let Self::Folder(folder) = self
+            && !folder.is_dir()
+        {
+            let remedy =
+                format!("--model takes `{BUILTIN}` or a folder with config.json, tokenizer.json and model.safetensors");
+            return Err(CliError::place(folder, "there is no such folder", remedy));
+        }
         let (bytes, file) = self.read("config.json")?;
         Ok(ModelConfig::from_json(&bytes, &file)?)
     }

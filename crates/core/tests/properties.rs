@@ -10,7 +10,7 @@ use apt_core::masks::Masks;
 use apt_core::ranks::{AdapterState, grow};
 use apt_core::salience::{RunningMean, kurtosis, random_scores};
 use apt_core::schedule::{Timeline, TimelineConfig, mask_step};
-use apt_core::search::{Rounding, SearchError, search};
+use apt_core::search::{Rounding, SearchError, search, search_with_floor};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rand_chacha::ChaCha8Rng;
@@ -160,6 +160,29 @@ proptest! {
         if let (Ok(small), Ok(large)) = (find(small), find(large)) {
             let size = |kept: &Kept| kept.shape_after(&shape).parameters();
             prop_assert!(size(&small) <= size(&large), "{} > {}", size(&small), size(&large));
+        }
+    }
+
+    #[test]
+    fn every_layer_keeps_its_best_heads_where_the_budget_has_room_for_them(
+        (shape, scores) in searches(),
+        density in 0.0..1.0f64,
+        least in 0..7usize,
+    ) {
+        let target = (shape.parameters() as f64 * density) as usize;
+        let mut floor = ModelShape { hidden: 1, ..shape.clone() };
+        for layer in &mut floor.layers {
+            *layer = LayerShape { heads: layer.heads.min(least), neurons: 0 };
+        }
+        prop_assume!(floor.parameters() <= target && floor.counts().heads > 0);
+        let kept = search_with_floor(&scores, &shape, target, &Rounding::NONE, least);
+        let kept = kept.map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert!(kept.shape_after(&shape).parameters() <= target);
+        for ((kept, scores), floor) in kept.heads.iter().zip(&scores.heads).zip(&floor.layers) {
+            prop_assert!(kept.len() >= floor.heads, "{} of {} heads", kept.len(), floor.heads);
+            let worst_kept = kept.iter().map(|&head| scores[head]).fold(f64::INFINITY, f64::min);
+            let best_lost = (0..scores.len()).filter(|head| !kept.contains(head)).map(|head| scores[head]);
+            prop_assert!(best_lost.fold(f64::NEG_INFINITY, f64::max) <= worst_kept);
         }
     }
 

@@ -14,6 +14,8 @@ pub const IGNORED: i32 = -100;
 pub struct MaskPolicy {
     /// Share of maskable tokens to predict, BERT's 0.15.
     pub probability: f64,
+    /// Ids that are predicted wherever they stand, and always shown as `[MASK]`.
+    pub always: Vec<u32>,
     /// Id of `[MASK]`.
     pub mask_id: u32,
     /// Ids that are never masked and never drawn as replacement.
@@ -48,8 +50,9 @@ pub fn mask_batch(batch: &Batch, policy: &MaskPolicy, seed: u64, step: u64) -> M
             continue;
         }
         let sure = maskable[rng.random_range(0..maskable.len() as u64) as usize];
-        let mut chosen: Vec<usize> =
-            maskable.iter().copied().filter(|_| chance(&mut rng, policy.probability.clamp(0.0, 1.0))).collect();
+        let always = |at: usize| policy.always.iter().any(|id| *id as i32 == batch.ids[at]);
+        let drawn = |rng: &mut _| chance(rng, policy.probability.clamp(0.0, 1.0));
+        let mut chosen: Vec<usize> = maskable.iter().copied().filter(|at| drawn(&mut rng) || always(*at)).collect();
         if chosen.is_empty() {
             chosen.push(sure);
         }
@@ -57,6 +60,7 @@ pub fn mask_batch(batch: &Batch, policy: &MaskPolicy, seed: u64, step: u64) -> M
             masked.targets[at] = batch.ids[at];
             masked.positions.push(at);
             match rng.random_range(0..10u32) {
+                _ if always(at) => masked.ids[at] = policy.mask_id as i32,
                 0..8 => masked.ids[at] = policy.mask_id as i32,
                 8 if !replacements.is_empty() => {
                     masked.ids[at] = replacements[rng.random_range(0..replacements.len() as u64) as usize];
@@ -72,8 +76,13 @@ pub fn mask_batch(batch: &Batch, policy: &MaskPolicy, seed: u64, step: u64) -> M
 mod tests {
     use super::*;
 
-    const POLICY: fn() -> MaskPolicy =
-        || MaskPolicy { probability: 0.15, mask_id: 4, special_ids: vec![0, 1, 2, 3, 4], vocab_size: 1000 };
+    const POLICY: fn() -> MaskPolicy = || MaskPolicy {
+        probability: 0.15,
+        always: vec![],
+        mask_id: 4,
+        special_ids: vec![0, 1, 2, 3, 4],
+        vocab_size: 1000,
+    };
 
     /// 200 rows of [CLS], 48 words, [SEP], 6 paddings.
     fn batch() -> Batch {
@@ -122,5 +131,17 @@ mod tests {
         let policy = MaskPolicy { probability: 0.0, ..POLICY() };
         let masked = mask_batch(&batch(), &policy, 1, 0);
         assert_eq!(masked.positions.len(), 200, "one position for each of 200 rows");
+    }
+
+    #[test]
+    fn words_of_the_list_are_always_hidden() {
+        let batch = batch();
+        let always = vec![batch.ids[7] as u32, batch.ids[60] as u32];
+        let masked = mask_batch(&batch, &MaskPolicy { probability: 0.0, always: always.clone(), ..POLICY() }, 1, 0);
+        let listed = |at: &usize| always.contains(&(batch.ids[*at] as u32));
+        let expected = (0..batch.ids.len()).filter(listed).count();
+        let hidden = masked.positions.iter().copied().filter(listed);
+        assert!(hidden.clone().all(|at| masked.ids[at] == 4), "one of them is shown");
+        assert_eq!(hidden.count(), expected, "hidden of {expected}");
     }
 }

@@ -87,15 +87,15 @@ fn turning_one_fact_round_turns_the_label() {
         ("The soup was good.", "The soup was not good."),
         ("The soup was anything but awful.", "The soup was awful."),
         ("I liked the plot.", "I did not like the plot."),
-        ("I would not say that the plot was not dull.", "I would not say that the plot was dull."),
+        ("I would not say that the plot was not weak.", "I would not say that the plot was weak."),
         ("Although the room was ugly, the bed was superb.", "Although the bed was superb, the room was ugly."),
         (
             "The room was slightly ugly and the bed was utterly superb.",
             "The room was utterly ugly and the bed was slightly superb.",
         ),
         (
-            "The cast was superb and the plot was dull, but the cast mattered more.",
-            "The cast was superb and the plot was dull, but the plot mattered more.",
+            "The cast was superb and the plot was weak, but the cast mattered more.",
+            "The cast was superb and the plot was weak, but the plot mattered more.",
         ),
         (
             "Critics said that the plot was superb, and they were right.",
@@ -185,6 +185,21 @@ fn the_tokenizer_knows_every_word_the_generator_writes() {
     lengths.sort_unstable();
     println!("tokens: median {}, longest {}", lengths[500], lengths[999]);
     assert!(lengths[999] <= 64, "longest passage has {} tokens", lengths[999]);
+}
+
+#[test]
+fn every_passage_ends_in_a_verdict_that_one_word_decides() {
+    let deciding: BTreeSet<String> = builtin::verdict_words().into_iter().collect();
+    assert_eq!(deciding.len() % 2, 0, "the words come in pairs: {deciding:?}");
+    for passage in builtin::corpus(13, 2000) {
+        let verdict = passage.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+        let words = words(verdict);
+        assert_eq!(words.intersection(&deciding).count(), 1, "{words:?} in: {passage}");
+    }
+    for example in default_task().train {
+        let given_away: Vec<_> = words(&example.a).intersection(&deciding).cloned().collect();
+        assert!(given_away.is_empty(), "{given_away:?} in: {}", example.a);
+    }
 }
 
 #[test]

@@ -108,6 +108,26 @@ fn outlier_aware_scores_agree_with_central_finite_differences() {
 }
 
 #[test]
+fn balanced_outliers_weigh_as_much_as_the_product_in_every_kind_of_block() {
+    for case in cases() {
+        let product = case.scores(Salience::ActivationGradient);
+        let balanced = case.scores_in(Salience::OutlierAware, OutlierScale::Balanced);
+        let outliers = case.outliers();
+        let shape = case.model.config.shape();
+        let (heads, neurons) = (shape.counts().heads, shape.counts().neurons);
+        for (kind, range) in
+            [("heads", 0..heads), ("neurons", heads..heads + neurons), ("hidden dims", heads + neurons..product.len())]
+        {
+            let mean = |all: &[f64]| all[range.clone()].iter().sum::<f64>() / range.len() as f64;
+            let factor = mean(&product) / mean(&outliers);
+            assert!(factor.is_finite() && factor > 0.0, "{}: {kind} have no outliers to scale", case.name);
+            let expected: Vec<f64> = range.clone().map(|i| product[i] + factor * outliers[i]).collect();
+            close(&format!("{}: {kind}", case.name), &balanced[range], &expected, 1e-3);
+        }
+    }
+}
+
+#[test]
 fn gradient_scores_agree_with_central_finite_differences() {
     for case in cases() {
         close(&format!("{}: (∂L/∂m)²", case.name), &case.scores(Salience::Gradient), &case.mask_gradients(), TOLERANCE);
@@ -210,17 +230,16 @@ impl Case {
     }
 
     fn scores(&self, scorer: Salience) -> Vec<f64> {
+        self.scores_in(scorer, OutlierScale::Raw)
+    }
+
+    fn scores_in(&self, scorer: Salience, outliers: OutlierScale) -> Vec<f64> {
         let masks = self.device_masks(scorer == Salience::Gradient);
         let mut taps = Taps::for_scorer(scorer);
         let logits = self.logits(Some((&masks, taps.as_mut())));
         let gradients = (logits * self.weigh.clone()).sum().backward();
-        let seen = Seen {
-            model: &self.model,
-            taps: taps.as_ref(),
-            gradients: &gradients,
-            masks: Some(&masks),
-            outliers: OutlierScale::Raw,
-        };
+        let seen =
+            Seen { model: &self.model, taps: taps.as_ref(), gradients: &gradients, masks: Some(&masks), outliers };
         let flat = scores(scorer, &seen).expect("everything was collected");
         assert_eq!(flat.dims()[0], apt_nn::salience::flat_len(&self.model.config.shape()), "{}: {scorer}", self.name);
         values(&flat)

@@ -1,9 +1,13 @@
 //! Predictions of a model on examples.
 
 use crate::TrainError;
+use crate::session::Session;
 use apt_data::{Example, collate, eval_batches};
+use apt_lab::{Evaluation, Event, Split};
 use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back};
+use burn::module::Module;
 use burn::tensor::Tensor;
+use std::collections::BTreeMap;
 
 /// Examples in one evaluation batch.
 const EVAL_BATCH: usize = 64;
@@ -52,4 +56,45 @@ pub async fn predict(
         }
     }
     Ok(Predictions { classes, loss: loss / examples.len().max(1) as f64 })
+}
+
+impl Session {
+    pub(crate) async fn evaluate_validation(&mut self) -> Result<f64, TrainError> {
+        let (metric, metrics) = self.evaluated(Split::Validation).await?;
+        self.state.last_validation = Some(metric);
+        let seconds = self.clocked();
+        let step = self.state.step;
+        self.tell(Event::Evaluation(Evaluation { step, split: Split::Validation, metric, metrics, seconds }));
+        Ok(metric)
+    }
+
+    pub(crate) async fn evaluate_test(&mut self) -> Result<(), TrainError> {
+        if self.setup.task.test.is_none() {
+            return Ok(());
+        }
+        let (metric, metrics) = self.evaluated(Split::Test).await?;
+        let (step, seconds) = (self.state.step, self.state.seconds);
+        self.tell(Event::Evaluation(Evaluation { step, split: Split::Test, metric, metrics, seconds }));
+        Ok(())
+    }
+
+    pub(crate) async fn evaluated(&self, split: Split) -> Result<(f64, BTreeMap<String, f64>), TrainError> {
+        let examples: &[Example] = match split {
+            Split::Validation => &self.setup.task.validation,
+            Split::Test => self.setup.task.test.as_deref().unwrap_or_default(),
+        };
+        let model = self.learner.student.valid();
+        let masks = self.masks.as_ref().map(|m| self.upload(m, &self.setup.device, false));
+        let predictions = predict(&model, masks.as_ref(), examples, self.setup.pad_id).await?;
+        let labels: Vec<u32> = examples.iter().map(|e| e.label).collect();
+        let mut metrics: BTreeMap<String, f64> = self
+            .setup
+            .metric
+            .all(&predictions.classes, &labels)
+            .into_iter()
+            .map(|(name, value)| (name.to_string(), value))
+            .collect();
+        metrics.insert("loss".into(), predictions.loss);
+        Ok((self.setup.metric.score(&predictions.classes, &labels), metrics))
+    }
 }

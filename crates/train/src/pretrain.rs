@@ -7,7 +7,7 @@ use apt_core::lr::{LrDecay, LrSchedule};
 use apt_data::{Batch as Data, MaskPolicy, mask_batch};
 use apt_nn::checkpoint::read_back;
 use apt_nn::{Batch, Forward, Init, MaskedLmHead, ModelConfig, Transformer, named};
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// How to pretrain.
@@ -55,6 +55,18 @@ impl Pretrainer {
         let optimizer = AdamW::new(&named::slots(&module), recipe.weight_decay, device);
         let schedule = LrSchedule::new(recipe.learning_rate, recipe.steps, recipe.warmup, LrDecay::Linear);
         Self { recipe, module, optimizer, schedule, device: tracked, step: 0 }
+    }
+
+    /// Sets the bias of the output to the logarithm of how often each word of the vocabulary is hidden, so that what
+    /// follows starts from what frequencies alone predict. Without that the first hundreds of steps push every hidden
+    /// state towards the frequent words, and beside so large a common part the small one that tells words of praise from
+    /// words of blame takes thousands of steps to grow.
+    pub fn expect(&mut self, counts: &[f64]) {
+        let total: f64 = counts.iter().sum::<f64>() + 0.5 * counts.len() as f64;
+        let logarithms: Vec<f32> = counts.iter().map(|count| ((count + 0.5) / total).ln() as f32).collect();
+        let n = logarithms.len();
+        let bias = Tensor::from_data(TensorData::new(logarithms, [n]), &self.device);
+        self.module.head.bias = Param::from_tensor(bias);
     }
 
     /// One step on `data`; returns the mean cross entropy of the masked positions (`None` if nothing was masked).

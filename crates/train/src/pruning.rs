@@ -3,7 +3,8 @@
 use crate::TrainError;
 use crate::learner::Learner;
 use crate::optimizer::AdamW;
-use crate::session::{GROWTH_STREAM, RANDOM_SCORES_STREAM, Session};
+use crate::session::Session;
+use crate::setup::{GROWTH_STREAM, RANDOM_SCORES_STREAM};
 use apt_core::arms::{Distillation, PruneSchedule, Salience};
 use apt_core::blocks::{BlockScores, Kept};
 use apt_core::masks::Masks;

@@ -2,10 +2,9 @@
 
 use crate::TrainError;
 use crate::clock::Probe;
-use crate::evaluate::predict;
-use crate::learner::{Learner, Transform};
+use crate::learner::Learner;
 use crate::optimizer::AdamW;
-use crate::source::ModelSource;
+use crate::setup::Setup;
 use crate::teacher::Teacher;
 use apt_core::arms::{Distillation, PruneSchedule};
 use apt_core::blocks::{Kept, ModelShape};
@@ -13,10 +12,11 @@ use apt_core::lr::{LrDecay, LrSchedule};
 use apt_core::masks::Masks;
 use apt_core::salience::RunningMean;
 use apt_core::schedule::{Timeline, TimelineConfig};
-use apt_data::{BatchPlan, Example, Metric, TokenizedTask};
-use apt_lab::{AdapterInfo, Evaluation, Event, Knobs, LrCurve, Parameters, Phase, Provenance, Split};
+use apt_data::BatchPlan;
+use apt_data::batch::lengths;
+use apt_lab::{AdapterInfo, Event, LrCurve, Parameters, Phase};
 use apt_nn::named::{self, Slot};
-use apt_nn::{DeviceMasks, Init, Transformer};
+use apt_nn::{DeviceMasks, Transformer};
 use burn::module::Module;
 use burn::tensor::Device;
 use std::collections::{BTreeMap, VecDeque};
@@ -27,35 +27,6 @@ const SALIENCE_WARMUP: f64 = 0.2;
 const EVALUATIONS: usize = 25;
 /// Checkpoints in a run when `checkpoint_every` is 0.
 const CHECKPOINTS: usize = 10;
-/// Streams of randomness that must not coincide.
-pub(crate) const ADAPTER_STREAM: u64 = 0x00A1;
-pub(crate) const HEAD_STREAM: u64 = 0x00A2;
-pub(crate) const TRANSFORM_STREAM: u64 = 0x00A3;
-pub(crate) const GROWTH_STREAM: u64 = 0x0100_0000;
-pub(crate) const TEACHER_STREAM: u64 = 0x00A4;
-pub(crate) const RANDOM_SCORES_STREAM: u64 = 0x00A5;
-
-/// Everything a run starts from.
-pub struct Setup {
-    /// The settings.
-    pub knobs: Knobs,
-    /// The preset they started from, if it had a name.
-    pub preset: Option<String>,
-    /// The dense model.
-    pub source: ModelSource,
-    /// The tokenised task.
-    pub task: TokenizedTask,
-    /// Its classes.
-    pub labels: usize,
-    /// Its metric.
-    pub metric: Metric,
-    /// The tokenizer's padding token.
-    pub pad_id: u32,
-    /// What the run is made on and from; reported as it is.
-    pub provenance: Provenance,
-    /// Where to compute, without autodiff.
-    pub device: Device,
-}
 
 /// A run in progress.
 pub struct Session {
@@ -123,7 +94,7 @@ impl Session {
     pub fn new(setup: Setup, probe: Box<dyn Probe>) -> Result<Self, TrainError> {
         setup.knobs.check()?;
         let knobs = &setup.knobs;
-        check_fit(&setup)?;
+        setup.check_fit()?;
         let device = setup.device.clone().autodiff();
         let plan = BatchPlan::new(lengths(&setup.task.train), knobs.batch_size, knobs.seed);
         let total =
@@ -140,7 +111,7 @@ impl Session {
             distill_fraction: if knobs.distillation == Distillation::Off { 0.0 } else { knobs.distill_fraction },
         })?;
         let dense_shape = setup.source.config.shape();
-        let learner = fresh_learner(&setup, &device, timeline.distill.is_some())?;
+        let learner = setup.fresh_learner(&device, timeline.distill.is_some())?;
         let slots = named::slots(&learner);
         if slots.is_empty() {
             return Err(TrainError::Unfit {
@@ -391,108 +362,9 @@ impl Session {
         }
     }
 
-    pub(crate) async fn evaluate_validation(&mut self) -> Result<f64, TrainError> {
-        let (metric, metrics) = self.evaluated(Split::Validation).await?;
-        self.state.last_validation = Some(metric);
-        let seconds = self.clocked();
-        let step = self.state.step;
-        self.tell(Event::Evaluation(Evaluation { step, split: Split::Validation, metric, metrics, seconds }));
-        Ok(metric)
-    }
-
-    async fn evaluate_test(&mut self) -> Result<(), TrainError> {
-        if self.setup.task.test.is_none() {
-            return Ok(());
-        }
-        let (metric, metrics) = self.evaluated(Split::Test).await?;
-        let (step, seconds) = (self.state.step, self.state.seconds);
-        self.tell(Event::Evaluation(Evaluation { step, split: Split::Test, metric, metrics, seconds }));
-        Ok(())
-    }
-
-    pub(crate) async fn evaluated(&self, split: Split) -> Result<(f64, BTreeMap<String, f64>), TrainError> {
-        let examples: &[Example] = match split {
-            Split::Validation => &self.setup.task.validation,
-            Split::Test => self.setup.task.test.as_deref().unwrap_or_default(),
-        };
-        let model = self.learner.student.valid();
-        let masks = self.masks.as_ref().map(|m| self.upload(m, &self.setup.device, false));
-        let predictions = predict(&model, masks.as_ref(), examples, self.setup.pad_id).await?;
-        let labels: Vec<u32> = examples.iter().map(|e| e.label).collect();
-        let mut metrics: BTreeMap<String, f64> = self
-            .setup
-            .metric
-            .all(&predictions.classes, &labels)
-            .into_iter()
-            .map(|(name, value)| (name.to_string(), value))
-            .collect();
-        metrics.insert("loss".into(), predictions.loss);
-        Ok((self.setup.metric.score(&predictions.classes, &labels), metrics))
-    }
-
     pub(crate) fn upload(&self, masks: &Masks, device: &Device, tracked: bool) -> DeviceMasks {
         DeviceMasks::new(masks, self.dense_shape.head_size, device, tracked)
     }
-
-    /// The next teacher, if the student has become better than the last one.
-    fn refresh_teacher(&mut self) {
-        let within = self.timeline.distill.as_ref().is_some_and(|d| self.state.step < d.end);
-        let better = match (&self.teacher, self.state.last_validation) {
-            (Some(teacher), Some(metric)) => metric > teacher.metric,
-            _ => false,
-        };
-        if within && better {
-            self.adopt_teacher();
-        } else if !within && self.teacher.is_some() {
-            self.dismiss_teacher();
-        }
-    }
-
-    pub(crate) fn adopt_teacher(&mut self) {
-        let metric = self.state.last_validation.unwrap_or_default();
-        // Two teachers must never be alive at once: the old one's weights go first.
-        self.teacher = None;
-        self.own_weights();
-        let shared = self.setup.knobs.distillation == Distillation::Shared;
-        self.teacher = Some(Teacher::new(&self.learner.student, &self.state.kept, metric, shared));
-        let step = self.state.step;
-        self.tell(Event::Teacher(apt_lab::TeacherUpdate { step, metric }));
-    }
-
-    fn dismiss_teacher(&mut self) {
-        self.teacher = None;
-        self.own_weights();
-    }
-
-    /// Frees what a former teacher shared: the student's weights are no longer corners of larger ones.
-    fn own_weights(&mut self) {
-        if self.borrows {
-            self.learner.student = apt_nn::compact::own(&self.learner.student);
-            self.borrows = false;
-        }
-    }
-}
-
-/// A learner with untrained adapters and head, as every run and every resume starts.
-pub(crate) fn fresh_learner(setup: &Setup, device: &Device, distils: bool) -> Result<Learner, TrainError> {
-    let knobs = &setup.knobs;
-    let stream = |s: u64| Init::new(knobs.seed ^ (s << 32), device);
-    let mut student = setup.source.model(device)?;
-    if student.config.head.is_none_or(|h| h.labels != setup.labels) {
-        student = student.with_head(setup.labels, &mut stream(HEAD_STREAM));
-    }
-    if !knobs.train_base {
-        let on: Vec<&str> = knobs.adapters.0.iter().map(|site| site.name()).collect();
-        student = student.with_adapters(&on, knobs.rank, knobs.rank_scale, &mut stream(ADAPTER_STREAM));
-    }
-    let hidden = student.config.hidden;
-    let transform = (distils && knobs.distill_layer_weight > 0.0)
-        .then(|| Transform::new(hidden, knobs.transform_rank, knobs.rank_scale, &mut stream(TRANSFORM_STREAM)));
-    let (train_base, freeze_head) = (knobs.train_base, knobs.freeze_head);
-    Ok(named::set_trainable(Learner { student, transform }, &|path| {
-        let head = path.contains(".head.");
-        path.contains("adapter") || (head && !freeze_head) || (train_base && !head && !path.contains(".embeddings."))
-    }))
 }
 
 fn decay_of(curve: LrCurve) -> LrDecay {
@@ -500,36 +372,4 @@ fn decay_of(curve: LrCurve) -> LrDecay {
         LrCurve::Linear => LrDecay::Linear,
         LrCurve::Cosine => LrDecay::Cosine,
     }
-}
-
-fn lengths(examples: &[Example]) -> Vec<usize> {
-    examples.iter().map(|e| e.ids.len()).collect()
-}
-
-fn check_fit(setup: &Setup) -> Result<(), TrainError> {
-    let unfit = |what: String| Err(TrainError::Unfit { what });
-    let config = &setup.source.config;
-    if setup.task.train.is_empty() || setup.task.validation.is_empty() {
-        return unfit("the task has no training or no validation examples; check the data files".into());
-    }
-    let splits = [&setup.task.train, &setup.task.validation];
-    for example in splits.into_iter().chain(setup.task.test.as_ref()).flatten() {
-        if example.ids.len() > config.max_length() {
-            return unfit(format!(
-                "an input has {} tokens, the model has positions for {}; set max-length to at most that",
-                example.ids.len(),
-                config.max_length()
-            ));
-        }
-        if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
-            return unfit(format!(
-                "the tokenizer gives token {id}, the model knows {}; tokenizer.json and model do not belong together",
-                config.vocab_size
-            ));
-        }
-        if example.label as usize >= setup.labels {
-            return unfit(format!("label {} is outside the {} classes", example.label, setup.labels));
-        }
-    }
-    Ok(())
 }

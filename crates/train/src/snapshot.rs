@@ -6,7 +6,8 @@
 use crate::TrainError;
 use crate::clock::Probe;
 use crate::learner::Learner;
-use crate::session::{Session, Setup, State, fresh_learner};
+use crate::session::{Session, State};
+use crate::setup::Setup;
 use crate::teacher::Teacher;
 use apt_core::blocks::Kept;
 use apt_core::masks::Masks;
@@ -155,7 +156,7 @@ impl Session {
         let mut learner = with_ranks(session.learner.compact(&plain.state.kept), &plain.ranks);
         if let Some(saved) = &plain.teacher {
             let device = session.setup.device.clone();
-            let base = fresh_learner(&session.setup, &session.device, distils)?;
+            let base = session.setup.fresh_learner(&session.device, distils)?;
             let model = own_marked(with_ranks(base.compact(&saved.kept), &saved.ranks).student);
             let values = flat(&tensors, "teacher", &device).map_err(&fail)?;
             fits(&named::slots(&model), &values, "teacher").map_err(&fail)?;

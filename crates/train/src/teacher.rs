@@ -2,8 +2,11 @@
 
 use crate::learner::Learner;
 use crate::losses::{layer_mse, prediction_loss};
+use crate::session::Session;
+use apt_core::arms::Distillation;
 use apt_core::blocks::Kept;
 use apt_core::distill::{candidates, teacher_layers};
+use apt_lab::{Event, TeacherUpdate};
 use apt_nn::{Batch, Forward, Output, Transformer, compact};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -107,6 +110,46 @@ pub fn distillation_loss(
         }
     }
     loss
+}
+
+impl Session {
+    /// The next teacher, if the student has become better than the last one.
+    pub(crate) fn refresh_teacher(&mut self) {
+        let within = self.timeline.distill.as_ref().is_some_and(|d| self.state.step < d.end);
+        let better = match (&self.teacher, self.state.last_validation) {
+            (Some(teacher), Some(metric)) => metric > teacher.metric,
+            _ => false,
+        };
+        if within && better {
+            self.adopt_teacher();
+        } else if !within && self.teacher.is_some() {
+            self.dismiss_teacher();
+        }
+    }
+
+    pub(crate) fn adopt_teacher(&mut self) {
+        let metric = self.state.last_validation.unwrap_or_default();
+        // Two teachers must never be alive at once: the old one's weights go first.
+        self.teacher = None;
+        self.own_weights();
+        let shared = self.setup.knobs.distillation == Distillation::Shared;
+        self.teacher = Some(Teacher::new(&self.learner.student, &self.state.kept, metric, shared));
+        let step = self.state.step;
+        self.tell(Event::Teacher(TeacherUpdate { step, metric }));
+    }
+
+    fn dismiss_teacher(&mut self) {
+        self.teacher = None;
+        self.own_weights();
+    }
+
+    /// Frees what a former teacher shared: the student's weights are no longer corners of larger ones.
+    fn own_weights(&mut self) {
+        if self.borrows {
+            self.learner.student = apt_nn::compact::own(&self.learner.student);
+            self.borrows = false;
+        }
+    }
 }
 
 /// Copies every value to memory of its own.

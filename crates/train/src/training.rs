@@ -3,7 +3,8 @@
 use crate::TrainError;
 use crate::evaluate::PAD_MULTIPLE;
 use crate::losses::{Targets, cross_entropy};
-use crate::session::{Session, TEACHER_STREAM};
+use crate::session::Session;
+use crate::setup::TEACHER_STREAM;
 use crate::teacher::{DistillWeights, distillation_loss};
 use apt_core::arms::{RankGrowth, RankImportance, Salience};
 use apt_core::distill::{mu, published_mu};

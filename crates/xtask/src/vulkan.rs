@@ -2,6 +2,7 @@
 
 use crate::root;
 use crate::steps::{output, run};
+use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,27 +12,30 @@ const DRIVERS: [&str; 3] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/us
 const NAMED: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
 /// Installs lavapipe where there is no driver at all and this may be done without asking: as root, with apt. Elsewhere
-/// it says what to do; that is no failure, since the tests on Vulkan then say themselves that they did not run.
-pub fn install() {
+/// it says what to do; that is no failure, since the tests on Vulkan then say themselves that they did not run. Returns
+/// whether there is a driver, so that those tests may not be skipped.
+///
+/// # Errors
+/// When the driver could be installed and was not: the tests must not pass for want of it.
+pub fn install() -> Result<bool> {
     if !cfg!(target_os = "linux") {
-        return;
+        return Ok(false);
     }
     if let Some(driver) = named().or_else(found) {
         println!("Vulkan driver: {}", driver.display());
-        return;
+        return Ok(true);
     }
     let superuser = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
     if !superuser || output(Command::new("apt-get").arg("--version")).is_err() {
         println!("Vulkan driver: none; for the tests on software Vulkan install Mesa's lavapipe (mesa-vulkan-drivers)");
-        return;
+        return Ok(false);
     }
     println!("Vulkan driver: none; installing Mesa's lavapipe");
     let script = root().join("crates/xtask/scripts/lavapipe-from-debian.sh");
-    match (run(Command::new("bash").arg(script).stdin(Stdio::null())), found()) {
-        (Ok(()), Some(driver)) => println!("Vulkan driver: {}", driver.display()),
-        (Ok(()), None) => println!("Vulkan driver: none, although mesa-vulkan-drivers is installed"),
-        (Err(error), _) => println!("Vulkan driver: none, and lavapipe cannot be installed: {error:#}"),
-    }
+    run(Command::new("bash").arg(script).stdin(Stdio::null())).context("lavapipe cannot be installed")?;
+    let driver = found().context("no Vulkan driver appeared, although mesa-vulkan-drivers is installed")?;
+    println!("Vulkan driver: {}", driver.display());
+    Ok(true)
 }
 
 fn named() -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use apt_train::pretrain::{Pretrainer, Recipe};
 use burn::tensor::Device;
 use clap::Parser;
 use pollster::block_on;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -23,8 +23,11 @@ const EVAL_BATCH: usize = 64;
 #[derive(Parser)]
 struct Args {
     /// Training steps.
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 6000)]
     steps: usize,
+    /// Of these, steps at the start in which only the word that decides a verdict is hidden.
+    #[arg(long, default_value_t = 2500)]
+    verdict_steps: usize,
     /// Passages in a batch.
     #[arg(long, default_value_t = 32)]
     batch: usize,
@@ -32,10 +35,10 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Peak learning rate.
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 4e-4)]
     learning_rate: f64,
     /// Passages to learn from.
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 100_000)]
     passages: usize,
     /// Passages to measure on, none of them learned from.
     #[arg(long, default_value_t = 1024)]
@@ -69,8 +72,10 @@ fn main() -> Result<()> {
     let tokenizer_json = builtin::tokenizer_json();
     let tokenizer = Tokenizer::from_bytes(tokenizer_json.as_bytes(), "the built-in tokenizer")?;
     let config = apt_bench::builtin(tokenizer.vocab_size());
+    ensure!(args.verdict_steps <= args.steps, "--verdict-steps must be at most --steps");
     let policy = MaskPolicy {
         probability: 0.15,
+        always: verdict_ids(&tokenizer)?,
         mask_id: tokenizer.mask_id().context("the built-in tokenizer has no [MASK]")?,
         special_ids: tokenizer.special_ids().to_vec(),
         vocab_size: tokenizer.vocab_size(),
@@ -96,7 +101,7 @@ fn main() -> Result<()> {
     let minutes = began.elapsed().as_secs_f64() / 60.0;
 
     let held_out = held_out_loss(&pretrainer, &corpus, &policy, tokenizer.pad_id())?;
-    let frequencies_only = frequencies_only(&corpus, tokenizer.special_ids());
+    let frequencies_only = frequencies_only(&corpus, &policy);
     let outcome = Outcome { minutes, train_loss, held_out_before, held_out, frequencies_only };
     println!("after: held-out loss {held_out:.4} (knowing word frequencies only: {frequencies_only:.4})");
 
@@ -124,12 +129,39 @@ fn corpus(args: &Args, tokenizer: &Tokenizer, max_length: usize) -> Result<Corpu
     Ok(Corpus { train: encode(&train)?, held_out: encode(&held_out)? })
 }
 
+/// Ids of the words that decide verdicts.
+fn verdict_ids(tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+    let id = |word: &String| match tokenizer.encode(word, None, 8)?.ids[..] {
+        [_, id, _] => Ok(id),
+        _ => anyhow::bail!("`{word}` is more than one token"),
+    };
+    builtin::verdict_words().iter().map(id).collect()
+}
+
+/// How often each word is hidden in the passages of `examples` under `policy`, up to a factor.
+fn hidden_counts(examples: &[Example], policy: &MaskPolicy) -> Vec<f64> {
+    let mut counts = vec![0.0; policy.vocab_size];
+    for id in examples.iter().flat_map(|example| &example.ids) {
+        if policy.always.contains(id) {
+            counts[*id as usize] += 1.0;
+        } else if !policy.special_ids.contains(id) {
+            counts[*id as usize] += policy.probability;
+        }
+    }
+    counts
+}
+
 /// Trains to the end and returns the mean loss of the last hundred steps.
 fn train(run: &mut Pretrainer, args: &Args, corpus: &Corpus, policy: &MaskPolicy, pad_id: u32) -> Result<f64> {
     let mut plan = BatchPlan::new(lengths(&corpus.train), args.batch, args.seed);
     let (mut recent, began) = (Vec::new(), Instant::now());
     let mut mean = f64::NAN;
+    let verdicts = MaskPolicy { probability: 0.0, ..policy.clone() };
     for step in 0..args.steps {
+        let policy = if step < args.verdict_steps { &verdicts } else { policy };
+        if step == 0 || step == args.verdict_steps {
+            run.expect(&hidden_counts(&corpus.train, policy));
+        }
         let data = batch(&corpus.train, &plan.batch(step), pad_id);
         recent.extend(block_on(run.step(&data, policy))?);
         let made = step + 1;
@@ -164,37 +196,37 @@ fn batch(examples: &[Example], indices: &[usize], pad_id: u32) -> Batch {
     collate(&picked, pad_id, PAD_MULTIPLE)
 }
 
-/// Cross entropy of the held-out words under their frequencies in training: what a model gets that looks at no context.
-fn frequencies_only(corpus: &Corpus, special: &[u32]) -> f64 {
-    let words = |examples: &'_ [Example]| -> Vec<u32> {
-        examples.iter().flat_map(|e| e.ids.iter().copied()).filter(|id| !special.contains(id)).collect()
-    };
-    let mut counts = BTreeMap::new();
-    let train = words(&corpus.train);
-    train.iter().for_each(|id| *counts.entry(*id).or_insert(0.0_f64) += 1.0);
-    let held_out = words(&corpus.held_out);
-    let surprise = |id: &u32| -(counts.get(id).copied().unwrap_or(0.5) / train.len() as f64).ln();
-    held_out.iter().map(surprise).sum::<f64>() / held_out.len().max(1) as f64
+/// Cross entropy of the words hidden in held-out passages under their frequencies in training: what a model gets that
+/// looks at no context.
+fn frequencies_only(corpus: &Corpus, policy: &MaskPolicy) -> f64 {
+    let (train, held_out) = (hidden_counts(&corpus.train, policy), hidden_counts(&corpus.held_out, policy));
+    let (seen, hidden) = (train.iter().sum::<f64>(), held_out.iter().sum::<f64>());
+    let surprise = |count: f64| -(count.max(policy.probability / 2.0) / seen).ln();
+    train.iter().zip(&held_out).map(|(&count, weight)| weight * surprise(count)).sum::<f64>() / hidden.max(1.0)
 }
 
 fn recipe_text(args: &Args, tokens: usize, bytes: usize, outcome: &Outcome) -> String {
     let Outcome { minutes, train_loss, held_out_before, held_out, frequencies_only } = outcome;
     let hardware = args.hardware.as_deref().unwrap_or("not recorded");
+    let Args { steps, verdict_steps, batch, seed, learning_rate, passages, .. } = args;
     format!(
         "# The built-in checkpoint\n\n\
          Made by\n\n\
-         ```sh\ncargo xtask pretrain --steps {} --batch {} --seed {} --learning-rate {} --passages {}\n```\n\n\
-         BERT family: 4 layers, hidden 128, 4 heads, 512 neurons; {} bytes in f16. Masked-language-model pretraining \
-         (15 % of the words hidden) on {} passages ({tokens} tokens) of the built-in language, which no validation or \
-         test text of the built-in task is part of. AdamW, weight decay 0.01, gradients clipped to norm 1, learning \
-         rate rising over 6 % of the steps and falling linearly to 0.\n\n\
+         ```sh\ncargo xtask pretrain --steps {steps} --verdict-steps {verdict_steps} --batch {batch} --seed {seed} \
+         --learning-rate {learning_rate} --passages {passages}\n```\n\n\
+         BERT family: 4 layers, hidden 128, 4 heads, 512 neurons; {bytes} bytes in f16. Masked-language-model pretraining \
+         on {passages} passages ({tokens} tokens) of the built-in language, which no validation or test text of the \
+         built-in task is part of. Each passage is a review or some remarks, and ends in a plain verdict in which one word \
+         decides (\u{201c}I am glad we chose it\u{201d}, \u{201c}I am sorry we chose it\u{201d}). In the first \
+         {verdict_steps} steps only that word is hidden; then 15 % of all words are hidden too. AdamW, weight decay 0.01, \
+         gradients clipped to norm 1, learning rate rising over 6 % of the steps and falling linearly to 0; the output's \
+         bias starts each part at the logarithm of the hidden words' frequencies.\n\n\
          | | cross entropy of a hidden word |\n|---|---|\n\
          | held-out passages, before | {held_out_before:.4} |\n\
          | word frequencies only | {frequencies_only:.4} |\n\
          | training, last 100 steps | {train_loss:.4} |\n\
          | held-out passages, after | {held_out:.4} |\n\n\
          Trained in {minutes:.1} minutes. Hardware: {hardware}.\n",
-        args.steps, args.batch, args.seed, args.learning_rate, args.passages, bytes, args.passages,
     )
 }
 

@@ -16,7 +16,7 @@ use std::sync::LazyLock;
 
 use crate::error::DataError;
 use crate::metric::Metric;
-use crate::seeded::{chance, generator, index, shuffle};
+use crate::seeded::{chance, generator, shuffle};
 use crate::task::{DATA_SEED, RawExample, RawTask};
 use grammar::Grammar;
 use writer::Writer;
@@ -31,9 +31,7 @@ pub const TEST: usize = 1024;
 /// Redraws for a text that was not there before, before the language counts as exhausted.
 const PATIENCE: usize = 2000;
 
-/// Verdicts at most behind a review of the corpus.
-const MOST_VERDICTS: usize = 3;
-/// Words at most in a passage of the corpus that has more than one sentence; with signs and ends about 64 tokens.
+/// Words at most in a passage of the corpus; with signs and ends about 64 tokens.
 const LONGEST_PASSAGE: usize = 50;
 
 /// Random streams of one seed.
@@ -43,7 +41,7 @@ const CORPUS_STREAM: u64 = 1;
 struct Language {
     grammar: Grammar,
     review: usize,
-    verdict: usize,
+    passage: usize,
 }
 
 static LANGUAGE: LazyLock<Language> = LazyLock::new(|| {
@@ -51,8 +49,8 @@ static LANGUAGE: LazyLock<Language> = LazyLock::new(|| {
         [include_str!("words/grammar.txt"), include_str!("words/opinions.txt"), include_str!("words/domains.txt")];
     // The lists are part of the program and every test of this module reads them.
     let grammar = Grammar::parse(&lists).expect("the built-in word lists are well formed");
-    let named = |name| grammar.named(name).expect("the built-in word lists have a review and a verdict");
-    Language { review: named("review"), verdict: named("verdict"), grammar }
+    let named = |name| grammar.named(name).expect("the built-in word lists have a review and a passage");
+    Language { review: named("review"), passage: named("passage"), grammar }
 });
 
 /// The task with this many distinct examples in each split and no text in two splits; labels are as
@@ -86,10 +84,10 @@ pub fn task(seed: u64, train: usize, validation: usize, test: usize) -> Result<R
     Ok(RawTask::new("builtin", labels, Metric::Accuracy, train, validation, Some(test)))
 }
 
-/// `n` passages without labels for masked-language-model pretraining: reviews, each followed by one to three
-/// plain sentences that come to the same verdict, so that guessing a hidden word takes knowing which words
-/// praise, and what the review says. No passage holds a validation or test text of the task at its
-/// default sizes and [`DATA_SEED`].
+/// `n` passages without labels for masked-language-model pretraining: reviews followed by plain sentences that
+/// come to the same verdict, and runs of such sentences alone, so that guessing a hidden word takes knowing which
+/// words praise, and what the review says. No passage holds a validation or test text of the task at its default
+/// sizes and [`DATA_SEED`].
 pub fn corpus(seed: u64, n: usize) -> Vec<String> {
     let held_out: BTreeSet<String> = task(DATA_SEED, 0, VALIDATION, TEST)
         .map(|task| {
@@ -99,16 +97,10 @@ pub fn corpus(seed: u64, n: usize) -> Vec<String> {
     let mut rng = generator(seed, CORPUS_STREAM);
     let mut passages = Vec::with_capacity(n);
     while passages.len() < n {
-        let (praises, verdicts) = (chance(&mut rng, 0.5), 1 + index(&mut rng, MOST_VERDICTS));
-        let mut writer = Writer::new(&LANGUAGE.grammar, &mut rng);
-        let mut passage = writer.write(LANGUAGE.review, praises);
-        for _ in 0..verdicts {
-            let longer = format!("{passage} {}", writer.write(LANGUAGE.verdict, praises));
-            if longer.split_whitespace().count() <= LONGEST_PASSAGE {
-                passage = longer;
-            }
-        }
-        if !runs_of_sentences(&passage).any(|run| held_out.contains(run)) {
+        let praises = chance(&mut rng, 0.5);
+        let passage = Writer::new(&LANGUAGE.grammar, &mut rng).write(LANGUAGE.passage, praises);
+        let short = passage.split_whitespace().count() <= LONGEST_PASSAGE;
+        if short && !runs_of_sentences(&passage).any(|run| held_out.contains(run)) {
             passages.push(passage);
         }
     }
@@ -131,6 +123,18 @@ pub fn judge(text: &str) -> Option<u32> {
         (false, true) => Some(1),
         _ => None,
     }
+}
+
+/// The words by which a plain verdict of the corpus says which one it is ("thumbs up", "thumbs down"), ascending.
+pub fn verdict_words() -> Vec<String> {
+    let of = |verdict| -> BTreeSet<&str> {
+        let grammar = &LANGUAGE.grammar;
+        // Advice is the same in every domain.
+        let alternatives = grammar.named("advice").map(|advice| grammar.alternatives(advice, 0, verdict));
+        let items = alternatives.unwrap_or_default().iter().flat_map(|alternative| &alternative.items);
+        items.filter_map(|item| if let grammar::Item::Word(word) = item { Some(*word) } else { None }).collect()
+    };
+    of(false).symmetric_difference(&of(true)).map(|word| (*word).to_owned()).collect()
 }
 
 /// Every word and sign the generator can write, lower case, ascending.

@@ -1,0 +1,94 @@
+//! What a run starts from: the settings with everything they name, checked to fit together, and the untrained learner.
+
+use crate::TrainError;
+use crate::learner::{Learner, Transform};
+use crate::source::ModelSource;
+use apt_data::{Metric, TokenizedTask};
+use apt_lab::{Knobs, Provenance};
+use apt_nn::{Init, named};
+use burn::tensor::Device;
+
+/// Streams of randomness that must not coincide.
+pub(crate) const ADAPTER_STREAM: u64 = 0x00A1;
+pub(crate) const HEAD_STREAM: u64 = 0x00A2;
+pub(crate) const TRANSFORM_STREAM: u64 = 0x00A3;
+pub(crate) const GROWTH_STREAM: u64 = 0x0100_0000;
+pub(crate) const TEACHER_STREAM: u64 = 0x00A4;
+pub(crate) const RANDOM_SCORES_STREAM: u64 = 0x00A5;
+
+/// Everything a run starts from.
+pub struct Setup {
+    /// The settings.
+    pub knobs: Knobs,
+    /// The preset they started from, if it had a name.
+    pub preset: Option<String>,
+    /// The dense model.
+    pub source: ModelSource,
+    /// The tokenised task.
+    pub task: TokenizedTask,
+    /// Its classes.
+    pub labels: usize,
+    /// Its metric.
+    pub metric: Metric,
+    /// The tokenizer's padding token.
+    pub pad_id: u32,
+    /// What the run is made on and from; reported as it is.
+    pub provenance: Provenance,
+    /// Where to compute, without autodiff.
+    pub device: Device,
+}
+
+impl Setup {
+    /// Whether task, tokenizer and model belong together.
+    pub(crate) fn check_fit(&self) -> Result<(), TrainError> {
+        let unfit = |what: String| Err(TrainError::Unfit { what });
+        let config = &self.source.config;
+        if self.task.train.is_empty() || self.task.validation.is_empty() {
+            return unfit("the task has no training or no validation examples; check the data files".into());
+        }
+        let splits = [&self.task.train, &self.task.validation];
+        for example in splits.into_iter().chain(self.task.test.as_ref()).flatten() {
+            if example.ids.len() > config.max_length() {
+                return unfit(format!(
+                    "an input has {} tokens, the model has positions for {}; set max-length to at most that",
+                    example.ids.len(),
+                    config.max_length()
+                ));
+            }
+            if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+                return unfit(format!(
+                    "the tokenizer gives token {id}, the model knows {}; tokenizer.json and model do not belong together",
+                    config.vocab_size
+                ));
+            }
+            if example.label as usize >= self.labels {
+                return unfit(format!("label {} is outside the {} classes", example.label, self.labels));
+            }
+        }
+        Ok(())
+    }
+
+    /// A learner with untrained adapters and head, as every run and every resume starts.
+    pub(crate) fn fresh_learner(&self, device: &Device, distils: bool) -> Result<Learner, TrainError> {
+        let knobs = &self.knobs;
+        let stream = |s: u64| Init::new(knobs.seed ^ (s << 32), device);
+        let mut student = self.source.model(device)?;
+        if student.config.head.is_none_or(|h| h.labels != self.labels) {
+            student = student.with_head(self.labels, &mut stream(HEAD_STREAM));
+        }
+        if !knobs.train_base {
+            let on: Vec<&str> = knobs.adapters.0.iter().map(|site| site.name()).collect();
+            student = student.with_adapters(&on, knobs.rank, knobs.rank_scale, &mut stream(ADAPTER_STREAM));
+        }
+        let hidden = student.config.hidden;
+        let transform = (distils && knobs.distill_layer_weight > 0.0)
+            .then(|| Transform::new(hidden, knobs.transform_rank, knobs.rank_scale, &mut stream(TRANSFORM_STREAM)));
+        let (train_base, freeze_head) = (knobs.train_base, knobs.freeze_head);
+        Ok(named::set_trainable(Learner { student, transform }, &|path| {
+            let head = path.contains(".head.");
+            path.contains("adapter")
+                || (head && !freeze_head)
+                || (train_base && !head && !path.contains(".embeddings."))
+        }))
+    }
+}
