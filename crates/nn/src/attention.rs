@@ -73,14 +73,12 @@ impl Attention {
         let (heads, size) = (self.heads(), self.head_size);
         let split = |t: Tensor<2>| t.reshape([batch.size, batch.length, heads, size]).swap_dims(1, 2);
         let scale = 1.0 / (size as f64).sqrt();
-        let q = split(self.query.forward(x.clone()) * scale); // (B, H, S, D)
+        let q = split(self.query.forward(x.clone())); // (B, H, S, D)
         let k = split(self.key.forward(x.clone()));
         let v = split(self.value.forward(x));
-        let mut scores = q.matmul(k.swap_dims(2, 3)); // (B, H, S, S)
-        if let Some(padding) = &batch.padding {
-            scores = scores + padding.clone();
-        }
-        let context = kernels::softmax(scores).matmul(v); // (B, H, S, D)
+        let scores = q.matmul(k.swap_dims(2, 3)); // (B, H, S, S)
+        let weights = kernels::attention_weights(scores, batch.padding.as_ref(), scale);
+        let context = weights.matmul(v); // (B, H, S, D)
         context.swap_dims(1, 2).reshape([batch.size * batch.length, heads * size])
     }
 

@@ -1,54 +1,68 @@
-//! Three operations whose cost is not their arithmetic: on the CPU backend, GELU, normalisation and the gradient of
-//! softmax are chains of single-threaded passes over memory. Here each is one pass forward and one backward, on all
-//! threads. Other devices keep Burn's own operations; the mathematics is the same.
+//! Three operations whose cost is not their arithmetic: on the CPU backend, GELU, layer normalisation and the weights of
+//! attention are chains of passes over memory, most on one thread. Here each is one pass forward and one backward, on
+//! all threads and in wide vectors ([`rows`]). Other devices keep Burn's own operations; the mathematics is the same.
+
+mod rows;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::flex::FlexTensor;
-use burn::backend::ops::ActivationOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, DispatchTensor, DispatchTensorKind, Flex, backend_extension};
 use burn::tensor::{Tensor, activation};
+use rows::{by_row, by_row_with, values};
 
 /// `x·Φ(x)`, element by element.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    by_device(x, Dispatch::cpu_gelu, activation::gelu)
-}
-
-/// `(x − mean)/√(var + ε)` over the last dimension.
-pub(crate) fn normalise<const D: usize>(x: Tensor<D>, eps: f64) -> Tensor<D> {
-    by_device(
-        x,
-        |x| Dispatch::cpu_normalise(x, eps),
-        |x| {
-            let centred = x.clone() - x.mean_dim(D - 1);
-            let variance = (centred.clone() * centred.clone()).mean_dim(D - 1);
-            centred * (variance + eps).sqrt().recip()
-        },
-    )
-}
-
-/// Softmax over the last dimension.
-pub(crate) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    by_device(x, Dispatch::cpu_softmax, |x| activation::softmax(x, D - 1))
-}
-
-/// `cpu` where the tensor is the CPU backend's, `burn` where it is not.
-fn by_device<const D: usize>(
-    x: Tensor<D>,
-    cpu: impl FnOnce(DispatchTensor) -> DispatchTensor,
-    burn: impl FnOnce(Tensor<D>) -> Tensor<D>,
-) -> Tensor<D> {
     let x = x.into_dispatch();
-    let on_cpu = match &x.kind {
+    if on_cpu(&x) {
+        Tensor::from_dispatch(Dispatch::cpu_gelu(x))
+    } else {
+        activation::gelu(Tensor::<D>::from_dispatch(x))
+    }
+}
+
+/// `γ ∘ (x − mean)/√(var + ε) + β` over the last dimension; γ is `weight`, β is `bias`, both `[d]` for `x: [n, d]`.
+pub(crate) fn norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
+    let frozen = !weight.is_require_grad() && !bias.is_require_grad();
+    let x = x.into_dispatch();
+    if frozen && on_cpu(&x) {
+        return Tensor::from_dispatch(Dispatch::cpu_norm(x, weight.into_dispatch(), bias.into_dispatch(), eps));
+    }
+    let x = Tensor::<2>::from_dispatch(x);
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = (centred.clone() * centred.clone()).mean_dim(1);
+    centred * (variance + eps).sqrt().recip() * weight.unsqueeze() + bias.unsqueeze()
+}
+
+/// `softmax(s·scores + padding)` over the last dimension: `scores: [batch, heads, queries, keys]`,
+/// `padding: [batch, 1, 1, keys]`.
+pub(crate) fn attention_weights(scores: Tensor<4>, padding: Option<&Tensor<4>>, scale: f64) -> Tensor<4> {
+    let scores = scores.into_dispatch();
+    if on_cpu(&scores) {
+        return Tensor::from_dispatch(match padding {
+            Some(padding) => Dispatch::cpu_padded_softmax(scores, padding.clone().into_dispatch(), scale),
+            None => Dispatch::cpu_softmax(scores, scale),
+        });
+    }
+    let scores = Tensor::<4>::from_dispatch(scores) * scale;
+    let scores = match padding {
+        Some(padding) => scores + padding.clone(),
+        None => scores,
+    };
+    activation::softmax(scores, 3)
+}
+
+/// Whether the tensor is the CPU backend's.
+fn on_cpu(x: &DispatchTensor) -> bool {
+    match &x.kind {
         DispatchTensorKind::Flex(_) => true,
         DispatchTensorKind::Autodiff(inner) => matches!(**inner, DispatchTensorKind::Flex(_)),
         #[allow(unreachable_patterns)] // A browser build may have no other backend.
         _ => false,
-    };
-    if on_cpu { Tensor::from_dispatch(cpu(x)) } else { burn(Tensor::from_dispatch(x)) }
+    }
 }
 
 /// The operations, reachable from a tensor of any device.
@@ -56,181 +70,69 @@ fn by_device<const D: usize>(
 pub trait CpuKernels: Backend {
     /// `x·Φ(x)`.
     fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// `(x − mean)/√(var + ε)` over the last dimension.
-    fn cpu_normalise(x: FloatTensor<Self>, eps: f64) -> FloatTensor<Self>;
-    /// Softmax over the last dimension.
-    fn cpu_softmax(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `γ ∘ (x − mean)/√(var + ε) + β`; no gradient reaches γ and β.
+    fn cpu_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self>;
+    /// `softmax(s·x)` over the last dimension.
+    fn cpu_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
+    /// `softmax(s·x + padding)`; no gradient reaches the padding.
+    fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
 }
 
 /// Their gradients: from what the operation saved and ∂L/∂y to ∂L/∂x.
 trait CpuGradients: Backend {
     /// From x.
     fn gelu_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// From x.
-    fn normalise_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>, eps: f64) -> FloatTensor<Self>;
+    /// From x and γ.
+    fn norm_gradient(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self>;
     /// From y.
-    fn softmax_gradient(y: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn softmax_gradient(y: FloatTensor<Self>, gradient: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
 }
 
 impl CpuKernels for Flex {
     fn cpu_gelu(x: FlexTensor) -> FlexTensor {
-        by_row(x, |row| row.iter_mut().for_each(|x| *x *= normal(*x).0))
+        by_row(x, rows::Gelu)
     }
 
-    fn cpu_normalise(x: FlexTensor, eps: f64) -> FlexTensor {
-        by_row(x, |row| {
-            let (mean, scale) = moments(row, eps as f32);
-            row.iter_mut().for_each(|x| *x = (*x - mean) * scale);
-        })
+    fn cpu_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, eps: f64) -> FlexTensor {
+        let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
+        by_row(x, rows::Norm { weight: values(&weight), bias: values(&bias), eps: eps as f32 })
     }
 
-    fn cpu_softmax(x: FlexTensor) -> FlexTensor {
-        let last = x.layout().num_dims() - 1;
-        <Flex as ActivationOps<Flex>>::softmax(x, last)
+    fn cpu_softmax(x: FlexTensor, scale: f64) -> FlexTensor {
+        by_row(x, rows::Softmax { scale: scale as f32, padding: &[], rows_per_padding: 1 })
+    }
+
+    fn cpu_padded_softmax(x: FlexTensor, padding: FlexTensor, scale: f64) -> FlexTensor {
+        let shape = x.layout().shape().clone();
+        let rows_per_padding = (shape[1] * shape[2]).max(1);
+        let padding = padding.to_contiguous();
+        by_row(x, rows::Softmax { scale: scale as f32, padding: values(&padding), rows_per_padding })
     }
 }
 
 impl CpuGradients for Flex {
     fn gelu_gradient(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
-        by_row_with(x, gradient, |row, gradient| {
-            for (&x, g) in row.iter().zip(gradient) {
-                let (cdf, density) = normal(x);
-                *g *= cdf + x * density;
-            }
-        })
+        by_row_with(x, gradient, rows::Gelu)
     }
 
-    fn normalise_gradient(x: FlexTensor, gradient: FlexTensor, eps: f64) -> FlexTensor {
-        by_row_with(x, gradient, |row, gradient| {
-            let (mean, scale) = moments(row, eps as f32);
-            let n = row.len() as f32;
-            let of_mean = sum(gradient, gradient, |g, _| g) / n;
-            let of_scale = sum(row, gradient, |x, g| (x - mean) * g) * scale * scale / n;
-            for (&x, g) in row.iter().zip(gradient) {
-                *g = (*g - of_mean - (x - mean) * of_scale) * scale;
-            }
-        })
+    fn norm_gradient(x: FlexTensor, weight: FlexTensor, gradient: FlexTensor, eps: f64) -> FlexTensor {
+        let weight = weight.to_contiguous();
+        by_row_with(x, gradient, rows::Norm { weight: values(&weight), bias: &[], eps: eps as f32 })
     }
 
-    fn softmax_gradient(y: FlexTensor, gradient: FlexTensor) -> FlexTensor {
-        by_row_with(y, gradient, |row, gradient| {
-            let inner = sum(row, gradient, |y, g| y * g);
-            row.iter().zip(gradient).for_each(|(&y, g)| *g = y * (*g - inner));
-        })
+    fn softmax_gradient(y: FlexTensor, gradient: FlexTensor, scale: f64) -> FlexTensor {
+        by_row_with(y, gradient, rows::Softmax { scale: scale as f32, padding: &[], rows_per_padding: 1 })
     }
-}
-
-/// Applies `f` to every row of the last dimension.
-fn by_row(x: FlexTensor, f: impl Fn(&mut [f32]) + Sync) -> FlexTensor {
-    let (mut x, width) = own(x);
-    in_parallel(x.storage_mut(), width, |_, rows| rows.chunks_mut(width).for_each(&f));
-    x
-}
-
-/// Applies `f` to every row of `x` and of `gradient`, which becomes the result.
-fn by_row_with(x: FlexTensor, gradient: FlexTensor, f: impl Fn(&[f32], &mut [f32]) + Sync) -> FlexTensor {
-    let (mut gradient, width) = own(gradient);
-    let x = x.to_contiguous();
-    // Invariant: a contiguous float tensor is one slice, and a gradient has the shape of its tensor.
-    let values: &[f32] = x.as_slice().unwrap_or_default();
-    in_parallel(gradient.storage_mut(), width, |at, rows| {
-        let values = &values[at..at + rows.len()];
-        values.chunks(width).zip(rows.chunks_mut(width)).for_each(|(x, g)| f(x, g));
-    });
-    gradient
-}
-
-/// A tensor whose storage is exactly its values, row by row, and the width of a row.
-fn own(x: FlexTensor) -> (FlexTensor, usize) {
-    let shape = x.layout().shape().clone();
-    let width = shape[shape.num_dims() - 1].max(1);
-    let x = x.to_contiguous();
-    let whole = x.storage::<f32>().len() == shape.num_elements();
-    match x.as_slice::<f32>() {
-        Some(values) if !whole => {
-            let bytes = burn::tensor::Bytes::from_elems(values.to_vec());
-            (FlexTensor::new(bytes, burn::backend::flex::Layout::contiguous(shape), x.dtype()), width)
-        }
-        _ => (x, width),
-    }
-}
-
-/// Calls `f` with runs of whole rows and where they begin.
-fn in_parallel(values: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
-    /// Values of one task: small enough to share out evenly, large enough to hide the cost of sharing.
-    const TASK: usize = 1 << 14;
-    let run = (TASK / width).max(1) * width;
-    #[cfg(not(target_family = "wasm"))]
-    {
-        use rayon::prelude::*;
-        values.par_chunks_mut(run).enumerate().for_each(|(i, rows)| f(i * run, rows));
-    }
-    #[cfg(target_family = "wasm")]
-    values.chunks_mut(run).enumerate().for_each(|(i, rows)| f(i * run, rows));
-}
-
-/// Mean and `1/√(var + ε)`.
-fn moments(row: &[f32], eps: f32) -> (f32, f32) {
-    let n = row.len() as f32;
-    let mean = sum(row, row, |x, _| x) / n;
-    let variance = sum(row, row, |x, _| (x - mean) * (x - mean)) / n;
-    (mean, (variance + eps).sqrt().recip())
-}
-
-/// `Σ f(aᵢ, bᵢ)` in sixteen partial sums, so that the compiler may use vector registers.
-fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
-    const LANES: usize = 16;
-    let mut sums = [0.0; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(&a, &b)| f(a, b)).sum();
-    for (a, b) in a.zip(b) {
-        for i in 0..LANES {
-            sums[i] += f(a[i], b[i]);
-        }
-    }
-    sums.iter().sum::<f32>() + rest
-}
-
-/// Φ(x) and φ(x) of the standard normal distribution, to a few units in the last place of f32.
-///
-/// `Φ(−|x|) = e^(−x²/2)·t·P(t)` with `t = 1/(1 + p·|x|)`: the form of Abramowitz & Stegun 26.2.17, with a polynomial
-/// fitted on `|x| ≤ 14` to a relative error of 4·10⁻⁸. Branch-free, so that the compiler may use vector registers.
-#[inline(always)]
-fn normal(x: f32) -> (f32, f32) {
-    const P: f32 = 0.231_641_9;
-    const FITTED: [f32; 8] = [
-        -0.072_382_03,
-        0.255_960_4,
-        -0.216_164_97,
-        0.238_886_35,
-        0.006_154_533,
-        0.104_961_13,
-        0.090_036_16,
-        0.092_548_39,
-    ];
-    const DENSITY_AT_0: f32 = 0.398_942_3;
-    let size = x.abs().min(13.0);
-    let t = 1.0 / (1.0 + P * size);
-    let exponential = exp(-0.5 * size * size);
-    let polynomial = FITTED.iter().fold(0.0, |sum, &c| sum * t + c);
-    let tail = exponential * t * polynomial;
-    let cdf = if x < 0.0 { tail } else { 1.0 - tail };
-    (cdf, exponential * DENSITY_AT_0)
-}
-
-/// eˣ for −87 ≤ x ≤ 0: 2ⁿ from the exponent's bits times a polynomial for what is left.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    /// Adding it rounds to a whole number, which then stands in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    const FITTED: [f32; 7] =
-        [1.546_144_5e-4, 1.340_042_8e-3, 9.618_057e-3, 5.550_327e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0];
-    let shifted = x.max(-87.0) * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let rest = ((x.max(-87.0) - n * LN_2[0]) - n * LN_2[1]) * std::f32::consts::LOG2_E;
-    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
-    FITTED.iter().fold(0.0, |sum, &c| sum * rest + c) * power
 }
 
 #[derive(Debug)]
@@ -246,14 +148,14 @@ impl<B: CpuGradients> Backward<B, 1> for Gelu {
 }
 
 #[derive(Debug)]
-struct Normalise;
+struct Norm;
 
-impl<B: CpuGradients> Backward<B, 1> for Normalise {
-    type State = (B::FloatTensorPrimitive, f64);
+impl<B: CpuGradients> Backward<B, 1> for Norm {
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, f64);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let (x, eps) = ops.state;
-        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::normalise_gradient(x, g, eps));
+        let (x, weight, eps) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::norm_gradient(x, weight, g, eps));
     }
 }
 
@@ -261,11 +163,27 @@ impl<B: CpuGradients> Backward<B, 1> for Normalise {
 struct Softmax;
 
 impl<B: CpuGradients> Backward<B, 1> for Softmax {
-    type State = B::FloatTensorPrimitive;
+    type State = (B::FloatTensorPrimitive, f64);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let y = ops.state;
-        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::softmax_gradient(y, g));
+        let (y, scale) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::softmax_gradient(y, g, scale));
+    }
+}
+
+/// `softmax` of the tracked `x`, whatever was added to it.
+fn tracked_softmax<B: CpuKernels + CpuGradients, C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<B, C>>,
+    scale: f64,
+    softmax: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let (x, node) = x.into_parts();
+    match Softmax.prepare::<C>([node]).compute_bound().stateful() {
+        OpsKind::Tracked(tracked) => {
+            let y = softmax(x);
+            tracked.finish((y.clone(), scale), y)
+        }
+        OpsKind::UnTracked(free) => free.finish(softmax(x)),
     }
 }
 
@@ -278,23 +196,29 @@ impl<B: CpuKernels + CpuGradients, C: CheckpointStrategy> CpuKernels for Autodif
         }
     }
 
-    fn cpu_normalise(x: FloatTensor<Self>, eps: f64) -> FloatTensor<Self> {
-        let (x, node) = x.into_parts();
-        match Normalise.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(tracked) => tracked.finish((x.clone(), eps), B::cpu_normalise(x, eps)),
-            OpsKind::UnTracked(free) => free.finish(B::cpu_normalise(x, eps)),
+    fn cpu_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self> {
+        let ((x, node), (weight, _), (bias, _)) = (x.into_parts(), weight.into_parts(), bias.into_parts());
+        match Norm.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => {
+                let y = B::cpu_norm(x.clone(), weight.clone(), bias, eps);
+                tracked.finish((x, weight, eps), y)
+            }
+            OpsKind::UnTracked(free) => free.finish(B::cpu_norm(x, weight, bias, eps)),
         }
     }
 
-    fn cpu_softmax(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (x, node) = x.into_parts();
-        match Softmax.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(tracked) => {
-                let y = B::cpu_softmax(x);
-                tracked.finish(y.clone(), y)
-            }
-            OpsKind::UnTracked(free) => free.finish(B::cpu_softmax(x)),
-        }
+    fn cpu_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
+        tracked_softmax::<B, C>(x, scale, |x| B::cpu_softmax(x, scale))
+    }
+
+    fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
+        let (padding, _) = padding.into_parts();
+        tracked_softmax::<B, C>(x, scale, |x| B::cpu_padded_softmax(x, padding, scale))
     }
 }
 
@@ -326,26 +250,63 @@ mod tests {
         (values(y.inner().reshape([-1])), values(gradient.reshape([-1])))
     }
 
+    /// A vector as wide as the rows.
+    fn vector(x: &Tensor<2>, step: f32) -> Tensor<1> {
+        let values: Vec<f32> = (0..37).map(|i| (i as f32 * step).cos() + 0.3).collect();
+        Tensor::from_floats(values.as_slice(), &x.device())
+    }
+
     #[test]
     fn values_and_gradients_are_those_of_burns_own_operations() {
         type Operation = fn(Tensor<2>) -> Tensor<2>;
-        let pairs: [(&str, Operation, Operation); 3] = [
+        let pairs: [(&str, Operation, Operation); 4] = [
             ("gelu", gelu, activation::gelu),
-            ("softmax", softmax, |x| activation::softmax(x, 1)),
             (
-                "normalise",
-                |x| normalise(x, 1e-12),
+                "softmax",
+                |x| attention_weights(x.reshape([1, 7, 1, 37]), None, 0.7).reshape([7, 37]),
+                |x| activation::softmax(x * 0.7, 1),
+            ),
+            (
+                "softmax with padding",
                 |x| {
+                    let padding = vector(&x, 0.9).repeat(&[7]).reshape([7, 1, 1, 37]) * -5.0;
+                    attention_weights(x.reshape([7, 1, 1, 37]), Some(&padding), 0.7).reshape([7, 37])
+                },
+                |x| {
+                    let padding = vector(&x, 0.9).unsqueeze::<2>() * -5.0;
+                    activation::softmax(x * 0.7 + padding, 1)
+                },
+            ),
+            (
+                "norm",
+                |x| {
+                    let (weight, bias) = (vector(&x, 0.4), vector(&x, 1.1));
+                    norm(x, weight, bias, 1e-12)
+                },
+                |x| {
+                    let (weight, bias) = (vector(&x, 0.4), vector(&x, 1.1));
                     let centred = x.clone() - x.mean_dim(1);
-                    centred.clone() * (centred.square().mean_dim(1) + 1e-12).sqrt().recip()
+                    let scaled = centred.clone() * (centred.square().mean_dim(1) + 1e-12).sqrt().recip();
+                    scaled * weight.unsqueeze() + bias.unsqueeze()
                 },
             ),
         ];
         for (name, ours, burns) in pairs {
             let ((y, gradient), (y_burn, gradient_burn)) = (graded(ours), graded(burns));
             let (values, gradients) = (worst(&y, &y_burn), worst(&gradient, &gradient_burn));
-            assert!(values < 2e-6, "{name}: values differ by {values:e}");
-            assert!(gradients < 5e-6, "{name}: gradients differ by {gradients:e}");
+            assert!(values < 3e-6, "{name}: values differ by {values:e}");
+            assert!(gradients < 1e-5, "{name}: gradients differ by {gradients:e}");
         }
+    }
+
+    #[test]
+    fn attention_to_padding_is_nothing_and_what_is_not_a_number_stays_so() {
+        let device = Device::flex();
+        let scores = Tensor::<4>::from_floats([[[[1.0, 2.0, 3.0]]], [[[1.0, f32::NAN, 3.0]]]], &device);
+        let padding = Tensor::<4>::from_floats([[[[0.0, 0.0, -1e9]]], [[[0.0, 0.0, 0.0]]]], &device);
+        let weights = values(attention_weights(scores, Some(&padding), 1.0).reshape([-1]));
+        assert_eq!(weights[2], 0.0, "weight of padding");
+        assert!((weights[0] + weights[1] - 1.0).abs() < 1e-6, "{weights:?}");
+        assert!(weights[3..].iter().any(|w| w.is_nan()), "a NaN was lost: {weights:?}");
     }
 }

@@ -28,7 +28,7 @@ impl LayerNorm {
     /// result is multiplied by the mask (SPEC §1.5): masked and physically pruned models agree.
     pub fn forward(&self, x: Tensor<2>, mask: Option<&HiddenMask>) -> Tensor<2> {
         match mask {
-            None => self.affine(kernels::normalise(x, self.eps)),
+            None => kernels::norm(x, self.weight.val(), self.bias.val(), self.eps),
             Some(mask) => {
                 let kept = mask.kept.clone().unsqueeze::<2>();
                 let mean = (x.clone() * kept.clone()).sum_dim(1) / mask.count;

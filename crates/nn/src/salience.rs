@@ -168,11 +168,12 @@ impl Parts {
         Tensor::cat(self.heads.into_iter().chain(self.neurons).chain([self.hidden]).collect(), 0)
     }
 
-    /// These scores times one factor per kind, so that each kind's mean is that of `other`'s.
+    /// These scores times one factor per kind, so that each kind's mean is that of `other`'s. A kind that is all zero
+    /// stays so: the least divisor is far below any √kurtosis and far from overflowing.
     fn scaled_to(self, other: &Self) -> Self {
         let mean = |parts: &[Tensor<1>]| (!parts.is_empty()).then(|| Tensor::cat(parts.to_vec(), 0).mean());
         let factor = |ours: &[Tensor<1>], theirs: &[Tensor<1>]| {
-            mean(ours).zip(mean(theirs)).map(|(ours, theirs)| theirs / (ours + f32::MIN_POSITIVE))
+            mean(ours).zip(mean(theirs)).map(|(ours, theirs)| theirs / ours.clamp_min(1e-12))
         };
         let scale = |parts: Vec<Tensor<1>>, by: Option<Tensor<1>>| match by {
             Some(by) => parts.into_iter().map(|part| part * by.clone()).collect(),

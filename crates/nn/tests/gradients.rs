@@ -109,6 +109,7 @@ fn outlier_aware_scores_agree_with_central_finite_differences() {
 
 #[test]
 fn balanced_outliers_weigh_as_much_as_the_product_in_every_kind_of_block() {
+    let mut scaled = 0;
     for case in cases() {
         let product = case.scores(Salience::ActivationGradient);
         let balanced = case.scores_in(Salience::OutlierAware, OutlierScale::Balanced);
@@ -119,12 +120,14 @@ fn balanced_outliers_weigh_as_much_as_the_product_in_every_kind_of_block() {
             [("heads", 0..heads), ("neurons", heads..heads + neurons), ("hidden dims", heads + neurons..product.len())]
         {
             let mean = |all: &[f64]| all[range.clone()].iter().sum::<f64>() / range.len() as f64;
-            let factor = mean(&product) / mean(&outliers);
-            assert!(factor.is_finite() && factor > 0.0, "{}: {kind} have no outliers to scale", case.name);
+            // Where nothing stands out, nothing is added; in particular nothing that is not a number.
+            let factor = if mean(&outliers) > 0.0 { mean(&product) / mean(&outliers) } else { 0.0 };
+            scaled += usize::from(factor > 0.0);
             let expected: Vec<f64> = range.clone().map(|i| product[i] + factor * outliers[i]).collect();
             close(&format!("{}: {kind}", case.name), &balanced[range], &expected, 1e-3);
         }
     }
+    assert!(scaled >= 3, "only {scaled} kinds had outliers to scale");
 }
 
 #[test]
