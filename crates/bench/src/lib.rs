@@ -7,6 +7,10 @@ pub mod pytorch;
 use apt_core::blocks::LayerShape;
 use apt_nn::{Activation, Family, ModelConfig};
 
+/// The allocator of the command line, so that what is timed here is what its users feel.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A BERT encoder of `layers` equal layers with heads 32 dims wide.
 pub fn bert(vocab_size: usize, max_positions: usize, hidden: usize, layers: usize, neurons: usize) -> ModelConfig {
     let head_size = 32;

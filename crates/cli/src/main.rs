@@ -2,6 +2,7 @@
 //!
 //! The program only parses, opens files and draws; what happens in a run is `apt-train`'s, what it says `apt-lab`'s.
 
+mod allocator;
 mod args;
 mod commands;
 mod demo;

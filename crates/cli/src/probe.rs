@@ -1,14 +1,14 @@
 //! Time and memory on a desktop. On the CPU "device memory" is what this program has allocated, counted by its
 //! allocator; on a GPU it is what the device's own allocator holds.
 
+use crate::allocator::Counted;
 use apt_train::{Memory, Probe};
 use burn::tensor::Device;
-use peak_alloc::PeakAlloc;
 use std::cell::Cell;
 use std::time::Instant;
 
 #[global_allocator]
-static ALLOCATED: PeakAlloc = PeakAlloc;
+static ALLOCATED: Counted = Counted::new();
 
 /// The desktop's clock and gauges.
 pub struct DesktopProbe {
@@ -36,7 +36,7 @@ impl Probe for DesktopProbe {
                 self.peak.set(self.peak.get().max(pools.bytes_in_use));
                 self.peak.get()
             }
-            None => ALLOCATED.peak_usage() as u64,
+            None => ALLOCATED.peak() as u64,
         };
         let process = memory_stats::memory_stats().map(|stats| stats.physical_mem as u64);
         Memory { device_peak: Some(device_peak), process }
@@ -44,6 +44,6 @@ impl Probe for DesktopProbe {
 
     fn forget_peak(&self) {
         self.peak.set(0);
-        ALLOCATED.reset_peak_usage();
+        ALLOCATED.forget_peak();
     }
 }
