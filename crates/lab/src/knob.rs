@@ -10,7 +10,7 @@ mod listing;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use choices::{Adapters, Device, LrCurve, MuOver, OptimizerState, Site};
+pub use choices::{Adapters, Device, Keep, LrCurve, MuOver, OptimizerState, Site};
 pub(crate) use error::nearest;
 pub use error::{KnobError, Place};
 pub use kind::KnobKind;

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use apt_core::arms::{Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
 use serde::{Deserialize, Serialize};
 
-use crate::knob::{Adapters, Axis, Device, Knob, KnobValue, LrCurve, MuOver, OptimizerState};
+use crate::knob::{Adapters, Axis, Device, Keep, Knob, KnobValue, LrCurve, MuOver, OptimizerState};
 
 /// The largest whole number every reader of our JSON (JavaScript too) holds exactly, 2⁵³ − 1.
 const EXACT: i64 = (1 << 53) - 1;
@@ -115,6 +115,9 @@ knobs! {
     /// Optimiser moments when shapes change: carry what survives, or reset all as the paper did.
     #[knob(Training, "")]
     optimizer_state: OptimizerState = OptimizerState::Carry,
+    /// Weights of the finished model: best on validation since the last pruning, or last.
+    #[knob(Training, "")]
+    keep: Keep = Keep::Best,
     /// Examples in one training step.
     #[knob(Training, "", 1..=4096)]
     batch_size: usize = 32,
@@ -151,7 +154,7 @@ knobs! {
     min_heads: usize = 1,
     /// Neurons kept per layer are a multiple of this, for the sake of fast kernels.
     #[knob(Schedule, "", 1..=1024)]
-    round_neurons: usize = 8,
+    round_neurons: usize = 16,
     /// Hidden dims kept are a multiple of this.
     #[knob(Schedule, "", 1..=1024)]
     round_hidden: usize = 8,

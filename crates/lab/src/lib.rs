@@ -16,8 +16,8 @@ mod report;
 pub use differences::{Difference, differences};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
 pub use knob::{
-    Adapters, Axis, Device, Knob, KnobError, KnobKind, LrCurve, MuOver, OptimizerState, Place, Site, knob, schema,
-    table, table_json,
+    Adapters, Axis, Device, Keep, Knob, KnobError, KnobKind, LrCurve, MuOver, OptimizerState, Place, Site, knob,
+    schema, table, table_json,
 };
 pub use knobs::{KNOBS, Knobs};
 pub use names::run_name;

@@ -59,7 +59,7 @@ pub static PRESETS: &[Preset] = &[
     whole(
         "fine-tune",
         "dense reference: every parameter but the embeddings is trained",
-        &[DENSE[0], DENSE[1], DENSE[2], ("train_base", "true")],
+        &[DENSE[0], DENSE[1], DENSE[2], ("train_base", "true"), ("learning_rate", "0.0003")],
     ),
     arm(
         Axis::Salience,

@@ -249,6 +249,9 @@ pub struct MetricMeasure {
     /// On test data.
     #[serde(default, serialize_with = "checked")]
     pub test: Option<f64>,
+    /// Training steps behind the weights that were measured.
+    #[serde(default)]
+    pub step: Option<usize>,
 }
 
 /// Parameters of the dense and of the compacted model.

@@ -51,7 +51,7 @@ impl Attention {
         let context = Taps::watch(taps, Site::Context(layer), context);
         let output_mask = LinearMasks { input: None, output: masks.map(|m| m.hidden.values.clone()) };
         let y = self.output.forward_masked(context, &output_mask);
-        self.norm.forward(x + y, masks.map(|m| &m.hidden))
+        self.norm.forward_sum(x, y, masks.map(|m| &m.hidden))
     }
 
     /// Keeps the given heads and hidden dims.

@@ -46,7 +46,7 @@ impl FeedForward {
             output: masks.map(|m| m.hidden.values.clone()),
         };
         let y = self.down.forward_masked(h, &masks_of_down);
-        self.norm.forward(x + y, masks.map(|m| &m.hidden))
+        self.norm.forward_sum(x, y, masks.map(|m| &m.hidden))
     }
 
     /// Keeps the given neurons and hidden dims.

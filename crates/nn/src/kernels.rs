@@ -37,6 +37,17 @@ pub(crate) fn norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -
     centred * (variance + eps).sqrt().recip() * weight.unsqueeze() + bias.unsqueeze()
 }
 
+/// [`norm`] of `x + y`.
+pub(crate) fn norm_of_sum(x: Tensor<2>, y: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
+    let x = x.into_dispatch();
+    // With autodiff the sum must be kept anyway.
+    if matches!(x.kind, DispatchTensorKind::Flex(_)) {
+        let (y, weight, bias) = (y.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+        return Tensor::from_dispatch(Dispatch::cpu_norm_of_sum(x, y, weight, bias, eps));
+    }
+    norm(Tensor::<2>::from_dispatch(x) + y, weight, bias, eps)
+}
+
 /// `softmax(s·scores + padding)` over the last dimension: `scores: [batch, heads, queries, keys]`,
 /// `padding: [batch, 1, 1, keys]`.
 pub(crate) fn attention_weights(scores: Tensor<4>, padding: Option<&Tensor<4>>, scale: f64) -> Tensor<4> {
@@ -83,6 +94,19 @@ pub trait CpuKernels: Backend {
     fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
 }
 
+/// What only a pass without autodiff needs.
+#[backend_extension(Flex)]
+pub trait CpuInference: Backend {
+    /// `γ ∘ (z − mean)/√(var + ε) + β` of `z = x + y`.
+    fn cpu_norm_of_sum(
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self>;
+}
+
 /// Their gradients: from what the operation saved and ∂L/∂y to ∂L/∂x.
 trait CpuGradients: Backend {
     /// From x.
@@ -117,6 +141,14 @@ impl CpuKernels for Flex {
         let rows_per_padding = (shape[1] * shape[2]).max(1);
         let padding = padding.to_contiguous();
         by_row(x, rows::Softmax { scale: scale as f32, padding: values(&padding), rows_per_padding })
+    }
+}
+
+impl CpuInference for Flex {
+    fn cpu_norm_of_sum(x: FlexTensor, y: FlexTensor, weight: FlexTensor, bias: FlexTensor, eps: f64) -> FlexTensor {
+        let (y, weight, bias) = (y.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let norm = rows::Norm { weight: values(&weight), bias: values(&bias), eps: eps as f32 };
+        by_row(x, rows::NormOfSum { added: values(&y), norm })
     }
 }
 
@@ -297,6 +329,22 @@ mod tests {
             assert!(values < 3e-6, "{name}: values differ by {values:e}");
             assert!(gradients < 1e-5, "{name}: gradients differ by {gradients:e}");
         }
+    }
+
+    #[test]
+    fn the_norm_of_a_sum_is_the_same_with_and_without_autodiff() {
+        let graph = Device::flex().autodiff();
+        let of = |device: &Device| {
+            let matrix = |step: f32| -> Tensor<2> {
+                let values: Vec<f32> = (0..7 * 37).map(|i| (i as f32 * step).sin() * 4.0).collect();
+                Tensor::<1>::from_floats(values.as_slice(), device).reshape([7, 37])
+            };
+            let (x, y) = (matrix(0.7), matrix(1.9));
+            let (weight, bias) = (vector(&x, 0.4), vector(&x, 1.1));
+            norm_of_sum(x, y, weight, bias, 1e-12)
+        };
+        let (fused, apart) = (values(of(&Device::flex()).reshape([-1])), values(of(&graph).inner().reshape([-1])));
+        assert!(worst(&fused, &apart) < 1e-6, "they differ by {:e}", worst(&fused, &apart));
     }
 
     #[test]

@@ -39,6 +39,14 @@ impl LayerNorm {
         }
     }
 
+    /// As [`Self::forward`], of `x + y`.
+    pub fn forward_sum(&self, x: Tensor<2>, y: Tensor<2>, mask: Option<&HiddenMask>) -> Tensor<2> {
+        match mask {
+            None => kernels::norm_of_sum(x, y, self.weight.val(), self.bias.val(), self.eps),
+            Some(_) => self.forward(x + y, mask),
+        }
+    }
+
     /// Keeps the given dims.
     pub fn select(&self, hidden: Option<&[usize]>) -> Self {
         let pick = |p: &Param<Tensor<1>>| replace(p, select_dim(p.val().detach(), 0, hidden));

@@ -35,7 +35,12 @@ impl Session {
         };
         let steps = state.step;
         Ok(Measures {
-            metric: MetricMeasure { name: self.setup.metric.name().into(), validation: state.last_validation, test },
+            metric: MetricMeasure {
+                name: self.setup.metric.name().into(),
+                validation: state.last_validation,
+                test,
+                step: Some(self.best.as_ref().map_or(steps, |best| best.step)),
+            },
             params: Params {
                 dense: Some(dense_params),
                 kept: Some(kept_params),

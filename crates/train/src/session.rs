@@ -14,11 +14,11 @@ use apt_core::salience::RunningMean;
 use apt_core::schedule::{Timeline, TimelineConfig};
 use apt_data::BatchPlan;
 use apt_data::batch::lengths;
-use apt_lab::{AdapterInfo, Event, LrCurve, Parameters, Phase};
+use apt_lab::{AdapterInfo, Event, Keep, LrCurve, Parameters, Phase};
 use apt_nn::named::{self, Slot};
 use apt_nn::{DeviceMasks, Transformer};
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Share of the early pruning window in which salience is only gathered.
@@ -46,9 +46,18 @@ pub struct Session {
     pub(crate) state: State,
     /// Whether the student's frozen weights are corners of a teacher's larger ones.
     pub(crate) borrows: bool,
+    /// The best weights since the last pruning point, if those are kept.
+    pub(crate) best: Option<Best>,
     /// When the present stage began, on the probe's clock.
     began: f64,
     pending: VecDeque<Event>,
+}
+
+/// Trainable values at a step, and what they were worth.
+pub(crate) struct Best {
+    pub step: usize,
+    pub metric: f64,
+    pub values: Tensor<1>,
 }
 
 /// The part of a session that is plain data and goes into a checkpoint as it is.
@@ -156,6 +165,7 @@ impl Session {
             masks: None,
             state,
             borrows: false,
+            best: None,
             began: 0.0,
             pending: VecDeque::new(),
             setup,
@@ -289,10 +299,12 @@ impl Session {
             self.train_step().await?;
             let made = self.state.step;
             if made.is_multiple_of(self.eval_interval()) || made == total {
-                self.evaluate_validation().await?;
+                let metric = self.evaluate_validation().await?;
+                self.remember(metric);
                 self.refresh_teacher();
             }
         } else {
+            self.keep_best();
             self.state.stage = Stage::Evaluate;
         }
         self.state.seconds += self.leave(phase);
@@ -321,6 +333,24 @@ impl Session {
             self.state.seconds += spent;
         }
         Ok(())
+    }
+
+    /// Remembers the trainable values if none were better since the last pruning point.
+    fn remember(&mut self, metric: f64) {
+        let final_shape = self.timeline.points.last().is_none_or(|point| point.step < self.state.step);
+        let better = self.best.as_ref().is_none_or(|best| best.metric < metric);
+        if self.setup.knobs.keep == Keep::Best && final_shape && better {
+            let step = self.state.step;
+            self.best = named::values(&self.learner).map(|values| Best { step, metric, values });
+        }
+    }
+
+    /// Goes back to the best weights, if some were better than the last.
+    fn keep_best(&mut self) {
+        if let Some(best) = &self.best {
+            self.learner = named::with_values(self.learner.clone(), &best.values);
+            self.state.last_validation = Some(best.metric);
+        }
     }
 
     fn phase_of(&self, step: usize) -> Phase {

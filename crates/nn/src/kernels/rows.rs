@@ -73,6 +73,23 @@ impl GradientPass for Norm<'_> {
     }
 }
 
+/// [`Norm`] of a sum.
+#[derive(Clone, Copy)]
+pub(super) struct NormOfSum<'a> {
+    /// As large as the tensor.
+    pub added: &'a [f32],
+    pub norm: Norm<'a>,
+}
+
+impl Pass for NormOfSum<'_> {
+    #[inline(always)]
+    fn row(self, index: usize, row: &mut [f32]) {
+        let added = &self.added[index * row.len()..];
+        row.iter_mut().zip(added).for_each(|(x, added)| *x += added);
+        Pass::row(self.norm, index, row);
+    }
+}
+
 /// `softmax(s·x + padding)`; backward from the result.
 #[derive(Clone, Copy)]
 pub(super) struct Softmax<'a> {
