@@ -100,10 +100,10 @@ pub fn search(
     target_parameters: usize,
     rounding: &Rounding,
 ) -> Result<Kept, SearchError> {
-    search_with_floor(scores, shape, target_parameters, rounding, 0)
+    search_with_floor(scores, shape, target_parameters, rounding, &vec![0; shape.layers.len()])
 }
 
-/// As [`search`], but the best `min_heads` heads of every layer are taken before anything else.
+/// As [`search`], but the best `floor[i]` heads of layer `i` are taken before anything else.
 ///
 /// First-order salience does not see that the heads of a layer are the only way between tokens: each alone may look
 /// cheap until the last one goes.
@@ -115,12 +115,12 @@ pub fn search_with_floor(
     shape: &ModelShape,
     target_parameters: usize,
     rounding: &Rounding,
-    min_heads: usize,
+    floor: &[usize],
 ) -> Result<Kept, SearchError> {
     if rounding.neurons == 0 || rounding.hidden == 0 {
         return Err(SearchError::ZeroRounding);
     }
-    if !scores.fits(shape) {
+    if !scores.fits(shape) || floor.len() != shape.layers.len() {
         return Err(SearchError::WrongShape);
     }
     let costs = shape.block_costs();
@@ -128,7 +128,7 @@ pub fn search_with_floor(
     if shape.parameters() <= target_parameters {
         return Ok(Kept::all(shape));
     }
-    promote_heads(&mut order, shape.layers.len(), min_heads);
+    promote_heads(&mut order, floor);
     let ranked = Ranked::new(&order, shape.layers.len());
     let least_hidden = rounding.hidden.min(shape.hidden);
     let refill = Refill { scores, shape, costs, ranked: &ranked, rounding, target_parameters };
@@ -144,13 +144,13 @@ pub fn search_with_floor(
     Ok(ranked.keep(&widths))
 }
 
-/// Moves the first `min_heads` heads of every layer to the front, their order among themselves unchanged.
-fn promote_heads(order: &mut Vec<Block>, layers: usize, min_heads: usize) {
-    let mut seen = vec![0; layers];
+/// Moves the first `floor[i]` heads of layer `i` to the front, their order among themselves unchanged.
+fn promote_heads(order: &mut Vec<Block>, floor: &[usize]) {
+    let mut seen = vec![0; floor.len()];
     let (first, rest): (Vec<Block>, Vec<Block>) = order.iter().partition(|block| match block {
         Block::Head { layer, .. } => {
             seen[*layer] += 1;
-            seen[*layer] <= min_heads
+            seen[*layer] <= floor[*layer]
         }
         _ => false,
     });

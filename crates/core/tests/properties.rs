@@ -175,7 +175,7 @@ proptest! {
             *layer = LayerShape { heads: layer.heads.min(least), neurons: 0 };
         }
         prop_assume!(floor.parameters() <= target && floor.counts().heads > 0);
-        let kept = search_with_floor(&scores, &shape, target, &Rounding::NONE, least);
+        let kept = search_with_floor(&scores, &shape, target, &Rounding::NONE, &vec![least; shape.layers.len()]);
         let kept = kept.map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert!(kept.shape_after(&shape).parameters() <= target);
         for ((kept, scores), floor) in kept.heads.iter().zip(&scores.heads).zip(&floor.layers) {

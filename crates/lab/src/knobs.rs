@@ -149,9 +149,9 @@ knobs! {
     /// How far a mask moves in one step of a decay window; 1 cuts hard.
     #[knob(Schedule, "α", 0.0001..=1.0)]
     mask_step: f64 = 0.01,
-    /// Heads that every layer keeps at least; 0 lets a layer lose its whole attention.
-    #[knob(Schedule, "", 0..=1024)]
-    min_heads: usize = 1,
+    /// Share of its heads that every layer keeps at least; 0 lets a layer lose its whole attention.
+    #[knob(Schedule, "", 0.0..=1.0)]
+    head_floor: f64 = 0.33,
     /// Neurons kept per layer are a multiple of this, for the sake of fast kernels.
     #[knob(Schedule, "", 1..=1024)]
     round_neurons: usize = 16,
@@ -190,7 +190,7 @@ knobs! {
     distillation: Distillation = Distillation::Shared,
     /// Share of the steps in which the teacher is listened to.
     #[knob(Distillation, "", 0.01..=1.0)]
-    distill_fraction: f64 = 0.5,
+    distill_fraction: f64 = 0.25,
     /// Temperature of the teacher's and the student's logits.
     #[knob(Distillation, "T", 0.05..=20.0)]
     distill_temperature: f64 = 0.6667,

@@ -73,9 +73,12 @@ impl Attention {
         let (heads, size) = (self.heads(), self.head_size);
         let split = |t: Tensor<2>| t.reshape([batch.size, batch.length, heads, size]).swap_dims(1, 2);
         let scale = 1.0 / (size as f64).sqrt();
-        let q = split(self.query.forward(x.clone())); // (B, H, S, D)
-        let k = split(self.key.forward(x.clone()));
-        let v = split(self.value.forward(x));
+        let qkv = [self.query.forward(x.clone()), self.key.forward(x.clone()), self.value.forward(x)];
+        let qkv = match kernels::attention(qkv, batch.padding.as_ref(), [batch.size, batch.length], heads) {
+            Ok(context) => return context,
+            Err(qkv) => qkv,
+        };
+        let [q, k, v] = qkv.map(split); // (B, H, S, D)
         let scores = q.matmul(k.swap_dims(2, 3)); // (B, H, S, S)
         let weights = kernels::attention_weights(scores, batch.padding.as_ref(), scale);
         let context = weights.matmul(v); // (B, H, S, D)

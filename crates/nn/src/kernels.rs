@@ -1,7 +1,10 @@
-//! Three operations whose cost is not their arithmetic: on the CPU backend, GELU, layer normalisation and the weights of
-//! attention are chains of passes over memory, most on one thread. Here each is one pass forward and one backward, on
-//! all threads and in wide vectors ([`rows`]). Other devices keep Burn's own operations; the mathematics is the same.
+//! Operations whose cost is not their arithmetic: on the CPU backend, GELU, layer normalisation, the weights of attention
+//! and a linear layer's bias are chains of passes over memory, most on one thread. Here each is one pass forward and one
+//! backward, on all threads and in wide vectors ([`rows`]), and products are written where they belong ([`gemm`]). Other
+//! devices keep Burn's own operations; the mathematics is the same.
 
+mod attention;
+mod gemm;
 mod rows;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -13,6 +16,33 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, DispatchTensor, DispatchTensorKind, Flex, backend_extension};
 use burn::tensor::{Tensor, activation};
 use rows::{by_row, by_row_with, values};
+
+/// `x·W + b`: `x: [n, d_in]`, `weight: [d_in, d_out]`, `bias: [d_out]`.
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    let frozen = !weight.is_require_grad() && !bias.is_require_grad();
+    let x = x.into_dispatch();
+    if frozen && on_cpu(&x) {
+        return Tensor::from_dispatch(Dispatch::cpu_linear(x, weight.into_dispatch(), bias.into_dispatch()));
+    }
+    Tensor::<2>::from_dispatch(x).matmul(weight) + bias.unsqueeze()
+}
+
+/// `softmax(s·QKᵀ + padding)·V` of every head at once, where that is cheaper than its parts: on the CPU without autodiff.
+/// `q`, `k`, `v` and the result are `[batch · length, heads · size]`, `padding` is `[batch, 1, 1, length]`.
+pub(crate) fn attention(
+    qkv: [Tensor<2>; 3],
+    padding: Option<&Tensor<4>>,
+    batch: [usize; 2],
+    heads: usize,
+) -> Result<Tensor<2>, [Tensor<2>; 3]> {
+    let device = qkv[0].device();
+    let [q, k, v] = qkv.map(Tensor::into_dispatch);
+    if !matches!(q.kind, DispatchTensorKind::Flex(_)) {
+        return Err([q, k, v].map(Tensor::from_dispatch));
+    }
+    let padding = padding.cloned().unwrap_or_else(|| Tensor::zeros([batch[0], 1, 1, batch[1]], &device));
+    Ok(Tensor::from_dispatch(Dispatch::cpu_attention(q, k, v, padding.into_dispatch(), heads)))
+}
 
 /// `x·Φ(x)`, element by element.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -79,6 +109,8 @@ fn on_cpu(x: &DispatchTensor) -> bool {
 /// The operations, reachable from a tensor of any device.
 #[backend_extension(Flex, Autodiff)]
 pub trait CpuKernels: Backend {
+    /// `x·W + b`; no gradient reaches W and b.
+    fn cpu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x·Φ(x)`.
     fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `γ ∘ (x − mean)/√(var + ε) + β`; no gradient reaches γ and β.
@@ -105,10 +137,20 @@ pub trait CpuInference: Backend {
         bias: FloatTensor<Self>,
         eps: f64,
     ) -> FloatTensor<Self>;
+    /// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`attention`].
+    fn cpu_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self>;
 }
 
 /// Their gradients: from what the operation saved and ∂L/∂y to ∂L/∂x.
 trait CpuGradients: Backend {
+    /// From W.
+    fn linear_gradient(weight: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
     /// From x.
     fn gelu_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
     /// From x and γ.
@@ -123,6 +165,10 @@ trait CpuGradients: Backend {
 }
 
 impl CpuKernels for Flex {
+    fn cpu_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        gemm::linear(&x, &weight, values(&bias.to_contiguous()))
+    }
+
     fn cpu_gelu(x: FlexTensor) -> FlexTensor {
         by_row(x, rows::Gelu)
     }
@@ -150,9 +196,17 @@ impl CpuInference for Flex {
         let norm = rows::Norm { weight: values(&weight), bias: values(&bias), eps: eps as f32 };
         by_row(x, rows::NormOfSum { added: values(&y), norm })
     }
+
+    fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: usize) -> FlexTensor {
+        attention::forward(&q.to_contiguous(), &k.to_contiguous(), &v.to_contiguous(), &padding.to_contiguous(), heads)
+    }
 }
 
 impl CpuGradients for Flex {
+    fn linear_gradient(weight: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        gemm::linear_gradient(&gradient, &weight)
+    }
+
     fn gelu_gradient(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
         by_row_with(x, gradient, rows::Gelu)
     }
@@ -164,6 +218,18 @@ impl CpuGradients for Flex {
 
     fn softmax_gradient(y: FlexTensor, gradient: FlexTensor, scale: f64) -> FlexTensor {
         by_row_with(y, gradient, rows::Softmax { scale: scale as f32, padding: &[], rows_per_padding: 1 })
+    }
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl<B: CpuGradients> Backward<B, 1> for Linear {
+    type State = B::FloatTensorPrimitive;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let weight = ops.state;
+        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::linear_gradient(weight, g));
     }
 }
 
@@ -220,6 +286,17 @@ fn tracked_softmax<B: CpuKernels + CpuGradients, C: CheckpointStrategy>(
 }
 
 impl<B: CpuKernels + CpuGradients, C: CheckpointStrategy> CpuKernels for Autodiff<B, C> {
+    fn cpu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((x, node), (weight, _), (bias, _)) = (x.into_parts(), weight.into_parts(), bias.into_parts());
+        match Linear.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => {
+                let y = B::cpu_linear(x, weight.clone(), bias);
+                tracked.finish(weight, y)
+            }
+            OpsKind::UnTracked(free) => free.finish(B::cpu_linear(x, weight, bias)),
+        }
+    }
+
     fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let (x, node) = x.into_parts();
         match Gelu.prepare::<C>([node]).compute_bound().stateful() {
@@ -270,6 +347,11 @@ mod tests {
 
     /// Value and gradient of `f` weighted unevenly, so that no symmetry hides a mistake.
     fn graded(f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
+        graded_to(37, f)
+    }
+
+    /// As [`graded`], for an operation with `width` columns.
+    fn graded_to(width: usize, f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
         let device = Device::flex().autodiff();
         let wave = |step: f32, size: f32| -> Tensor<2> {
             let values: Vec<f32> = (0..7 * 37).map(|i| (i as f32 * step).sin() * size).collect();
@@ -277,7 +359,7 @@ mod tests {
         };
         let x = wave(0.7, 6.0).require_grad();
         let y = f(x.clone());
-        let gradients = (y.clone() * wave(1.3, 1.0)).sum().backward();
+        let gradients = (y.clone() * wave(1.3, 1.0).slice([0..7, 0..width])).sum().backward();
         let gradient = x.grad(&gradients).expect("x is a leaf of the graph");
         (values(y.inner().reshape([-1])), values(gradient.reshape([-1])))
     }
@@ -328,6 +410,41 @@ mod tests {
             let (values, gradients) = (worst(&y, &y_burn), worst(&gradient, &gradient_burn));
             assert!(values < 3e-6, "{name}: values differ by {values:e}");
             assert!(gradients < 1e-5, "{name}: gradients differ by {gradients:e}");
+        }
+    }
+
+    #[test]
+    fn a_frozen_linear_layer_is_a_product_and_a_sum_also_for_a_corner_of_a_matrix() {
+        fn weight(x: &Tensor<2>) -> Tensor<2> {
+            let values: Vec<f32> = (0..40 * 30).map(|i| (i as f32 * 0.37).sin()).collect();
+            Tensor::<1>::from_floats(values.as_slice(), &x.device()).reshape([40, 30]).slice([0..37, 0..21])
+        }
+        let bias = |x: &Tensor<2>| vector(x, 0.8).slice([0..21]);
+        let (y, gradient) = graded_to(21, |x| linear(x.clone(), weight(&x), bias(&x)));
+        let (expected, of_burn) = graded_to(21, |x| x.clone().matmul(weight(&x)) + bias(&x).unsqueeze());
+        assert!(worst(&y, &expected) < 1e-4, "values differ by {:e}", worst(&y, &expected));
+        assert!(worst(&gradient, &of_burn) < 1e-4, "gradients differ by {:e}", worst(&gradient, &of_burn));
+    }
+
+    #[test]
+    fn attention_in_one_operation_is_that_of_its_parts() {
+        let device = Device::flex();
+        let (batch, length, heads, size) = (3, 5, 2, 4);
+        let matrix = |step: f32| -> Tensor<2> {
+            let values: Vec<f32> = (0..15 * 8).map(|i| (i as f32 * step).sin() * 2.0).collect();
+            Tensor::<1>::from_floats(values.as_slice(), &device).reshape([15, 8])
+        };
+        let padding: Vec<f32> = (0..15).map(|i| if i % 5 > 2 { -1e9 } else { 0.0 }).collect();
+        let padding = Tensor::<1>::from_floats(padding.as_slice(), &device).reshape([3, 1, 1, 5]);
+        for padding in [None, Some(&padding)] {
+            let [q, k, v] = [matrix(0.7), matrix(1.3), matrix(2.1)];
+            let fused = attention([q.clone(), k.clone(), v.clone()], padding, [batch, length], heads);
+            let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
+            let weights = attention_weights(split(q).matmul(split(k).swap_dims(2, 3)), padding, 0.5);
+            let parts = weights.matmul(split(v)).swap_dims(1, 2).reshape([15, 8]);
+            let fused = values(fused.expect("the CPU fuses attention").reshape([-1]));
+            let difference = worst(&fused, &values(parts.reshape([-1])));
+            assert!(difference < 1e-6, "with padding {}: they differ by {difference:e}", padding.is_some());
         }
     }
 

@@ -3,7 +3,7 @@
 //! `H(x) = m_o ∘ (W + s·W_B·W_A)(x ∘ m_i)` (APT, Eq. 2). Matrices are kept in Burn's orientation, the transpose of the
 //! paper's: `weight` is `[d_in, d_out]`, `a` (W_Aᵀ) is `[d_in, r]`, `b` (W_Bᵀ) is `[r, d_out]`.
 
-use crate::Init;
+use crate::{Init, kernels};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -93,10 +93,10 @@ impl AptLinear {
 
     /// `x: [tokens, d_in]` → `[tokens, d_out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let mut y = x.clone().matmul(self.weight.val());
-        if let Some(bias) = &self.bias {
-            y = y + bias.val().unsqueeze();
-        }
+        let y = match &self.bias {
+            Some(bias) => kernels::linear(x.clone(), self.weight.val(), bias.val()),
+            None => x.clone().matmul(self.weight.val()),
+        };
         match &self.adapter {
             Some(adapter) => y + x.matmul(adapter.a.val()).matmul(adapter.b.val() * adapter.scale),
             None => y,

@@ -100,8 +100,9 @@ impl Session {
         let target = (density * self.dense_shape.parameters() as f64).floor() as usize;
         let shape = self.learner.student.config.shape();
         let rounding = Rounding { neurons: self.setup.knobs.round_neurons, hidden: self.setup.knobs.round_hidden };
-        let min_heads = self.setup.knobs.min_heads;
-        Ok(search_with_floor(&self.state.scores.value(), &shape, target, &rounding, min_heads)?)
+        let share = self.setup.knobs.head_floor;
+        let floor = self.dense_shape.layers.iter().map(|layer| least_heads(layer.heads, share)).collect::<Vec<_>>();
+        Ok(search_with_floor(&self.state.scores.value(), &shape, target, &rounding, &floor)?)
     }
 
     /// If a pruning point lies before this step: blocks are removed and ranks grow.
@@ -233,5 +234,22 @@ impl Session {
         if let (Some(first), Some(second)) = (carry(&self.optimizer.first), carry(&self.optimizer.second)) {
             self.optimizer = self.optimizer.clone().carried(first, second, &self.slots, weight_decay);
         }
+    }
+}
+
+/// Heads that a layer of `heads` keeps at least: the share, rounded, and one at least unless the share is 0.
+fn least_heads(heads: usize, share: f64) -> usize {
+    if share > 0.0 { ((heads as f64 * share).round() as usize).max(1) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::least_heads;
+
+    #[test]
+    fn a_floor_is_a_share_of_the_heads_and_one_at_least() {
+        let floors =
+            [(12, 0.33), (4, 0.33), (2, 0.1), (12, 0.0), (12, 1.0)].map(|(heads, share)| least_heads(heads, share));
+        assert_eq!(floors, [4, 1, 1, 0, 12]);
     }
 }

@@ -130,19 +130,28 @@ impl GradientPass for Softmax<'_> {
     }
 }
 
-/// Makes `pass` over every row of the last dimension.
-pub(super) fn by_row(x: FlexTensor, pass: impl Pass) -> FlexTensor {
-    struct Rows<'a, P>(P, usize, usize, &'a mut [f32]);
-    impl<P: Pass> WithSimd for Rows<'_, P> {
-        type Output = ();
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) {
-            let Self(pass, width, first, rows) = self;
-            for (index, row) in rows.chunks_mut(width).enumerate() {
-                pass.row(first + index, row);
-            }
+/// A pass over consecutive rows: the pass, their width, the first one's index, the rows.
+struct Rows<'a, P>(P, usize, usize, &'a mut [f32]);
+
+impl<P: Pass> WithSimd for Rows<'_, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self(pass, width, first, rows) = self;
+        for (index, row) in rows.chunks_mut(width).enumerate() {
+            pass.row(first + index, row);
         }
     }
+}
+
+/// Makes `pass` over the rows of a slice, on this thread.
+pub(super) fn by_slice(rows: &mut [f32], width: usize, pass: impl Pass) {
+    Arch::new().dispatch(Rows(pass, width.max(1), 0, rows));
+}
+
+/// Makes `pass` over every row of the last dimension.
+pub(super) fn by_row(x: FlexTensor, pass: impl Pass) -> FlexTensor {
     let (mut x, width) = own(x);
     let arch = Arch::new();
     in_parallel(x.storage_mut(), width, |at, rows| arch.dispatch(Rows(pass, width, at / width, rows)));
