@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::Kept;
 use apt_nn::checkpoint::read_back;
+use apt_nn::inference;
 use apt_nn::salience::{self, Seen, Taps};
 use apt_nn::{Batch, Forward, HeadConfig, Init, ModelConfig, Transformer, named};
 use apt_train::{AdamW, DistillWeights, Learner, Targets, Teacher, Transform, cross_entropy, distillation_loss};
@@ -90,7 +91,7 @@ pub enum Workload {
     /// A training step.
     Train(Box<Training>),
     /// An inference.
-    Infer(Box<(Transformer, Batch)>),
+    Infer(Box<(Transformer, Device)>),
 }
 
 impl Workload {
@@ -100,7 +101,7 @@ impl Workload {
         match case {
             Case::Infer | Case::InferCompact => {
                 let model = Transformer::new(&config, &mut Init::new(1, device));
-                Self::Infer(Box::new((model, batch(&config, device))))
+                Self::Infer(Box::new((model, device.clone())))
             }
             _ => Self::Train(Box::new(Training::new(case, &config, device))),
         }
@@ -116,9 +117,10 @@ impl Workload {
             match self {
                 Self::Train(training) => training.step()?,
                 Self::Infer(pair) => {
-                    let (model, batch) = &**pair;
-                    let output = model.forward(batch, Forward::default());
-                    block_on(read_back(model.classify(output.hidden, batch)?, "logits"))?;
+                    let (model, device) = &**pair;
+                    let ids = ids(&model.config);
+                    let logits = inference::logits(model, &ids, &[0; BATCH * LENGTH], &[LENGTH; BATCH], device)?;
+                    block_on(read_back(logits, "logits"))?;
                 }
             }
         }
@@ -203,8 +205,11 @@ impl Training {
 
 /// A batch without padding.
 fn batch(config: &ModelConfig, device: &Device) -> Batch {
-    let ids: Vec<i32> = (0..BATCH * LENGTH).map(|i| (i * 7919 % config.vocab_size) as i32).collect();
-    Batch::new(&ids, &[0; BATCH * LENGTH], &[LENGTH; BATCH], config, device)
+    Batch::new(&ids(config), &[0; BATCH * LENGTH], &[LENGTH; BATCH], config, device)
+}
+
+fn ids(config: &ModelConfig) -> Vec<i32> {
+    (0..BATCH * LENGTH).map(|i| (i * 7919 % config.vocab_size) as i32).collect()
 }
 
 /// The shapes that are left when every layer keeps the same share of its heads and neurons and the model that share of

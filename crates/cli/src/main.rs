@@ -29,7 +29,10 @@ const BUG: u8 = 101;
 fn main() -> ExitCode {
     // Arguments are parsed outside: clap prints its own help and leaves with status 0 or 2.
     let matches = args::command().get_matches();
-    match catch_unwind(AssertUnwindSafe(|| commands::dispatch(&matches))) {
+    // On one of the pool's own threads: from outside, each of a step's many short parallel loops would put this thread to
+    // sleep and wake it again.
+    let done = rayon::scope(|_| catch_unwind(AssertUnwindSafe(|| commands::dispatch(&matches))));
+    match done {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             let lead = if matches!(error, CliError::Interrupted { .. }) { "" } else { "error: " };

@@ -96,6 +96,12 @@ pub(crate) fn attention_weights(scores: Tensor<4>, padding: Option<&Tensor<4>>, 
     activation::softmax(scores, 3)
 }
 
+/// Whether the model is on the CPU backend.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn is_on_cpu(model: &crate::Transformer) -> bool {
+    on_cpu(&model.embeddings.words.val().into_dispatch())
+}
+
 /// Whether the tensor is the CPU backend's.
 fn on_cpu(x: &DispatchTensor) -> bool {
     match &x.kind {

@@ -2,7 +2,7 @@
 //!
 //! One transformer ([`Transformer`]) made of APT adapters ([`AptLinear`]), whose families are configurations
 //! ([`ModelConfig`]); masks that act on the model ([`DeviceMasks`]), salience taps and scorers ([`salience`]),
-//! physical removal of blocks ([`compact`]) and checkpoints in the Hugging Face layout ([`checkpoint`]).
+//! physical removal of blocks ([`compact`]), [`inference`] and checkpoints in the Hugging Face layout ([`checkpoint`]).
 //!
 //! The hidden stream is kept as a matrix `[tokens, hidden]` with `tokens = batch · seq`: one large matrix product per
 //! projection instead of a batch of small ones.
@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod feed_forward;
 mod head;
+pub mod inference;
 mod init;
 mod kernels;
 mod linear;

@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::session::Session;
 use apt_data::{Example, collate, eval_batches};
 use apt_lab::{Evaluation, Event, Split};
-use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back};
+use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back, inference};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use std::collections::BTreeMap;
@@ -39,9 +39,14 @@ pub async fn predict(
     for indices in eval_batches(&lengths, EVAL_BATCH) {
         let picked: Vec<&Example> = indices.iter().map(|&i| &examples[i]).collect();
         let batch = collate(&picked, pad_id, PAD_MULTIPLE);
-        let inputs = Batch::new(&batch.ids, &batch.type_ids, &batch.lengths, &model.config, &device);
-        let output = model.forward(&inputs, Forward { masks, ..Forward::default() });
-        let logits: Tensor<2> = model.classify(output.hidden, &inputs)?;
+        let logits: Tensor<2> = match masks {
+            None => inference::logits(model, &batch.ids, &batch.type_ids, &batch.lengths, &device)?,
+            Some(_) => {
+                let inputs = Batch::new(&batch.ids, &batch.type_ids, &batch.lengths, &model.config, &device);
+                let output = model.forward(&inputs, Forward { masks, ..Forward::default() });
+                model.classify(output.hidden, &inputs)?
+            }
+        };
         let [_, labels] = logits.dims();
         let values = read_back(logits, "logits").await?;
         for (row, (&index, example)) in values.chunks_exact(labels).zip(indices.iter().zip(&picked)) {

@@ -6,7 +6,7 @@ use crate::session::Session;
 use apt_data::{Example, collate};
 use apt_lab::{BatchTimes, DenseKept, Inference, Measures, MetricMeasure, Params, Split, TrainMeasure};
 use apt_nn::checkpoint::{Precision, read_back, to_safetensors};
-use apt_nn::{Batch, Forward, Init, Transformer};
+use apt_nn::{Init, Transformer, inference};
 use burn::module::Module;
 
 /// Repetitions of a timed inference, and seconds after which no more are started.
@@ -95,11 +95,10 @@ impl Session {
         let began = self.probe.seconds();
         for repetition in 0..WARM_UPS + REPETITIONS {
             for (model, times) in [dense, compact].into_iter().zip(&mut times) {
-                let batch =
-                    Batch::new(&sample.ids, &sample.type_ids, &sample.lengths, &model.config, &self.setup.device);
                 let start = self.probe.seconds();
-                let output = model.forward(&batch, Forward::default());
-                read_back(model.classify(output.hidden, &batch)?, "logits").await?;
+                let device = &self.setup.device;
+                let logits = inference::logits(model, &sample.ids, &sample.type_ids, &sample.lengths, device)?;
+                read_back(logits, "logits").await?;
                 if repetition >= WARM_UPS {
                     times.push(self.probe.seconds() - start);
                 }

@@ -48,6 +48,11 @@ enum Model {
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    // On the pool's own thread, as the command line runs.
+    rayon::scope(|_| run(args))
+}
+
+fn run(args: Args) -> Result<()> {
     ensure!(args.rounds > 0, "--rounds must be at least 1");
     let cases: Vec<Case> =
         Case::ALL.into_iter().filter(|case| args.case.as_deref().is_none_or(|name| name == case.key())).collect();

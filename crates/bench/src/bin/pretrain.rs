@@ -68,6 +68,11 @@ struct Outcome {
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    // On the pool's own thread, as the command line runs.
+    rayon::scope(|_| run(args))
+}
+
+fn run(args: Args) -> Result<()> {
     ensure!(args.batch > 0 && args.passages > 0, "--batch and --passages must be at least 1");
     let tokenizer_json = builtin::tokenizer_json();
     let tokenizer = Tokenizer::from_bytes(tokenizer_json.as_bytes(), "the built-in tokenizer")?;

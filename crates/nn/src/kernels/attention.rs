@@ -5,6 +5,9 @@ use super::gemm::{View, product, tensor};
 use super::rows::{Softmax, by_slice, values};
 use burn::backend::flex::FlexTensor;
 
+/// Values in the widest vector.
+const VECTOR: usize = 16;
+
 /// `softmax(QKᵀ/√size + padding)·V`: `q`, `k`, `v` and the result are `[batch · length, heads · size]`, `padding` is
 /// `[batch, 1, 1, length]`; all contiguous.
 pub(super) fn forward(
@@ -20,25 +23,22 @@ pub(super) fn forward(
     let (q, k, v, padding) = (values(q), values(k), values(v), values(padding));
     let mut context = vec![0.0; tokens * width];
     let sequence = |index: usize, context: &mut [f32]| {
-        let mut scores = vec![0.0; length * length];
-        let softmax = Softmax {
-            scale: 1.0 / (size as f32).sqrt(),
-            padding: &padding[index * length..][..length],
-            rows_per_padding: length,
-        };
+        let padding = &padding[index * length..][..length];
+        // Keys behind the last token have no weight: leaving them out changes nothing.
+        let keys = padding.iter().rposition(|&p| p == 0.0).map_or(length, |last| last + 1);
+        // Rows as wide as whole vectors; what is too much weighs nothing.
+        let stride = keys.next_multiple_of(VECTOR);
+        let mut tail = vec![f32::NEG_INFINITY; stride];
+        tail[..keys].copy_from_slice(&padding[..keys]);
+        let softmax = Softmax { scale: 1.0 / (size as f32).sqrt(), padding: &tail, rows_per_padding: length };
+        let mut scores = vec![0.0; length * stride];
         for head in 0..heads {
             let at = index * length * width + head * size;
-            let of = |values| View::new(slice(values, at), length, size, width);
-            product(&mut scores, length, of(q), of(k).transposed(), false, false);
-            by_slice(&mut scores, length, softmax);
-            product(
-                &mut context[head * size..],
-                width,
-                View::new(&scores, length, length, length),
-                of(v),
-                false,
-                false,
-            );
+            let of = |values, rows| View::new(slice(values, at), rows, size, width);
+            product(&mut scores, stride, of(q, length), of(k, keys).transposed(), false);
+            by_slice(&mut scores, stride, softmax);
+            let weights = View::new(&scores, length, keys, stride);
+            product(&mut context[head * size..], width, weights, of(v, keys), false);
         }
     };
     let one = (length * width).max(1);

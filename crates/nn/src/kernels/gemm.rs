@@ -8,7 +8,11 @@ use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
 
 /// Multiplications below which a second thread costs more than it saves.
-const PARALLEL: usize = 1 << 22;
+#[cfg(not(target_family = "wasm"))]
+const PARALLEL: usize = 1 << 21;
+/// Rows of a thread's share are a multiple of this.
+#[cfg(not(target_family = "wasm"))]
+const ROWS: usize = 16;
 
 /// A matrix in a slice.
 #[derive(Clone, Copy)]
@@ -56,6 +60,13 @@ impl<'a> View<'a> {
         }
     }
 
+    /// `rows` of its rows.
+    fn from_row(self, first: usize, rows: usize) -> Self {
+        let view = Self { values: &self.values[(first * self.row_stride).min(self.values.len())..], rows, ..self };
+        view.check();
+        view
+    }
+
     fn check(&self) {
         let empty = self.rows == 0 || self.columns == 0;
         let last = self.rows.saturating_sub(1) * self.row_stride + self.columns.saturating_sub(1) * self.column_stride;
@@ -63,19 +74,14 @@ impl<'a> View<'a> {
     }
 }
 
-/// `out ← a·b`, or with `add` `out ← out + a·b`; `out` has rows `row_stride` apart.
-pub(super) fn product(out: &mut [f32], row_stride: usize, a: View<'_>, b: View<'_>, add: bool, threads: bool) {
+/// `out ← a·b`, or with `add` `out ← out + a·b`, on this thread; `out` has rows `row_stride` apart.
+pub(super) fn product(out: &mut [f32], row_stride: usize, a: View<'_>, b: View<'_>, add: bool) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert_eq!(k, b.rows, "inner dimensions of a product");
     if m == 0 || n == 0 {
         return;
     }
     assert!((m - 1) * row_stride + n <= out.len() && n <= row_stride, "a product reaches beyond its memory");
-    let parallelism = match threads && m.saturating_mul(n).saturating_mul(k) >= PARALLEL {
-        #[cfg(not(target_family = "wasm"))]
-        true => gemm::Parallelism::Rayon(0),
-        _ => gemm::Parallelism::None,
-    };
     // SAFETY: `View` and the assertion above keep every index `row·row_stride + column·column_stride` inside its slice;
     // `out` is borrowed mutably, so it overlaps neither `a` nor `b`. Strides are at most lengths of slices, which fit.
     unsafe {
@@ -98,7 +104,7 @@ pub(super) fn product(out: &mut [f32], row_stride: usize, a: View<'_>, b: View<'
             false,
             false,
             false,
-            parallelism,
+            gemm::Parallelism::None,
         );
     }
 }
@@ -110,19 +116,33 @@ pub(super) fn tensor(values: Vec<f32>, dims: [usize; 2]) -> FlexTensor {
 
 /// `x·W + b`: `[m, k]·[k, n] + [n]`.
 pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &[f32]) -> FlexTensor {
-    let (x, weight) = (View::of(x), View::of(weight));
-    let (m, n) = (x.rows, weight.columns);
-    let mut out = Vec::with_capacity(m * n);
-    (0..m).for_each(|_| out.extend_from_slice(bias));
-    product(&mut out, n.max(1), x, weight, true, true);
-    tensor(out, [m, n])
+    by_rows(View::of(x), View::of(weight), |out| out.chunks_mut(bias.len()).for_each(|row| row.copy_from_slice(bias)))
 }
 
 /// `g·Wᵀ`: `[m, n]·[k, n]ᵀ`.
 pub(super) fn linear_gradient(gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
-    let (gradient, weight) = (View::of(gradient), View::of(weight).transposed());
-    let (m, k) = (gradient.rows, weight.columns);
-    let mut out = vec![0.0; m * k];
-    product(&mut out, k.max(1), gradient, weight, false, true);
-    tensor(out, [m, k])
+    by_rows(View::of(gradient), View::of(weight).transposed(), |_| {})
+}
+
+/// `begin + a·b`, a share of the rows on each thread; `begin` fills rows that are zero.
+fn by_rows(a: View<'_>, b: View<'_>, begin: impl Fn(&mut [f32]) + Sync) -> FlexTensor {
+    let (m, n) = (a.rows, b.columns);
+    let mut out = vec![0.0; m * n];
+    let share = |first: usize, out: &mut [f32]| {
+        begin(out);
+        product(out, n, a.from_row(first, out.len() / n), b, true);
+    };
+    if n > 0 {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            use rayon::prelude::*;
+            let threads =
+                if m.saturating_mul(n).saturating_mul(a.columns) < PARALLEL { 1 } else { rayon::current_num_threads() };
+            let rows = m.div_ceil(threads).next_multiple_of(ROWS).max(ROWS);
+            out.par_chunks_mut(rows * n).enumerate().for_each(|(index, out)| share(index * rows, out));
+        }
+        #[cfg(target_family = "wasm")]
+        share(0, &mut out);
+    }
+    tensor(out, [m, n])
 }

@@ -237,15 +237,17 @@ fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
 #[inline(always)]
 fn fold(a: &[f32], b: &[f32], start: f32, f: impl Fn(f32, f32) -> f32, with: impl Fn(f32, f32) -> f32) -> f32 {
     const LANES: usize = 16;
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut lanes = [start; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = a.remainder().iter().zip(b.remainder()).fold(start, |rest, (&a, &b)| with(rest, f(a, b)));
-    for (a, b) in a.zip(b) {
-        for i in 0..LANES {
-            lanes[i] = with(lanes[i], f(a[i], b[i]));
-        }
+    for (a, b) in a.iter().zip(b) {
+        lanes = std::array::from_fn(|i| with(lanes[i], f(a[i], b[i])));
     }
-    lanes.into_iter().fold(rest, with)
+    for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        *lane = with(*lane, f(a, b));
+    }
+    let eight: [f32; 8] = std::array::from_fn(|i| with(lanes[i], lanes[i + 8]));
+    let four: [f32; 4] = std::array::from_fn(|i| with(eight[i], eight[i + 4]));
+    with(with(four[0], four[2]), with(four[1], four[3]))
 }
 
 /// Φ(x) and φ(x) of the standard normal distribution, to a few units in the last place of f32.
