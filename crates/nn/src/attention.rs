@@ -74,10 +74,9 @@ impl Attention {
         let split = |t: Tensor<2>| t.reshape([batch.size, batch.length, heads, size]).swap_dims(1, 2);
         let scale = 1.0 / (size as f64).sqrt();
         let qkv = [self.query.forward(x.clone()), self.key.forward(x.clone()), self.value.forward(x)];
-        let qkv = match kernels::attention(qkv, batch.padding.as_ref(), [batch.size, batch.length], heads) {
-            Ok(context) => return context,
-            Err(qkv) => qkv,
-        };
+        if let Some(context) = kernels::attention(&qkv, batch.padding.as_ref(), [batch.size, batch.length], heads) {
+            return context;
+        }
         let [q, k, v] = qkv.map(split); // (B, H, S, D)
         let scores = q.matmul(k.swap_dims(2, 3)); // (B, H, S, S)
         let weights = kernels::attention_weights(scores, batch.padding.as_ref(), scale);

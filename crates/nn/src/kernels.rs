@@ -30,18 +30,18 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor
 /// `softmax(s·QKᵀ + padding)·V` of every head at once, where that is cheaper than its parts: on the CPU without autodiff.
 /// `q`, `k`, `v` and the result are `[batch · length, heads · size]`, `padding` is `[batch, 1, 1, length]`.
 pub(crate) fn attention(
-    qkv: [Tensor<2>; 3],
+    qkv: &[Tensor<2>; 3],
     padding: Option<&Tensor<4>>,
     batch: [usize; 2],
     heads: usize,
-) -> Result<Tensor<2>, [Tensor<2>; 3]> {
+) -> Option<Tensor<2>> {
     let device = qkv[0].device();
-    let [q, k, v] = qkv.map(Tensor::into_dispatch);
+    let [q, k, v] = qkv.clone().map(Tensor::into_dispatch);
     if !matches!(q.kind, DispatchTensorKind::Flex(_)) {
-        return Err([q, k, v].map(Tensor::from_dispatch));
+        return None;
     }
     let padding = padding.cloned().unwrap_or_else(|| Tensor::zeros([batch[0], 1, 1, batch[1]], &device));
-    Ok(Tensor::from_dispatch(Dispatch::cpu_attention(q, k, v, padding.into_dispatch(), heads)))
+    Some(Tensor::from_dispatch(Dispatch::cpu_attention(q, k, v, padding.into_dispatch(), heads)))
 }
 
 /// `x·Φ(x)`, element by element.
@@ -425,7 +425,7 @@ mod tests {
             let values: Vec<f32> = (0..40 * 30).map(|i| (i as f32 * 0.37).sin()).collect();
             Tensor::<1>::from_floats(values.as_slice(), &x.device()).reshape([40, 30]).slice([0..37, 0..21])
         }
-        let bias = |x: &Tensor<2>| vector(x, 0.8).slice([0..21]);
+        let bias = |x: &Tensor<2>| vector(x, 0.8).slice(0..21);
         let (y, gradient) = graded_to(21, |x| linear(x.clone(), weight(&x), bias(&x)));
         let (expected, of_burn) = graded_to(21, |x| x.clone().matmul(weight(&x)) + bias(&x).unsqueeze());
         assert!(worst(&y, &expected) < 1e-4, "values differ by {:e}", worst(&y, &expected));
@@ -444,7 +444,7 @@ mod tests {
         let padding = Tensor::<1>::from_floats(padding.as_slice(), &device).reshape([3, 1, 1, 5]);
         for padding in [None, Some(&padding)] {
             let [q, k, v] = [matrix(0.7), matrix(1.3), matrix(2.1)];
-            let fused = attention([q.clone(), k.clone(), v.clone()], padding, [batch, length], heads);
+            let fused = attention(&[q.clone(), k.clone(), v.clone()], padding, [batch, length], heads);
             let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
             let weights = attention_weights(split(q).matmul(split(k).swap_dims(2, 3)), padding, 0.5);
             let parts = weights.matmul(split(v)).swap_dims(1, 2).reshape([15, 8]);

@@ -61,7 +61,7 @@ impl<'a> View<'a> {
     }
 
     /// `rows` of its rows.
-    fn from_row(self, first: usize, rows: usize) -> Self {
+    fn rows_from(self, first: usize, rows: usize) -> Self {
         let view = Self { values: &self.values[(first * self.row_stride).min(self.values.len())..], rows, ..self };
         view.check();
         view
@@ -130,7 +130,7 @@ fn by_rows(a: View<'_>, b: View<'_>, begin: impl Fn(&mut [f32]) + Sync) -> FlexT
     let mut out = vec![0.0; m * n];
     let share = |first: usize, out: &mut [f32]| {
         begin(out);
-        product(out, n, a.from_row(first, out.len() / n), b, true);
+        product(out, n, a.rows_from(first, out.len() / n), b, true);
     };
     if n > 0 {
         #[cfg(not(target_family = "wasm"))]

@@ -115,7 +115,13 @@ impl Pass for Softmax<'_> {
         for x in row.iter_mut() {
             let below = *x - most;
             // Zero, but for what is not a number, which must not get lost here.
-            *x = if below <= NOTHING { 0.0 } else { exp(below) + (below - below) };
+            *x = if below.is_nan() {
+                below
+            } else if below <= NOTHING {
+                0.0
+            } else {
+                exp(below)
+            };
         }
         let total = sum(row, row, |x, _| x).recip();
         row.iter_mut().for_each(|x| *x *= total);
