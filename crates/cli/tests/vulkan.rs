@@ -21,6 +21,10 @@ fn has_vulkan(within: &Path) -> bool {
     let listed = run(&["devices"], within);
     assert_eq!(listed.status, 0, "{}", listed.err);
     let there = listed.out.contains("wgpu/vulkan");
+    if there {
+        let lines = |verdict: &str| listed.out.lines().filter(|line| line.trim_start().starts_with(verdict)).count();
+        assert!(lines("agrees") >= 20 && lines("DIFFERS") == 0, "the self-test says:\n{}", listed.out);
+    }
     assert!(there || std::env::var_os("APT_REQUIRE_VULKAN").is_none(), "no Vulkan device in:\n{}", listed.out);
     if !there {
         eprintln!("NOT RUN: there is no Vulkan driver here");

@@ -20,6 +20,8 @@ pub struct Batch {
     pub ids: Tensor<1, Int>,
     /// Token types, `[tokens]`.
     pub type_ids: Tensor<1, Int>,
+    /// The type of every token, if they all have the same.
+    pub one_type: Option<usize>,
     /// Positions, `[tokens]`.
     pub positions: Tensor<1, Int>,
     /// 0 for tokens, a large negative number for padding, `[batch, 1, 1, length]`; `None` if nothing is padded.
@@ -49,7 +51,17 @@ impl Batch {
                 .collect();
             Tensor::from_data(TensorData::new(values, [size, 1, 1, length]), device)
         });
-        Self { ids: upload(ids), type_ids: upload(type_ids), positions: upload(&positions), padding, size, length }
+        let first = type_ids.first().copied().and_then(|first| usize::try_from(first).ok());
+        let one_type = first.filter(|_| type_ids.iter().all(|id| *id == type_ids[0]));
+        Self {
+            ids: upload(ids),
+            type_ids: upload(type_ids),
+            one_type,
+            positions: upload(&positions),
+            padding,
+            size,
+            length,
+        }
     }
 }
 
@@ -79,14 +91,22 @@ pub struct Embeddings {
 impl Embeddings {
     /// `[tokens, hidden]`.
     pub fn forward(&self, batch: &Batch, masks: Option<&DeviceMasks>) -> Tensor<2> {
-        let sum = self.words.val().select(0, batch.ids.clone())
-            + self.positions.val().select(0, batch.positions.clone())
-            + self.types.val().select(0, batch.type_ids.clone());
-        let sum = match masks {
-            Some(m) => sum * m.hidden.values.clone().unsqueeze(),
-            None => sum,
+        let words = self.words.val().select(0, batch.ids.clone());
+        let rest = match batch.one_type {
+            // The table of positions is short: the type is added to it once and not to every token.
+            Some(id) => {
+                let table = self.positions.val() + self.types.val().slice([id..id + 1]);
+                table.select(0, batch.positions.clone())
+            }
+            None => {
+                self.positions.val().select(0, batch.positions.clone())
+                    + self.types.val().select(0, batch.type_ids.clone())
+            }
         };
-        self.norm.forward(sum, masks.map(|m| &m.hidden))
+        match masks {
+            Some(m) => self.norm.forward((words + rest) * m.hidden.values.clone().unsqueeze(), Some(&m.hidden)),
+            None => self.norm.forward_sum(words, rest, None),
+        }
     }
 
     /// Keeps the given hidden dims.

@@ -116,28 +116,28 @@ pub(super) fn tensor(values: Vec<f32>, dims: [usize; 2]) -> FlexTensor {
 
 /// `x·W + b`: `[m, k]·[k, n] + [n]`.
 pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &[f32]) -> FlexTensor {
-    by_rows(View::of(x), View::of(weight), |out| out.chunks_mut(bias.len()).for_each(|row| row.copy_from_slice(bias)))
+    let (x, weight) = (View::of(x), View::of(weight));
+    let mut out = Vec::with_capacity(x.rows * bias.len());
+    (0..x.rows).for_each(|_| out.extend_from_slice(bias));
+    by_rows(out, x, weight, true)
 }
 
 /// `g·Wᵀ`: `[m, n]·[k, n]ᵀ`.
 pub(super) fn linear_gradient(gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
-    by_rows(View::of(gradient), View::of(weight).transposed(), |_| {})
+    let (gradient, weight) = (View::of(gradient), View::of(weight).transposed());
+    by_rows(vec![0.0; gradient.rows * weight.columns], gradient, weight, false)
 }
 
-/// `begin + a·b`, a share of the rows on each thread; `begin` fills rows that are zero.
-fn by_rows(a: View<'_>, b: View<'_>, begin: impl Fn(&mut [f32]) + Sync) -> FlexTensor {
+/// `a·b`, or with `add` `out + a·b`, a share of the rows on each thread.
+fn by_rows(mut out: Vec<f32>, a: View<'_>, b: View<'_>, add: bool) -> FlexTensor {
     let (m, n) = (a.rows, b.columns);
-    let mut out = vec![0.0; m * n];
-    let share = |first: usize, out: &mut [f32]| {
-        begin(out);
-        product(out, n, a.rows_from(first, out.len() / n), b, true);
-    };
+    let share = |first: usize, out: &mut [f32]| product(out, n, a.rows_from(first, out.len() / n), b, add);
     if n > 0 {
         #[cfg(not(target_family = "wasm"))]
         {
             use rayon::prelude::*;
-            let threads =
-                if m.saturating_mul(n).saturating_mul(a.columns) < PARALLEL { 1 } else { rayon::current_num_threads() };
+            let small = m.saturating_mul(n).saturating_mul(a.columns) < PARALLEL;
+            let threads = if small { 1 } else { rayon::current_num_threads() };
             let rows = m.div_ceil(threads).next_multiple_of(ROWS).max(ROWS);
             out.par_chunks_mut(rows * n).enumerate().for_each(|(index, out)| share(index * rows, out));
         }
