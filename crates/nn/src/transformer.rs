@@ -95,7 +95,7 @@ impl Embeddings {
         let rest = match batch.one_type {
             // The table of positions is short: the type is added to it once and not to every token.
             Some(id) => {
-                let table = self.positions.val() + self.types.val().slice([id..id + 1]);
+                let table = self.positions.val() + self.types.val().narrow(0, id, 1);
                 table.select(0, batch.positions.clone())
             }
             None => {
