@@ -1,0 +1,143 @@
+//! The kernels against Burn's own operations, in value and gradient.
+
+use super::*;
+use crate::checkpoint::read_back;
+use burn::tensor::Device;
+
+fn values(tensor: Tensor<1>) -> Vec<f32> {
+    pollster::block_on(read_back(tensor, "a test's values")).expect("the CPU gives its tensors back")
+}
+
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Value and gradient of `f` weighted unevenly, so that no symmetry hides a mistake.
+fn graded(f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
+    graded_to(37, f)
+}
+
+/// As [`graded`], for an operation with `width` columns.
+fn graded_to(width: usize, f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
+    let device = Device::flex().autodiff();
+    let wave = |step: f32, size: f32| -> Tensor<2> {
+        let values: Vec<f32> = (0..7 * 37).map(|i| (i as f32 * step).sin() * size).collect();
+        Tensor::<1>::from_floats(values.as_slice(), &device).reshape([7, 37])
+    };
+    let x = wave(0.7, 6.0).require_grad();
+    let y = f(x.clone());
+    let gradients = (y.clone() * wave(1.3, 1.0).slice([0..7, 0..width])).sum().backward();
+    let gradient = x.grad(&gradients).expect("x is a leaf of the graph");
+    (values(y.inner().reshape([-1])), values(gradient.reshape([-1])))
+}
+
+/// A vector as wide as the rows.
+fn vector(x: &Tensor<2>, step: f32) -> Tensor<1> {
+    let values: Vec<f32> = (0..37).map(|i| (i as f32 * step).cos() + 0.3).collect();
+    Tensor::from_floats(values.as_slice(), &x.device())
+}
+
+#[test]
+fn values_and_gradients_are_those_of_burns_own_operations() {
+    type Operation = fn(Tensor<2>) -> Tensor<2>;
+    let pairs: [(&str, Operation, Operation); 4] = [
+        ("gelu", gelu, activation::gelu),
+        (
+            "softmax",
+            |x| attention_weights(x.reshape([1, 7, 1, 37]), None, 0.7).reshape([7, 37]),
+            |x| activation::softmax(x * 0.7, 1),
+        ),
+        (
+            "softmax with padding",
+            |x| {
+                let padding = vector(&x, 0.9).repeat(&[7]).reshape([7, 1, 1, 37]) * -5.0;
+                attention_weights(x.reshape([7, 1, 1, 37]), Some(&padding), 0.7).reshape([7, 37])
+            },
+            |x| {
+                let padding = vector(&x, 0.9).unsqueeze::<2>() * -5.0;
+                activation::softmax(x * 0.7 + padding, 1)
+            },
+        ),
+        (
+            "norm",
+            |x| {
+                let (weight, bias) = (vector(&x, 0.4), vector(&x, 1.1));
+                norm(x, weight, bias, 1e-12)
+            },
+            |x| {
+                let (weight, bias) = (vector(&x, 0.4), vector(&x, 1.1));
+                let centred = x.clone() - x.mean_dim(1);
+                let scaled = centred.clone() * (centred.square().mean_dim(1) + 1e-12).sqrt().recip();
+                scaled * weight.unsqueeze() + bias.unsqueeze()
+            },
+        ),
+    ];
+    for (name, ours, burns) in pairs {
+        let ((y, gradient), (y_burn, gradient_burn)) = (graded(ours), graded(burns));
+        let (values, gradients) = (worst(&y, &y_burn), worst(&gradient, &gradient_burn));
+        assert!(values < 3e-6, "{name}: values differ by {values:e}");
+        assert!(gradients < 1e-5, "{name}: gradients differ by {gradients:e}");
+    }
+}
+
+#[test]
+fn a_frozen_linear_layer_is_a_product_and_a_sum_also_for_a_corner_of_a_matrix() {
+    fn weight(x: &Tensor<2>) -> Tensor<2> {
+        let values: Vec<f32> = (0..40 * 30).map(|i| (i as f32 * 0.37).sin()).collect();
+        Tensor::<1>::from_floats(values.as_slice(), &x.device()).reshape([40, 30]).slice([0..37, 0..21])
+    }
+    let bias = |x: &Tensor<2>| vector(x, 0.8).slice(0..21);
+    let (y, gradient) = graded_to(21, |x| linear(x.clone(), weight(&x), bias(&x)));
+    let (expected, of_burn) = graded_to(21, |x| x.clone().matmul(weight(&x)) + bias(&x).unsqueeze());
+    assert!(worst(&y, &expected) < 1e-4, "values differ by {:e}", worst(&y, &expected));
+    assert!(worst(&gradient, &of_burn) < 1e-4, "gradients differ by {:e}", worst(&gradient, &of_burn));
+}
+
+#[test]
+fn attention_in_one_operation_is_that_of_its_parts() {
+    let device = Device::flex();
+    let (batch, length, heads, size) = (3, 5, 2, 4);
+    let matrix = |step: f32| -> Tensor<2> {
+        let values: Vec<f32> = (0..15 * 8).map(|i| (i as f32 * step).sin() * 2.0).collect();
+        Tensor::<1>::from_floats(values.as_slice(), &device).reshape([15, 8])
+    };
+    let padding: Vec<f32> = (0..15).map(|i| if i % 5 > 2 { -1e9 } else { 0.0 }).collect();
+    let padding = Tensor::<1>::from_floats(padding.as_slice(), &device).reshape([3, 1, 1, 5]);
+    for padding in [None, Some(&padding)] {
+        let [q, k, v] = [matrix(0.7), matrix(1.3), matrix(2.1)];
+        let fused = attention(&[q.clone(), k.clone(), v.clone()], padding, [batch, length], heads);
+        let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
+        let weights = attention_weights(split(q).matmul(split(k).swap_dims(2, 3)), padding, 0.5);
+        let parts = weights.matmul(split(v)).swap_dims(1, 2).reshape([15, 8]);
+        let fused = values(fused.expect("the CPU fuses attention").reshape([-1]));
+        let difference = worst(&fused, &values(parts.reshape([-1])));
+        assert!(difference < 1e-6, "with padding {}: they differ by {difference:e}", padding.is_some());
+    }
+}
+
+#[test]
+fn the_norm_of_a_sum_is_the_same_with_and_without_autodiff() {
+    let graph = Device::flex().autodiff();
+    let of = |device: &Device| {
+        let matrix = |step: f32| -> Tensor<2> {
+            let values: Vec<f32> = (0..7 * 37).map(|i| (i as f32 * step).sin() * 4.0).collect();
+            Tensor::<1>::from_floats(values.as_slice(), device).reshape([7, 37])
+        };
+        let (x, y) = (matrix(0.7), matrix(1.9));
+        let (weight, bias) = (vector(&x, 0.4), vector(&x, 1.1));
+        norm_of_sum(x, y, weight, bias, 1e-12)
+    };
+    let (fused, apart) = (values(of(&Device::flex()).reshape([-1])), values(of(&graph).inner().reshape([-1])));
+    assert!(worst(&fused, &apart) < 1e-6, "they differ by {:e}", worst(&fused, &apart));
+}
+
+#[test]
+fn attention_to_padding_is_nothing_and_what_is_not_a_number_stays_so() {
+    let device = Device::flex();
+    let scores = Tensor::<4>::from_floats([[[[1.0, 2.0, 3.0]]], [[[1.0, f32::NAN, 3.0]]]], &device);
+    let padding = Tensor::<4>::from_floats([[[[0.0, 0.0, -1e9]]], [[[0.0, 0.0, 0.0]]]], &device);
+    let weights = values(attention_weights(scores, Some(&padding), 1.0).reshape([-1]));
+    assert_eq!(weights[2], 0.0, "weight of padding");
+    assert!((weights[0] + weights[1] - 1.0).abs() < 1e-6, "{weights:?}");
+    assert!(weights[3..].iter().any(|w| w.is_nan()), "a NaN was lost: {weights:?}");
+}
