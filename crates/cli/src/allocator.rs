@@ -1,8 +1,8 @@
 //! The allocator of this program: mimalloc, and a count of what is in use. A training step makes and drops hundreds of
 //! tensors of megabytes; the system's allocator gives each back to the kernel and takes page faults to get it anew.
 
-// The one place of this workspace where code is unsafe: an allocator is an unsafe interface. Every call is handed on to
-// mimalloc as it came; nothing is done with the memory itself.
+// An allocator is an unsafe interface. Every call is handed on to mimalloc as it came; nothing is done with the memory
+// itself.
 #![allow(unsafe_code)]
 
 use mimalloc::MiMalloc;

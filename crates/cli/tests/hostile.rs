@@ -77,6 +77,22 @@ fn the_bench_itself_is_sound() {
 }
 
 #[test]
+fn a_second_text_for_a_model_with_one_token_type() {
+    let bench = Bench::new();
+    bench.model(|model| {
+        model.config["type_vocab_size"] = 1.into();
+        let types = model.tensors.get_mut("embeddings.token_type_embeddings.weight").expect("every model has types");
+        let half = types.1.len() / 2;
+        types.0[0] = 1;
+        types.1.truncate(half);
+    });
+    let rows: String = (0..40).map(|i| format!("a text\tanother\t{}\n", i % 2)).collect();
+    bench.write("data/train.tsv", format!("text\ttext2\tlabel\n{rows}").as_bytes());
+    let args = ["--model", "model", "--task", "csv", "--data", "data", "--out", "r"];
+    bench.refused(&tiny(&args, bench.dir.path()), &["token type 1", "type_vocab_size is 1"]);
+}
+
+#[test]
 fn truncated_safetensors() {
     let bench = Bench::new();
     let whole = fs::read(bench.path(WEIGHTS)).expect("it can be read");

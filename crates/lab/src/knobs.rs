@@ -213,7 +213,7 @@ knobs! {
     /// Everything random follows from this number.
     #[knob(Run, "", 0..=EXACT)]
     seed: u64 = 1,
-    /// Steps between evaluations; 0 chooses by itself (about once an epoch).
+    /// Steps between evaluations; 0 makes about 25 evaluations in a run.
     #[knob(Run, "", 0..=100_000_000)]
     eval_every: usize = 0,
     /// Steps between checkpoints; 0 chooses by itself.

@@ -27,7 +27,7 @@ pub use learner::{Learner, Transform};
 pub use losses::{Targets, cross_entropy, layer_mse, prediction_loss};
 pub use optimizer::AdamW;
 pub use session::Session;
-pub use setup::Setup;
+pub use setup::{Setup, check_examples};
 pub use snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use source::ModelSource;
 pub use teacher::{DistillWeights, Teacher, distillation_loss};

@@ -3,9 +3,9 @@
 use crate::TrainError;
 use crate::learner::{Learner, Transform};
 use crate::source::ModelSource;
-use apt_data::{Metric, TokenizedTask};
+use apt_data::{Example, Metric, TokenizedTask};
 use apt_lab::{Knobs, Provenance};
-use apt_nn::{Init, named};
+use apt_nn::{Init, ModelConfig, named};
 use burn::tensor::Device;
 
 /// Streams of randomness that must not coincide.
@@ -41,31 +41,13 @@ pub struct Setup {
 impl Setup {
     /// Whether task, tokenizer and model belong together.
     pub(crate) fn check_fit(&self) -> Result<(), TrainError> {
-        let unfit = |what: String| Err(TrainError::Unfit { what });
-        let config = &self.source.config;
         if self.task.train.is_empty() || self.task.validation.is_empty() {
-            return unfit("the task has no training or no validation examples; check the data files".into());
+            let what = "the task has no training or no validation examples; check the data files".into();
+            return Err(TrainError::Unfit { what });
         }
         let splits = [&self.task.train, &self.task.validation];
-        for example in splits.into_iter().chain(self.task.test.as_ref()).flatten() {
-            if example.ids.len() > config.max_length() {
-                return unfit(format!(
-                    "an input has {} tokens, the model has positions for {}; set max-length to at most that",
-                    example.ids.len(),
-                    config.max_length()
-                ));
-            }
-            if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
-                return unfit(format!(
-                    "the tokenizer gives token {id}, the model knows {}; tokenizer.json and model do not belong together",
-                    config.vocab_size
-                ));
-            }
-            if example.label as usize >= self.labels {
-                return unfit(format!("label {} is outside the {} classes", example.label, self.labels));
-            }
-        }
-        Ok(())
+        let mut splits = splits.into_iter().chain(self.task.test.as_ref());
+        splits.try_for_each(|examples| check_examples(&self.source.config, examples, self.labels))
     }
 
     /// A learner with untrained adapters and head, as every run and every resume starts.
@@ -91,4 +73,38 @@ impl Setup {
                 || (train_base && !head && !path.contains(".embeddings."))
         }))
     }
+}
+
+/// Whether a model of `config` with `labels` classes can be given `examples`.
+///
+/// # Errors
+/// [`TrainError::Unfit`] saying what it has no place for: a length, a token, a token type or a label.
+pub fn check_examples(config: &ModelConfig, examples: &[Example], labels: usize) -> Result<(), TrainError> {
+    let unfit = |what: String| Err(TrainError::Unfit { what });
+    for example in examples {
+        if example.ids.len() > config.max_length() {
+            return unfit(format!(
+                "an input has {} tokens, the model has positions for {}; set max-length to at most that",
+                example.ids.len(),
+                config.max_length()
+            ));
+        }
+        if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+            return unfit(format!(
+                "the tokenizer gives token {id}, the model knows {}; tokenizer.json and model do not belong together",
+                config.vocab_size
+            ));
+        }
+        if let Some(id) = example.type_ids.iter().find(|&&id| id as usize >= config.type_vocab_size) {
+            return unfit(format!(
+                "the tokenizer gives token type {id}, the model's type_vocab_size is {}; \
+                 use a tokenizer.json that marks pairs as the model was trained on, or a task of single texts",
+                config.type_vocab_size
+            ));
+        }
+        if example.label as usize >= labels {
+            return unfit(format!("label {} is outside the {labels} classes", example.label));
+        }
+    }
+    Ok(())
 }

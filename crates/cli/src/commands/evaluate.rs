@@ -50,6 +50,7 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
             CliError::place(&folder, format!("task {} has no labelled test part", task.name), "use --split validation")
         })?,
     };
+    apt_train::check_examples(&config, examples, head.labels)?;
     let predictions = pollster::block_on(apt_train::predict(&model, None, examples, tokenizer.pad_id()))?;
     let labels: Vec<u32> = examples.iter().map(|e| e.label).collect();
     let mut figures = task.metric.all(&predictions.classes, &labels);

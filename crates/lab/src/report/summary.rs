@@ -47,10 +47,11 @@ fn lines(record: &Record) -> Vec<(&'static str, String)> {
     lines.push((
         "metric",
         format!(
-            "{} {} validation, {} test",
+            "{} {} validation, {} test{}",
             measures.metric.name,
             or_nothing(measures.metric.validation, figures::metric),
-            or_nothing(measures.metric.test, figures::metric)
+            or_nothing(measures.metric.test, figures::metric),
+            measures.metric.step.map_or_else(String::new, |step| format!(", weights of step {step}"))
         ),
     ));
     lines.push((
