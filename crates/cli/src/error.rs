@@ -89,12 +89,11 @@ impl CliError {
     /// The same as the event that ends a run's stream.
     pub fn event(&self, step: usize) -> Event {
         let (step, what, place, remedy) = match self {
-            Self::Train(TrainError::NotFinite { step: at, tensor }) => (
-                step.max(*at),
-                "NaN or infinity appeared".to_owned(),
-                tensor.clone(),
-                "lower learning-rate or clip-norm, or resume from an earlier checkpoint".to_owned(),
-            ),
+            Self::Train(error) => {
+                let (what, place, remedy) = error.parts();
+                let step = if let TrainError::NotFinite { step: at, .. } = error { step.max(*at) } else { step };
+                (step, what, place, remedy)
+            }
             Self::File { path, doing, source, remedy } => {
                 (step, format!("{doing} failed ({source})"), path.clone(), (*remedy).to_owned())
             }

@@ -54,7 +54,7 @@ pub fn devices(as_json: bool) -> Result<(), CliError> {
         let entry = match device::open(*choice) {
             Ok(opened) if *choice == apt_lab::Device::Auto || opened.backend == "flex" => Ok((opened, Vec::new())),
             Ok(opened) => {
-                let checks = pollster::block_on(self_test(&opened.device))?;
+                let checks = pollster::block_on(self_test(&opened.device, |_| ()))?;
                 Ok((opened, checks))
             }
             Err(error) => Err(error),

@@ -3,13 +3,9 @@
 use crate::error::CliError;
 use apt_data::Tokenizer;
 use apt_nn::{Family, ModelConfig, NnError};
-use apt_train::{ModelSource, TrainError};
-use sha2::{Digest, Sha256};
+use apt_train::{BUILTIN, ModelFiles, ModelSource, NANO, TrainError, nano_config, sha256};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-
-/// The name of the model inside this program.
-pub const BUILTIN: &str = "builtin";
 
 const CONFIG: &[u8] = include_bytes!("../../../assets/builtin/config.json");
 const TOKENIZER: &[u8] = include_bytes!("../../../assets/builtin/tokenizer.json");
@@ -20,6 +16,8 @@ const WEIGHTS: &[u8] = include_bytes!("../../../assets/builtin/model.safetensors
 pub enum Place {
     /// In this program.
     Builtin,
+    /// A tiny one made by this program, with the tokenizer of the one inside.
+    Nano,
     /// In a folder in the Hugging Face layout.
     Folder(PathBuf),
 }
@@ -27,7 +25,11 @@ pub enum Place {
 impl Place {
     /// What the knob `model` names.
     pub fn named(model: &str) -> Self {
-        if model == BUILTIN { Self::Builtin } else { Self::Folder(model.into()) }
+        match model {
+            BUILTIN => Self::Builtin,
+            NANO => Self::Nano,
+            folder => Self::Folder(folder.into()),
+        }
     }
 
     /// The sizes in `config.json`.
@@ -38,12 +40,14 @@ impl Place {
         if let Self::Folder(folder) = self
             && !folder.is_dir()
         {
-            let remedy =
-                format!("--model takes `{BUILTIN}` or a folder with config.json, tokenizer.json and model.safetensors");
+            let remedy = format!(
+                "--model takes `{BUILTIN}`, `{NANO}` or a folder with config.json, tokenizer.json and model.safetensors"
+            );
             return Err(CliError::place(folder, "there is no such folder", remedy));
         }
         let (bytes, file) = self.read("config.json")?;
-        Ok(ModelConfig::from_json(&bytes, &file)?)
+        let config = ModelConfig::from_json(&bytes, &file)?;
+        Ok(if matches!(self, Self::Nano) { nano_config(&config) } else { config })
     }
 
     /// `tokenizer.json`, as bytes and read, checked against the model's vocabulary.
@@ -57,22 +61,28 @@ impl Place {
         Ok((bytes.into_owned(), tokenizer))
     }
 
-    /// The weights, to be read whenever a model is built, and their SHA-256.
+    /// All its files, checked against each other. The weights are read again whenever a model is built.
     ///
     /// # Errors
-    /// A file that is missing.
-    pub fn source(&self, config: ModelConfig) -> Result<(ModelSource, String), CliError> {
+    /// A file that is missing, damaged, or of another model.
+    pub fn files(&self) -> Result<ModelFiles, CliError> {
+        let config = self.config()?;
+        let (tokenizer, tokenizer_name) = self.read("tokenizer.json")?;
+        let tokenizer = tokenizer.into_owned();
+        if matches!(self, Self::Nano) {
+            return Ok(ModelFiles::nano(&config, tokenizer, &tokenizer_name)?);
+        }
         let (bytes, file) = self.read("model.safetensors")?;
-        let hash = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let hash = sha256(&bytes);
         let place = self.clone();
         let fetch =
             move || place.read("model.safetensors").map(|(bytes, _)| bytes.into_owned()).map_err(TrainError::from);
-        Ok((ModelSource::file(config, &file, fetch), hash))
+        Ok(ModelFiles::new(ModelSource::file(config, &file, fetch), hash, tokenizer, &tokenizer_name)?)
     }
 
     fn read(&self, name: &str) -> Result<(Cow<'static, [u8]>, String), NnError> {
         match self {
-            Self::Builtin => {
+            Self::Builtin | Self::Nano => {
                 let bytes = match name {
                     "config.json" => CONFIG,
                     "tokenizer.json" => TOKENIZER,

@@ -128,13 +128,7 @@ impl Run {
         let model = self.session.compacted();
         write_model(&self.folder.root().join("model"), &model, &self.tokenizer, Precision::F32)?;
         let path = self.folder.record_path();
-        let mut record = std::mem::take(&mut self.builder).finish()?;
-        // A dense run is its own reference.
-        if let (None, false, Some(own)) =
-            (record.config.reference_metric, record.config.prunes(), record.measures.metric.validation)
-        {
-            record.set_reference(own);
-        }
+        let record = std::mem::take(&mut self.builder).finish()?;
         let file = path.display().to_string();
         folder::write_whole(&path, record.to_json(&file)?.as_bytes())?;
         // The stream names the record as the folder sees it, so that streams of one seed are the same anywhere.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    CurvePoint, Evaluation, Growth, Knobs, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate,
+    CurvePoint, Evaluation, Growth, Knobs, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate, Turn,
     finite::checked,
 };
 
@@ -70,6 +70,8 @@ pub enum Event {
         #[serde(serialize_with = "checked")]
         hidden: Vec<f64>,
     },
+    /// A knob was turned while the run went on.
+    Turned(Turn),
     /// A checkpoint was written.
     Checkpoint {
         /// The step.

@@ -74,6 +74,8 @@ pub struct Knob {
     pub symbol: &'static str,
     /// What it belongs to.
     pub axis: Axis,
+    /// Whether it may be turned while a run goes on; it then counts from the next step.
+    pub live: bool,
     read: fn(&Knobs) -> Value,
     write: fn(&mut Knobs, Value) -> Result<(), serde_json::Error>,
 }
@@ -86,12 +88,13 @@ impl Knob {
         help: &'static str,
         symbol: &'static str,
         axis: Axis,
+        live: bool,
         read: fn(&Knobs) -> Value,
         write: fn(&mut Knobs, Value) -> Result<(), serde_json::Error>,
         defaults: &Knobs,
     ) -> Self {
         let default = kind.text(&read(defaults));
-        Self { name, kind, default, help, symbol, axis, read, write }
+        Self { name, kind, default, help, symbol, axis, live, read, write }
     }
 
     /// The command-line flag without its dashes: `prune-fraction`.

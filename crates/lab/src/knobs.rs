@@ -1,8 +1,8 @@
 //! The one table of knobs. Everything that names, parses, limits, documents or stores a setting of
 //! an experiment (flags, config files, JSON schema, forms, the `knobs` command) is derived from it.
 //!
-//! An entry reads: one line of help, then `#[knob(axis, symbol in the paper, range)]`, then
-//! `name: type = default`.
+//! An entry reads: one line of help, then `#[knob(axis, symbol in the paper, range; live)]`, then
+//! `name: type = default`. `live` marks what may be turned while a run goes on.
 
 use std::sync::LazyLock;
 
@@ -26,7 +26,7 @@ macro_rules! limits {
 macro_rules! knobs {
     ($(
         #[doc = $help:literal]
-        #[knob($axis:ident, $symbol:literal $(, $range:expr)?)]
+        #[knob($axis:ident, $symbol:literal $(, $range:expr)? $(; $live:ident)?)]
         $name:ident: $type:ty = $default:expr,
     )*) => {
         /// Every setting of one experiment; [`KNOBS`] describes each field.
@@ -52,6 +52,7 @@ macro_rules! knobs {
                     $help.trim(),
                     $symbol,
                     Axis::$axis,
+                    [$(stringify!($live))?].contains(&"live"),
                     |knobs| knobs.$name.to_json(),
                     |knobs, value| {
                         knobs.$name = serde_json::from_value(value)?;
@@ -65,7 +66,7 @@ macro_rules! knobs {
 }
 
 knobs! {
-    /// Model to start from: `builtin`, or a folder with config.json and model.safetensors.
+    /// Model to start from: `builtin`, `nano` (tiny, random), or a folder with config.json and model.safetensors.
     #[knob(Model, "")]
     model: String = "builtin".to_owned(),
     /// Linear layers that carry an adapter, by comma: query, key, value, output, gate, up, down.
@@ -98,7 +99,7 @@ knobs! {
     max_length: usize = 128,
 
     /// Peak learning rate.
-    #[knob(Training, "η", 1e-6..=1.0)]
+    #[knob(Training, "η", 1e-6..=1.0; live)]
     learning_rate: f64 = 1e-3,
     /// Share of the steps in which the learning rate climbs to its peak.
     #[knob(Training, "", 0.0..=0.5)]
@@ -107,10 +108,10 @@ knobs! {
     #[knob(Training, "")]
     lr_curve: LrCurve = LrCurve::Linear,
     /// Weight decay of AdamW.
-    #[knob(Training, "λ", 0.0..=1.0)]
+    #[knob(Training, "λ", 0.0..=1.0; live)]
     weight_decay: f64 = 0.1,
     /// Largest global norm of the gradients.
-    #[knob(Training, "", 0.001..=1e6)]
+    #[knob(Training, "", 0.001..=1e6; live)]
     clip_norm: f64 = 1.0,
     /// Optimiser moments when shapes change: carry what survives, or reset all as the paper did.
     #[knob(Training, "")]
@@ -147,7 +148,7 @@ knobs! {
     #[knob(Schedule, "", 0.0..=0.95)]
     tuning_fraction: f64 = 0.3,
     /// How far a mask moves in one step of a decay window; 1 cuts hard.
-    #[knob(Schedule, "α", 0.0001..=1.0)]
+    #[knob(Schedule, "α", 0.0001..=1.0; live)]
     mask_step: f64 = 0.01,
     /// Share of its heads that every layer keeps at least; 0 lets a layer lose its whole attention.
     #[knob(Schedule, "", 0.0..=1.0)]
@@ -166,7 +167,7 @@ knobs! {
     #[knob(Salience, "")]
     outlier_scale: OutlierScale = OutlierScale::Balanced,
     /// Memory of the running mean of scores; 0 looks at the last batch alone.
-    #[knob(Salience, "β", 0.0..=0.9999)]
+    #[knob(Salience, "β", 0.0..=0.9999; live)]
     beta: f64 = 0.85,
     /// Batches scored before the first step under the one_shot schedule.
     #[knob(Salience, "", 1..=10_000)]
@@ -186,16 +187,16 @@ knobs! {
     rank_importance: RankImportance = RankImportance::AdapterB,
 
     /// Teacher: shared (own adapters on the same frozen weights), separate (a full copy), or off.
-    #[knob(Distillation, "D_S")]
+    #[knob(Distillation, "D_S"; live)]
     distillation: Distillation = Distillation::Shared,
     /// Share of the steps in which the teacher is listened to.
     #[knob(Distillation, "", 0.01..=1.0)]
     distill_fraction: f64 = 0.25,
     /// Temperature of the teacher's and the student's logits.
-    #[knob(Distillation, "T", 0.05..=20.0)]
+    #[knob(Distillation, "T", 0.05..=20.0; live)]
     distill_temperature: f64 = 0.6667,
     /// Weight of the loss on logits within the distillation loss.
-    #[knob(Distillation, "L_pred", 0.0..=100.0)]
+    #[knob(Distillation, "L_pred", 0.0..=100.0; live)]
     distill_logit_weight: f64 = 0.1,
     /// Weight of the loss on hidden states within the distillation loss.
     #[knob(Distillation, "L_layer", 0.0..=100.0)]
@@ -214,10 +215,10 @@ knobs! {
     #[knob(Run, "", 0..=EXACT)]
     seed: u64 = 1,
     /// Steps between evaluations; 0 makes about 25 evaluations in a run.
-    #[knob(Run, "", 0..=100_000_000)]
+    #[knob(Run, "", 0..=100_000_000; live)]
     eval_every: usize = 0,
     /// Steps between checkpoints; 0 chooses by itself.
-    #[knob(Run, "", 0..=100_000_000)]
+    #[knob(Run, "", 0..=100_000_000; live)]
     checkpoint_every: usize = 0,
     /// Share of the reference metric that counts as reached when time to target is measured.
     #[knob(Run, "", 0.01..=1.0)]

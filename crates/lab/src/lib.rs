@@ -25,6 +25,7 @@ pub use presets::{PRESETS, Preset, preset, preset_entry};
 pub use record::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, Measures, MetricMeasure, ModelShape, Params,
     Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError, Split, TeacherUpdate, TrainMeasure,
+    Turn,
 };
 pub use report::{
     comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture, summary, summary_markdown,

@@ -46,6 +46,9 @@ pub struct Record {
     /// Every teacher.
     #[serde(default)]
     pub teachers: Vec<TeacherUpdate>,
+    /// Every knob turned while the run went on; `config` has the values it began with.
+    #[serde(default)]
+    pub turns: Vec<Turn>,
     /// What was warned of.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -209,6 +212,17 @@ pub struct TeacherUpdate {
     /// Its validation metric.
     #[serde(serialize_with = "checked")]
     pub metric: f64,
+}
+
+/// A knob was turned while the run went on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// After this step.
+    pub step: usize,
+    /// The knob.
+    pub knob: String,
+    /// Its value from then on, as text.
+    pub value: String,
 }
 
 /// The same quantity of the dense and of the compacted model.

@@ -50,16 +50,18 @@ pub fn cpu(why: &str) -> OpenDevice {
     OpenDevice { device: Device::flex(), backend: "flex", name: "CPU".into(), why: why.into() }
 }
 
-/// Compares every operation on `device` with the CPU.
+/// Compares every operation on `device` with the CPU. `told` hears of each, for it may take a while.
 ///
 /// # Errors
 /// When values cannot be read back.
-pub async fn self_test(device: &Device) -> Result<Vec<OpCheck>, TrainError> {
+pub async fn self_test(device: &Device, mut told: impl FnMut(&OpCheck)) -> Result<Vec<OpCheck>, TrainError> {
     let mut checks = Vec::new();
     for &(name, operation) in OPERATIONS {
         let expected = read_back(operation(&Device::flex()), name).await?;
         let found = read_back(operation(device), name).await?;
-        checks.push(OpCheck { name, difference: difference(&expected, &found) });
+        let check = OpCheck { name, difference: difference(&expected, &found) };
+        told(&check);
+        checks.push(check);
     }
     Ok(checks)
 }
@@ -124,7 +126,7 @@ mod native {
         async fn tested(self, api: Choice) -> Result<OpenDevice, TrainError> {
             let fail = |what: String| TrainError::Device { device: self.name.clone(), what };
             // A driver may panic inside a kernel; that is a failed test, not the end of the program.
-            let checks = catch_unwind(AssertUnwindSafe(|| block_on(self_test(&self.device))));
+            let checks = catch_unwind(AssertUnwindSafe(|| block_on(self_test(&self.device, |_| ()))));
             let checks =
                 checks.map_err(|_| fail("it failed during its self-test; update its driver or use cpu".into()))??;
             if let Some(bad) = checks.iter().find(|c| !c.passed()) {
@@ -177,6 +179,9 @@ mod native {
         }
     }
 }
+
+/// Operations in the self-test.
+pub const OPERATION_COUNT: usize = OPERATIONS.len();
 
 type Operation = fn(&Device) -> Tensor<1>;
 

@@ -58,3 +58,24 @@ pub enum TrainError {
         what: String,
     },
 }
+
+impl TrainError {
+    /// What was wrong, where, and what to do: the parts of the event that ends a run.
+    pub fn parts(&self) -> (String, String, String) {
+        if let Self::NotFinite { tensor, .. } = self {
+            let remedy = "lower learning-rate or clip-norm, or resume from an earlier checkpoint";
+            return ("NaN or infinity appeared".into(), tensor.clone(), remedy.into());
+        }
+        let place = match self {
+            Self::Data(_) => "data",
+            Self::Model(_) => "model",
+            Self::Checkpoint { .. } => "checkpoint",
+            Self::Device { .. } => "device",
+            _ => "settings",
+        };
+        // Messages end in "; remedy".
+        let text = self.to_string();
+        let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "change what is named and start again"));
+        (what.into(), place.into(), remedy.into())
+    }
+}

@@ -6,8 +6,11 @@
 mod clock;
 pub mod device;
 mod error;
+mod estimate;
 mod evaluate;
+mod files;
 mod learner;
+mod live;
 mod losses;
 mod measure;
 mod optimizer;
@@ -22,12 +25,14 @@ mod training;
 
 pub use clock::{Memory, NoProbe, Probe};
 pub use error::TrainError;
+pub use estimate::estimate;
 pub use evaluate::predict;
+pub use files::{BUILTIN, ModelFiles, NANO, nano_config, sha256};
 pub use learner::{Learner, Transform};
 pub use losses::{Targets, cross_entropy, layer_mse, prediction_loss};
 pub use optimizer::AdamW;
 pub use session::Session;
-pub use setup::{Setup, check_examples};
+pub use setup::{Machine, Setup, check_examples};
 pub use snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use source::ModelSource;
 pub use teacher::{DistillWeights, Teacher, distillation_loss};

@@ -37,6 +37,11 @@ impl AdamW {
         Self { first, second, updates: self.updates, decay }
     }
 
+    /// Matrices decay by `weight_decay` from now on.
+    pub fn turn_decay(&mut self, slots: &[Slot], weight_decay: f64) {
+        self.decay = decay_of(slots, weight_decay, &self.first.device());
+    }
+
     /// `values` after one update with `gradient`.
     pub fn step(&mut self, values: Tensor<1>, gradient: Tensor<1>, learning_rate: f64) -> Tensor<1> {
         self.updates += 1;

@@ -14,7 +14,7 @@ use apt_core::salience::RunningMean;
 use apt_core::schedule::{Timeline, TimelineConfig};
 use apt_data::BatchPlan;
 use apt_data::batch::lengths;
-use apt_lab::{AdapterInfo, Event, Keep, LrCurve, Parameters, Phase};
+use apt_lab::{AdapterInfo, Event, Keep, Knobs, LrCurve, Parameters, Phase};
 use apt_nn::named::{self, Slot};
 use apt_nn::{DeviceMasks, Transformer};
 use burn::module::Module;
@@ -49,7 +49,7 @@ pub struct Session {
     /// The best weights since the last pruning point, if those are kept.
     pub(crate) best: Option<Best>,
     /// When the present stage began, on the probe's clock.
-    began: f64,
+    pub(crate) began: f64,
     pending: VecDeque<Event>,
 }
 
@@ -148,7 +148,7 @@ impl Session {
         };
         let adapter_parameters = adapters.iter().map(|(_, a)| a.parameters()).sum();
         let optimizer = AdamW::new(&slots, knobs.weight_decay, &setup.device);
-        let lr = LrSchedule::new(knobs.learning_rate, total, knobs.lr_warmup, decay_of(knobs.lr_curve));
+        let lr = lr_of(knobs, total);
         probe.forget_peak();
         Ok(Self {
             probe,
@@ -397,9 +397,10 @@ impl Session {
     }
 }
 
-fn decay_of(curve: LrCurve) -> LrDecay {
-    match curve {
+pub(crate) fn lr_of(knobs: &Knobs, total: usize) -> LrSchedule {
+    let decay = match knobs.lr_curve {
         LrCurve::Linear => LrDecay::Linear,
         LrCurve::Cosine => LrDecay::Cosine,
-    }
+    };
+    LrSchedule::new(knobs.learning_rate, total, knobs.lr_warmup, decay)
 }

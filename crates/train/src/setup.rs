@@ -1,9 +1,11 @@
 //! What a run starts from: the settings with everything they name, checked to fit together, and the untrained learner.
 
 use crate::TrainError;
+use crate::device::OpenDevice;
+use crate::files::ModelFiles;
 use crate::learner::{Learner, Transform};
 use crate::source::ModelSource;
-use apt_data::{Example, Metric, TokenizedTask};
+use apt_data::{Example, Metric, RawTask, TokenizedTask, tokenize_task};
 use apt_lab::{Knobs, Provenance};
 use apt_nn::{Init, ModelConfig, named};
 use burn::tensor::Device;
@@ -38,7 +40,62 @@ pub struct Setup {
     pub device: Device,
 }
 
+/// What only the caller knows about where and when a run is made; reported as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// Operating system and architecture, or the browser.
+    pub os: String,
+    /// Threads of the CPU backend.
+    pub threads: Option<usize>,
+    /// Now (RFC 3339).
+    pub started_at: Option<String>,
+}
+
 impl Setup {
+    /// Puts together what the knobs name, which the caller has fetched: the model's files, the task as text, a device.
+    ///
+    /// # Errors
+    /// Contradicting knobs, and texts that cannot be tokenised.
+    pub fn assemble(
+        knobs: Knobs,
+        preset: Option<String>,
+        model: ModelFiles,
+        task: RawTask,
+        opened: &OpenDevice,
+        machine: Machine,
+    ) -> Result<Self, TrainError> {
+        knobs.check()?;
+        let task = match knobs.train_examples {
+            Some(n) => task.limit_train(n, knobs.seed),
+            None => task,
+        };
+        // The model's positions are a limit of their own: texts are cut to the shorter of both.
+        let length = knobs.max_length.min(model.source.config.max_length());
+        let provenance = Provenance {
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: option_env!("APT_LAB_COMMIT").map(str::to_owned),
+            device: opened.name.clone(),
+            backend: opened.backend.into(),
+            data_hash: Some(task.hash.clone()),
+            model_hash: Some(model.hash),
+            seed: knobs.seed,
+            os: machine.os,
+            threads: machine.threads,
+            started_at: machine.started_at,
+        };
+        Ok(Self {
+            preset,
+            task: tokenize_task(&task, &model.tokenizer, length)?,
+            source: model.source,
+            labels: task.labels.len(),
+            metric: task.metric,
+            pad_id: model.tokenizer.pad_id(),
+            provenance,
+            device: opened.device.clone(),
+            knobs,
+        })
+    }
+
     /// Whether task, tokenizer and model belong together.
     pub(crate) fn check_fit(&self) -> Result<(), TrainError> {
         if self.task.train.is_empty() || self.task.validation.is_empty() {

@@ -143,11 +143,13 @@ impl Session {
     pub fn resume(setup: Setup, probe: Box<dyn Probe>, bytes: &[u8], file: &str) -> Result<Self, TrainError> {
         let fail = |what: String| TrainError::Checkpoint { place: file.into(), what };
         let (plain, tensors) = parse(bytes).map_err(&fail)?;
-        if plain.knobs != setup.knobs {
-            let changed: Vec<String> = apt_lab::differences(&plain.knobs, &setup.knobs)
-                .into_iter()
-                .map(|d| format!("{}: {} is now {}", d.knob, d.a, d.b))
-                .collect();
+        let changed: Vec<String> = apt_lab::differences(&plain.knobs, &setup.knobs)
+            .into_iter()
+            // What may be turned during a run may have been.
+            .filter(|d| !apt_lab::knob(d.knob).is_ok_and(|knob| knob.live))
+            .map(|d| format!("{}: {} is now {}", d.knob, d.a, d.b))
+            .collect();
+        if !changed.is_empty() {
             return Err(fail(format!(
                 "it belongs to other settings ({}); resume with those it was made with",
                 changed.join(", ")
@@ -184,6 +186,8 @@ impl Session {
             Ok(values)
         };
         session.learner = named::with_values(learner, &read("values")?);
+        // What was turned during the run stays turned.
+        session.adopt(plain.knobs);
         let weight_decay = session.setup.knobs.weight_decay;
         session.optimizer = session.optimizer.carried(read("first")?, read("second")?, &slots, weight_decay);
         session.optimizer.updates = plain.updates;

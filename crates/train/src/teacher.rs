@@ -138,7 +138,7 @@ impl Session {
         self.tell(Event::Teacher(TeacherUpdate { step, metric }));
     }
 
-    fn dismiss_teacher(&mut self) {
+    pub(crate) fn dismiss_teacher(&mut self) {
         self.teacher = None;
         self.own_weights();
     }

@@ -48,6 +48,8 @@ choices! {
         Vulkan = "vulkan",
         /// A GPU through Metal.
         Metal = "metal",
+        /// A GPU through a browser.
+        Webgpu = "webgpu",
     }
     /// What becomes of the optimiser's moments when shapes change.
     OptimizerState {

@@ -83,6 +83,7 @@ fn entry(knob: &Knob) -> Value {
         "help": knob.help,
         "symbol": knob.symbol,
         "axis": knob.axis.name(),
+        "live": knob.live,
     });
     match &knob.kind {
         KnobKind::Int { min, max } | KnobKind::OptionalInt { min, max } => {

@@ -42,6 +42,7 @@ impl RecordBuilder {
                 pruning_points: Vec::new(),
                 growths: Vec::new(),
                 teachers: Vec::new(),
+                turns: Vec::new(),
                 warnings: Vec::new(),
                 measures: Measures::default(),
             }));
@@ -59,6 +60,7 @@ impl RecordBuilder {
             Event::Pruned(point) => record.pruning_points.push((**point).clone()),
             Event::Grown(growth) => record.growths.push(growth.clone()),
             Event::Teacher(teacher) => record.teachers.push(teacher.clone()),
+            Event::Turned(turn) => record.turns.push(turn.clone()),
             Event::Warning { message } => record.warnings.push(message.clone()),
             Event::Measured(measures) => {
                 record.measures = (**measures).clone();
@@ -79,7 +81,7 @@ impl RecordBuilder {
     }
 
     /// The record, with what the measures leave open filled in from the stream: steps, mean density,
-    /// seconds per phase and, where the configuration names a reference metric, time to target.
+    /// seconds per phase and, where the configuration names a reference metric or the run is dense, time to target.
     ///
     /// # Errors
     /// [`RecordError::Incomplete`] if the stream lacks its `started` or its `measured` event.
@@ -103,7 +105,10 @@ impl RecordBuilder {
                 }
             }
         }
-        if let (None, Some(reference)) = (train.steps_to_target, record.config.reference_metric) {
+        // A dense run is its own reference.
+        let own = record.measures.metric.validation.filter(|_| !record.config.prunes());
+        let reference = record.config.reference_metric.or(own);
+        if let (None, Some(reference)) = (record.measures.train.steps_to_target, reference) {
             record.set_reference(reference);
         }
         Ok(*record)
@@ -117,4 +122,5 @@ fn forget_after(record: &mut Record, step: usize) {
     record.pruning_points.retain(|point| point.step <= step);
     record.growths.retain(|growth| growth.step <= step);
     record.teachers.retain(|teacher| teacher.step <= step);
+    record.turns.retain(|turn| turn.step <= step);
 }

@@ -1,0 +1,60 @@
+//! The files of a model in memory, wherever they came from: a folder, the program itself, a download, a drop.
+
+use crate::TrainError;
+use crate::source::ModelSource;
+use apt_core::blocks::LayerShape;
+use apt_data::Tokenizer;
+use apt_nn::ModelConfig;
+use sha2::{Digest, Sha256};
+
+/// What the knob `model` calls the pretrained model that comes with the program.
+pub const BUILTIN: &str = "builtin";
+/// What the knob `model` calls [`ModelFiles::nano`].
+pub const NANO: &str = "nano";
+
+/// A model's files, read and checked against each other.
+pub struct ModelFiles {
+    /// `tokenizer.json` as it is, to be written beside an exported model.
+    pub tokenizer_file: Vec<u8>,
+    /// `tokenizer.json`.
+    pub tokenizer: Tokenizer,
+    /// Sizes and weights.
+    pub source: ModelSource,
+    /// Digest of the weights.
+    pub hash: String,
+}
+
+impl ModelFiles {
+    /// Checks that the tokenizer is the model's. `file` names `tokenizer.json` in errors.
+    ///
+    /// # Errors
+    /// A tokenizer that cannot be read, or knows more words than the model.
+    pub fn new(source: ModelSource, hash: String, tokenizer_file: Vec<u8>, file: &str) -> Result<Self, TrainError> {
+        let tokenizer = Tokenizer::from_bytes(&tokenizer_file, file)?;
+        tokenizer.check_vocab(source.config.vocab_size)?;
+        Ok(Self { tokenizer_file, tokenizer, source, hash })
+    }
+
+    /// A model of [`nano_config`] with random weights: it learns little, and shows within seconds and on any device what
+    /// a run does. It takes the tokenizer of `config`'s model.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn nano(config: &ModelConfig, tokenizer_file: Vec<u8>, file: &str) -> Result<Self, TrainError> {
+        const SEED: u64 = 1;
+        let config = nano_config(config);
+        let hash = sha256(format!("{NANO} {SEED} {}", config.to_json()).as_bytes());
+        Self::new(ModelSource::random(config, SEED), hash, tokenizer_file, file)
+    }
+}
+
+/// Two layers, 32 wide; vocabulary and positions are those of `config`.
+pub fn nano_config(config: &ModelConfig) -> ModelConfig {
+    let layers = vec![LayerShape { heads: 4, neurons: 64 }; 2];
+    ModelConfig { hidden: 32, head_size: 8, layers, head: None, ..config.clone() }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,81 @@
+//! Time and memory in a browser.
+
+use apt_train::{Memory, Probe};
+use burn::tensor::Device;
+use js_sys::{Date, Promise};
+use peak_alloc::PeakAlloc;
+use std::cell::Cell;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::MessageChannel;
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// Bytes of one page of WebAssembly memory.
+const PAGE: u64 = 65_536;
+
+/// The browser's clock and gauges. On the CPU "device memory" is what this program has allocated; on a GPU it is what the
+/// device's own allocator holds.
+pub struct BrowserProbe {
+    device: Device,
+    peak: Cell<u64>,
+}
+
+impl BrowserProbe {
+    /// A probe of `device`.
+    pub fn new(device: &Device) -> Self {
+        Self { device: device.clone(), peak: Cell::new(0) }
+    }
+}
+
+impl Probe for BrowserProbe {
+    fn seconds(&self) -> f64 {
+        now() / 1e3
+    }
+
+    fn memory(&self) -> Memory {
+        let device_peak = match self.device.memory_pool_usage() {
+            Some(pools) => {
+                self.peak.set(self.peak.get().max(pools.bytes_in_use));
+                self.peak.get()
+            }
+            None => ALLOCATED.peak_usage() as u64,
+        };
+        let pages = core::arch::wasm32::memory_size::<0>() as u64;
+        Memory { device_peak: Some(device_peak), process: Some(pages * PAGE) }
+    }
+
+    fn forget_peak(&self) {
+        self.peak.set(0);
+        ALLOCATED.reset_peak_usage();
+    }
+}
+
+/// Milliseconds since the worker began.
+pub fn now() -> f64 {
+    crate::port::scope().performance().map_or_else(Date::now, |performance| performance.now())
+}
+
+/// Milliseconds since 1970.
+pub fn date() -> f64 {
+    Date::now()
+}
+
+/// Now (RFC 3339).
+pub fn timestamp() -> String {
+    Date::new_0().to_iso_string().into()
+}
+
+/// Lets whatever waits in the browser's queue happen first: commands, errors of the GPU. Timers would do too, but wait
+/// four milliseconds each.
+pub async fn breathe() {
+    let Ok(channel) = MessageChannel::new() else { return };
+    let mut heard = |resolve: js_sys::Function, _| channel.port2().set_onmessage(Some(&resolve));
+    let promise = Promise::new(&mut heard);
+    // A channel that was just made takes a message; were it not so, waiting would never end.
+    if channel.port1().post_message(&wasm_bindgen::JsValue::NULL).is_ok() {
+        let _ = JsFuture::from(promise).await;
+    }
+    channel.port1().close();
+    channel.port2().close();
+}

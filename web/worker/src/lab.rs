@@ -1,0 +1,478 @@
+//! The worker's loop: obeys commands as they come, and between them takes the open run one event further.
+
+use crate::error::WorkerError;
+use crate::gpu::{self, Gpu};
+use crate::run::Run;
+use crate::trouble::{self, Trouble};
+use crate::{clock, port, sources, verdicts};
+use apt_bridge::store::Store;
+use apt_bridge::{Command, Estimate, Message, RunState, StoredRun, Wanted};
+use apt_lab::{Device as Choice, Event, Knobs};
+use apt_train::device::{OpenDevice, cpu};
+use burn::tensor::Device;
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
+
+/// A device may be lost this often in a row without a save in between before the run is given up.
+const LOSSES: usize = 3;
+/// The end of WebAssembly's memory.
+const WASM_LIMIT: u64 = 4 << 30;
+
+type Commands = UnboundedReceiver<Result<Command, String>>;
+
+/// Everything the worker has.
+struct Lab {
+    store: Option<Store>,
+    gpu: Option<Gpu>,
+    run: Option<Run>,
+    losses: usize,
+}
+
+/// Serves the page until it is gone.
+pub async fn serve(mut commands: Commands) {
+    let store = match Store::open().await {
+        Ok(store) => Some(store),
+        Err(error) => {
+            port::post(&Message::Notice { text: format!("{error}; nothing will be kept when this page is closed") });
+            None
+        }
+    };
+    let mut lab = Lab { store, gpu: None, run: None, losses: 0 };
+    port::post(&Message::Ready);
+    loop {
+        let command = if lab.is_running() {
+            clock::breathe().await;
+            commands.try_recv().ok()
+        } else {
+            match commands.next().await {
+                Some(command) => Some(command),
+                // The page is gone.
+                None => return,
+            }
+        };
+        match command {
+            None => lab.advance().await,
+            Some(Err(what)) => {
+                let error = WorkerError::place("the page", what, "reload the page: it and its worker differ");
+                port::post(&Message::Fault(error.fault(None)));
+            }
+            Some(Ok(command)) => {
+                if let Err(error) = lab.obey(command).await {
+                    port::post(&Message::Fault(error.fault(None)));
+                }
+            }
+        }
+    }
+}
+
+impl Lab {
+    fn is_running(&self) -> bool {
+        self.run.as_ref().is_some_and(Run::is_running)
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<(), WorkerError> {
+        match command {
+            Command::Devices { again } => self.report_devices(again).await,
+            Command::Estimate { knobs } => self.estimate(&knobs).await,
+            Command::Start { run, preset, knobs } => self.start(run, preset, *knobs).await,
+            Command::Open { run, running } => self.open(&run, running).await,
+            Command::Restart => {
+                let entry = self.opened()?.entry.clone();
+                self.start(entry.name, entry.preset, entry.knobs).await
+            }
+            Command::Stop => self.close().await,
+            Command::Pause => self.hold().await,
+            Command::Step => {
+                let run = self.opened()?;
+                run.one_step = true;
+                run.enter(RunState::Running);
+                Ok(())
+            }
+            Command::Resume => {
+                let run = self.opened()?;
+                run.one_step = false;
+                run.enter(RunState::Running);
+                Ok(())
+            }
+            Command::Turn { knob, value } => {
+                let run = self.opened()?;
+                if let Some(session) = &mut run.session {
+                    session.turn(&knob, &value)?;
+                }
+                self.hear_out().await
+            }
+            Command::Checkpoint => {
+                let Self { run, store, .. } = self;
+                match run {
+                    Some(run) => run.save(store.as_ref()).await,
+                    None => Err(nothing_open()),
+                }
+            }
+            Command::Evaluate => {
+                if let Some(session) = &mut self.opened()?.session {
+                    session.evaluate_now().await?;
+                }
+                self.hear_out().await
+            }
+            Command::Try { text, pair } => {
+                let device = self.device();
+                let run = self.run.as_ref().ok_or_else(nothing_open)?;
+                let answer = verdicts::answer(run, self.store.as_ref(), &device, text, pair).await?;
+                port::post(&Message::Answer(Box::new(answer)));
+                Ok(())
+            }
+            Command::Export { what } => self.export(what).await,
+        }
+    }
+
+    fn opened(&mut self) -> Result<&mut Run, WorkerError> {
+        self.run.as_mut().filter(|run| run.is_open()).ok_or_else(nothing_open)
+    }
+
+    /// The device of the open run.
+    fn device(&self) -> Device {
+        let on_gpu = self.run.as_ref().is_some_and(|run| run.on_gpu);
+        match &self.gpu {
+            Some(gpu) if on_gpu => gpu.device.clone(),
+            _ => Device::flex(),
+        }
+    }
+
+    // Runs.
+
+    async fn start(&mut self, name: String, preset: Option<String>, knobs: Knobs) -> Result<(), WorkerError> {
+        self.close().await?;
+        let entry = StoredRun {
+            name,
+            preset,
+            knobs,
+            state: RunState::Loading,
+            step: 0,
+            steps: 0,
+            began: clock::date(),
+            device: String::new(),
+            backend: String::new(),
+        };
+        let mut run = self.build(entry, false).await?;
+        if let Some(store) = &self.store {
+            store.remove_run(&run.entry.name).await?;
+        }
+        run.entry.state = RunState::Running;
+        run.save(self.store.as_ref()).await?;
+        run.enter(RunState::Running);
+        self.losses = 0;
+        self.run = Some(run);
+        Ok(())
+    }
+
+    async fn open(&mut self, name: &str, running: bool) -> Result<(), WorkerError> {
+        self.close().await?;
+        let entry = match &self.store {
+            Some(store) => store.run(name).await?,
+            None => None,
+        };
+        let Some(entry) = entry else {
+            return Err(WorkerError::place(name, "there is no run of this name in this browser", "start a new one"));
+        };
+        if entry.state == RunState::Done {
+            return self.open_finished(entry).await;
+        }
+        let mut run = self.build(entry, true).await?;
+        run.enter(if running { RunState::Running } else { RunState::Paused });
+        self.losses = 0;
+        self.run = Some(run);
+        Ok(())
+    }
+
+    /// Shows a run that is over: its events and its stored model, without a session.
+    async fn open_finished(&mut self, entry: StoredRun) -> Result<(), WorkerError> {
+        let Some(store) = &self.store else { return Err(nothing_open()) };
+        let events = store.events(&entry.name).await?;
+        let model = store.model(&entry.name).await?;
+        let (labels, tokenizer) = model.map(|model| (model.labels, model.tokenizer)).unwrap_or_default();
+        port::post(&Message::History { run: entry.name.clone(), events });
+        let mut run = Run::finished(entry, labels, tokenizer);
+        run.enter(RunState::Done);
+        self.run = Some(run);
+        Ok(())
+    }
+
+    /// Makes everything a run needs; with `saved`, as its last save has it.
+    async fn build(&mut self, mut entry: StoredRun, saved: bool) -> Result<Run, WorkerError> {
+        entry.state = RunState::Loading;
+        port::post(&Message::Run(Box::new(entry.clone())));
+        let made = async {
+            let (opened, on_gpu) = self.choose(entry.knobs.device).await?;
+            let store = self.store.as_ref();
+            let save = match store {
+                Some(store) if saved => store.saved(&entry.name).await?,
+                _ => None,
+            };
+            let prepared = sources::prepare(&entry.knobs, entry.preset.as_deref(), &opened, store).await?;
+            Run::new(entry.clone(), prepared, save, on_gpu)
+        };
+        let made = made.await;
+        if made.is_err() {
+            let state = if saved { RunState::Closed } else { RunState::Failed };
+            port::post(&Message::Run(Box::new(StoredRun { state, ..entry })));
+        }
+        made
+    }
+
+    /// Saves and closes the open run.
+    async fn close(&mut self) -> Result<(), WorkerError> {
+        let Some(mut run) = self.run.take() else { return Ok(()) };
+        if run.is_open() {
+            self.settle(&mut run).await?;
+            run.entry.state = RunState::Closed;
+            run.save(self.store.as_ref()).await?;
+            run.enter(RunState::Closed);
+        }
+        Ok(())
+    }
+
+    async fn hold(&mut self) -> Result<(), WorkerError> {
+        let Some(mut run) = self.run.take() else { return Err(nothing_open()) };
+        let settled = self.settle(&mut run).await;
+        run.one_step = false;
+        if run.is_running() {
+            run.entry.state = RunState::Paused;
+            let saved = run.save(self.store.as_ref()).await;
+            run.enter(RunState::Paused);
+            self.run = Some(run);
+            return settled.and(saved);
+        }
+        self.run = Some(run);
+        settled
+    }
+
+    /// Lets a session say what it has to say, without a further step.
+    async fn settle(&self, run: &mut Run) -> Result<(), WorkerError> {
+        while let Some(session) = run.session.as_mut().filter(|session| !session.is_settled()) {
+            match session.step().await? {
+                Some(event) => run.note(event),
+                None => break,
+            }
+        }
+        run.tell(true);
+        Ok(())
+    }
+
+    /// Tells what a command made the session say.
+    async fn hear_out(&mut self) -> Result<(), WorkerError> {
+        let Some(mut run) = self.run.take() else { return Ok(()) };
+        let settled = self.settle(&mut run).await;
+        self.run = Some(run);
+        settled
+    }
+
+    /// Takes the open run one event further.
+    async fn advance(&mut self) {
+        let Some(mut run) = self.run.take() else { return };
+        let result = self.advanced(&mut run).await;
+        let trouble = trouble::seen().filter(|_| run.on_gpu);
+        match (trouble, result) {
+            (Some(trouble), _) => self.recover(run, trouble).await,
+            (None, Ok(())) => self.run = Some(run),
+            (None, Err(error)) => self.fail(run, &error).await,
+        }
+    }
+
+    async fn advanced(&mut self, run: &mut Run) -> Result<(), WorkerError> {
+        let Some(session) = &mut run.session else { return Ok(()) };
+        let event = session.step().await?;
+        let settled = session.is_settled();
+        if run.on_gpu && settled {
+            // Errors of the GPU come as events of their own; what they spoil must not be told.
+            clock::breathe().await;
+            if trouble::seen().is_some() {
+                return Ok(());
+            }
+        }
+        let Some(event) = event else { return run.finish(self.store.as_ref()).await };
+        let trained = matches!(event, Event::Step(_));
+        run.note(event);
+        if settled {
+            run.tell(false);
+        }
+        if run.one_step && trained {
+            run.one_step = false;
+            self.settle(run).await?;
+            run.entry.state = RunState::Paused;
+            run.save(self.store.as_ref()).await?;
+            run.enter(RunState::Paused);
+        } else if run.save_due() {
+            run.save(self.store.as_ref()).await?;
+            self.losses = 0;
+        }
+        Ok(())
+    }
+
+    /// Ends the open run; it can be opened again as it was last saved.
+    async fn fail(&mut self, mut run: Run, error: &WorkerError) {
+        run.tell(true);
+        run.session = None;
+        run.entry.state = RunState::Failed;
+        if let Some(store) = &self.store
+            && let Err(error) = store.put_run(&run.entry).await
+        {
+            port::post(&Message::Fault(error_of(error).fault(None)));
+        }
+        run.enter(RunState::Failed);
+        port::post(&Message::Fault(error.fault(Some(run.entry.name.clone()))));
+        self.run = Some(run);
+    }
+
+    /// After trouble on the GPU: with another device from the last save if the old one was lost, else the run ends.
+    async fn recover(&mut self, mut run: Run, trouble: Trouble) {
+        run.take_back();
+        self.gpu = None;
+        self.losses += 1;
+        if !trouble.lost || self.losses > LOSSES {
+            let error = WorkerError::place(
+                if trouble.lost { "the graphics device" } else { "a kernel on the GPU" },
+                trouble.what,
+                "open the run again to go on from its last save, if need be with device set to cpu",
+            );
+            trouble::forget();
+            return self.fail(run, &error).await;
+        }
+        let entry = run.entry.clone();
+        drop(run);
+        port::post(&Message::Notice {
+            text: format!("The graphics device was lost ({}). Going on from the last save.", trouble.what),
+        });
+        trouble::forget();
+        match self.build(entry.clone(), true).await {
+            Ok(mut run) => {
+                run.enter(RunState::Running);
+                self.run = Some(run);
+            }
+            Err(error) => port::post(&Message::Fault(error.fault(Some(entry.name)))),
+        }
+    }
+
+    // The machine.
+
+    /// The device that the knob asks for, as on the desktop: `auto` takes a real GPU that passes the self-test.
+    async fn choose(&mut self, choice: Choice) -> Result<(OpenDevice, bool), WorkerError> {
+        let asked = match choice {
+            Choice::Cpu => return Ok((here(cpu("asked for")), false)),
+            Choice::Auto => false,
+            Choice::Webgpu => true,
+            other => {
+                return Err(WorkerError::place(
+                    format!("device {}", other.name()),
+                    "a browser does not speak it",
+                    "set device to webgpu, cpu or auto",
+                ));
+            }
+        };
+        let refused = |why: String| WorkerError::place("device webgpu", why, "set device to cpu or auto");
+        if !asked {
+            match gpu::describe().await {
+                Ok(adapter) if adapter.software => {
+                    return Ok((here(cpu(&format!("the only adapter, {}, is software", adapter.name))), false));
+                }
+                Ok(_) => {}
+                Err(why) => return Ok((here(cpu(&why)), false)),
+            }
+        }
+        match self.tested().await {
+            Ok(opened) => Ok((opened, true)),
+            Err(why) if asked => Err(refused(why)),
+            Err(why) => Ok((here(cpu(&why)), false)),
+        }
+    }
+
+    /// The GPU, opened if need be, once it has passed the self-test.
+    async fn tested(&mut self) -> Result<OpenDevice, String> {
+        if self.gpu.is_none() || trouble::seen().is_some() {
+            self.gpu = None;
+            self.gpu = Some(Gpu::open().await?);
+        }
+        let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Err("no device".into()) };
+        if gpu.checks.is_none() {
+            let remembered = gpu.test(store, false).await.map_err(|error| error.to_string())?;
+            port::post(&Message::Devices(Box::new(gpu::report(Some(gpu), None, remembered))));
+        }
+        if let Some(check) = gpu.failed() {
+            return Err(format!("{} computes `{}` differently from the CPU", gpu.adapter.name, check.name));
+        }
+        Ok(OpenDevice {
+            device: gpu.device.clone(),
+            backend: "wgpu/webgpu",
+            name: gpu.adapter.name.clone(),
+            why: "it agrees with the CPU in every operation".into(),
+        })
+    }
+
+    async fn report_devices(&mut self, again: bool) -> Result<(), WorkerError> {
+        let busy = self.run.as_ref().is_some_and(|run| run.on_gpu && run.is_open());
+        if self.gpu.is_none() {
+            match Gpu::open().await {
+                Ok(gpu) => self.gpu = Some(gpu),
+                Err(why) => {
+                    port::post(&Message::Devices(Box::new(gpu::report(None, Some(why), false))));
+                    return Ok(());
+                }
+            }
+        }
+        let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Ok(()) };
+        let mut remembered = false;
+        let mut why_not = None;
+        // A run on this device is not to be disturbed; the test before it stands.
+        if (again || gpu.checks.is_none()) && !busy {
+            match gpu.test(store, again).await {
+                Ok(known) => remembered = known,
+                Err(error) => why_not = Some(error.to_string()),
+            }
+        }
+        if let Some(check) = gpu.failed() {
+            why_not = Some(format!("it computes `{}` differently from the CPU", check.name));
+        }
+        port::post(&Message::Devices(Box::new(gpu::report(Some(gpu), why_not, remembered))));
+        Ok(())
+    }
+
+    async fn estimate(&mut self, knobs: &Knobs) -> Result<(), WorkerError> {
+        knobs.check()?;
+        let config = sources::config(&knobs.model, self.store.as_ref()).await?;
+        let labels = config.head.map_or(2, |head| head.labels);
+        let parts = apt_train::estimate(&config, knobs, labels, knobs.max_length);
+        let parts = parts.into_iter().map(|(what, bytes)| (what.to_owned(), bytes)).collect();
+        port::post(&Message::Estimate(Estimate { parts, limit: Some(WASM_LIMIT) }));
+        Ok(())
+    }
+
+    async fn export(&mut self, what: Wanted) -> Result<(), WorkerError> {
+        let run = self.run.as_ref().ok_or_else(nothing_open)?;
+        let model = match (&run.session, &self.store) {
+            (Some(_), _) => Some(run.model().await?),
+            (None, Some(store)) => store.model(&run.entry.name).await?,
+            (None, None) => None,
+        };
+        let model = model.ok_or_else(nothing_open)?;
+        let (name, bytes) = match what {
+            Wanted::Weights => ("model.safetensors", model.weights),
+            Wanted::Config => ("config.json", model.config.into_bytes()),
+            Wanted::Tokenizer => ("tokenizer.json", model.tokenizer),
+        };
+        port::post_with(&Message::File { name: name.into() }, &[bytes]);
+        Ok(())
+    }
+}
+
+fn error_of(error: impl Into<WorkerError>) -> WorkerError {
+    error.into()
+}
+
+fn nothing_open() -> WorkerError {
+    WorkerError::place("the lab", "no run is open", "start or open a run first")
+}
+
+/// The CPU backend as it is in a browser.
+fn here(opened: OpenDevice) -> OpenDevice {
+    let simd = if cfg!(target_feature = "simd128") { ", SIMD" } else { "" };
+    OpenDevice { name: format!("CPU in WebAssembly, one thread{simd}"), ..opened }
+}

@@ -1,0 +1,158 @@
+//! From what the knobs name to what a session starts from: the files beside the page, files that were dropped, or files
+//! at an address that the user gave.
+
+use crate::error::WorkerError;
+use crate::{clock, fetch};
+use apt_bridge::store::Store;
+use apt_data::{RawTask, TaskSpec, parse_task};
+use apt_lab::Knobs;
+use apt_nn::ModelConfig;
+use apt_train::device::OpenDevice;
+use apt_train::{BUILTIN, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, sha256};
+use std::sync::Arc;
+
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const WEIGHTS: &str = "model.safetensors";
+
+/// What a session starts from, and what is needed to use its model afterwards.
+pub struct Prepared {
+    /// For the session.
+    pub setup: Setup,
+    /// `tokenizer.json`.
+    pub tokenizer: Vec<u8>,
+    /// Names of the classes.
+    pub labels: Vec<String>,
+}
+
+/// Fetches everything that `knobs` name.
+///
+/// # Errors
+/// Whatever is wrong with settings, model, tokenizer or data.
+pub async fn prepare(
+    knobs: &Knobs,
+    preset: Option<&str>,
+    opened: &OpenDevice,
+    store: Option<&Store>,
+) -> Result<Prepared, WorkerError> {
+    knobs.check()?;
+    let model = model(&knobs.model, store).await?;
+    let task = task(knobs, store).await?;
+    let (tokenizer, labels) = (model.tokenizer_file.clone(), task.labels.clone());
+    let machine = Machine { os: browser(), threads: Some(1), started_at: Some(clock::timestamp()) };
+    let setup = Setup::assemble(knobs.clone(), preset.map(str::to_owned), model, task, opened, machine)?;
+    Ok(Prepared { setup, tokenizer, labels })
+}
+
+/// The sizes of the model that the knob names.
+///
+/// # Errors
+/// A file that is missing or no configuration.
+pub async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, WorkerError> {
+    let place = Place::named(model);
+    let config = ModelConfig::from_json(&place.file(CONFIG, store).await?, &place.called(CONFIG))?;
+    Ok(if model == NANO { nano_config(&config) } else { config })
+}
+
+async fn model(model: &str, store: Option<&Store>) -> Result<ModelFiles, WorkerError> {
+    let place = Place::named(model);
+    let config = config(model, store).await?;
+    let tokenizer = place.file(TOKENIZER, store).await?;
+    let tokenizer_name = place.called(TOKENIZER);
+    if model == NANO {
+        return Ok(ModelFiles::nano(&config, tokenizer, &tokenizer_name)?);
+    }
+    let weights = place.file(WEIGHTS, store).await?;
+    let hash = sha256(&weights);
+    let weights = Arc::new(weights);
+    let source = ModelSource::file(config, &place.called(WEIGHTS), move || Ok(weights.to_vec()));
+    Ok(ModelFiles::new(source, hash, tokenizer, &tokenizer_name)?)
+}
+
+async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerError> {
+    if !TaskSpec::named(&knobs.task)?.needs_files() {
+        return Ok(parse_task(&knobs.task, &[])?);
+    }
+    let Some(name) = &knobs.data else {
+        return Err(WorkerError::place(
+            format!("task {}", knobs.task),
+            "it needs files, and data names none",
+            "drop its files on the page, or choose the task builtin",
+        ));
+    };
+    let mut files = Vec::new();
+    for file in dropped(name, store).await? {
+        files.push((file.name(), fetch::read(&file).await?));
+    }
+    Ok(parse_task(&knobs.task, &files)?)
+}
+
+/// Where a model's files are.
+enum Place<'a> {
+    /// Beside the page.
+    Beside,
+    /// Under an address.
+    Address(&'a str),
+    /// Among the dropped files.
+    Dropped(&'a str),
+}
+
+impl<'a> Place<'a> {
+    fn named(model: &'a str) -> Self {
+        match model {
+            BUILTIN | NANO => Self::Beside,
+            address if address.starts_with("https://") || address.starts_with("http://") => {
+                Self::Address(address.trim_end_matches('/'))
+            }
+            name => Self::Dropped(name),
+        }
+    }
+
+    /// How errors call the file.
+    fn called(&self, file: &str) -> String {
+        match self {
+            Self::Beside => format!("built-in {file}"),
+            Self::Address(address) => format!("{address}/{file}"),
+            Self::Dropped(name) => format!("{name}/{file}"),
+        }
+    }
+
+    async fn file(&self, file: &str, store: Option<&Store>) -> Result<Vec<u8>, WorkerError> {
+        match self {
+            Self::Beside => fetch::download(&format!("builtin/{file}")).await,
+            Self::Address(address) => fetch::download(&format!("{address}/{file}")).await,
+            Self::Dropped(name) => {
+                let files = dropped(name, store).await?;
+                let found = files.iter().find(|f| f.name().eq_ignore_ascii_case(file)).ok_or_else(|| {
+                    let names = files.iter().map(web_sys::File::name).collect::<Vec<_>>().join(", ");
+                    WorkerError::place(
+                        *name,
+                        format!("there is no {file} among the dropped files ({names})"),
+                        format!("drop {CONFIG}, {TOKENIZER} and {WEIGHTS} together"),
+                    )
+                })?;
+                fetch::read(found).await
+            }
+        }
+    }
+}
+
+async fn dropped(name: &str, store: Option<&Store>) -> Result<Vec<web_sys::File>, WorkerError> {
+    let files = match store {
+        Some(store) => store.files(name).await?,
+        None => None,
+    };
+    files.ok_or_else(|| {
+        WorkerError::place(
+            name,
+            "no files of this name were dropped in this browser",
+            format!("drop them on the page, or choose {BUILTIN} or {NANO}"),
+        )
+    })
+}
+
+/// The browser, as it calls itself.
+fn browser() -> String {
+    let agent = crate::port::scope().navigator().user_agent().unwrap_or_default();
+    if agent.is_empty() { "a browser".into() } else { agent }
+}

@@ -1,0 +1,116 @@
+//! What two models say about a text: the open run's, and the dense one that learned the same task.
+
+use crate::clock;
+use crate::error::WorkerError;
+use crate::run::Run;
+use apt_bridge::store::{Store, StoredModel};
+use apt_bridge::{Answer, RunState, StoredRun, Verdict};
+use apt_data::{Example, Tokenizer};
+use apt_lab::Knobs;
+use apt_nn::checkpoint::{Checkpoint, read_back};
+use apt_nn::{ModelConfig, Transformer, inference};
+use burn::tensor::Device;
+
+/// Repetitions of a timed pass.
+const REPETITIONS: usize = 9;
+const WARM_UPS: usize = 2;
+
+/// A model that answers.
+struct Speaker {
+    model: Transformer,
+    labels: Vec<String>,
+    step: usize,
+}
+
+/// Both models' answers to `text`, with `pair` as second text.
+///
+/// # Errors
+/// A text without words or too long for the tokenizer's rules, a stored model that is damaged, values that cannot be
+/// read back.
+pub async fn answer(
+    run: &Run,
+    store: Option<&Store>,
+    device: &Device,
+    text: String,
+    pair: Option<String>,
+) -> Result<Answer, WorkerError> {
+    if text.trim().is_empty() {
+        return Err(WorkerError::place("text", "there is nothing to judge", "type a sentence"));
+    }
+    let tokenizer = Tokenizer::from_bytes(&run.tokenizer, "the run's tokenizer.json")?;
+    let open = match &run.session {
+        Some(session) => Speaker { model: session.compacted(), labels: run.labels.clone(), step: run.entry.step },
+        None => stored(&run.entry, store, device).await?,
+    };
+    let dense = match dense_run(&run.entry, store).await? {
+        Some(entry) => Some(stored(&entry, store, device).await?),
+        None => None,
+    };
+    let length = run.entry.knobs.max_length.min(open.model.config.max_length());
+    let encoded = tokenizer.encode(&text, pair.as_deref(), length)?;
+    let example = Example { ids: encoded.ids, type_ids: encoded.type_ids, label: 0 };
+    let tokens = example.ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
+    apt_train::check_examples(&open.model.config, std::slice::from_ref(&example), usize::MAX)?;
+    let pruned = open.verdict(&example, device).await?;
+    let dense = match dense {
+        Some(dense) => Some(dense.verdict(&example, device).await?),
+        None => None,
+    };
+    Ok(Answer { text, pair, tokens, dense, pruned })
+}
+
+/// The newest finished run that pruned nothing and learned the same from the same model.
+async fn dense_run(entry: &StoredRun, store: Option<&Store>) -> Result<Option<StoredRun>, WorkerError> {
+    let Some(store) = store else { return Ok(None) };
+    let source = |knobs: &Knobs| (knobs.model.clone(), knobs.task.clone(), knobs.data.clone());
+    let fits = |run: &StoredRun| {
+        run.state == RunState::Done && !run.knobs.prunes() && source(&run.knobs) == source(&entry.knobs)
+    };
+    Ok(store.runs().await?.into_iter().find(fits))
+}
+
+async fn stored(entry: &StoredRun, store: Option<&Store>, device: &Device) -> Result<Speaker, WorkerError> {
+    let found = match store {
+        Some(store) => store.model(&entry.name).await?,
+        None => None,
+    };
+    let Some(StoredModel { config, labels, step, weights, .. }) = found else {
+        return Err(WorkerError::place(&entry.name, "this run left no model", "make the run again"));
+    };
+    let file = |name: &str| format!("{}/{name}", entry.name);
+    let config = ModelConfig::from_json(config.as_bytes(), &file("config.json"))?;
+    let checkpoint = Checkpoint::parse(&weights, &file("model.safetensors"), config.family)?;
+    Ok(Speaker { model: checkpoint.model(&config, device)?, labels, step })
+}
+
+impl Speaker {
+    async fn verdict(&self, example: &Example, device: &Device) -> Result<Verdict, WorkerError> {
+        let lengths = [example.ids.len()];
+        let mut times = Vec::new();
+        let mut logits = Vec::new();
+        for repetition in 0..WARM_UPS + REPETITIONS {
+            let began = clock::now();
+            let output = inference::logits(&self.model, &example.ids, &example.type_ids, &lengths, device)?;
+            logits = read_back(output, "logits").await?;
+            if repetition >= WARM_UPS {
+                times.push(clock::now() - began);
+            }
+        }
+        times.sort_by(f64::total_cmp);
+        let config = &self.model.config;
+        let parameters = config.shape().parameters() + config.embedding_parameters() + config.head_parameters();
+        Ok(Verdict {
+            classes: self.labels.iter().cloned().zip(softmax(&logits)).collect(),
+            parameters: parameters as u64,
+            milliseconds: times[times.len() / 2],
+            step: self.step,
+        })
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
