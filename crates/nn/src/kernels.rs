@@ -144,6 +144,17 @@ pub(crate) fn cut(whole: &Tensor<1>, lengths: &[usize]) -> Vec<Tensor<1>> {
     })
 }
 
+/// `h` and a leaf whose gradient is the one that reaches `h` from what follows, without adding anything; only where that
+/// saves something: on a GPU with autodiff.
+pub(crate) fn tapped(h: &Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+    gpu::tap::tapped(h)
+}
+
+/// `Σ|h| · Σ|g|` of every column in one pass; [`None`] on a device where it is Burn's.
+pub(crate) fn compressed_product(h: &Tensor<2>, g: &Tensor<2>) -> Option<Tensor<1>> {
+    gpu::tap::compressed_product(h, g)
+}
+
 /// `values` after an update with `gradient` in as few passes as there can be; [`None`] on a device where they are Burn's.
 pub fn adamw(values: &Tensor<1>, gradient: &Tensor<1>, step: &AdamWStep<'_>) -> Option<AdamWResult> {
     gpu::flat::adamw(values, gradient, step)

@@ -38,18 +38,22 @@ impl DeviceMasks {
             if tracked { tensor.require_grad() } else { tensor }
         };
         let none = |values: &[f64]| values.iter().all(|&v| v <= 0.0);
-        let head_leaves: Vec<Tensor<1>> = masks.heads.iter().map(|h| leaf(h)).collect();
+        let mut head_leaves = Vec::new();
+        let mut of_heads = |heads: &[f64]| {
+            if !tracked {
+                let repeated = heads.iter().flat_map(|&m| std::iter::repeat_n(m, head_size));
+                return leaf(&repeated.collect::<Vec<_>>());
+            }
+            let leaf = leaf(heads);
+            head_leaves.push(leaf.clone());
+            leaf.unsqueeze_dim::<2>(1).repeat_dim(1, head_size).reshape([heads.len() * head_size])
+        };
         let layers = masks
             .heads
             .iter()
             .zip(&masks.neurons)
-            .zip(&head_leaves)
-            .map(|((heads, neurons), leaf_heads)| LayerMasks {
-                heads: leaf_heads
-                    .clone()
-                    .unsqueeze_dim::<2>(1)
-                    .repeat_dim(1, head_size)
-                    .reshape([heads.len() * head_size]),
+            .map(|(heads, neurons)| LayerMasks {
+                heads: of_heads(heads),
                 neurons: leaf(neurons),
                 no_heads: none(heads),
                 no_neurons: none(neurons),

@@ -1,12 +1,12 @@
 //! Salience: taps that see activations and their gradients inside autodiff, and the scorers that read them.
 //!
 //! A tap adds a zero tensor that requires gradients to an activation; the gradient of that tensor is ∂L/∂H as the
-//! published hooks see it, and on a branch it excludes the residual path. Nothing is added when nothing is collected.
+//! published hooks see it, and on a branch it excludes the residual path. (On a GPU the zeros are not even added.) Nothing is added when nothing is collected.
 //! Scores stay on the device as one vector `[heads of all layers | neurons of all layers | hidden dims]`
 //! ([`unflatten`] turns it into blocks), so that a step reads once.
 
 use crate::masks::DeviceMasks;
-use crate::{AptLinear, Transformer};
+use crate::{AptLinear, Transformer, kernels, named};
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{BlockScores, ModelShape};
 use burn::tensor::{Gradients, Tensor};
@@ -54,11 +54,13 @@ impl Taps {
     pub(crate) fn watch(taps: &mut Option<&mut Self>, site: Site, h: Tensor<2>) -> Tensor<2> {
         let Some(taps) = taps else { return h };
         let activation = h.clone().without_autodiff();
-        let (leaf, h) = if taps.gradients {
+        let (leaf, h) = if !taps.gradients {
+            (None, h)
+        } else if let Some((h, leaf)) = kernels::tapped(&h) {
+            (Some(leaf), h)
+        } else {
             let leaf = Tensor::<2>::zeros(h.dims(), &h.device()).require_grad();
             (Some(leaf.clone()), h + leaf)
-        } else {
-            (None, h)
         };
         taps.taps.push(Tap { site, activation, leaf });
         h
@@ -72,10 +74,10 @@ impl Taps {
     /// c(H)∘c(∂L/∂H) per unit at `site`, `[n]`; zeros where the loss does not reach.
     fn product(&self, site: Site, gradients: &Gradients) -> Option<Tensor<1>> {
         let tap = self.taps.iter().find(|t| t.site == site)?;
-        let h = compressed(tap.activation.clone());
+        let h = &tap.activation;
         Some(match tap.leaf.as_ref().and_then(|leaf| leaf.grad(gradients)) {
-            Some(g) => h * compressed(g),
-            None => h.zeros_like(),
+            Some(g) => kernels::compressed_product(h, &g).unwrap_or_else(|| compressed(h.clone()) * compressed(g)),
+            None => Tensor::zeros([h.dims()[1]], &h.device()),
         })
     }
 }
@@ -165,13 +167,13 @@ struct Parts {
 
 impl Parts {
     fn flat(self) -> Tensor<1> {
-        Tensor::cat(self.heads.into_iter().chain(self.neurons).chain([self.hidden]).collect(), 0)
+        named::joined(self.heads.into_iter().chain(self.neurons).chain([self.hidden]).collect())
     }
 
     /// These scores times one factor per kind, so that each kind's mean is that of `other`'s. A kind that is all zero
     /// stays so: the least divisor is far below any √kurtosis and far from overflowing.
     fn scaled_to(self, other: &Self) -> Self {
-        let mean = |parts: &[Tensor<1>]| (!parts.is_empty()).then(|| Tensor::cat(parts.to_vec(), 0).mean());
+        let mean = |parts: &[Tensor<1>]| (!parts.is_empty()).then(|| named::joined(parts.to_vec()).mean());
         let factor = |ours: &[Tensor<1>], theirs: &[Tensor<1>]| {
             mean(ours).zip(mean(theirs)).map(|(ours, theirs)| theirs / ours.clamp_min(1e-12))
         };

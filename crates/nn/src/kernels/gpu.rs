@@ -8,6 +8,7 @@ pub(super) mod flat;
 mod launch;
 pub(super) mod linear;
 pub(super) mod rows;
+pub(super) mod tap;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
