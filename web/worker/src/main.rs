@@ -4,6 +4,8 @@
 #[cfg(target_family = "wasm")]
 mod clock;
 #[cfg(target_family = "wasm")]
+mod constructors;
+#[cfg(target_family = "wasm")]
 mod error;
 #[cfg(target_family = "wasm")]
 mod fetch;
@@ -24,6 +26,7 @@ mod verdicts;
 
 #[cfg(target_family = "wasm")]
 fn main() {
+    constructors::run();
     port::tell_panics();
     trouble::listen_to_the_log();
     wasm_bindgen_futures::spawn_local(lab::serve(port::commands()));
