@@ -1,0 +1,49 @@
+//! The Lab: what to run, what happens, what is left of the model.
+
+use leptos::prelude::*;
+
+use super::state::Lab;
+use super::{controls, export, figure, model, setup};
+use crate::plots;
+
+pub(crate) fn view(lab: Lab) -> impl IntoView {
+    view! {
+        <div class="lab" data-testid="page-lab">
+            <h1 class="unseen">"Lab"</h1>
+            {controls::view(lab)}
+            {setup::view(lab)}
+            <section class="happening" aria-labelledby="charts-title">
+                <h2 id="charts-title">"What happens"</h2>
+                <div class="charts">
+                    {figure::of_run(lab, "chart-loss", plots::loss, "Nothing has been trained yet.")}
+                    {figure::of_run(lab, "chart-metric", plots::metric, "Not evaluated yet.")}
+                    {figure::of_run(lab, "chart-density", plots::density, "Nothing has been pruned yet.")}
+                    {figure::of_run(lab, "chart-mu", plots::mu, "No teacher is listened to.")}
+                    {figure::of_run(lab, "chart-times", plots::times, "No step has been timed yet.")}
+                    {figure::of_run(lab, "chart-memory", plots::memory, "The engine has not told its memory yet.")}
+                </div>
+                {move || warnings(lab)}
+            </section>
+            <section class="left-over" aria-labelledby="model-title">
+                <h2 id="model-title">"The model"</h2>
+                {model::view(lab)}
+                {export::view(lab)}
+            </section>
+        </div>
+    }
+}
+
+fn warnings(lab: Lab) -> impl IntoView {
+    let stand = lab.stand.get();
+    let told = lab.history.with_value(|history| history.record().map(|record| record.warnings.clone()));
+    let grew = stand.ranks_never_grew.then(|| {
+        "The ranks never changed, although this arm lets them grow. The adapters already filled their budget, or their \
+         importance was never measured: do not read this run as one of adaptive ranks."
+            .to_owned()
+    });
+    let all: Vec<String> = told.unwrap_or_default().into_iter().chain(grew).collect();
+    (!all.is_empty()).then(|| {
+        let lines = all.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
+        view! { <ul class="warnings" data-testid="warnings">{lines}</ul> }
+    })
+}
