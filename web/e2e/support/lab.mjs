@@ -176,9 +176,9 @@ export class Lab {
     return found();
   }
 
-  /** Drops files as a user drags them in: `[{ name, body, type }]`. */
-  async drop(files) {
-    await this.at("import").setInputFiles(
+  /** Hands files in by the control `name` (`files` in the Lab, `import` in Compare): `[{ name, body, type }]`. */
+  async bring(name, files) {
+    await this.at(name).setInputFiles(
       files.map(({ name, body, type }) => ({
         name,
         mimeType: type ?? "application/octet-stream",

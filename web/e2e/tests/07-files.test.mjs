@@ -14,7 +14,7 @@ const ASSETS = process.env.APT_ASSETS && `${process.env.APT_ASSETS}/minilm-l3-be
 /** Drops files and returns the name the lab keeps them under. */
 async function keep(lab, files) {
   const before = Object.keys(await lab.table("files"));
-  await lab.drop(files);
+  await lab.bring("files", files);
   let added;
   await lab.until("the files to be kept", async () => {
     added = Object.keys(await lab.table("files")).find((name) => !before.includes(name));
@@ -57,7 +57,7 @@ test("hostile files each end in a named error and a usable page", { timeout: 600
     for (const [what, files] of Object.entries(HOSTILE_RECORDS)) {
       await lab.go(RUN);
       await lab.visitPage("compare");
-      await lab.drop(files);
+      await lab.bring("import", files);
       told.push(await named(lab, what));
     }
     console.log(`${told.length} hostile drops:\n  ${told.join("\n  ")}`);

@@ -270,6 +270,10 @@ impl Lab {
     async fn advance(&mut self) {
         let Some(mut run) = self.run.take() else { return };
         let result = self.advanced(&mut run).await;
+        if result.is_err() && run.on_gpu {
+            // A read that failed is heard of before the loss of the device that made it fail.
+            clock::breathe().await;
+        }
         let trouble = trouble::seen().filter(|_| run.on_gpu);
         match (trouble, result) {
             (Some(trouble), _) => self.recover(run, trouble).await,
