@@ -28,12 +28,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         // The first preset is the defaults.
-        Self {
-            preset: &PRESETS[0],
-            knobs: Knobs::default(),
-            locked: BTreeSet::default(),
-            hidden: BTreeSet::default(),
-        }
+        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked: BTreeSet::default(), hidden: BTreeSet::default() }
     }
 }
 

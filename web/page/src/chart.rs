@@ -18,6 +18,8 @@ pub struct Plot {
     pub curves: Vec<Curve>,
     /// Places on the horizontal axis to mark: pruning points.
     pub marks: Vec<f64>,
+    /// Where the horizontal axis ends at least; it then begins at 0.
+    pub until: Option<f64>,
     /// Whether the vertical axis begins at 0.
     pub from_zero: bool,
     /// How numbers of the vertical axis are written.
@@ -46,8 +48,10 @@ pub enum Style {
     Faint,
     /// A line with its points.
     Dotted,
-    /// Points alone.
+    /// Many points.
     Points,
+    /// A few points.
+    Marks,
     /// A value that holds until the next.
     Steps,
 }
@@ -156,7 +160,8 @@ impl Plot {
         let curves: Vec<(&Curve, Vec<Point>)> =
             self.curves.iter().map(|curve| (curve, thin(&curve.points, DRAWN))).collect();
         let points = || curves.iter().flat_map(|(_, points)| points);
-        let across = span(points().map(|point| point.0).chain(self.marks.iter().copied()), false);
+        let ends = self.until.into_iter().flat_map(|until| [0.0, until]);
+        let across = span(points().map(|point| point.0).chain(self.marks.iter().copied()).chain(ends), false);
         let up = span(points().map(|point| point.1), self.from_zero);
 
         let root = Paper(paper).into_drawing_area();
@@ -191,7 +196,8 @@ impl Plot {
                 Style::Line => chart.draw_series(line(points, 2))?,
                 Style::Faint => chart.draw_series(LineSeries::new(points, colour.mix(0.35).stroke_width(1)))?,
                 Style::Steps => chart.draw_series(line(stairs(&points), 2))?,
-                Style::Points => chart.draw_series(dots(1))?,
+                Style::Points => chart.draw_series(dots(2))?,
+                Style::Marks => chart.draw_series(dots(5))?,
                 Style::Dotted => {
                     chart.draw_series(dots(3))?;
                     chart.draw_series(line(points, 2))?

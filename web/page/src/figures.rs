@@ -37,10 +37,10 @@ pub fn seconds(number: f64) -> String {
     }
 }
 
-/// `0.42 ms`, `12.3 ms`.
+/// `0.42 ms`, `12.3 ms`, `1.50 s`.
 #[must_use]
 pub fn milliseconds(number: f64) -> String {
-    format!("{} ms", three_digits(number))
+    if number < 1000.0 { format!("{} ms", three_digits(number)) } else { seconds(number / 1000.0) }
 }
 
 /// A metric, `0.9123`.
@@ -59,8 +59,8 @@ pub fn share(number: f64) -> String {
 #[must_use]
 pub fn plain(number: f64) -> String {
     match number.abs() {
-        size if size == 0.0 || size >= 0.01 => three_digits(number),
-        _ => format!("{number:.1e}"),
+        size if size != 0.0 && size < 0.01 => format!("{number:.1e}"),
+        _ => three_digits(number),
     }
 }
 
@@ -72,6 +72,7 @@ pub fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
 
 fn three_digits(number: f64) -> String {
     match number.abs() {
+        0.0 => "0".to_owned(),
         size if size >= 99.95 => format!("{number:.0}"),
         size if size >= 9.995 => format!("{number:.1}"),
         _ => format!("{number:.2}"),
@@ -86,7 +87,8 @@ mod tests {
     fn figures_read_as_people_write_them() {
         assert_eq!([count(950), count(85_054_464)], ["950", "85.1 M"]);
         assert_eq!([bytes(812), bytes(3_400_000), bytes(9_400)], ["812 B", "3.40 MB", "9.40 kB"]);
+        assert_eq!([milliseconds(12.34), milliseconds(1500.0)], ["12.3 ms", "1.50 s"]);
         assert_eq!([seconds(0.42), seconds(243.0), seconds(7500.0)], ["0.42 s", "4 min 03 s", "2 h 05 min"]);
-        assert_eq!([plain(0.0), plain(0.000_012), plain(3.14159)], ["0.00", "1.2e-5", "3.14"]);
+        assert_eq!([plain(0.0), plain(0.000_012), plain(3.14159)], ["0", "1.2e-5", "3.14"]);
     }
 }

@@ -239,8 +239,12 @@ pub(crate) mod tests {
 
     /// A run of `steps` steps on a model of two layers that is pruned once, in the middle.
     pub(crate) fn run(knobs: Knobs, steps: usize, grown: bool) -> Vec<Event> {
-        let adapters = ["layers.0.query", "layers.1.up"]
-            .map(|name| AdapterInfo { name: name.to_owned(), inputs: 8, outputs: 8, rank: 2 });
+        let adapters = ["layers.0.query", "layers.1.up"].map(|name| AdapterInfo {
+            name: name.to_owned(),
+            inputs: 8,
+            outputs: 8,
+            rank: 2,
+        });
         let mut events = vec![
             Event::Started {
                 preset: Some("apt".to_owned()),

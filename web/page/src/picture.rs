@@ -67,6 +67,8 @@ const LABEL: f64 = 26.0;
 const GAP: f64 = 10.0;
 const BAR: f64 = 7.0;
 const BAND: f64 = 14.0;
+/// A line of writing above band and rows.
+const WRITING: f64 = 17.0;
 
 impl Layout {
     /// Lays a model out over `width` pixels.
@@ -77,16 +79,16 @@ impl Layout {
         let most = shape.heads.iter().copied().max().unwrap_or(0).max(1) as f64;
         let layers = shape.heads.len().max(shape.neurons.len());
         let room = (width - LABEL - 2.0 * GAP - BAR * sites.len() as f64).max(60.0);
-        let cell = (0.45 * room / most).min(22.0);
-        let row = (360.0 / layers.max(1) as f64).clamp(16.0, 34.0);
+        let cell = (0.45 * room / most).min(30.0);
+        let row = (360.0 / layers.max(1) as f64).clamp(16.0, 44.0);
         let strip = LABEL + cell * most + GAP;
         let wide = (width - strip - GAP - BAR * sites.len() as f64).max(20.0);
-        let first = BAND + 14.0;
+        let first = WRITING + BAND + 4.0 + WRITING;
         Self {
             shape: shape.clone(),
             top_rank: names().map(|(_, rank)| *rank).max().unwrap_or(0),
             height: first + row * layers as f64 + 2.0,
-            band: Place { x: LABEL, y: 2.0, w: width - LABEL, h: BAND },
+            band: Place { x: LABEL, y: WRITING, w: width - LABEL, h: BAND },
             cell,
             row,
             first,
@@ -183,12 +185,14 @@ impl Layout {
     #[must_use]
     pub fn describe(&self, unit: Unit, frame: &Frame) -> String {
         let kept = |kept: bool| if kept { "kept" } else { "removed" };
-        let scored = |score: Option<f64>| score.map_or_else(String::new, |score| format!(", salience {}", plain(score)));
+        let scored =
+            |score: Option<f64>| score.map_or_else(String::new, |score| format!(", salience {}", plain(score)));
         match unit {
             Unit::Hidden(dim) => {
-                let score = frame.scores.as_ref().and_then(|scores| {
-                    scores.hidden.get(scores.of_hidden.binary_search(&dim).ok()?).copied()
-                });
+                let score = frame
+                    .scores
+                    .as_ref()
+                    .and_then(|scores| scores.hidden.get(scores.of_hidden.binary_search(&dim).ok()?).copied());
                 let is = kept(frame.hidden.binary_search(&dim).is_ok());
                 let (left, of) = (frame.hidden.len(), self.shape.hidden);
                 format!("hidden dim {dim}: {is}{}; {left} of {of} kept", scored(score))
@@ -251,9 +255,11 @@ impl Standing {
         let head = order(scores.layers.iter().flat_map(|layer| &layer.heads).copied().collect());
         let neuron = order(scores.layers.iter().flat_map(|layer| &layer.neurons).copied().collect());
         let dim = order(scores.hidden.clone());
-        let heads = shape.heads.iter().enumerate().map(|(layer, heads)| {
-            (0..*heads).map(|number| frame.head_score(layer, number).map(&head)).collect()
-        });
+        let heads = shape
+            .heads
+            .iter()
+            .enumerate()
+            .map(|(layer, heads)| (0..*heads).map(|number| frame.head_score(layer, number).map(&head)).collect());
         let neurons = scores.layers.iter().map(|layer| layer.neurons.iter().map(|score| neuron(*score)).collect());
         let mut hidden = vec![None; shape.hidden];
         for (of, score) in scores.of_hidden.iter().zip(&scores.hidden) {

@@ -5,17 +5,23 @@ use apt_lab::{Phase, Record, Split};
 use crate::chart::{Curve, Plot, Style};
 use crate::figures::{bytes, milliseconds};
 use crate::history::History;
-use crate::series::Point;
+use crate::series::{Point, smooth};
 
 /// Loss: the task's part and the distillation's.
 #[must_use]
 pub fn loss(history: &History) -> Plot {
     let record = history.record();
-    let curve = |points: Vec<Point>, name: &str, colour| Curve { name: name.to_owned(), colour, style: Style::Line, points };
-    let task = points(record, |point| Some(point.task_loss));
-    let distill = points(record, |point| point.distill_loss);
-    let curves = vec![curve(task, "task", 0), curve(distill, "distillation", 1)];
-    plot(history, "Loss", curves)
+    let parts = [
+        ("task", 0, points(record, |point| Some(point.task_loss))),
+        ("distillation", 1, points(record, |point| point.distill_loss)),
+    ];
+    let curves = parts.into_iter().flat_map(|(name, colour, points)| {
+        // Every step faint, and what the noise leaves before it.
+        let mean = smooth(&points, smoothing(history.step()));
+        let curve = |name: String, style, points| Curve { name, colour, style, points };
+        [curve(format!("{name}, each step"), Style::Faint, points), curve(name.to_owned(), Style::Line, mean)]
+    });
+    plot(history, "Loss", curves.collect())
 }
 
 /// The metric on validation data, and what teachers had.
@@ -28,8 +34,7 @@ pub fn metric(history: &History) -> Plot {
     let teachers = record.into_iter().flat_map(|record| &record.teachers);
     let teachers = teachers.map(|teacher| (teacher.step as f64, teacher.metric)).collect();
     let curve = |name: &str, colour, style, points| Curve { name: name.to_owned(), colour, style, points };
-    let curves =
-        vec![curve("validation", 2, Style::Dotted, validation), curve("teacher", 3, Style::Points, teachers)];
+    let curves = vec![curve("validation", 2, Style::Dotted, validation), curve("teacher", 3, Style::Marks, teachers)];
     plot(history, "Metric", curves)
 }
 
@@ -37,8 +42,7 @@ pub fn metric(history: &History) -> Plot {
 #[must_use]
 pub fn density(history: &History) -> Plot {
     let actual = points(history.record(), |point| Some(point.density));
-    let mut target: Vec<Point> =
-        history.frames.iter().map(|frame| (frame.step as f64, frame.target_density)).collect();
+    let mut target: Vec<Point> = history.frames.iter().map(|frame| (frame.step as f64, frame.target_density)).collect();
     // What was asked for last still holds.
     if let (Some(&(_, last)), true) = (target.last(), history.step() > 0) {
         target.push((history.step() as f64, last));
@@ -94,7 +98,10 @@ pub fn metrics(runs: &[(&str, &Record)]) -> Plot {
 /// The task loss of several runs.
 #[must_use]
 pub fn losses(runs: &[(&str, &Record)]) -> Plot {
-    overlay("Task loss", runs, Style::Line, |record| points(Some(record), |point| Some(point.task_loss)))
+    overlay("Task loss, mean over the last steps", runs, Style::Line, |record| {
+        let points = points(Some(record), |point| Some(point.task_loss));
+        smooth(&points, smoothing(points.len()))
+    })
 }
 
 /// The density of several runs.
@@ -102,6 +109,11 @@ pub fn losses(runs: &[(&str, &Record)]) -> Plot {
 pub fn densities(runs: &[(&str, &Record)]) -> Plot {
     let plot = overlay("Density", runs, Style::Line, |record| points(Some(record), |point| Some(point.density)));
     Plot { from_zero: true, ..plot }
+}
+
+/// Over how many steps the loss of a run of this length is averaged.
+fn smoothing(steps: usize) -> usize {
+    (steps / 40).clamp(1, 50)
 }
 
 fn overlay(title: &str, runs: &[(&str, &Record)], style: Style, of: impl Fn(&Record) -> Vec<Point>) -> Plot {
@@ -123,7 +135,8 @@ fn points(record: Option<&Record>, of: impl Fn(&apt_lab::CurvePoint) -> Option<f
 fn plot(history: &History, title: &str, mut curves: Vec<Curve>) -> Plot {
     curves.retain(|curve| !curve.points.is_empty());
     let marks = history.frames.iter().skip(1).map(|frame| frame.step as f64).collect();
-    Plot { title: title.to_owned(), across: "step", curves, marks, ..Plot::default() }
+    let until = Some(history.step().max(1) as f64);
+    Plot { title: title.to_owned(), across: "step", curves, marks, until, ..Plot::default() }
 }
 
 #[cfg(test)]

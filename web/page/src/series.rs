@@ -34,6 +34,21 @@ pub fn thin(points: &[Point], limit: usize) -> Vec<Point> {
     kept
 }
 
+/// The mean of each point and those up to `width` before it: what is left of a noisy curve without its noise.
+#[must_use]
+pub fn smooth(points: &[Point], width: usize) -> Vec<Point> {
+    let width = width.max(1);
+    let mut sum = 0.0;
+    let means = points.iter().enumerate().map(|(place, point)| {
+        sum += point.1;
+        if let Some(left) = place.checked_sub(width) {
+            sum -= points[left].1;
+        }
+        (point.0, sum / width.min(place + 1) as f64)
+    });
+    means.collect()
+}
+
 /// The median; `None` of nothing.
 #[must_use]
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
@@ -74,6 +89,13 @@ mod tests {
         let points = vec![(1.0, 2.0), (2.0, 1.0), (3.0, 5.0)];
         assert_eq!(thin(&points, DRAWN), points);
         assert_eq!(thin(&[], DRAWN), []);
+    }
+
+    #[test]
+    fn smoothing_is_a_mean_over_what_came_last() {
+        let points = [(1.0, 4.0), (2.0, 0.0), (3.0, 2.0), (4.0, 6.0)];
+        assert_eq!(smooth(&points, 2), [(1.0, 4.0), (2.0, 2.0), (3.0, 1.0), (4.0, 4.0)]);
+        assert_eq!(smooth(&points, 0), points);
     }
 
     #[test]

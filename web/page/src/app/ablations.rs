@@ -39,7 +39,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
 
 fn of_axis(lab: Lab, axis: Axis, setting: Memo<Option<Setting>>) -> impl IntoView {
     let arms = move || {
-        let setting = setting.get().unwrap_or_else(|| Setting { knobs: Default::default(), device: String::new(), runs: 0 });
+        let setting =
+            setting.get().unwrap_or_else(|| Setting { knobs: Default::default(), device: String::new(), runs: 0 });
         lab.records.with(|records| table(axis, &setting, records)).into_iter().map(|arm| line(lab, arm)).collect_view()
     };
     view! {
@@ -49,14 +50,14 @@ fn of_axis(lab: Lab, axis: Axis, setting: Memo<Option<Setting>>) -> impl IntoVie
                 <thead>
                     <tr>
                         <th scope="col">"arm"</th>
-                        <th scope="col">"N"</th>
-                        <th scope="col">"validation"</th>
-                        <th scope="col">"test"</th>
-                        <th scope="col">"training"</th>
-                        <th scope="col">"to target"</th>
-                        <th scope="col">"peak memory"</th>
-                        <th scope="col">"kept"</th>
-                        <th scope="col">"inference, 32"</th>
+                        <th scope="col" class="number">"N"</th>
+                        <th scope="col" class="number">"validation"</th>
+                        <th scope="col" class="number">"test"</th>
+                        <th scope="col" class="number">"training"</th>
+                        <th scope="col" class="number">"to target"</th>
+                        <th scope="col" class="number">"peak memory"</th>
+                        <th scope="col" class="number">"kept"</th>
+                        <th scope="col" class="number">"inference, 32"</th>
                     </tr>
                 </thead>
                 <tbody>{arms}</tbody>

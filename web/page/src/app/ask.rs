@@ -33,9 +33,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
 fn form(lab: Lab) -> impl IntoView {
     let text = RwSignal::new(EXAMPLES[0].1.to_owned());
     let pair = RwSignal::new(String::new());
-    let task = Memo::new(move |_| {
-        lab.run.with(|run| run.as_ref().map_or_else(String::new, |run| run.knobs.task.clone()))
-    });
+    let task =
+        Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or_else(String::new, |run| run.knobs.task.clone())));
     let takes_pairs = move || task.with(|task| !matches!(task.as_str(), "builtin" | "sst2" | "cola"));
     let ask = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
@@ -105,13 +104,14 @@ fn form(lab: Lab) -> impl IntoView {
 }
 
 fn answer(answer: Answer) -> impl IntoView {
-    let saved = answer.dense.as_ref().filter(|dense| answer.pruned.milliseconds > 0.0 && dense.parameters > 0).map(|dense| {
-        format!(
-            "Pruned: {} of the parameters, {:.2} times as fast.",
-            share(answer.pruned.parameters as f64 / dense.parameters as f64),
-            dense.milliseconds / answer.pruned.milliseconds
-        )
-    });
+    let saved =
+        answer.dense.as_ref().filter(|dense| answer.pruned.milliseconds > 0.0 && dense.parameters > 0).map(|dense| {
+            format!(
+                "Pruned: {} of the parameters, {:.2} times as fast.",
+                share(answer.pruned.parameters as f64 / dense.parameters as f64),
+                dense.milliseconds / answer.pruned.milliseconds
+            )
+        });
     let dense = match answer.dense {
         Some(dense) => verdict("Dense", "try-dense", dense).into_any(),
         None => view! {

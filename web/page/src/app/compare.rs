@@ -93,7 +93,7 @@ fn listing(lab: Lab, table: Memo<Vec<Row>>, selected: Selected) -> impl IntoView
             {move || table.with(Vec::is_empty).then(|| view! {
                 <p class="empty">"No run is stored in this browser yet. Start one in the Lab, or import a record."</p>
             })}
-            <div class="scroll" tabindex="0" role="region" aria-label="Runs" class:nothing=move || table.with(Vec::is_empty)>
+            <div class="scroll" tabindex="0" role="region" aria-label="Table of runs" class:nothing=move || table.with(Vec::is_empty)>
                 <table class="runs" data-testid="runs">
                     <thead>
                         <tr>
@@ -101,14 +101,13 @@ fn listing(lab: Lab, table: Memo<Vec<Row>>, selected: Selected) -> impl IntoView
                             <th scope="col">"run"</th>
                             <th scope="col">"what changed " <span class="aside">{against}</span></th>
                             <th scope="col">"state"</th>
-                            <th scope="col">"validation"</th>
-                            <th scope="col">"test"</th>
-                            <th scope="col">"kept"</th>
-                            <th scope="col">"training"</th>
-                            <th scope="col">"peak memory"</th>
-                            <th scope="col">"inference, 32"</th>
+                            <th scope="col" class="number">"validation"</th>
+                            <th scope="col" class="number">"test"</th>
+                            <th scope="col" class="number">"kept"</th>
+                            <th scope="col" class="number">"training"</th>
+                            <th scope="col" class="number">"peak memory"</th>
+                            <th scope="col" class="number">"inference, 32"</th>
                             <th scope="col">"on"</th>
-                            <th scope="col"><span class="unseen">"Actions"</span></th>
                         </tr>
                     </thead>
                     <tbody>{all}</tbody>
@@ -125,9 +124,15 @@ fn line(lab: Lab, row: Row, base: Memo<Knobs>, selected: Selected) -> impl IntoV
     let of = name.clone();
     let select = move |event| {
         selected.update(|selected| {
-            if event_target_checked(&event) { selected.insert(of.clone()) } else { selected.remove(&of) };
+            if event_target_checked(&event) {
+                selected.insert(of.clone())
+            } else {
+                selected.remove(&of)
+            };
         });
     };
+    let device = row.device.clone();
+    let cells = measures(row.record.as_deref());
     let preset = row.preset.clone().unwrap_or_else(|| "own settings".to_owned());
     let changes = move || match changed(&base.get(), &knobs) {
         none if none.is_empty() => "nothing".to_owned(),
@@ -149,12 +154,14 @@ fn line(lab: Lab, row: Row, base: Memo<Knobs>, selected: Selected) -> impl IntoV
                     on:change=select
                 />
             </td>
-            <th scope="row">{name.clone()}<span class="aside block">{preset}</span></th>
+            <th scope="row" class="run-cell">
+                {name.clone()} <span class="aside">{preset}</span>
+                <span class="actions">{acts(lab, row)}</span>
+            </th>
             <td class="changes">{changes}</td>
             <td>{state}</td>
-            {measures(row.record.as_deref()).into_iter().map(|cell| view! { <td class="number">{cell}</td> }).collect_view()}
-            <td>{row.device.clone()}</td>
-            <td class="actions">{acts(lab, row)}</td>
+            {cells.into_iter().map(|cell| view! { <td class="number">{cell}</td> }).collect_view()}
+            <td>{device}</td>
         </tr>
     }
 }
@@ -162,12 +169,9 @@ fn line(lab: Lab, row: Row, base: Memo<Knobs>, selected: Selected) -> impl IntoV
 fn measures(record: Option<&Record>) -> [String; 6] {
     let measures = record.map(|record| &record.measures);
     let of = |value: Option<f64>, show: fn(f64) -> String| or_nothing(value, show);
-    let peak = measures.and_then(|measures| {
-        measures.train.peak_device_bytes.or(measures.train.peak_process_bytes)
-    });
-    let inference = measures.and_then(|measures| {
-        measures.inference.batch_32.compact_ms.or(measures.inference.batch_32.dense_ms)
-    });
+    let peak = measures.and_then(|measures| measures.train.peak_device_bytes.or(measures.train.peak_process_bytes));
+    let inference =
+        measures.and_then(|measures| measures.inference.batch_32.compact_ms.or(measures.inference.batch_32.dense_ms));
     [
         of(measures.and_then(|measures| measures.metric.validation), metric),
         of(measures.and_then(|measures| measures.metric.test), metric),
@@ -180,7 +184,8 @@ fn measures(record: Option<&Record>) -> [String; 6] {
 
 fn acts(lab: Lab, row: Row) -> impl IntoView {
     let name = row.name.clone();
-    let stored = row.state.and_then(|_| lab.runs.with_untracked(|runs| runs.iter().find(|run| run.name == name).cloned()));
+    let stored =
+        row.state.and_then(|_| lab.runs.with_untracked(|runs| runs.iter().find(|run| run.name == name).cloned()));
     let open = stored.map(|run| {
         let test = format!("open-{}", run.name);
         let act = move |_| {
@@ -244,9 +249,9 @@ fn exports(lab: Lab, table: Memo<Vec<Row>>, selected: Selected) -> impl IntoView
     let any = move || table.with(|rows| rows.iter().any(|row| row.record.is_some()));
     view! {
         <div class="buttons" role="group" aria-label="Export the comparison">
-            {action("CSV", "compare-csv", "", any, file(|rows| comparison_csv(rows).ok_or_else(|| "no table was made".to_owned())))}
-            {action("JSON", "compare-json", "", any, file(comparison_json))}
-            {action("Markdown", "compare-markdown", "", any, file(|rows| Ok(markdown(rows))))}
+            {action("CSV", "compare-csv", false, any, file(|rows| comparison_csv(rows).ok_or_else(|| "no table was made".to_owned())))}
+            {action("JSON", "compare-json", false, any, file(comparison_json))}
+            {action("Markdown", "compare-markdown", false, any, file(|rows| Ok(markdown(rows))))}
             <span class="aside">"of the selected runs, or of all"</span>
         </div>
     }

@@ -23,8 +23,7 @@ fn buttons(lab: Lab) -> impl IntoView {
     let ready = move || lab.engine.get() == Engine::Ready;
     let in_state = move |states: &[RunState]| ready() && lab.state().is_some_and(|state| states.contains(&state));
     let send = move |command: Command| move || lab.send(&command);
-    let may_start =
-        move || ready() && lab.refusal().is_none() && !in_state(&[RunState::Loading, Running]);
+    let may_start = move || ready() && lab.refusal().is_none() && !in_state(&[RunState::Loading, Running]);
     let go_on = move || match lab.run.get_untracked() {
         Some(run) if run.state == Paused => {
             lab.unseal();
@@ -39,20 +38,22 @@ fn buttons(lab: Lab) -> impl IntoView {
     };
     view! {
         <div class="buttons" role="group" aria-label="Controls of the run">
-            {action("Start", "start", "primary", may_start, move || lab.begin())}
-            {action("Pause", "pause", "", move || in_state(&[Running]), send(Command::Pause))}
-            {action("Step", "step", "", move || in_state(&[Paused]), step)}
-            {action("Resume", "resume", "", move || in_state(&[Paused, Closed, Failed]), go_on)}
-            {action("Restart", "restart", "", move || in_state(&[Running, Paused, Closed, Failed, Done]), move || lab.restart())}
-            {action("Stop", "stop", "", move || in_state(&[RunState::Loading, Running, Paused]), send(Command::Stop))}
-            {action("Save", "save", "", move || in_state(&[Running, Paused]), send(Command::Checkpoint))}
-            {action("Evaluate", "evaluate", "", move || in_state(&[Running, Paused]), send(Command::Evaluate))}
+            {action("Start", "start", true, may_start, move || lab.begin())}
+            {action("Pause", "pause", false, move || in_state(&[Running]), send(Command::Pause))}
+            {action("Step", "step", false, move || in_state(&[Paused]), step)}
+            {action("Resume", "resume", true, move || in_state(&[Paused, Closed, Failed]), go_on)}
+            {action("Restart", "restart", false, move || in_state(&[Running, Paused, Closed, Failed, Done]), move || lab.restart())}
+            {action("Stop", "stop", false, move || in_state(&[RunState::Loading, Running, Paused]), send(Command::Stop))}
+            {action("Save", "save", false, move || in_state(&[Running, Paused]), send(Command::Checkpoint))}
+            {action("Evaluate", "evaluate", false, move || in_state(&[Running, Paused]), send(Command::Evaluate))}
         </div>
     }
 }
 
 fn standing(lab: Lab) -> impl IntoView {
-    let name = move || lab.run.with(|run| run.as_ref().map_or_else(|| "no run yet".to_owned(), |run| run.name.clone()));
+    let name = Memo::new(move |_| {
+        lab.run.with(|run| run.as_ref().map_or_else(|| "no run yet".to_owned(), |run| run.name.clone()))
+    });
     let state = move || match (lab.state(), lab.engine.get()) {
         (_, Engine::Loading) => "loading the engine",
         (_, Engine::Broken) => "stopped",

@@ -3,9 +3,9 @@
 use apt_bridge::{Adapter, Check, Command, DeviceReport};
 use leptos::prelude::*;
 
+use super::own;
 use super::shell::action;
 use super::state::{Engine, Lab};
-use super::own;
 use crate::figures::{NOTHING, plain};
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
@@ -28,7 +28,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <div class="page" data-testid="page-device">
             <h1>"Device"</h1>
-            <div class="buttons">{action("Test again", "test-again", "", ready, move || look(true))}</div>
+            <div class="buttons">{action("Test again", "test-again", false, ready, move || look(true))}</div>
             <div aria-live="polite">
                 {move || match lab.devices.get() {
                     Some(report) => told(report).into_any(),
@@ -94,12 +94,12 @@ fn checks(checks: Vec<Check>, remembered: bool) -> impl IntoView {
             <section aria-labelledby="checks-title">
                 <h2 id="checks-title">"Self-test"</h2>
                 <p>{summary}</p>
-                <div class="scroll" tabindex="0" role="region" aria-label="Self-test">
+                <div class="scroll" tabindex="0" role="region" aria-label="Table of checks">
                     <table class="runs" data-testid="checks">
                         <thead>
                             <tr>
                                 <th scope="col">"operation, forward and backward"</th>
-                                <th scope="col">"largest difference"</th>
+                                <th scope="col" class="number">"largest difference"</th>
                                 <th scope="col">"result"</th>
                             </tr>
                         </thead>
@@ -136,7 +136,7 @@ fn help() -> impl IntoView {
     view! {
         <section aria-labelledby="help-title">
             <h2 id="help-title">"If the GPU is missing"</h2>
-            <p>"The lab works without one: runs then use the CPU, with the same results and more time. To get WebGPU:"</p>
+            <p>"The lab works without one: runs then use the CPU; results agree up to rounding, and large models take longer. To get WebGPU:"</p>
             <dl class="help-list">
                 <dt>"Chrome and Edge"</dt>
                 <dd>

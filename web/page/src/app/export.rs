@@ -25,14 +25,14 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         <details class="exports" data-testid="exports">
             <summary>"Take away"</summary>
             <div class="buttons" role="group" aria-label="Files of this run">
-                {action("Structure, JSON", "export-structure", "", has_model, make(structure_json))}
-                {action("Masks, CSV", "export-masks", "", has_model, make(masks_csv))}
-                {action("Ranks, CSV", "export-ranks", "", has_model, make(ranks_csv))}
-                {action("Salience, CSV", "export-salience", "", has_scores, make(salience_csv))}
-                {action("Record, JSON", "export-record", "", has_model, move || record(lab))}
-                {action("Weights", "export-weights", "", is_held, want(Wanted::Weights))}
-                {action("Model config", "export-config", "", is_held, want(Wanted::Config))}
-                {action("Tokenizer", "export-tokenizer", "", is_held, want(Wanted::Tokenizer))}
+                {action("Structure, JSON", "export-structure", false, has_model, make(structure_json))}
+                {action("Masks, CSV", "export-masks", false, has_model, make(masks_csv))}
+                {action("Ranks, CSV", "export-ranks", false, has_model, make(ranks_csv))}
+                {action("Salience, CSV", "export-salience", false, has_scores, make(salience_csv))}
+                {action("Record, JSON", "export-record", false, has_model, move || record(lab))}
+                {action("Weights", "export-weights", false, is_held, want(Wanted::Weights))}
+                {action("Model config", "export-config", false, is_held, want(Wanted::Config))}
+                {action("Tokenizer", "export-tokenizer", false, is_held, want(Wanted::Tokenizer))}
             </div>
             <p class="help">
                 "Weights are the compacted model with its adapters merged, as safetensors. The record opens in "

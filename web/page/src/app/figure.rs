@@ -4,7 +4,7 @@ use leptos::html::Div;
 use leptos::prelude::*;
 
 use super::state::Lab;
-use crate::chart::{DARK, Ink, LIGHT, Plot};
+use crate::chart::{DARK, Ink, LIGHT, Plot, Style};
 use crate::history::History;
 
 /// The colours of the present theme.
@@ -12,10 +12,17 @@ pub(crate) fn ink(lab: Lab) -> &'static Ink {
     if lab.dark.get() { &DARK } else { &LIGHT }
 }
 
-/// A chart of the run that is shown, redrawn as its events come.
-pub(crate) fn of_run(lab: Lab, name: &'static str, plot: fn(&History) -> Plot, empty: &'static str) -> impl IntoView {
+/// A chart of the run that is shown, redrawn as its events come, in its turn among the charts.
+pub(crate) fn of_run(
+    lab: Lab,
+    place: u64,
+    name: &'static str,
+    plot: fn(&History) -> Plot,
+    empty: &'static str,
+) -> impl IntoView {
+    let turn = lab.turn_of(place);
     let make = move || {
-        lab.tick.track();
+        turn.track();
         lab.history.with_value(plot)
     };
     figure(lab, name, make, empty)
@@ -39,7 +46,7 @@ pub(crate) fn figure(
         let width = f64::from(paper.client_width()).max(200.0);
         let height = (0.42 * width).clamp(130.0, 240.0);
         paper.set_inner_html(&plot.svg((width as u32, height as u32), ink));
-        let named = plot.curves.iter().filter(|curve| !curve.points.is_empty());
+        let named = plot.curves.iter().filter(|curve| !curve.points.is_empty() && curve.style != Style::Faint);
         let entries: Vec<_> = named.map(|curve| (curve.name.clone(), ink.css(curve.colour))).collect();
         if legend.with_untracked(|legend| *legend != entries) {
             legend.set(entries);

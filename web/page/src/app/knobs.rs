@@ -68,9 +68,8 @@ fn control(lab: Lab, knob: &'static Knob) -> impl IntoView {
         let draft = lab.drafts.with(|drafts| drafts.get(knob.name).map(|draft| draft.text.clone()));
         draft.unwrap_or_else(|| lab.settings.with(|settings| knob.text(&settings.knobs)))
     });
-    let error = Memo::new(move |_| {
-        lab.drafts.with(|drafts| drafts.get(knob.name).and_then(|draft| draft.error.clone()))
-    });
+    let error =
+        Memo::new(move |_| lab.drafts.with(|drafts| drafts.get(knob.name).and_then(|draft| draft.error.clone())));
     let range = knob.kind.range();
     let (low, high) = bounds(&knob.kind);
     let help = if range.is_empty() || matches!(knob.kind, KnobKind::Choice(_) | KnobKind::List(_) | KnobKind::Bool) {
@@ -106,7 +105,9 @@ fn label(lab: Lab, knob: &'static Knob) -> impl IntoView {
     let marks = (symbol, live, lock_mark(lab, knob.name));
     match knob.kind {
         // A group of boxes has no one control to label.
-        KnobKind::List(_) => view! { <span class="knob-name" id=format!("label-{}", knob.name)>{name} {marks}</span> }.into_any(),
+        KnobKind::List(_) => {
+            view! { <span class="knob-name" id=format!("label-{}", knob.name)>{name} {marks}</span> }.into_any()
+        }
         _ => view! { <label class="knob-name" for=format!("knob-{}", knob.name)>{name} {marks}</label> }.into_any(),
     }
 }
@@ -153,19 +154,17 @@ fn input(
                 </select>
             })
         }
-        KnobKind::List(names) => {
-            EitherOf4::C(view! {
-                <div
-                    class="boxes"
-                    role="group"
-                    data-testid=name
-                    aria-labelledby=format!("label-{}", knob.name)
-                    aria-describedby=described
-                >
-                    {names.iter().map(|name| member(lab, knob, name, text, disabled)).collect_view()}
-                </div>
-            })
-        }
+        KnobKind::List(names) => EitherOf4::C(view! {
+            <div
+                class="boxes"
+                role="group"
+                data-testid=name
+                aria-labelledby=format!("label-{}", knob.name)
+                aria-describedby=described
+            >
+                {names.iter().map(|name| member(lab, knob, name, text, disabled)).collect_view()}
+            </div>
+        }),
         kind => {
             let keys = match kind {
                 KnobKind::Int { .. } | KnobKind::OptionalInt { .. } => "numeric",
@@ -225,7 +224,9 @@ fn member(
 
 fn bounds(kind: &KnobKind) -> (Option<String>, Option<String>) {
     match kind {
-        KnobKind::Int { min, max } | KnobKind::OptionalInt { min, max } => (Some(min.to_string()), Some(max.to_string())),
+        KnobKind::Int { min, max } | KnobKind::OptionalInt { min, max } => {
+            (Some(min.to_string()), Some(max.to_string()))
+        }
         KnobKind::Float { min, max } | KnobKind::OptionalFloat { min, max } => {
             (Some(min.to_string()), Some(max.to_string()))
         }

@@ -15,14 +15,14 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             <section class="happening" aria-labelledby="charts-title">
                 <h2 id="charts-title">"What happens"</h2>
                 <div class="charts">
-                    {figure::of_run(lab, "chart-loss", plots::loss, "Nothing has been trained yet.")}
-                    {figure::of_run(lab, "chart-metric", plots::metric, "Not evaluated yet.")}
-                    {figure::of_run(lab, "chart-density", plots::density, "Nothing has been pruned yet.")}
-                    {figure::of_run(lab, "chart-mu", plots::mu, "No teacher is listened to.")}
-                    {figure::of_run(lab, "chart-times", plots::times, "No step has been timed yet.")}
-                    {figure::of_run(lab, "chart-memory", plots::memory, "The engine has not told its memory yet.")}
+                    {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
+                    {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
+                    {figure::of_run(lab, 2, "chart-density", plots::density, "Nothing has been pruned yet.")}
+                    {figure::of_run(lab, 3, "chart-mu", plots::mu, "No teacher is listened to.")}
+                    {figure::of_run(lab, 4, "chart-times", plots::times, "No step has been timed yet.")}
+                    {figure::of_run(lab, 5, "chart-memory", plots::memory, "The engine has not told its memory yet.")}
                 </div>
-                {move || warnings(lab)}
+                {warnings(lab)}
             </section>
             <section class="left-over" aria-labelledby="model-title">
                 <h2 id="model-title">"The model"</h2>
@@ -34,16 +34,19 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
 }
 
 fn warnings(lab: Lab) -> impl IntoView {
-    let stand = lab.stand.get();
-    let told = lab.history.with_value(|history| history.record().map(|record| record.warnings.clone()));
-    let grew = stand.ranks_never_grew.then(|| {
-        "The ranks never changed, although this arm lets them grow. The adapters already filled their budget, or their \
-         importance was never measured: do not read this run as one of adaptive ranks."
-            .to_owned()
-    });
-    let all: Vec<String> = told.unwrap_or_default().into_iter().chain(grew).collect();
-    (!all.is_empty()).then(|| {
-        let lines = all.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
-        view! { <ul class="warnings" data-testid="warnings">{lines}</ul> }
-    })
+    let standing = Memo::new(move |_| lab.stand.with(|stand| (stand.warnings, stand.ranks_never_grew)));
+    move || {
+        let (_, never_grew) = standing.get();
+        let told = lab.history.with_value(|history| history.record().map(|record| record.warnings.clone()));
+        let grew = never_grew.then(|| {
+            "The ranks never changed, although this arm lets them grow: do not read this run as one of growing ranks. The \
+             adapters already filled their budget, or there was no pruning point at which they could grow."
+                .to_owned()
+        });
+        let all: Vec<String> = told.unwrap_or_default().into_iter().chain(grew).collect();
+        (!all.is_empty()).then(|| {
+            let lines = all.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
+            view! { <ul class="warnings" data-testid="warnings">{lines}</ul> }
+        })
+    }
 }

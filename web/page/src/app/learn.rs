@@ -140,8 +140,9 @@ fn invitation(lab: Lab) -> impl IntoView {
 
 /// Something made from the history that is renewed as events come; `empty` while there is nothing to show.
 fn live(lab: Lab, empty: &'static str, make: fn(&History) -> Option<AnyView>) -> AnyView {
+    let turn = lab.turn_of(0);
     let shown = move || {
-        lab.tick.track();
+        turn.track();
         let made = lab.history.with_value(make);
         made.unwrap_or_else(|| view! { <p class="empty">{empty}</p> }.into_any())
     };
@@ -203,19 +204,24 @@ fn salience(lab: Lab) -> AnyView {
         let mut heads: Vec<(String, f64, String)> = Vec::new();
         for (layer, of_layer) in scores.layers.iter().enumerate() {
             let numbers = scores.of_heads.get(layer).into_iter().flatten();
-            heads.extend(numbers.zip(&of_layer.heads).map(|(head, score)| {
-                (format!("layer {layer}, head {head}"), *score, plain(*score))
-            }));
+            heads.extend(
+                numbers
+                    .zip(&of_layer.heads)
+                    .map(|(head, score)| (format!("layer {layer}, head {head}"), *score, plain(*score))),
+            );
         }
         heads.sort_by(|a, b| b.1.total_cmp(&a.1));
         heads.truncate(12);
         let step = scores.step;
-        Some(view! { <p class="aside">{format!("The heads with the most salience at step {step}")}</p> {bars(heads)} }.into_any())
+        Some(
+            view! { <p class="aside">{format!("The heads with the most salience at step {step}")}</p> {bars(heads)} }
+                .into_any(),
+        )
     })
 }
 
 fn points(lab: Lab) -> AnyView {
-    figure::of_run(lab, "learn-density", plots::density, "Nothing has been pruned yet.").into_any()
+    figure::of_run(lab, 0, "learn-density", plots::density, "Nothing has been pruned yet.").into_any()
 }
 
 fn ranks(lab: Lab) -> AnyView {
@@ -232,8 +238,8 @@ fn ranks(lab: Lab) -> AnyView {
 
 fn teacher(lab: Lab) -> AnyView {
     view! {
-        {figure::of_run(lab, "learn-mu", plots::mu, "No teacher has been listened to yet.")}
-        {figure::of_run(lab, "learn-loss", plots::loss, "Nothing has been trained yet.")}
+        {figure::of_run(lab, 0, "learn-mu", plots::mu, "No teacher has been listened to yet.")}
+        {figure::of_run(lab, 3, "learn-loss", plots::loss, "Nothing has been trained yet.")}
     }
     .into_any()
 }

@@ -35,6 +35,13 @@ impl Link {
         Ok(Self { worker, _heard: heard, _failed: failed })
     }
 
+    /// Ends the worker at once.
+    pub(crate) fn stop(&self) {
+        self.worker.set_onmessage(None);
+        self.worker.set_onerror(None);
+        self.worker.terminate();
+    }
+
     /// Sends a command.
     pub(crate) fn send(&self, command: &Command) -> Result<(), String> {
         let (letter, transferred) = letter::seal(command, &[]).map_err(|error| error.to_string())?;
@@ -44,9 +51,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.worker.set_onmessage(None);
-        self.worker.set_onerror(None);
-        self.worker.terminate();
+        self.stop();
     }
 }
 

@@ -82,6 +82,7 @@ fn follow_settings(lab: Lab) {
         if !ready || lab.is_open() || lab.refusal().is_some() {
             return;
         }
+        lab.estimate.set(None);
         let number = asked.try_update_value(|asked| {
             *asked += 1;
             *asked

@@ -1,5 +1,6 @@
 //! The picture of the model on a canvas, with pointer, keyboard, words and a way back through the run.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use leptos::html::Canvas;
@@ -17,6 +18,9 @@ use crate::picture::{Layout, Standing, Unit, binned};
 
 /// How long blocks take to fade when they leave, in milliseconds.
 const FADING: f64 = 700.0;
+
+/// Levels of the colours of salience.
+const LEVELS: f64 = 24.0;
 
 /// What a picture is drawn from.
 struct Scene {
@@ -121,7 +125,6 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                     "colour by salience"
                 </label>
             </div>
-            <p class="columns" aria-hidden="true"><span>"hidden dims above; heads"</span><span>"neurons"</span><span>"ranks"</span></p>
             <canvas
                 class="picture"
                 data-testid="picture"
@@ -194,12 +197,23 @@ type Drawn = Result<(), wasm_bindgen::JsValue>;
 fn draw(canvas: &web_sys::HtmlCanvasElement, scene: &Scene, brush: &Brush) -> Drawn {
     let layout = &scene.layout;
     let (width, dense) = (f64::from(canvas.client_width()), window().device_pixel_ratio().max(1.0));
-    canvas.set_width((width * dense) as u32);
-    canvas.set_height((layout.height * dense) as u32);
+    let size = ((width * dense) as u32, (layout.height * dense) as u32);
+    if (canvas.width(), canvas.height()) != size {
+        canvas.set_width(size.0);
+        canvas.set_height(size.1);
+    }
     web_sys::HtmlElement::style(canvas).set_property("height", &format!("{}px", layout.height))?;
     let Some(context) = canvas.get_context("2d")? else { return Ok(()) };
-    let pen = Pen { context: context.unchecked_into(), brush, gone: if brush.dark { 0.16 } else { 0.13 } };
-    pen.context.scale(dense, dense)?;
+    let pen = Pen {
+        context: context.unchecked_into(),
+        brush,
+        dense,
+        last: Cell::new(None),
+        gone: if brush.dark { 0.16 } else { 0.13 },
+    };
+    pen.context.set_transform(dense, 0.0, 0.0, dense, 0.0, 0.0)?;
+    pen.context.clear_rect(0.0, 0.0, width, layout.height);
+    pen.headings(layout)?;
     for dim in 0..layout.shape.hidden {
         let kept = scene.frame.hidden.binary_search(&dim).is_ok();
         let was = scene.before.as_ref().is_some_and(|frame| frame.hidden.binary_search(&dim).is_ok());
@@ -234,6 +248,10 @@ fn draw(canvas: &web_sys::HtmlCanvasElement, scene: &Scene, brush: &Brush) -> Dr
 struct Pen<'a> {
     context: CanvasRenderingContext2d,
     brush: &'a Brush,
+    /// The colour that is set: setting one costs more than drawing a block with it.
+    last: Cell<Option<(u8, u8, u8)>>,
+    /// Device pixels in one of the page's.
+    dense: f64,
     /// Opacity of what is gone.
     gone: f64,
 }
@@ -249,9 +267,14 @@ impl Pen<'_> {
         self.colour(stands.filter(|_| self.brush.by_salience), colour);
         self.context.set_global_alpha(opacity);
         let place = layout.place(unit);
-        // Neighbours touch, or thin lines would shine through between hidden dims.
-        let overlap = if matches!(unit, Unit::Hidden(_)) { 0.5 } else { 0.0 };
-        self.context.fill_rect(place.x, place.y, place.w + overlap, place.h);
+        if matches!(unit, Unit::Hidden(_)) {
+            // Hidden dims touch: at edges of device pixels, or thin lines would shine through.
+            let snap = |x: f64| (x * self.dense).round() / self.dense;
+            let (left, right) = (snap(place.x), snap(place.x + place.w));
+            self.context.fill_rect(left, place.y, right - left, place.h);
+        } else {
+            self.context.fill_rect(place.x, place.y, place.w, place.h);
+        }
     }
 
     fn neurons(&self, scene: &Scene, layer: usize) {
@@ -269,7 +292,7 @@ impl Pen<'_> {
             Some(scored) => {
                 // The events tell how many neurons left, not which: the scores are those of all that were there.
                 let wide = place.w * scored.len() as f64 / dense;
-                let bins = binned(scored, wide.ceil() as usize);
+                let bins = binned(scored, (0.5 * wide).ceil() as usize);
                 let each = wide / bins.len() as f64;
                 self.context.set_global_alpha(1.0);
                 for (bin, stands) in bins.iter().enumerate() {
@@ -298,12 +321,34 @@ impl Pen<'_> {
 
     fn layer_name(&self, layout: &Layout, layer: usize) -> Drawn {
         let place = layout.place(Unit::Neurons(layer));
-        let (r, g, b) = self.brush.ink.text;
+        self.write(&layer.to_string(), 4.0, place.y + 0.5 * place.h)
+    }
+
+    fn headings(&self, layout: &Layout) -> Drawn {
+        self.write("hidden dims", layout.band.x, layout.band.y - 8.0)?;
+        if layout.layers() == 0 {
+            return Ok(());
+        }
+        let above = |unit| {
+            let place = layout.place(unit);
+            (place.x, place.y - 8.0)
+        };
+        for (words, unit) in [("heads", Unit::Head(0, 0)), ("neurons", Unit::Neurons(0)), ("ranks", Unit::Rank(0, 0))] {
+            if layout.sites.is_empty() && words == "ranks" {
+                continue;
+            }
+            let (x, y) = above(unit);
+            self.write(words, x, y)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, words: &str, x: f64, y: f64) -> Drawn {
         self.context.set_global_alpha(1.0);
-        self.context.set_fill_style_str(&format!("rgb({r} {g} {b})"));
+        self.ink(self.brush.ink.text);
         self.context.set_font("12px system-ui, sans-serif");
         self.context.set_text_baseline("middle");
-        self.context.fill_text(&layer.to_string(), 4.0, place.y + 0.5 * place.h)
+        self.context.fill_text(words, x, y)
     }
 
     fn pointed(&self, layout: &Layout) {
@@ -317,11 +362,17 @@ impl Pen<'_> {
     }
 
     fn colour(&self, stands: Option<f64>, plain: usize) {
-        let (r, g, b) = match stands {
+        self.ink(match stands {
             Some(stands) => ramp(stands),
             None => self.brush.ink.palette[plain],
-        };
-        self.context.set_fill_style_str(&format!("rgb({r} {g} {b})"));
+        });
+    }
+
+    fn ink(&self, colour: (u8, u8, u8)) {
+        if self.last.replace(Some(colour)) != Some(colour) {
+            let (r, g, b) = colour;
+            self.context.set_fill_style_str(&format!("rgb({r} {g} {b})"));
+        }
     }
 }
 
@@ -329,7 +380,8 @@ impl Pen<'_> {
 fn ramp(share: f64) -> (u8, u8, u8) {
     const STOPS: [(f64, f64, f64); 5] =
         [(20.0, 40.0, 95.0), (65.0, 80.0, 115.0), (122.0, 122.0, 122.0), (185.0, 170.0, 100.0), (250.0, 225.0, 70.0)];
-    let at = share.clamp(0.0, 1.0) * (STOPS.len() - 1) as f64;
+    // In few levels, so that neighbours often share one.
+    let at = (share.clamp(0.0, 1.0) * LEVELS).round() / LEVELS * (STOPS.len() - 1) as f64;
     let low = (at as usize).min(STOPS.len() - 2);
     let (a, b, t) = (STOPS[low], STOPS[low + 1], at - low as f64);
     let mix = |a: f64, b: f64| (a + (b - a) * t) as u8;
@@ -344,7 +396,8 @@ fn density(lab: Lab, scene: StoredValue<Option<Rc<Scene>>, LocalStorage>, looked
     });
     let words = move || {
         let dense = lab.history.with_value(|history| history.parameters.map(|parameters| parameters.dense));
-        let of = dense.map_or_else(String::new, |dense| format!(" of {} parameters", crate::figures::count(dense)));
+        // A share of the prunable parameters.
+        let of = dense.map_or_else(String::new, |dense| format!(" of {}", crate::figures::count(dense)));
         format!("{}{of}", share(left.get()))
     };
     view! {
@@ -366,7 +419,8 @@ fn scale(by_salience: RwSignal<bool>) -> impl IntoView {
             }
             .into_any()
         } else {
-            view! { <p class="help">"Solid is left in the model; what was removed leaves its place, faded."</p> }.into_any()
+            view! { <p class="help">"Solid is left in the model; what was removed leaves its place, faded."</p> }
+                .into_any()
         }
     }
 }

@@ -3,9 +3,9 @@
 use apt_bridge::FileSet;
 use leptos::prelude::*;
 
+use super::chosen;
 use super::setup::lock_mark;
 use super::state::Lab;
-use super::chosen;
 use crate::figures::bytes;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
@@ -81,7 +81,9 @@ fn is_fixed(lab: Lab, name: &str) -> bool {
 /// A checkpoint at an address that the user types: the only request to another host there is.
 fn elsewhere(lab: Lab) -> impl IntoView {
     let typed = RwSignal::new(String::new());
-    let used = move || lab.settings.with(|settings| settings.knobs.model.starts_with("https://").then(|| settings.knobs.model.clone()));
+    let used = move || {
+        lab.settings.with(|settings| settings.knobs.model.starts_with("https://").then(|| settings.knobs.model.clone()))
+    };
     let act = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let address = typed.get_untracked().trim().to_owned();

@@ -104,7 +104,7 @@ fn theme_button(lab: Lab) -> impl IntoView {
 pub(crate) fn action(
     label: &'static str,
     name: &'static str,
-    class: &'static str,
+    primary: bool,
     enabled: impl Fn() -> bool + Copy + Send + Sync + 'static,
     act: impl Fn() + 'static,
 ) -> impl IntoView {
@@ -116,7 +116,8 @@ pub(crate) fn action(
     view! {
         <button
             type="button"
-            class=format!("button {class}")
+            class="button"
+            class:primary=primary
             data-testid=name
             aria-disabled=move || if enabled() { "false" } else { "true" }
             on:click=click

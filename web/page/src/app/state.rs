@@ -1,7 +1,7 @@
 //! Everything the pages show, and how the worker's news gets there.
 //!
-//! News is taken in as it comes, at a cost that does not grow with the run; what is on the screen is renewed once a frame,
-//! and charts four times a second at most.
+//! News is taken in as it comes, at a cost that does not grow with the run; what is on the screen is renewed once a frame.
+//! Charts are drawn anew four times a second at most, and take turns, so that no frame draws more than one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,8 +16,10 @@ use crate::address::{self, Settings};
 use crate::history::{History, Memory};
 use crate::runs::is_open;
 
-/// Milliseconds between two drawings of the charts.
-const REDRAW: f64 = 250.0;
+/// Milliseconds between two ticks, at each of which another chart is drawn.
+const TICK: f64 = 42.0;
+/// Ticks until it is a chart's turn again.
+pub(crate) const TURNS: u64 = 6;
 /// Faults and notices that are kept.
 const REMEMBERED: usize = 20;
 
@@ -95,12 +97,16 @@ pub(crate) struct Stand {
     pub(crate) warnings: usize,
 }
 
-/// News that waits for the next frame.
+/// News that waits for the next frame, and what has been asked for and not yet confirmed.
 #[derive(Default)]
 struct Inbox {
     run: Option<StoredRun>,
+    /// The run that was asked for, until the worker tells of it: with what to show if it cannot be had.
+    asked: Option<Option<StoredRun>>,
     due: bool,
-    drawn: f64,
+    ticked: f64,
+    /// Ticks until every chart has drawn what has come.
+    turns_left: u64,
 }
 
 /// The state of the page. A handle: copies are the same state.
@@ -113,8 +119,8 @@ pub(crate) struct Lab {
     pub(crate) progress: RwSignal<Option<Progress>>,
     pub(crate) run: RwSignal<Option<StoredRun>>,
     pub(crate) stand: RwSignal<Stand>,
-    /// Told four times a second at most while events come.
-    pub(crate) tick: RwSignal<u64>,
+    /// Counts while events come, see [`Lab::turn_of`].
+    tick: RwSignal<u64>,
     pub(crate) saved: RwSignal<Option<usize>>,
     pub(crate) devices: RwSignal<Option<DeviceReport>>,
     pub(crate) estimate: RwSignal<Option<Estimate>>,
@@ -128,6 +134,7 @@ pub(crate) struct Lab {
     pub(crate) sets: RwSignal<Vec<FileSet>>,
     pub(crate) dark: RwSignal<bool>,
     pub(crate) width: RwSignal<f64>,
+    state: Memo<Option<RunState>>,
     pub(crate) history: StoredValue<History, LocalStorage>,
     link: StoredValue<Option<Link>, LocalStorage>,
     inbox: StoredValue<Inbox, LocalStorage>,
@@ -137,13 +144,15 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(settings: Settings) -> Self {
+        let run = RwSignal::new(None::<StoredRun>);
         Self {
             page: RwSignal::new(Page::now()),
             settings: RwSignal::new(settings),
             drafts: RwSignal::default(),
             engine: RwSignal::new(Engine::Loading),
             progress: RwSignal::default(),
-            run: RwSignal::default(),
+            run,
+            state: Memo::new(move |_| run.with(|run| run.as_ref().map(|run| run.state))),
             stand: RwSignal::default(),
             tick: RwSignal::default(),
             saved: RwSignal::default(),
@@ -216,14 +225,19 @@ impl Lab {
         });
     }
 
+    /// Changes when it is the turn of the chart in this place to be drawn, while there is news.
+    pub(crate) fn turn_of(self, place: u64) -> Memo<u64> {
+        Memo::new(move |_| (self.tick.get() + TURNS - place % TURNS) / TURNS)
+    }
+
     /// Whether the worker has a run open.
     pub(crate) fn is_open(self) -> bool {
-        self.run.with(|run| run.as_ref().is_some_and(|run| is_open(run.state)))
+        self.state.get().is_some_and(is_open)
     }
 
     /// The state of the run that is shown.
     pub(crate) fn state(self) -> Option<RunState> {
-        self.run.with(|run| run.as_ref().map(|run| run.state))
+        self.state.get()
     }
 
     /// Why the settings cannot be run as they are.
@@ -249,7 +263,7 @@ impl Lab {
         };
         let (preset, knobs) = (run.preset.clone(), Box::new(run.knobs.clone()));
         self.send(&Command::Start { run: run.name.clone(), preset, knobs });
-        self.show(run);
+        self.show(run, None);
     }
 
     /// Opens a stored run and shows its settings.
@@ -262,7 +276,9 @@ impl Lab {
             settings.knobs = run.knobs.clone();
         });
         self.drafts.update(BTreeMap::clear);
-        self.show(StoredRun { state: RunState::Loading, ..run.clone() });
+        let closed = if is_open(run.state) { RunState::Closed } else { run.state };
+        let otherwise = StoredRun { state: closed, ..run.clone() };
+        self.show(StoredRun { state: RunState::Loading, ..run.clone() }, Some(otherwise));
     }
 
     /// Begins the shown run anew.
@@ -282,7 +298,11 @@ impl Lab {
         self.history.update_value(|history| history.sealed = false);
     }
 
-    fn show(self, run: StoredRun) {
+    fn show(self, run: StoredRun, otherwise: Option<StoredRun>) {
+        self.inbox.update_value(|inbox| {
+            inbox.run = None;
+            inbox.asked = Some(otherwise);
+        });
         self.current.set_value(Some(run.name.clone()));
         self.history.set_value(History::default());
         self.answer.set(None);
@@ -310,8 +330,7 @@ impl Lab {
         if self.settings.with_untracked(|settings| settings.knobs != knobs) {
             self.settings.update(|settings| settings.knobs = knobs);
         }
-        let open = self.run.with_untracked(|run| run.as_ref().is_some_and(|run| is_open(run.state)));
-        if committed && open && knob.live {
+        if committed && untrack(|| self.is_open()) && knob.live {
             self.send(&Command::Turn { knob: knob.name.to_owned(), value: text.trim().to_owned() });
         }
     }
@@ -322,15 +341,12 @@ impl Lab {
     }
 
     fn broken(self, report: String) {
+        self.link.with_value(|link| link.iter().for_each(Link::stop));
         self.engine.set(Engine::Broken);
         self.progress.set(None);
         self.asking.set(false);
         self.history.update_value(|history| history.sealed = true);
-        self.run.update(|run| {
-            if let Some(run) = run.as_mut().filter(|run| is_open(run.state)) {
-                run.state = RunState::Failed;
-            }
-        });
+        self.fail_run();
         self.panic.set(Some(report));
     }
 
@@ -379,11 +395,27 @@ impl Lab {
                 self.progress.set(None);
                 if fault.run.as_ref().is_some_and(|run| self.follows(run)) {
                     self.history.update_value(|history| history.sealed = true);
+                    self.fail_run();
+                } else if let Some(otherwise) = self.inbox.try_update_value(|inbox| inbox.asked.take()).flatten() {
+                    self.run.set(otherwise);
                 }
                 self.fault(fault);
             }
             Message::Panic { report } => self.broken(report),
         }
+    }
+
+    /// The shown run has ended by an error, whatever was said of it before.
+    fn fail_run(self) {
+        self.inbox.update_value(|inbox| {
+            inbox.run = None;
+            inbox.asked = None;
+        });
+        self.run.update(|run| {
+            if let Some(run) = run.as_mut().filter(|run| is_open(run.state)) {
+                run.state = RunState::Failed;
+            }
+        });
     }
 
     fn hear_of_run(self, run: StoredRun) {
@@ -399,7 +431,10 @@ impl Lab {
         if before != Some(run.state) && !is_open(run.state) {
             self.load_runs();
         }
-        self.inbox.update_value(|inbox| inbox.run = Some(run));
+        self.inbox.update_value(|inbox| {
+            inbox.run = Some(run);
+            inbox.asked = None;
+        });
         self.due();
     }
 
@@ -427,6 +462,11 @@ impl Lab {
 
     /// Asks for the screen to be renewed with the next frame.
     fn due(self) {
+        self.inbox.update_value(|inbox| inbox.turns_left = TURNS);
+        self.ask_for_frame();
+    }
+
+    fn ask_for_frame(self) {
         let asked = self.inbox.try_update_value(|inbox| std::mem::replace(&mut inbox.due, true));
         if asked == Some(false) {
             request_animation_frame(move || self.renew());
@@ -437,13 +477,14 @@ impl Lab {
         let now = browser::now();
         let renewed = self.inbox.try_update_value(|inbox| {
             inbox.due = false;
-            let draws = now - inbox.drawn >= REDRAW;
-            if draws {
-                inbox.drawn = now;
+            let ticks = now - inbox.ticked >= TICK && inbox.turns_left > 0;
+            if ticks {
+                inbox.ticked = now;
+                inbox.turns_left -= 1;
             }
-            (inbox.run.take(), draws)
+            (inbox.run.take(), ticks, inbox.turns_left > 0)
         });
-        let Some((run, draws)) = renewed else { return };
+        let Some((run, ticks, more)) = renewed else { return };
         if let Some(run) = run
             && self.run.with_untracked(|shown| shown.as_ref() != Some(&run))
         {
@@ -460,11 +501,12 @@ impl Lab {
         if self.stand.get_untracked() != stand {
             self.stand.set(stand);
         }
-        if draws {
+        if ticks {
             self.tick.update(|tick| *tick += 1);
-        } else {
-            // What has come since the last drawing is drawn later, also if nothing follows.
-            set_timeout(move || self.due(), std::time::Duration::from_millis(REDRAW as u64));
+        }
+        // The other charts draw what has come, also if nothing follows.
+        if more {
+            set_timeout(move || self.ask_for_frame(), std::time::Duration::from_millis(TICK as u64));
         }
     }
 }
