@@ -62,7 +62,7 @@ function largerVocabulary() {
   return JSON.stringify({ ...TOKENIZER, added_tokens: [], model: { ...TOKENIZER.model, vocab: words } });
 }
 
-/** What one might drop by mistake or in bad faith: a model, or files for the task `csv`. */
+/** What one might drop by mistake or in bad faith: a model, or files for the task `text`. */
 export const HOSTILE_MODELS = {
   "weights cut short": model({ weights: WEIGHTS.subarray(0, WEIGHTS.length / 2) }),
   "weights of seven bytes": model({ weights: WEIGHTS.subarray(0, 7) }),
@@ -87,6 +87,12 @@ export const HOSTILE_MODELS = {
       delete header["embeddings.word_embeddings.weight"];
     }),
   }),
+  "a tensor under another name": model({
+    weights: reheaded((header) => {
+      header["embeddings.other.weight"] = header["embeddings.word_embeddings.weight"];
+      delete header["embeddings.word_embeddings.weight"];
+    }),
+  }),
   "offsets beyond the end": model({
     weights: reheaded((header) => {
       header["embeddings.word_embeddings.weight"].data_offsets = [0, 9_000_000_000];
@@ -100,13 +106,13 @@ export const HOSTILE_MODELS = {
   "weights that are not numbers": model({ weights: withNan() }),
 };
 
-const csv = (body) => [{ name: "train.csv", body, type: "text/csv" }];
+const csv = (name, body) => [{ name: `${name}.csv`, body, type: "text/csv" }];
 
 export const HOSTILE_DATA = {
-  "a table without labels": csv("text\nfine\nbad\n"),
-  "a table that is a picture": csv(Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0, 0xff])),
-  "a table of one class": csv(`text,label\n${"the same,yes\n".repeat(40)}`),
-  "a web page in place of a table": csv(HTML),
+  "a table without labels": csv("unlabelled", "text\nfine\nbad\n"),
+  "a table that is a picture": csv("picture", Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0, 0xff])),
+  "a table of one class": csv("one-class", `text,label\n${"the same,yes\n".repeat(40)}`),
+  "a web page in place of a table": csv("page", HTML),
 };
 
 export const HOSTILE_RECORDS = {

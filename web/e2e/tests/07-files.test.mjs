@@ -52,7 +52,7 @@ test("hostile files each end in a named error and a usable page", { timeout: 600
     };
     for (const [what, files] of Object.entries(HOSTILE_MODELS)) await tried(what, files, (name) => ({ model: name }));
     for (const [what, files] of Object.entries(HOSTILE_DATA)) {
-      await tried(what, files, (name) => ({ model: "nano", task: "csv", data: name }));
+      await tried(what, files, (name) => ({ model: "nano", task: "text", data: name }));
     }
     for (const [what, files] of Object.entries(HOSTILE_RECORDS)) {
       await lab.go(RUN);
