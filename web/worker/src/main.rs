@@ -2,6 +2,8 @@
 //! [`apt_bridge::Message`]s; it never waits for the page, and the page never waits for it.
 
 #[cfg(target_family = "wasm")]
+mod claim;
+#[cfg(target_family = "wasm")]
 mod clock;
 #[cfg(target_family = "wasm")]
 mod constructors;
