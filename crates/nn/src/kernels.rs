@@ -1,10 +1,11 @@
-//! Operations whose cost is not their arithmetic: on the CPU backend, GELU, layer normalisation, the weights of attention
-//! and a linear layer's bias are chains of passes over memory, most on one thread. Here each is one pass forward and one
-//! backward, on all threads and in wide vectors ([`rows`]), and products are written where they belong ([`gemm`]). Other
-//! devices keep Burn's own operations; the mathematics is the same.
+//! Operations whose cost is not their arithmetic: GELU, layer normalisation, the weights of attention and a linear
+//! layer's bias and adapter are chains of passes over memory on a CPU, and chains of launches on a GPU. Here each is one
+//! pass forward and one backward: on all threads and in wide vectors ([`rows`]), with products written where they belong
+//! ([`gemm`]), or in WGSL ([`gpu`]). The mathematics is that of Burn's own operations, which remain where neither fits.
 
 mod attention;
 mod gemm;
+mod gpu;
 mod rows;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -15,10 +16,15 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, DispatchTensor, DispatchTensorKind, Flex, backend_extension};
 use burn::tensor::{Tensor, activation};
+pub use gpu::flat::{AdamWResult, AdamWStep};
+use gpu::rows::NormOf;
 use rows::{by_row, by_row_with, values};
 
 /// `x·W + b`: `x: [n, d_in]`, `weight: [d_in, d_out]`, `bias: [d_out]`.
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    if let Some(y) = gpu::linear::linear(&x, &weight, &bias) {
+        return y;
+    }
     let frozen = !weight.is_require_grad() && !bias.is_require_grad();
     let x = x.into_dispatch();
     if frozen && on_cpu(&x) {
@@ -27,7 +33,22 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor
     Tensor::<2>::from_dispatch(x).matmul(weight) + bias.unsqueeze()
 }
 
-/// `softmax(s·QKᵀ + padding)·V` of every head at once, where that is cheaper than its parts: on the CPU without autodiff.
+/// `x·W + b + s·x·A·B`: `a: [d_in, r]`, `b: [r, d_out]`.
+pub(crate) fn adapted(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    [a, b]: [Tensor<2>; 2],
+    scale: f64,
+) -> Tensor<2> {
+    match gpu::linear::adapted(&x, [&weight, &a, &b], &bias, scale) {
+        Some(y) => y,
+        None => linear(x.clone(), weight, bias) + x.matmul(a).matmul(b * scale),
+    }
+}
+
+/// `softmax(s·QKᵀ + padding)·V` of every head at once, where that is cheaper than its parts: on a GPU, and on the CPU
+/// without autodiff.
 /// `q`, `k`, `v` and the result are `[batch · length, heads · size]`, `padding` is `[batch, 1, 1, length]`.
 pub(crate) fn attention(
     qkv: &[Tensor<2>; 3],
@@ -35,6 +56,9 @@ pub(crate) fn attention(
     batch: [usize; 2],
     heads: usize,
 ) -> Option<Tensor<2>> {
+    if let Some(context) = gpu::rows::attention(qkv, padding, batch, heads) {
+        return Some(context);
+    }
     let device = qkv[0].device();
     let [q, k, v] = qkv.clone().map(Tensor::into_dispatch);
     if !matches!(q.kind, DispatchTensorKind::Flex(_)) {
@@ -46,6 +70,9 @@ pub(crate) fn attention(
 
 /// `x·Φ(x)`, element by element.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if let Some(y) = gpu::rows::gelu(&x) {
+        return y;
+    }
     let x = x.into_dispatch();
     if on_cpu(&x) {
         Tensor::from_dispatch(Dispatch::cpu_gelu(x))
@@ -56,6 +83,9 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 
 /// `γ ∘ (x − mean)/√(var + ε) + β` over the last dimension; γ is `weight`, β is `bias`, both `[d]` for `x: [n, d]`.
 pub(crate) fn norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
+    if let Some(y) = gpu_norm(&x, None, [&weight, &bias], eps, None) {
+        return y;
+    }
     let frozen = !weight.is_require_grad() && !bias.is_require_grad();
     let x = x.into_dispatch();
     if frozen && on_cpu(&x) {
@@ -69,6 +99,9 @@ pub(crate) fn norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -
 
 /// [`norm`] of `x + y`.
 pub(crate) fn norm_of_sum(x: Tensor<2>, y: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
+    if let Some(y) = gpu_norm(&x, Some(&y), [&weight, &bias], eps, None) {
+        return y;
+    }
     let x = x.into_dispatch();
     // With autodiff the sum must be kept anyway.
     if matches!(x.kind, DispatchTensorKind::Flex(_)) {
@@ -76,6 +109,44 @@ pub(crate) fn norm_of_sum(x: Tensor<2>, y: Tensor<2>, weight: Tensor<1>, bias: T
         return Tensor::from_dispatch(Dispatch::cpu_norm_of_sum(x, y, weight, bias, eps));
     }
     norm(Tensor::<2>::from_dispatch(x) + y, weight, bias, eps)
+}
+
+/// As [`norm`] or [`norm_of_sum`], with a mask of which so many entries are above zero: the others take no part, and the
+/// result is multiplied by it. Only on a GPU, and only if nothing but `x` and `y` wants gradients.
+pub(crate) fn gpu_norm(
+    x: &Tensor<2>,
+    y: Option<&Tensor<2>>,
+    [weight, bias]: [&Tensor<1>; 2],
+    eps: f64,
+    mask: Option<(&Tensor<1>, f32)>,
+) -> Option<Tensor<2>> {
+    let frozen = [Some(weight), Some(bias), mask.map(|(mask, _)| mask)].into_iter().flatten();
+    if frozen.into_iter().any(Tensor::is_require_grad) {
+        return None;
+    }
+    gpu::rows::norm(x, y, &NormOf { weight, bias, eps, mask })
+}
+
+/// The vectors behind one another.
+pub(crate) fn concatenated(parts: Vec<Tensor<1>>) -> Tensor<1> {
+    gpu::flat::concatenated(&parts).unwrap_or_else(|| Tensor::cat(parts, 0))
+}
+
+/// The vector cut into pieces of these lengths; a piece may be a view.
+pub(crate) fn cut(whole: &Tensor<1>, lengths: &[usize]) -> Vec<Tensor<1>> {
+    gpu::flat::cut(whole, lengths).unwrap_or_else(|| {
+        let mut at = 0;
+        let piece = |&n: &usize| {
+            at += n;
+            whole.clone().slice(at - n..at)
+        };
+        lengths.iter().map(piece).collect()
+    })
+}
+
+/// `values` after an update with `gradient` in as few passes as there can be; [`None`] on a device where they are Burn's.
+pub fn adamw(values: &Tensor<1>, gradient: &Tensor<1>, step: &AdamWStep<'_>) -> Option<AdamWResult> {
+    gpu::flat::adamw(values, gradient, step)
 }
 
 /// `softmax(s·scores + padding)` over the last dimension: `scores: [batch, heads, queries, keys]`,

@@ -30,6 +30,7 @@ pub use error::NnError;
 pub use feed_forward::FeedForward;
 pub use head::{ClassificationHead, MaskedLmHead};
 pub use init::Init;
+pub use kernels::{AdamWResult, AdamWStep, adamw};
 pub use linear::{Adapter, AptLinear, LinearMasks};
 pub use masks::{DeviceMasks, LayerMasks};
 pub use norm::LayerNorm;

@@ -93,6 +93,10 @@ impl AptLinear {
 
     /// `x: [tokens, d_in]` → `[tokens, d_out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if let (Some(adapter), Some(bias)) = (&self.adapter, &self.bias) {
+            let narrow = [adapter.a.val(), adapter.b.val()];
+            return kernels::adapted(x, self.weight.val(), bias.val(), narrow, adapter.scale);
+        }
         let y = match &self.bias {
             Some(bias) => kernels::linear(x.clone(), self.weight.val(), bias.val()),
             None => x.clone().matmul(self.weight.val()),

@@ -1,6 +1,7 @@
 //! The trainable parameters of a module as one flat vector, with their names: what an optimiser, a checkpoint and a
 //! shape change need. The order is the module's own and never depends on a hash.
 
+use crate::kernels;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 
@@ -49,7 +50,8 @@ pub fn gradients<M: Module>(module: &M, gradients: &mut Gradients) -> Option<Ten
 
 /// The module with its trainable parameters replaced by slices of `flat`, which is laid out as [`values`].
 pub fn with_values<M: Module>(module: M, flat: &Tensor<1>) -> M {
-    module.map(&mut Assign { flat, at: 0 })
+    let lengths: Vec<usize> = slots(&module).iter().map(Slot::len).collect();
+    module.map(&mut Assign { pieces: kernels::cut(flat, &lengths).into_iter() })
 }
 
 /// Makes exactly the parameters whose path satisfies `which` trainable.
@@ -57,10 +59,15 @@ pub fn set_trainable<M: Module>(module: M, which: &dyn Fn(&str) -> bool) -> M {
     module.map(&mut Mark { path: Vec::new(), which })
 }
 
+/// The vectors behind one another, none of them with autodiff.
+pub fn joined(parts: Vec<Tensor<1>>) -> Tensor<1> {
+    kernels::concatenated(parts)
+}
+
 fn collect<M: Module>(module: &M, read: Read<'_>) -> Option<Tensor<1>> {
     let mut visitor = Collect { path: Vec::new(), slots: Vec::new(), values: Vec::new(), read };
     module.visit(&mut visitor);
-    (!visitor.values.is_empty()).then(|| Tensor::cat(visitor.values, 0))
+    (!visitor.values.is_empty()).then(|| joined(visitor.values))
 }
 
 enum Read<'a> {
@@ -106,22 +113,19 @@ impl ModuleVisitor for Collect<'_> {
     }
 }
 
-struct Assign<'a> {
-    flat: &'a Tensor<1>,
-    at: usize,
+struct Assign {
+    pieces: std::vec::IntoIter<Tensor<1>>,
 }
 
-impl ModuleMapper for Assign<'_> {
+impl ModuleMapper for Assign {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         if !is_trainable(&param) {
             return param;
         }
-        let dims = param.dims();
-        let n: usize = dims.iter().product();
-        let at = self.at;
-        self.at += n;
+        // Invariant: there is a piece for every slot, and the slots are the trainable parameters in this order.
+        let Some(piece) = self.pieces.next() else { return param };
         let tracked = param.val().is_autodiff();
-        let value = self.flat.clone().slice(at..at + n).reshape(dims);
+        let value = piece.reshape(param.dims());
         let value = if tracked { Tensor::from_inner(value).require_grad() } else { value };
         Param::initialized(param.id, value)
     }

@@ -30,6 +30,9 @@ impl LayerNorm {
         match mask {
             None => kernels::norm(x, self.weight.val(), self.bias.val(), self.eps),
             Some(mask) => {
+                if let Some(y) = self.masked(&x, None, mask) {
+                    return y;
+                }
                 let kept = mask.kept.clone().unsqueeze::<2>();
                 let mean = (x.clone() * kept.clone()).sum_dim(1) / mask.count;
                 let centred = (x - mean) * kept;
@@ -43,7 +46,7 @@ impl LayerNorm {
     pub fn forward_sum(&self, x: Tensor<2>, y: Tensor<2>, mask: Option<&HiddenMask>) -> Tensor<2> {
         match mask {
             None => kernels::norm_of_sum(x, y, self.weight.val(), self.bias.val(), self.eps),
-            Some(_) => self.forward(x + y, mask),
+            Some(of) => self.masked(&x, Some(&y), of).unwrap_or_else(|| self.forward(x + y, mask)),
         }
     }
 
@@ -51,6 +54,11 @@ impl LayerNorm {
     pub fn select(&self, hidden: Option<&[usize]>) -> Self {
         let pick = |p: &Param<Tensor<1>>| replace(p, select_dim(p.val().detach(), 0, hidden));
         Self { weight: pick(&self.weight), bias: pick(&self.bias), eps: self.eps }
+    }
+
+    fn masked(&self, x: &Tensor<2>, y: Option<&Tensor<2>>, mask: &HiddenMask) -> Option<Tensor<2>> {
+        let affine = [&self.weight.val(), &self.bias.val()];
+        kernels::gpu_norm(x, y, affine, self.eps, Some((&mask.values, mask.count)))
     }
 
     fn affine(&self, x: Tensor<2>) -> Tensor<2> {

@@ -10,8 +10,10 @@ use apt_core::masks::Masks;
 use apt_nn::checkpoint::read_back;
 use apt_nn::salience::{self, Seen, Taps};
 use apt_nn::{
-    Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, compact, named,
+    Activation, Adapter, AptLinear, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, LayerNorm, ModelConfig,
+    Transformer, compact, named,
 };
+use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 /// Largest difference from the CPU that passes, relative to the largest value of a result.
@@ -243,6 +245,30 @@ const OPERATIONS: &[(&str, Operation)] = &[
         let (w, g) = (matrix(d, 1, 8, 8).reshape([64]), matrix(d, 2, 8, 8).reshape([64]));
         let once = adam.step(w, g.clone(), 0.01);
         adam.step(once, g * 0.5, 0.01)
+    }),
+    ("AdamW with clipping", |d| {
+        let slots =
+            [named::Slot { name: "w".into(), dims: vec![8, 40] }, named::Slot { name: "b".into(), dims: vec![40] }];
+        let mut adam = AdamW::new(&slots, 0.1, d);
+        let (w, g) = (matrix(d, 1, 9, 40).reshape([360]), matrix(d, 2, 9, 40).reshape([360]));
+        let (once, norm) = adam.clipped_step(w, g.clone(), 1.0, 0.01);
+        let (twice, _) = adam.clipped_step(once, g * 0.01, 1.0, 0.005);
+        named::joined(vec![twice, adam.first, adam.second * 100.0, norm])
+    }),
+    ("a linear layer with an adapter, gradients", |d| {
+        grads2(d, [140, 70], [70, 9], |x, a| {
+            let bias = matrix(&a.device(), 3, 1, 66).reshape([66]);
+            let mut linear = AptLinear::new(matrix(&a.device(), 4, 70, 66), Some(bias));
+            let b = Param::from_tensor(matrix(&a.device(), 5, 9, 66));
+            linear.adapter = Some(Adapter { a: Param::from_tensor(a), b, scale: 2.0 });
+            linear.forward(x).square().mean()
+        })
+    }),
+    ("a wide norm of a sum, gradients", |d| {
+        grads2(d, [5, 300], [5, 300], |a, b| {
+            let [weight, bias] = [6, 7].map(|seed| matrix(&a.device(), seed, 1, 300).reshape([300]));
+            LayerNorm::new(weight, bias, 1e-12).forward_sum(a.clone(), b, None).mul(a).sum()
+        })
     }),
     ("compaction", |d| {
         let kept = Kept {

@@ -5,6 +5,7 @@
 //! ([`crate::learner::Learner`]).
 
 use apt_nn::named::Slot;
+use apt_nn::{AdamWStep, adamw};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// First and second moments decay by these (Hugging Face's defaults, which the published code uses).
@@ -40,6 +41,34 @@ impl AdamW {
     /// Matrices decay by `weight_decay` from now on.
     pub fn turn_decay(&mut self, slots: &[Slot], weight_decay: f64) {
         self.decay = decay_of(slots, weight_decay, &self.first.device());
+    }
+
+    /// `values` after one update with `gradient`, which is scaled down to `clip_norm` if its norm is larger, and that norm,
+    /// `[1]`.
+    pub fn clipped_step(
+        &mut self,
+        values: Tensor<1>,
+        gradient: Tensor<1>,
+        clip_norm: f64,
+        learning_rate: f64,
+    ) -> (Tensor<1>, Tensor<1>) {
+        let step = AdamWStep {
+            moments: [&self.first, &self.second],
+            decay: &self.decay,
+            betas: [BETAS.0, BETAS.1],
+            epsilon: EPSILON,
+            clip_norm,
+            learning_rate,
+            updates: self.updates + 1,
+        };
+        if let Some(done) = adamw(&values, &gradient, &step) {
+            [self.first, self.second] = done.moments;
+            self.updates += 1;
+            return (done.values, done.norm);
+        }
+        let norm = gradient.clone().square().sum().sqrt();
+        let clip = (norm.clone() + 1e-6).recip() * clip_norm;
+        (self.step(values, gradient * clip.clamp_max(1.0), learning_rate), norm)
     }
 
     /// `values` after one update with `gradient`.

@@ -84,9 +84,8 @@ impl Pretrainer {
         else {
             return Ok(None);
         };
-        let norm = gradient.clone().square().sum().sqrt();
-        let clip = ((norm + 1e-6).recip() * self.recipe.clip_norm).clamp_max(1.0);
-        let updated = self.optimizer.step(values, gradient * clip, self.schedule.at(self.step));
+        let learning_rate = self.schedule.at(self.step);
+        let (updated, _) = self.optimizer.clipped_step(values, gradient, self.recipe.clip_norm, learning_rate);
         self.module = named::with_values(self.module.clone(), &updated);
         self.step += 1;
         let loss = read_back(loss.without_autodiff(), "loss").await?[0];

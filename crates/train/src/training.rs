@@ -50,11 +50,8 @@ impl Session {
         else {
             return Err(TrainError::Unfit { what: "nothing is trainable".into() });
         };
-        let norm = gradient.clone().square().sum().sqrt();
-        let clip = (norm.clone() + 1e-6).recip() * self.setup.knobs.clip_norm;
-        let clipped = gradient.clone() * clip.clamp_max(1.0);
-        let learning_rate = self.lr.at(step);
-        let updated = self.optimizer.step(values, clipped, learning_rate);
+        let (learning_rate, clip_norm) = (self.lr.at(step), self.setup.knobs.clip_norm);
+        let (updated, norm) = self.optimizer.clipped_step(values, gradient.clone(), clip_norm, learning_rate);
         self.learner = named::with_values(self.learner.clone(), &updated);
 
         // The step's one read: losses and norm, then scores, then importances.
@@ -65,7 +62,7 @@ impl Session {
         parts.extend(pass.scores);
         let seen = importances.len();
         parts.extend(importances);
-        let read = read_back(Tensor::cat(parts, 0), "the step's results").await?;
+        let read = read_back(named::joined(parts), "the step's results").await?;
         if !(read[0].is_finite() && read[2].is_finite()) {
             let tensor = self.not_finite(gradient, read[0]).await?;
             return Err(TrainError::NotFinite { step: step + 1, tensor });

@@ -1,0 +1,25 @@
+// A query of a head, a workgroup each: its weights p = softmax(s·q·kᵀ + padding) and what they gather of v. With the
+// gradient g of that, the gradients of s·q·kᵀ and of q instead.
+// info: queries of all heads and sequences, length, heads, width of a head, s.
+
+@compute @workgroup_size({{lanes}})
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = group.y * groups.x + group.x;
+    if (row >= info[0]) {
+        return;
+    }
+    let length = info[1];
+    let size = info[3];
+    let width = info[2] * size;
+    let scale = bitcast<f32>(info[4]);
+    let sequence = row / (length * info[2]);
+    // The head's first column in the sequence's first row, and in the query's.
+    let start = sequence * length * width + (row / length) % info[2] * size;
+    let query = start + row % length * width;
+    let weights = row * length;
+    {{rest}}
+}

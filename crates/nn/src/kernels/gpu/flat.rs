@@ -1,0 +1,135 @@
+//! All trainable values as one vector on a GPU: putting it together and taking it apart, six tensors a dispatch, and the
+//! update of AdamW in three.
+
+use super::launch::{Launch, empty, rows};
+use super::{Cube, Operand, Primitive};
+use burn::tensor::Tensor;
+
+/// Tensors beside the vector and the numbers in one dispatch: WebGPU guarantees eight buffers.
+const AT_ONCE: usize = 6;
+/// Partial sums of squares; the workgroups of the next kernel each add them up with an invocation for each.
+const PARTS: usize = 256;
+
+/// The vectors behind one another, [`None`] on another device.
+pub(in crate::kernels) fn concatenated(parts: &[Tensor<1>]) -> Option<Tensor<1>> {
+    let parts: Option<Vec<Primitive>> =
+        parts.iter().map(|part| Some(rows(part.clone().try_into_primitive::<Cube>().ok()?))).collect();
+    let parts = parts?;
+    let whole = empty(parts.first()?, [parts.iter().map(len).sum()]);
+    let mut at = 0;
+    for parts in parts.chunks(AT_ONCE) {
+        let names = NAMES.iter().zip(parts);
+        let launch = names
+            .clone()
+            .fold(kernel(parts, |name| format!("whole[start + i] = {name}[i - base];")), |l, (n, p)| l.read(*n, p));
+        at = finish(launch.write("whole", &whole), parts, at);
+    }
+    Some(Tensor::from_primitive::<Cube>(whole))
+}
+
+/// The vector cut into pieces of these lengths, [`None`] on another device.
+pub(in crate::kernels) fn cut(whole: &Tensor<1>, lengths: &[usize]) -> Option<Vec<Tensor<1>>> {
+    let whole = rows(whole.clone().try_into_primitive::<Cube>().ok()?);
+    let parts: Vec<Primitive> = lengths.iter().map(|&n| empty(&whole, [n])).collect();
+    let mut at = 0;
+    for parts in parts.chunks(AT_ONCE) {
+        let launch = kernel(parts, |name| format!("{name}[i - base] = whole[start + i];")).read("whole", &whole);
+        let launch = NAMES.iter().zip(parts).fold(launch, |launch, (name, part)| launch.write(*name, part));
+        at = finish(launch, parts, at);
+    }
+    Some(parts.into_iter().map(Tensor::from_primitive::<Cube>).collect())
+}
+
+const NAMES: [&str; AT_ONCE] = ["part0", "part1", "part2", "part3", "part4", "part5"];
+
+fn len(part: &Primitive) -> usize {
+    part.meta.shape().num_elements()
+}
+
+/// Finds the part that an element belongs to; `copy` is what happens to it there.
+fn kernel(parts: &[Primitive], copy: impl Fn(&str) -> String) -> Launch {
+    let mut branches = String::new();
+    for (i, name) in NAMES[..parts.len()].iter().enumerate() {
+        branches += &format!(
+            "    if (i < info[{}]) {{\n        {}\n        return;\n    }}\n    base = info[{}];\n",
+            i + 1,
+            copy(name),
+            i + 1
+        );
+    }
+    Launch::of(include_str!("parts.wgsl")).with("branches", branches)
+}
+
+/// Launches; returns where the next parts begin in the vector.
+fn finish(launch: Launch, parts: &[Primitive], start: usize) -> usize {
+    let mut end = 0;
+    let mut launch = launch.numbers([start]);
+    for part in parts {
+        end += len(part);
+        launch = launch.numbers([end]);
+    }
+    launch.each(end);
+    start + end
+}
+
+/// What AdamW keeps and is told.
+pub struct AdamWStep<'a> {
+    /// First and second moment, as long as the values.
+    pub moments: [&'a Tensor<1>; 2],
+    /// λ of each value.
+    pub decay: &'a Tensor<1>,
+    /// How the moments decay.
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Largest norm of a gradient; a larger one is scaled down to it.
+    pub clip_norm: f64,
+    /// η.
+    pub learning_rate: f64,
+    /// Updates made, this one included.
+    pub updates: u64,
+}
+
+/// What an update leaves.
+pub struct AdamWResult {
+    /// The new values.
+    pub values: Tensor<1>,
+    /// The new moments.
+    pub moments: [Tensor<1>; 2],
+    /// The norm of the gradient before it was clipped, `[1]`.
+    pub norm: Tensor<1>,
+}
+
+/// `values` after an update with `gradient`, [`None`] on another device.
+pub(in crate::kernels) fn adamw(values: &Tensor<1>, gradient: &Tensor<1>, step: &AdamWStep<'_>) -> Option<AdamWResult> {
+    let plain = |tensor: &Tensor<1>| Some(rows(Operand::of(tensor)?.value));
+    let (values, gradient, decay) = (plain(values)?, plain(gradient)?, plain(step.decay)?);
+    let (first, second) = (plain(step.moments[0])?, plain(step.moments[1])?);
+    let n = len(&values);
+    let like = || empty(&values, [n]);
+
+    let parts = empty(&values, [PARTS]);
+    let file = concat!(include_str!("row.wgsl"), include_str!("squares.wgsl"));
+    Launch::of(file).read("g", &gradient).write("parts", &parts).numbers([n, PARTS]).groups(PARTS);
+
+    let (norm, new_first, new_second, new_values) = (empty(&values, [1]), like(), like(), like());
+    let file = concat!(include_str!("row.wgsl"), include_str!("moments.wgsl"));
+    let moments = Launch::of(file).read("g", &gradient).read("parts", &parts);
+    let moments = moments.read("first", &first).read("second", &second);
+    let moments = moments.write("new_first", &new_first).write("new_second", &new_second).write("norm", &norm);
+    let moments = moments.numbers([n]).fraction(step.clip_norm);
+    let factors = step.betas.into_iter().flat_map(|beta| [beta, 1.0 - beta]);
+    factors.fold(moments, Launch::fraction).each(n);
+
+    let unbiased = step.betas.map(|beta| 1.0 - beta.powf(step.updates as f64));
+    let update = Launch::of(include_str!("update.wgsl")).read("values", &values).read("decay", &decay);
+    let update = update.read("first", &new_first).read("second", &new_second).write("out", &new_values);
+    let update = update.numbers([n]).fraction(step.learning_rate).fraction(step.epsilon);
+    update.fraction(step.learning_rate / unbiased[0]).fraction(unbiased[1]).passing().each(n);
+    let tensor = Tensor::from_primitive::<Cube>;
+    Some(AdamWResult {
+        values: tensor(new_values),
+        moments: [tensor(new_first), tensor(new_second)],
+        norm: tensor(norm),
+    })
+}

@@ -1,0 +1,165 @@
+//! How a WGSL file becomes a dispatch.
+//!
+//! A file says what one invocation does. Which buffers it reads and writes is said where it is launched, and their
+//! declarations are put before its text, followed by `info`: the numbers that the launch passes. Words in `{{…}}` are
+//! replaced, so that variants of a kernel share a file and none declares a buffer that it does not touch.
+
+use burn::backend::wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
+use burn::tensor::{DType, Shape};
+use cubecl::prelude::{CubeCount, KernelId};
+use cubecl::server::{KernelArguments, MetadataBindingInfo};
+use std::borrow::Cow;
+
+/// Invocations of a workgroup, unless a kernel says otherwise; WebGPU guarantees no more.
+pub(super) const LANES: usize = 256;
+/// Most workgroups along one axis of a grid (WebGPU guarantees 65,535).
+const MOST_GROUPS: usize = 32_768;
+/// cubecl keeps the buffers in which numbers were passed, for the next launch that passes the same; beyond so many bytes
+/// it does not.
+const NOT_KEPT: usize = 2048 + 8;
+
+/// Natively one large buffer holds many tensors, so that one that is read may share it with one that is written, and a
+/// buffer is one or the other: then all are declared as written. In a browser each tensor has its own buffer, and a tensor
+/// bound twice must not be declared as written.
+const READ: &str = if cfg!(target_family = "wasm") { "read" } else { "read_write" };
+
+/// A kernel about to be launched.
+pub(super) struct Launch {
+    source: Source,
+    arguments: KernelArguments,
+    first: Option<CubeTensor>,
+    info: Vec<u32>,
+}
+
+/// The text of a kernel, named by everything that it depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Source {
+    lanes: usize,
+    file: &'static str,
+    bindings: Vec<(&'static str, Cow<'static, str>)>,
+    words: Vec<(&'static str, Cow<'static, str>)>,
+}
+
+impl Launch {
+    /// A kernel of the text `file`.
+    pub fn of(file: &'static str) -> Self {
+        Self {
+            source: Source { lanes: LANES, file, bindings: Vec::new(), words: Vec::new() },
+            arguments: KernelArguments::new(),
+            first: None,
+            info: Vec::new(),
+        }
+    }
+
+    /// Puts `text` in the place of `{{word}}`.
+    pub fn with(mut self, word: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        self.source.words.push((word, text.into()));
+        self
+    }
+
+    /// Binds `tensor` to `name`, to be read.
+    pub fn read(self, name: impl Into<Cow<'static, str>>, tensor: &CubeTensor) -> Self {
+        self.bind(READ, name.into(), tensor, BufferIo::ReadOnly)
+    }
+
+    /// Binds `tensor` to `name`, to be written.
+    pub fn write(self, name: impl Into<Cow<'static, str>>, tensor: &CubeTensor) -> Self {
+        self.bind("read_write", name.into(), tensor, BufferIo::ReadWrite)
+    }
+
+    fn bind(mut self, access: &'static str, name: Cow<'static, str>, tensor: &CubeTensor, io: BufferIo) -> Self {
+        self.source.bindings.push((access, name));
+        self.arguments = self.arguments.with_buffer_io(tensor.handle.clone().binding(), io);
+        self.first.get_or_insert_with(|| tensor.clone());
+        self
+    }
+
+    /// Passes whole numbers.
+    pub fn numbers<const N: usize>(mut self, numbers: [usize; N]) -> Self {
+        self.info.extend(numbers.map(|n| n as u32));
+        self
+    }
+
+    /// Passes a fraction, as its bits.
+    pub fn fraction(mut self, x: f64) -> Self {
+        self.info.push((x as f32).to_bits());
+        self
+    }
+
+    /// Makes workgroups of `n` invocations, a power of two; `{{lanes}}` and `{{half}}` stand for it and its half.
+    pub fn lanes(mut self, n: usize) -> Self {
+        self.source.lanes = n;
+        self
+    }
+
+    /// The numbers are new in every step: no buffer is kept for them.
+    pub fn passing(mut self) -> Self {
+        self.info.resize(NOT_KEPT / size_of::<u32>(), 0);
+        self
+    }
+
+    /// Launches an invocation for each of `n` elements.
+    pub fn each(self, n: usize) {
+        let lanes = self.source.lanes;
+        self.groups(n.div_ceil(lanes));
+    }
+
+    /// Launches `n` workgroups, in as many rows as it takes.
+    pub fn groups(self, n: usize) {
+        let x = n.min(MOST_GROUPS);
+        self.grid(x, n.div_ceil(x.max(1)));
+    }
+
+    /// Launches a grid of workgroups.
+    pub fn grid(self, x: usize, y: usize) {
+        // Invariant: every kernel writes something.
+        let Some(first) = self.first else { return };
+        let words = self.info.chunks(2).map(|pair| {
+            let high = pair.get(1).copied().unwrap_or_default();
+            u64::from(pair[0]) | u64::from(high) << 32
+        });
+        let arguments = self.arguments.with_info(MetadataBindingInfo::custom(words.collect()));
+        let lanes = CubeDim::new_1d(self.source.lanes as u32);
+        let kernel = SourceKernel::new(self.source, lanes);
+        first.client.launch(Box::new(kernel), CubeCount::Static(x as u32, y as u32, 1), arguments);
+    }
+}
+
+type BufferIo = cubecl::ir::attributes::BufferIOAttr;
+
+impl KernelSource for Source {
+    fn source(&self) -> SourceTemplate {
+        let mut text = String::new();
+        for (i, (access, name)) in self.bindings.iter().enumerate() {
+            text += &format!("@group(0) @binding({i}) var<storage, {access}> {name}: array<f32>;\n");
+        }
+        text += &format!("@group(0) @binding({}) var<storage, read> info: array<u32>;\n", self.bindings.len());
+        text += self.file;
+        // Those of the launch first: they may hold some of the others.
+        let lanes = [("lanes", format!("{}u", self.lanes).into()), ("half", format!("{}u", self.lanes / 2).into())];
+        for (word, replacement) in self.words.iter().chain(&lanes) {
+            text = text.replace(&format!("{{{{{word}}}}}"), replacement);
+        }
+        SourceTemplate::new(text)
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>().info(self.clone()).cube_dim(CubeDim::new_1d(self.lanes as u32).0)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// The tensor with its elements in row order; a copy only if they are not.
+pub(super) fn rows(tensor: CubeTensor) -> CubeTensor {
+    into_contiguous(tensor)
+}
+
+/// An unwritten tensor beside `like`.
+pub(super) fn empty<const D: usize>(like: &CubeTensor, dims: [usize; D]) -> CubeTensor {
+    let bytes = dims.iter().product::<usize>() * size_of::<f32>();
+    let handle = like.client.empty(bytes);
+    CubeTensor::new_contiguous(like.client.clone(), like.device.clone(), Shape::from(dims), handle, DType::F32)
+}

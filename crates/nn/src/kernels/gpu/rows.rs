@@ -1,0 +1,320 @@
+//! GELU, layer normalisation and attention: one dispatch forward, one or two backward.
+
+use super::launch::{LANES, Launch, empty, rows};
+use super::{Cube, Operand, Primitive, record};
+use burn::backend::TensorMetadata;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, unary};
+use burn::tensor::Tensor;
+
+/// Invocations for a row of so many elements.
+fn lanes(width: usize) -> usize {
+    width.next_power_of_two().clamp(32, LANES)
+}
+
+/// `x·Φ(x)`, [`None`] on another device.
+pub(in crate::kernels) fn gelu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
+    let mut input = Operand::of(x)?;
+    input.value = rows(input.value);
+    let x = input.value.clone();
+    let y = gelu_pass(&x, None);
+    Some(record(Gelu, [input], x, y))
+}
+
+fn gelu_pass(x: &Primitive, gradient: Option<&Primitive>) -> Primitive {
+    let y = Primitive::new_contiguous(
+        x.client.clone(),
+        x.device.clone(),
+        x.shape(),
+        empty(x, [x.shape().num_elements()]).handle,
+        x.dtype,
+    );
+    let n = x.shape().num_elements();
+    let launch = Launch::of(include_str!("gelu.wgsl")).read("x", x);
+    let launch = match gradient {
+        None => launch.with("value", "at * n.x"),
+        Some(g) => launch.with("value", "g[i] * (n.x + at * n.y)").read("g", g),
+    };
+    launch.write("y", &y).numbers([n]).each(n);
+    y
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl Backward<Cube, 1> for Gelu {
+    type State = Primitive;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let x = ops.state;
+        unary::<Cube, _>(ops.parents, ops.node, gradients, |g| gelu_pass(&x, Some(&rows(g))));
+    }
+}
+
+/// What is normalised: γ, β, and which dims, with what factor.
+pub(in crate::kernels) struct NormOf<'a> {
+    pub weight: &'a Tensor<1>,
+    pub bias: &'a Tensor<1>,
+    pub eps: f64,
+    /// The mask and how many of its entries are above zero.
+    pub mask: Option<(&'a Tensor<1>, f32)>,
+}
+
+/// The norm of `x` or of `x + y`, [`None`] on another device. No gradient reaches γ, β or the mask.
+pub(in crate::kernels) fn norm(x: &Tensor<2>, y: Option<&Tensor<2>>, of: &NormOf<'_>) -> Option<Tensor<2>> {
+    let contiguous = |t: &Tensor<2>| {
+        let mut input = Operand::of(t)?;
+        input.value = rows(input.value);
+        Some(input)
+    };
+    let plain = |t: &Tensor<1>| Some(rows(Operand::of(t)?.value));
+    let x = contiguous(x)?;
+    let mask = match of.mask {
+        Some((mask, _)) => Some(plain(mask)?),
+        None => None,
+    };
+    let count = of.mask.map_or_else(|| x.value.shape()[1] as f32, |(_, count)| count);
+    let (weight, bias) = (plain(of.weight)?, plain(of.bias)?);
+    let mut norm = Norm { x: x.value.clone(), y: None, weight, mask, count, eps: of.eps };
+    Some(match y {
+        None => {
+            let value = norm.forward(&bias);
+            record(NormStep, [x], norm, value)
+        }
+        Some(y) => {
+            let y = contiguous(y)?;
+            norm.y = Some(y.value.clone());
+            let value = norm.forward(&bias);
+            record(NormStep, [x, y], norm, value)
+        }
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Norm {
+    x: Primitive,
+    y: Option<Primitive>,
+    weight: Primitive,
+    mask: Option<Primitive>,
+    count: f32,
+    eps: f64,
+}
+
+impl Norm {
+    fn forward(&self, bias: &Primitive) -> Primitive {
+        let rest = "
+    for (var column = lane; column < width; column += {{lanes}}) {
+        let at = start + column;
+        out[at] = ((({{z}}) - mean) * {{part}} * scale * weight[column] + bias[column]) * {{mask}};
+    }";
+        self.run(rest, "bias", bias)
+    }
+
+    fn gradient(&self, g: &Primitive) -> Primitive {
+        let rest = "
+    var of_mean = 0.0;
+    var of_scale = 0.0;
+    for (var column = lane; column < width; column += {{lanes}}) {
+        let at = start + column;
+        let slope = g[at] * {{mask}} * weight[column] * {{part}};
+        of_mean += slope;
+        of_scale += slope * (({{z}}) - mean);
+    }
+    of_mean = total(of_mean, lane) / n;
+    of_scale = total(of_scale, lane) * scale * scale / n;
+    for (var column = lane; column < width; column += {{lanes}}) {
+        let at = start + column;
+        let slope = g[at] * {{mask}} * weight[column];
+        out[at] = (slope - of_mean - (({{z}}) - mean) * of_scale) * {{part}} * scale;
+    }";
+        self.run(rest, "g", g)
+    }
+
+    fn run(&self, rest: &'static str, name: &'static str, other: &Primitive) -> Primitive {
+        let [n, width] = [self.x.shape()[0], self.x.shape()[1]];
+        let out = empty(&self.x, [n, width]);
+        let file = concat!(include_str!("row.wgsl"), include_str!("norm.wgsl"));
+        let mut launch = Launch::of(file)
+            .lanes(lanes(width))
+            .with("rest", rest)
+            .with("z", if self.y.is_some() { "x[at] + y[at]" } else { "x[at]" })
+            .with("part", if self.mask.is_some() { "select(0.0, 1.0, mask[column] > 0.0)" } else { "1.0" })
+            .with("mask", if self.mask.is_some() { "mask[column]" } else { "1.0" })
+            .read("x", &self.x)
+            .read("weight", &self.weight)
+            .read(name, other);
+        if let Some(y) = &self.y {
+            launch = launch.read("y", y);
+        }
+        if let Some(mask) = &self.mask {
+            launch = launch.read("mask", mask);
+        }
+        launch.write("out", &out).numbers([n, width]).fraction(f64::from(self.count)).fraction(self.eps).groups(n);
+        out
+    }
+}
+
+#[derive(Debug)]
+struct NormStep;
+
+/// A sum passes its gradient on to both of its terms.
+impl<const N: usize> Backward<Cube, N> for NormStep {
+    type State = Norm;
+
+    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let g = rows(gradients.consume::<Cube>(&ops.node));
+        let gradient = ops.state.gradient(&g);
+        for node in ops.parents.into_iter().flatten() {
+            gradients.register::<Cube>(node.id, gradient.clone());
+        }
+    }
+}
+
+/// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`crate::kernels::attention`]. [`None`] on another device.
+pub(in crate::kernels) fn attention(
+    qkv: &[Tensor<2>; 3],
+    padding: Option<&Tensor<4>>,
+    [_, length]: [usize; 2],
+    heads: usize,
+) -> Option<Tensor<2>> {
+    let contiguous = |t: &Tensor<2>| {
+        let mut input = Operand::of(t)?;
+        input.value = rows(input.value);
+        Some(input)
+    };
+    let [q, k, v] = qkv;
+    let inputs = [contiguous(q)?, contiguous(k)?, contiguous(v)?];
+    let padding = match padding {
+        Some(padding) => Some(rows(Operand::of(padding)?.value)),
+        None => None,
+    };
+    let [q, k, v] = inputs.each_ref().map(|input| input.value.clone());
+    let queries = q.shape()[0] * heads;
+    let weights = empty(&q, [queries, length]);
+    let attention = Attention { q, k, v, weights, heads, length };
+    let y = attention.forward(padding.as_ref());
+    Some(record(AttentionStep, inputs, attention, y))
+}
+
+#[derive(Clone, Debug)]
+struct Attention {
+    q: Primitive,
+    k: Primitive,
+    v: Primitive,
+    /// `[batch · heads · queries, keys]`.
+    weights: Primitive,
+    heads: usize,
+    length: usize,
+}
+
+impl Attention {
+    /// Invocations of a workgroup; lengths change from batch to batch, and the text must not.
+    const LANES: usize = 64;
+
+    fn forward(&self, padding: Option<&Primitive>) -> Primitive {
+        let rest = "
+    var most = -3.4e38;
+    for (var j = lane; j < length; j += {{lanes}}) {
+        var score = 0.0;
+        for (var d = 0u; d < size; d++) {
+            score += q[query + d] * k[start + j * width + d];
+        }
+        score = score * scale{{padding}};
+        p[weights + j] = score;
+        most = max(most, score);
+    }
+    most = largest(most, lane);
+    var sum = 0.0;
+    for (var j = lane; j < length; j += {{lanes}}) {
+        let weight = exp(p[weights + j] - most);
+        p[weights + j] = weight;
+        sum += weight;
+    }
+    sum = total(sum, lane);
+    for (var j = lane; j < length; j += {{lanes}}) {
+        p[weights + j] /= sum;
+    }
+    storageBarrier();
+    for (var d = lane; d < size; d += {{lanes}}) {
+        var gathered = 0.0;
+        for (var j = 0u; j < length; j++) {
+            gathered += p[weights + j] * v[start + j * width + d];
+        }
+        out[query + d] = gathered;
+    }";
+        let out = self.like_q();
+        let mut launch = self.query(rest).read("q", &self.q).read("k", &self.k).read("v", &self.v);
+        launch = match padding {
+            Some(padding) => launch.with("padding", " + padding[sequence * length + j]").read("padding", padding),
+            None => launch.with("padding", ""),
+        };
+        self.run(launch.write("p", &self.weights).write("out", &out));
+        out
+    }
+
+    fn gradients(&self, g: &Primitive) -> [Primitive; 3] {
+        let rest = "
+    var inner = 0.0;
+    for (var j = lane; j < length; j += {{lanes}}) {
+        var slope = 0.0;
+        for (var d = 0u; d < size; d++) {
+            slope += g[query + d] * v[start + j * width + d];
+        }
+        ds[weights + j] = slope;
+        inner += slope * p[weights + j];
+    }
+    inner = total(inner, lane);
+    for (var j = lane; j < length; j += {{lanes}}) {
+        ds[weights + j] = p[weights + j] * (ds[weights + j] - inner) * scale;
+    }
+    storageBarrier();
+    for (var d = lane; d < size; d += {{lanes}}) {
+        var slope = 0.0;
+        for (var j = 0u; j < length; j++) {
+            slope += ds[weights + j] * k[start + j * width + d];
+        }
+        dq[query + d] = slope;
+    }";
+        let (dq, dk, dv) = (self.like_q(), self.like_q(), self.like_q());
+        let ds = empty(&self.q, [self.weights.shape()[0], self.length]);
+        let launch = self.query(rest).read("g", g).read("v", &self.v).read("p", &self.weights).read("k", &self.k);
+        self.run(launch.write("ds", &ds).write("dq", &dq));
+        let launch = Launch::of(include_str!("attention_keys.wgsl")).lanes(Self::LANES);
+        let launch = launch.read("ds", &ds).read("p", &self.weights).read("q", &self.q).read("g", g);
+        self.run(launch.write("dk", &dk).write("dv", &dv));
+        [dq, dk, dv]
+    }
+
+    fn query(&self, rest: &'static str) -> Launch {
+        let file = concat!(include_str!("row.wgsl"), include_str!("attention.wgsl"));
+        Launch::of(file).lanes(Self::LANES).with("rest", rest)
+    }
+
+    fn run(&self, launch: Launch) {
+        let rows = self.weights.shape()[0];
+        let size = self.q.shape()[1] / self.heads.max(1);
+        let launch = launch.numbers([rows, self.length, self.heads, size]);
+        launch.fraction(1.0 / (size as f64).sqrt()).groups(rows);
+    }
+
+    fn like_q(&self) -> Primitive {
+        empty(&self.q, [self.q.shape()[0], self.q.shape()[1]])
+    }
+}
+
+#[derive(Debug)]
+struct AttentionStep;
+
+impl Backward<Cube, 3> for AttentionStep {
+    type State = Attention;
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let g = rows(gradients.consume::<Cube>(&ops.node));
+        for (node, gradient) in ops.parents.into_iter().zip(ops.state.gradients(&g)) {
+            if let Some(node) = node {
+                gradients.register::<Cube>(node.id, gradient);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The GPU's kernels against the CPU's, in value and gradient, on whatever adapter there is (a software one too).
+//!
+//! Without an adapter a test says that it did not run, unless `APT_REQUIRE_VULKAN` is set, as `cargo xtask test` sets it
+//! wherever it found or installed a driver.
+
+use crate::checkpoint::read_back;
+use crate::norm::HiddenMask;
+use crate::{Init, LayerNorm, kernels, named};
+use burn::tensor::{Device, DeviceType, Tensor};
+use std::panic::catch_unwind;
+
+/// Largest difference that passes, relative to a result's largest value.
+const TOLERANCE: f32 = 2e-5;
+
+fn gpu() -> Option<Device> {
+    let found = catch_unwind(|| Device::enumerate(DeviceType::Wgpu).into_iter().next()).unwrap_or(None);
+    assert!(found.is_some() || std::env::var_os("APT_REQUIRE_VULKAN").is_none(), "there is no adapter");
+    if found.is_none() {
+        eprintln!("NOT RUN: there is no adapter here");
+    }
+    found
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    pollster::block_on(read_back(tensor, "a test's values")).expect("a device gives its tensors back")
+}
+
+fn worst(expected: &[f32], found: &[f32]) -> f32 {
+    assert_eq!(expected.len(), found.len());
+    assert!(found.iter().all(|v| v.is_finite()), "not finite: {found:?}");
+    let scale = expected.iter().fold(1e-6_f32, |m, v| m.max(v.abs()));
+    expected.iter().zip(found).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs())) / scale
+}
+
+/// Compares an operation on matrices of these sizes, its value and the gradients of those that `trained` names.
+fn compare(name: &str, sizes: &[[usize; 2]], trained: &[usize], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) {
+    let Some(gpu) = gpu() else { return };
+    let of = |device: &Device| -> Vec<Vec<f32>> {
+        let mut init = Init::new(7, &device.clone().autodiff());
+        let inputs: Vec<Tensor<2>> = sizes
+            .iter()
+            .enumerate()
+            .map(|(i, &size)| {
+                let input = init.normal(size, 1.0);
+                if trained.contains(&i) { input.require_grad() } else { input }
+            })
+            .collect();
+        let y = f(&inputs);
+        let weights = init.normal(y.dims(), 1.0);
+        let gradients = (y.clone() * weights).sum().backward();
+        let of_inputs = trained.iter().map(|&i| values(inputs[i].grad(&gradients).expect("an input is a leaf")));
+        std::iter::once(values(y.inner())).chain(of_inputs).collect()
+    };
+    let plain = |device: &Device| {
+        let mut init = Init::new(7, device);
+        values(f(&sizes.iter().map(|&size| init.normal(size, 1.0)).collect::<Vec<_>>()))
+    };
+    for (i, (expected, found)) in of(&Device::flex()).iter().zip(of(&gpu)).enumerate() {
+        let difference = worst(expected, &found);
+        let what = if i == 0 { "value".into() } else { format!("gradient {}", trained[i - 1]) };
+        assert!(difference < TOLERANCE, "{name} {sizes:?}: {what} differs by {difference:e}");
+    }
+    let difference = worst(&plain(&Device::flex()), &plain(&gpu));
+    assert!(difference < TOLERANCE, "{name} {sizes:?} without autodiff: it differs by {difference:e}");
+}
+
+fn vector(matrix: &Tensor<2>) -> Tensor<1> {
+    matrix.clone().reshape([-1])
+}
+
+#[test]
+fn linear_layers_of_any_size_frozen_or_not() {
+    for [rows, d_in, d_out] in [[1, 8, 3], [5, 33, 20], [20, 1, 30], [130, 70, 65], [260, 19, 129]] {
+        for trained in [&[0][..], &[0, 1, 2], &[1]] {
+            compare("linear", &[[rows, d_in], [d_in, d_out], [1, d_out]], trained, |t| {
+                kernels::linear(t[0].clone(), t[1].clone(), vector(&t[2]))
+            });
+        }
+    }
+}
+
+#[test]
+fn a_corner_and_a_transpose_are_read_where_they_are() {
+    compare("corner", &[[40, 64], [128, 192], [1, 64]], &[0], |t| {
+        kernels::linear(t[0].clone(), t[1].clone().slice([0..64, 0..64]), vector(&t[2]))
+    });
+    compare("transpose", &[[64, 140], [72, 64], [1, 72]], &[0], |t| {
+        kernels::linear(t[0].clone().transpose(), t[1].clone().transpose(), vector(&t[2]))
+    });
+}
+
+#[test]
+fn adapters_of_any_rank() {
+    for (rows, d_in, d_out, rank) in [(6, 8, 5, 1), (40, 33, 20, 8), (150, 70, 130, 5), (130, 64, 64, 40)] {
+        for trained in [&[0, 3, 4][..], &[3, 4], &[0, 1, 2, 3, 4]] {
+            let sizes = [[rows, d_in], [d_in, d_out], [1, d_out], [d_in, rank], [rank, d_out]];
+            compare("adapter", &sizes, trained, |t| {
+                let adapter = [t[3].clone(), t[4].clone()];
+                kernels::adapted(t[0].clone(), t[1].clone(), vector(&t[2]), adapter, 2.0)
+            });
+        }
+    }
+}
+
+#[test]
+fn gelu_of_any_size() {
+    for size in [[1, 1], [7, 37], [300, 130]] {
+        compare("gelu", &[size], &[0], |t| kernels::gelu(t[0].clone() * 4.0));
+    }
+}
+
+fn layer_norm(t: &[Tensor<2>]) -> LayerNorm {
+    LayerNorm::new(vector(&t[2]), vector(&t[3]), 1e-12)
+}
+
+#[test]
+fn norms_of_any_width_with_and_without_a_mask() {
+    for [rows, width] in [[3, 8], [9, 33], [4, 300], [2, 768], [70_000, 8]] {
+        let sizes = [[rows, width], [rows, width], [1, width], [1, width]];
+        compare("norm", &sizes, &[0], |t| layer_norm(t).forward(t[0].clone() * 3.0 + 1.0, None));
+        compare("norm of a sum", &sizes, &[0, 1], |t| layer_norm(t).forward_sum(t[0].clone(), t[1].clone(), None));
+        let mask = |t: &[Tensor<2>]| {
+            let entry = |i: usize| [1.0, 0.0, 0.4][i % 3];
+            let of = |f: &dyn Fn(usize) -> f32| {
+                let entries: Vec<f32> = (0..width).map(f).collect();
+                Tensor::<1>::from_floats(entries.as_slice(), &t[0].device())
+            };
+            let kept = |i: usize| f32::from(entry(i) > 0.0);
+            HiddenMask { values: of(&entry), kept: of(&kept), count: (0..width).map(kept).sum() }
+        };
+        compare("masked norm", &sizes, &[0], |t| layer_norm(t).forward(t[0].clone(), Some(&mask(t))));
+        compare("masked norm of a sum", &sizes, &[0, 1], |t| {
+            layer_norm(t).forward_sum(t[0].clone(), t[1].clone(), Some(&mask(t)))
+        });
+    }
+}
+
+#[test]
+fn attention_of_any_length_with_and_without_padding() {
+    for (batch, length, heads, size) in [(1, 1, 1, 3), (2, 5, 3, 4), (3, 70, 2, 20), (2, 33, 1, 80), (70_000, 1, 1, 1)]
+    {
+        let [tokens, width] = [batch * length, heads * size];
+        for padded in [false, true] {
+            let f = |t: &[Tensor<2>]| {
+                let qkv = [t[0].clone(), t[1].clone(), t[2].clone()];
+                let padding: Vec<f32> = (0..tokens).map(|i| if i % length > length / 2 { -1e9 } else { 0.0 }).collect();
+                let padding = Tensor::<1>::from_floats(padding.as_slice(), &t[0].device());
+                let padding = padded.then(|| padding.reshape([batch, 1, 1, length]));
+                let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
+                kernels::attention(&qkv, padding.as_ref(), [batch, length], heads).unwrap_or_else(|| {
+                    let [q, k, v] = qkv.map(split);
+                    let scale = 1.0 / (size as f64).sqrt();
+                    let scores = q.matmul(k.swap_dims(2, 3));
+                    let weights = kernels::attention_weights(scores, padding.as_ref(), scale);
+                    weights.matmul(v).swap_dims(1, 2).reshape([tokens, width])
+                })
+            };
+            compare("attention", &[[tokens, width]; 3], &[0, 1, 2], f);
+            compare("attention", &[[tokens, width]; 3], &[1], f);
+        }
+    }
+}
+
+#[test]
+fn vectors_are_joined_and_cut_however_many_there_are() {
+    let Some(gpu) = gpu() else { return };
+    for n in [1, 2, 6, 7, 13, 30] {
+        let mut init = Init::new(n as u64, &gpu);
+        let parts: Vec<Tensor<1>> = (0..n).map(|i| init.normal([1 + 97 * (i % 5)], 1.0)).collect();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.dims()[0]).collect();
+        let expected: Vec<f32> = parts.iter().flat_map(|part| values(part.clone())).collect();
+        let whole = named::joined(parts);
+        assert_eq!(values(whole.clone()), expected, "{n} vectors joined");
+        let pieces = kernels::cut(&whole, &lengths);
+        let found: Vec<f32> = pieces.into_iter().flat_map(values).collect();
+        assert_eq!(found, expected, "a vector cut into {n}");
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_so() {
+    let Some(gpu) = gpu() else { return };
+    let x = Tensor::<2>::from_floats([[1.0, f32::NAN, 0.5, 2.0], [1.0, 2.0, 3.0, 4.0]], &gpu);
+    let ones = Tensor::<1>::ones([4], &gpu);
+    let is_lost = |name: &str, y: Tensor<2>, nan: usize, finite: usize| {
+        let y = values(y);
+        assert!(y[..4].iter().filter(|v| v.is_nan()).count() >= nan, "{name} lost it: {y:?}");
+        assert!(y[4..].iter().filter(|v| v.is_finite()).count() >= finite, "{name} spread it: {y:?}");
+    };
+    is_lost("gelu", kernels::gelu(x.clone()), 1, 4);
+    is_lost("norm", kernels::norm(x.clone(), ones.clone(), ones.clone(), 1e-12), 4, 4);
+    is_lost("linear", kernels::linear(x.clone(), Tensor::ones([4, 4], &gpu), ones), 4, 4);
+    let attention = kernels::attention(&[x.clone(), x.clone(), x], None, [2, 1], 1).expect("a GPU has attention");
+    is_lost("attention", attention, 1, 4);
+}
