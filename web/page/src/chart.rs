@@ -42,10 +42,12 @@ pub struct Curve {
 /// How a curve is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// A thin line.
+    /// A line.
     Line,
-    /// A thin line behind others.
+    /// A faint line behind the mean of its values; the legend leaves it out.
     Faint,
+    /// A line through means of another curve; the words leave it out.
+    Mean,
     /// A line with its points.
     Dotted,
     /// Many points.
@@ -125,7 +127,7 @@ impl Plot {
             return format!("{}: nothing yet", self.title);
         }
         let show = self.show.unwrap_or(plain);
-        let told = self.curves.iter().filter_map(|curve| {
+        let told = self.curves.iter().filter(|curve| curve.style != Style::Mean).filter_map(|curve| {
             let (first, last) = (curve.points.first()?, curve.points.last()?);
             let least = curve.points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
             let most = curve.points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
@@ -165,7 +167,8 @@ impl Plot {
         let up = span(points().map(|point| point.1), self.from_zero);
 
         let root = Paper(paper).into_drawing_area();
-        let show = self.show.unwrap_or(plain);
+        let decimals = decimals(up.1 - up.0);
+        let show = |number: f64| self.show.map_or_else(|| format!("{number:.decimals$}"), |show| show(number));
         let mut chart = ChartBuilder::on(&root)
             .margin_top(8)
             .margin_right(10)
@@ -193,7 +196,7 @@ impl Plot {
             let line = |points: Vec<Point>, width: u32| LineSeries::new(points, colour.stroke_width(width));
             let dots = |size: i32| points.iter().map(move |point| Circle::new(*point, size, colour.filled()));
             match curve.style {
-                Style::Line => chart.draw_series(line(points, 2))?,
+                Style::Line | Style::Mean => chart.draw_series(line(points, 2))?,
                 Style::Faint => chart.draw_series(LineSeries::new(points, colour.mix(0.35).stroke_width(1)))?,
                 Style::Steps => chart.draw_series(line(stairs(&points), 2))?,
                 Style::Points => chart.draw_series(dots(2))?,
@@ -207,6 +210,12 @@ impl Plot {
         root.present()?;
         Ok(())
     }
+}
+
+/// Decimals with which the labels of an axis of this length differ.
+fn decimals(length: f64) -> usize {
+    // Four labels or so.
+    (1.0 - (length / 4.0).log10()).clamp(0.0, 9.0) as usize
 }
 
 /// Each value holds until the next.
@@ -351,6 +360,11 @@ mod tests {
         for points in [vec![(1.0, 0.0)], vec![(1.0, 0.5), (2.0, 0.5)], vec![(3.0, 1e-12)]] {
             assert!(plot(points).svg((400, 200), &DARK).contains("</svg>"));
         }
+    }
+
+    #[test]
+    fn labels_have_as_many_decimals_as_they_differ_in() {
+        assert_eq!([decimals(2000.0), decimals(1.0), decimals(0.02), decimals(1e-12)], [0, 1, 3, 9]);
     }
 
     #[test]

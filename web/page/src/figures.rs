@@ -89,6 +89,6 @@ mod tests {
         assert_eq!([bytes(812), bytes(3_400_000), bytes(9_400)], ["812 B", "3.40 MB", "9.40 kB"]);
         assert_eq!([milliseconds(12.34), milliseconds(1500.0)], ["12.3 ms", "1.50 s"]);
         assert_eq!([seconds(0.42), seconds(243.0), seconds(7500.0)], ["0.42 s", "4 min 03 s", "2 h 05 min"]);
-        assert_eq!([plain(0.0), plain(0.000_012), plain(3.14159)], ["0", "1.2e-5", "3.14"]);
+        assert_eq!([plain(0.0), plain(0.000_012), plain(2.346)], ["0", "1.2e-5", "2.35"]);
     }
 }

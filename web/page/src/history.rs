@@ -161,6 +161,13 @@ impl History {
         self.builder.so_far()
     }
 
+    /// The record to keep: complete if the run is, else as far as the run has come.
+    #[must_use]
+    pub fn kept_record(&self) -> Option<Record> {
+        let complete = if self.done { self.builder.clone().finish().ok() } else { None };
+        complete.or_else(|| self.record().cloned())
+    }
+
     /// Training steps made.
     #[must_use]
     pub fn step(&self) -> usize {
@@ -235,7 +242,7 @@ fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use apt_lab::{CurvePoint, Evaluation, Growth, Measures, Provenance, Split};
+    use apt_lab::{CurvePoint, Evaluation, Growth, Provenance, Split};
 
     /// A run of `steps` steps on a model of two layers that is pruned once, in the middle.
     pub(crate) fn run(knobs: Knobs, steps: usize, grown: bool) -> Vec<Event> {
@@ -291,7 +298,7 @@ pub(crate) mod tests {
             metrics: BTreeMap::new(),
             seconds: 2.0,
         }));
-        events.push(Event::Measured(Box::new(Measures::default())));
+        events.push(Event::Measured(Box::default()));
         events
     }
 
@@ -305,6 +312,14 @@ pub(crate) mod tests {
         assert_eq!(scores.of_heads[0], [0, 1], "scores are of what was there before");
         assert_eq!((history.step(), history.phase()), (10, Some(Phase::Tuning)));
         assert!(!history.ranks_never_grew());
+    }
+
+    #[test]
+    fn a_complete_run_gives_the_record_that_its_events_make() {
+        let events = run(Knobs::default(), 10, true);
+        assert_eq!(History::of(&events).kept_record(), RecordBuilder::from_events(&events).ok());
+        let part = History::of(&events[..6]).kept_record().expect("it has begun");
+        assert_eq!((part.curve.len(), part.measures.train.steps), (4, None));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub fn loss(history: &History) -> Plot {
         // Every step faint, and what the noise leaves before it.
         let mean = smooth(&points, smoothing(history.step()));
         let curve = |name: String, style, points| Curve { name, colour, style, points };
-        [curve(format!("{name}, each step"), Style::Faint, points), curve(name.to_owned(), Style::Line, mean)]
+        [curve(name.to_owned(), Style::Faint, points), curve(name.to_owned(), Style::Mean, mean)]
     });
     plot(history, "Loss", curves.collect())
 }

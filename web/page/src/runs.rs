@@ -120,8 +120,7 @@ mod tests {
 
     #[test]
     fn what_changed_names_knob_and_value() {
-        let mut other = Knobs::default();
-        other.density = 0.5;
+        let other = Knobs { density: 0.5, ..Knobs::default() };
         assert_eq!(changed(&Knobs::default(), &other), ["density 0.5"]);
     }
 }

@@ -117,7 +117,7 @@ fn answer(answer: Answer) -> impl IntoView {
         None => view! {
             <section class="verdict" data-testid="try-dense">
                 <h2>"Dense"</h2>
-                <p class="empty">"No model of the dense size has been trained in this run yet: its teacher is the first."</p>
+                <p class="empty">"No trained model of the dense size is at hand. In a run that distils, the teacher is one."</p>
             </section>
         }
         .into_any(),

@@ -18,7 +18,8 @@ pub(crate) fn fragment() -> String {
 
 /// Puts `query` into the address without a new entry in the history.
 pub(crate) fn set_query(query: &str) {
-    let address = format!("?{query}#{}", fragment());
+    let fragment = window().location().hash().unwrap_or_default();
+    let address = format!("?{query}{fragment}");
     // Browsers refuse when it is done too often; the next change brings the address up to date.
     if let Ok(history) = window().history() {
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address));

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 use super::export::offer;
 use super::figure::figure;
-use super::shell::action;
+use super::shell::{action, never};
 use super::state::{Lab, Page};
 use super::{ablations, chosen};
 use crate::chart::Plot;
@@ -16,6 +16,9 @@ use crate::export::{Saved, comparison_csv, comparison_json};
 use crate::figures::{bytes, metric, milliseconds, or_nothing, seconds, share};
 use crate::plots;
 use crate::runs::{Row, changed, rows, state_name};
+
+/// Makes a file of runs.
+type Comparison = fn(&[(&str, &Record)]) -> Result<Saved, String>;
 
 /// What one run can be compared with the others by.
 type Selected = RwSignal<BTreeSet<String>>;
@@ -236,7 +239,7 @@ fn exports(lab: Lab, table: Memo<Vec<Row>>, selected: Selected) -> impl IntoView
         let rows = table.get_untracked().into_iter().filter(picked);
         rows.filter_map(|row| Some((row.name, row.record?))).collect::<Vec<(String, Arc<Record>)>>()
     };
-    let file = move |make: fn(&[(&str, &Record)]) -> Result<Saved, String>| {
+    let file = move |make: Comparison| {
         move || {
             let rows = rows();
             let rows: Vec<_> = rows.iter().map(|(name, record)| (name.as_str(), record.as_ref())).collect();
@@ -249,9 +252,9 @@ fn exports(lab: Lab, table: Memo<Vec<Row>>, selected: Selected) -> impl IntoView
     let any = move || table.with(|rows| rows.iter().any(|row| row.record.is_some()));
     view! {
         <div class="buttons" role="group" aria-label="Export the comparison">
-            {action("CSV", "compare-csv", false, any, file(|rows| comparison_csv(rows).ok_or_else(|| "no table was made".to_owned())))}
-            {action("JSON", "compare-json", false, any, file(comparison_json))}
-            {action("Markdown", "compare-markdown", false, any, file(|rows| Ok(markdown(rows))))}
+            {action("CSV", "compare-csv", never, any, file(|rows| comparison_csv(rows).ok_or_else(|| "no table was made".to_owned())))}
+            {action("JSON", "compare-json", never, any, file(comparison_json))}
+            {action("Markdown", "compare-markdown", never, any, file(|rows| Ok(markdown(rows))))}
             <span class="aside">"of the selected runs, or of all"</span>
         </div>
     }

@@ -3,7 +3,7 @@
 use apt_bridge::{Command, RunState};
 use leptos::prelude::*;
 
-use super::shell::action;
+use super::shell::{action, never};
 use super::state::{Engine, Lab};
 use crate::figures::bytes;
 use crate::runs::{hardware, state_name};
@@ -38,14 +38,14 @@ fn buttons(lab: Lab) -> impl IntoView {
     };
     view! {
         <div class="buttons" role="group" aria-label="Controls of the run">
-            {action("Start", "start", true, may_start, move || lab.begin())}
-            {action("Pause", "pause", false, move || in_state(&[Running]), send(Command::Pause))}
-            {action("Step", "step", false, move || in_state(&[Paused]), step)}
-            {action("Resume", "resume", true, move || in_state(&[Paused, Closed, Failed]), go_on)}
-            {action("Restart", "restart", false, move || in_state(&[Running, Paused, Closed, Failed, Done]), move || lab.restart())}
-            {action("Stop", "stop", false, move || in_state(&[RunState::Loading, Running, Paused]), send(Command::Stop))}
-            {action("Save", "save", false, move || in_state(&[Running, Paused]), send(Command::Checkpoint))}
-            {action("Evaluate", "evaluate", false, move || in_state(&[Running, Paused]), send(Command::Evaluate))}
+            {action("Start", "start", move || !lab.is_open(), may_start, move || lab.begin())}
+            {action("Pause", "pause", never, move || in_state(&[Running]), send(Command::Pause))}
+            {action("Step", "step", never, move || in_state(&[Paused]), step)}
+            {action("Resume", "resume", move || lab.is_open(), move || in_state(&[Paused, Closed, Failed]), go_on)}
+            {action("Restart", "restart", never, move || in_state(&[Running, Paused, Closed, Failed, Done]), move || lab.restart())}
+            {action("Stop", "stop", never, move || in_state(&[RunState::Loading, Running, Paused]), send(Command::Stop))}
+            {action("Save", "save", never, move || in_state(&[Running, Paused]), send(Command::Checkpoint))}
+            {action("Evaluate", "evaluate", never, move || in_state(&[Running, Paused]), send(Command::Evaluate))}
         </div>
     }
 }
@@ -62,7 +62,7 @@ fn standing(lab: Lab) -> impl IntoView {
     };
     let step = Memo::new(move |_| lab.stand.get().step.max(lab.run.with(|run| run.as_ref().map_or(0, |run| run.step))));
     let steps = Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or(0, |run| run.steps)));
-    let phase = Memo::new(move |_| lab.stand.get().phase.map_or("", |phase| phase.name()));
+    let phase = Memo::new(move |_| lab.stand.get().phase.filter(|_| lab.is_open()).map_or("", |phase| phase.name()));
     let device = Memo::new(move |_| {
         lab.run.with(|run| run.as_ref().map(|run| hardware(&run.device, &run.backend)).unwrap_or_default())
     });

@@ -4,7 +4,7 @@ use apt_bridge::{Adapter, Check, Command, DeviceReport};
 use leptos::prelude::*;
 
 use super::own;
-use super::shell::action;
+use super::shell::{action, never};
 use super::state::{Engine, Lab};
 use crate::figures::{NOTHING, plain};
 
@@ -28,7 +28,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <div class="page" data-testid="page-device">
             <h1>"Device"</h1>
-            <div class="buttons">{action("Test again", "test-again", false, ready, move || look(true))}</div>
+            <div class="buttons">{action("Test again", "test-again", never, ready, move || look(true))}</div>
             <div aria-live="polite">
                 {move || match lab.devices.get() {
                     Some(report) => told(report).into_any(),

@@ -4,7 +4,7 @@ use apt_bridge::{Command, RunState, Wanted};
 use leptos::prelude::*;
 
 use super::browser;
-use super::shell::action;
+use super::shell::{action, never};
 use super::state::Lab;
 use crate::export::{Saved, masks_csv, ranks_csv, salience_csv, structure_json};
 use crate::history::History;
@@ -25,14 +25,14 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         <details class="exports" data-testid="exports">
             <summary>"Take away"</summary>
             <div class="buttons" role="group" aria-label="Files of this run">
-                {action("Structure, JSON", "export-structure", false, has_model, make(structure_json))}
-                {action("Masks, CSV", "export-masks", false, has_model, make(masks_csv))}
-                {action("Ranks, CSV", "export-ranks", false, has_model, make(ranks_csv))}
-                {action("Salience, CSV", "export-salience", false, has_scores, make(salience_csv))}
-                {action("Record, JSON", "export-record", false, has_model, move || record(lab))}
-                {action("Weights", "export-weights", false, is_held, want(Wanted::Weights))}
-                {action("Model config", "export-config", false, is_held, want(Wanted::Config))}
-                {action("Tokenizer", "export-tokenizer", false, is_held, want(Wanted::Tokenizer))}
+                {action("Structure, JSON", "export-structure", never, has_model, make(structure_json))}
+                {action("Masks, CSV", "export-masks", never, has_model, make(masks_csv))}
+                {action("Ranks, CSV", "export-ranks", never, has_model, make(ranks_csv))}
+                {action("Salience, CSV", "export-salience", never, has_scores, make(salience_csv))}
+                {action("Record, JSON", "export-record", never, has_model, move || record(lab))}
+                {action("Weights", "export-weights", never, is_held, want(Wanted::Weights))}
+                {action("Model config", "export-config", never, is_held, want(Wanted::Config))}
+                {action("Tokenizer", "export-tokenizer", never, is_held, want(Wanted::Tokenizer))}
             </div>
             <p class="help">
                 "Weights are the compacted model with its adapters merged, as safetensors. The record opens in "
@@ -52,7 +52,8 @@ fn record(lab: Lab) {
     let kept = lab.records.with_untracked(|records| {
         records.iter().find(|(name, _)| *name == run).map(|(name, record)| record.to_json(name))
     });
-    let text = kept.or_else(|| lab.history.with_value(|history| history.record().map(|record| record.to_json(&run))));
+    let text =
+        kept.or_else(|| lab.history.with_value(|history| history.kept_record().map(|record| record.to_json(&run))));
     match text {
         Some(Ok(text)) => {
             let saved = Saved { name: format!("{run}-record.json"), kind: "application/json", text };

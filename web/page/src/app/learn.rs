@@ -271,7 +271,7 @@ fn measures(lab: Lab) -> AnyView {
         Some(
             view! {
                 <table class="runs">
-                    <thead><tr><th scope="col"></th><th scope="col">"dense"</th><th scope="col">"compacted"</th></tr></thead>
+                    <thead><tr><th scope="col"></th><th scope="col" class="number">"dense"</th><th scope="col" class="number">"compacted"</th></tr></thead>
                     <tbody>
                         {line("parameters".to_owned(), or_nothing(measures.params.dense, count), or_nothing(measures.params.kept, count))}
                         {line("inference, batch 32".to_owned(), or_nothing(batch.dense_ms, milliseconds), or_nothing(batch.compact_ms, milliseconds))}

@@ -15,7 +15,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             <fieldset class="models">
                 <legend>"Model" {lock_mark(lab, "model")}</legend>
                 {choice(lab, "builtin".to_owned(), "built-in", "BERT, 4 layers of 128 dims, pretrained")}
-                {choice(lab, "nano".to_owned(), "nano", "one small layer from random weights, for a quick look")}
+                {choice(lab, "nano".to_owned(), "nano", "two small layers from random weights, for a quick look")}
                 {move || models(lab).into_iter().map(|set| dropped(lab, set)).collect_view()}
                 {elsewhere(lab)}
             </fieldset>

@@ -100,11 +100,16 @@ fn theme_button(lab: Lab) -> impl IntoView {
     }
 }
 
+/// Of a button that is never the one to press next.
+pub(crate) fn never() -> bool {
+    false
+}
+
 /// A button that stays in place and in focus when it cannot be used.
 pub(crate) fn action(
     label: &'static str,
     name: &'static str,
-    primary: bool,
+    primary: impl Fn() -> bool + Send + Sync + 'static,
     enabled: impl Fn() -> bool + Copy + Send + Sync + 'static,
     act: impl Fn() + 'static,
 ) -> impl IntoView {

@@ -40,12 +40,25 @@ impl Lab {
         });
     }
 
-    /// Reads the records.
+    /// Reads the stored records, if that has not been done.
     pub(crate) fn load_records(self) {
+        if self.has_records.get_untracked() {
+            return;
+        }
+        self.has_records.set(true);
         self.stored(move |store| async move {
-            let records = store.records().await?;
-            self.records.set(records.into_iter().map(|(name, record)| (name, Arc::new(record))).collect());
+            for (name, record) in store.records().await? {
+                self.add_record(name, record);
+            }
             Ok(())
+        });
+    }
+
+    /// Adds a record to those that are shown, in place of one of the same name.
+    pub(crate) fn add_record(self, name: String, record: Record) {
+        self.records.update(|records| {
+            records.retain(|(of, _)| *of != name);
+            records.push((name, Arc::new(record)));
         });
     }
 
@@ -131,7 +144,7 @@ impl Lab {
             self.settings.update(|settings| {
                 settings.knobs.data = Some(name);
                 if settings.knobs.task == "builtin" {
-                    "csv".clone_into(&mut settings.knobs.task);
+                    "text".clone_into(&mut settings.knobs.task);
                 }
             });
             Ok(())
@@ -151,13 +164,12 @@ impl Lab {
                     Ok(record) => {
                         let run = name_of(&name, &text);
                         store.put_record(&run, &record).await?;
+                        self.add_record(run.clone(), record);
                         self.notice(format!("{name} is here as {run}."));
                     }
                     Err(error) => self.trouble(&name, &error.to_string(), "Drop a record.json."),
                 }
             }
-            let records = store.records().await?;
-            self.records.set(records.into_iter().map(|(name, record)| (name, Arc::new(record))).collect());
             Ok(())
         });
     }
