@@ -22,7 +22,7 @@ pub(crate) fn of_run(
 ) -> impl IntoView {
     let turn = lab.turn_of(place);
     let make = move || {
-        turn.track();
+        turn.get();
         lab.history.with_value(plot)
     };
     figure(lab, name, make, empty)

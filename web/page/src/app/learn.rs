@@ -142,7 +142,7 @@ fn invitation(lab: Lab) -> impl IntoView {
 fn live(lab: Lab, empty: &'static str, make: fn(&History) -> Option<AnyView>) -> AnyView {
     let turn = lab.turn_of(0);
     let shown = move || {
-        turn.track();
+        turn.get();
         let made = lab.history.with_value(make);
         made.unwrap_or_else(|| view! { <p class="empty">{empty}</p> }.into_any())
     };

@@ -28,7 +28,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let frames = Memo::new(move |_| lab.stand.get().frames);
     let name = Memo::new(move |_| lab.run.with(|run| run.as_ref().map(|run| run.name.clone())));
     Effect::new(move || {
-        name.track();
+        name.get();
         chosen.set(None);
         pointed.set(None);
     });
@@ -40,7 +40,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let looked = RwSignal::new(0u64);
     Effect::new(move || {
         lab.width.track();
-        frames.track();
+        frames.get();
         let width = canvas.get().map_or(0.0, |canvas| f64::from(canvas.client_width()));
         scene.set_value(stage(lab, shown.get(), width).map(Rc::new));
         looked.update(|looked| *looked += 1);

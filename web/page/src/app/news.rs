@@ -33,7 +33,8 @@ pub(crate) struct Inbox {
 }
 
 impl Lab {
-    /// Changes when it is the turn of the chart in this place to be drawn, while there is news.
+    /// Changes when it is the turn of the chart in this place to be drawn, while there is news. It must be read: a memo
+    /// that is only tracked is never computed, and what is not computed does not change.
     pub(crate) fn turn_of(self, place: u64) -> Memo<u64> {
         Memo::new(move |_| (self.tick.get() + TURNS - place % TURNS) / TURNS)
     }
