@@ -159,8 +159,10 @@ impl Plot {
     }
 
     fn draw(&self, paper: SVGBackend, ink: &Ink) -> Result<(), Box<dyn std::error::Error>> {
+        // A line is one element of the page, points are one each.
+        let drawn = |style: Style| if style == Style::Points { DRAWN / 4 } else { DRAWN };
         let curves: Vec<(&Curve, Vec<Point>)> =
-            self.curves.iter().map(|curve| (curve, thin(&curve.points, DRAWN))).collect();
+            self.curves.iter().map(|curve| (curve, thin(&curve.points, drawn(curve.style)))).collect();
         let points = || curves.iter().flat_map(|(_, points)| points);
         let ends = self.until.into_iter().flat_map(|until| [0.0, until]);
         let across = span(points().map(|point| point.0).chain(self.marks.iter().copied()).chain(ends), false);
