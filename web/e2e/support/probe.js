@@ -2,7 +2,7 @@
 // memory, and can do harm on request. Reached as `probe` in the worker.
 
 const count = { dispatches: 0, pipelines: 0, submits: 0, buffers: 0 };
-const probe = { count, steps: [], devices: [], memory: null, breakPipelines: false };
+const probe = { count, told: [], devices: [], memory: null, breakPipelines: false };
 globalThis.probe = probe;
 
 function before(type, method, note) {
@@ -48,13 +48,14 @@ for (const name of ["instantiate", "instantiateStreaming"]) {
   };
 }
 
-// What had been asked of the GPU when the page was told of a step.
+// What had been asked of the GPU when the page was told of a step, or of a save, whose own reads are no step's work.
 const post = globalThis.postMessage;
 globalThis.postMessage = function (letter, ...more) {
   const text = Array.isArray(letter) ? letter[0] : null;
-  if (typeof text === "string" && text.startsWith('{"message":"events"')) {
-    for (const event of JSON.parse(text).events) {
-      probe.steps.push({ event: event.event, step: event.step, at: performance.now(), ...count });
+  if (typeof text === "string" && /^\{"message":"(events|saved)"/.test(text)) {
+    const { message, step, events = [{ event: message, step }] } = JSON.parse(text);
+    for (const event of events) {
+      probe.told.push({ event: event.event, step: event.step, at: performance.now(), ...count });
     }
   }
   return post.call(globalThis, letter, ...more);

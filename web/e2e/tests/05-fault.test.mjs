@@ -14,13 +14,13 @@ test("a failing shader ends the run, and nothing is told after it", () =>
     const worker = await lab.worker();
     const told = await worker.evaluate(() => {
       globalThis.probe.breakPipelines = true;
-      return globalThis.probe.steps.filter((step) => step.event === "step").length;
+      return globalThis.probe.told.filter((step) => step.event === "step").length;
     });
     const fault = await lab.faulted(120_000);
     assert.match(`${fault.what} ${fault.where}`, /shader|kernel|pipeline/i);
     assert.ok(fault.remedy.length > 10, `no remedy: ${fault.remedy}`);
     assert.equal(await lab.now(), "failed");
-    const after = await worker.evaluate(() => globalThis.probe.steps.filter((step) => step.event === "step").length);
+    const after = await worker.evaluate(() => globalThis.probe.told.filter((step) => step.event === "step").length);
     // The harm is done between two steps; the step that was just being told may still arrive.
     assert.ok(after - told <= 1, `${after - told} steps were told after the shader failed`);
     assert.equal(Object.keys(await lab.records()).length, 0, "a failed run left a record");
