@@ -125,6 +125,9 @@ pub struct CurvePoint {
     /// Global norm of the gradients before clipping.
     #[serde(default, serialize_with = "checked")]
     pub grad_norm: Option<f64>,
+    /// Most memory allocated on the device since the step before.
+    #[serde(default)]
+    pub peak_device_bytes: Option<u64>,
     /// Seconds since training began.
     #[serde(serialize_with = "checked")]
     pub seconds: f64,

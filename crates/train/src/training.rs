@@ -72,7 +72,7 @@ impl Session {
         self.state.step = step + 1;
         let density = self.density();
         self.state.density_sum += density;
-        self.watch_memory();
+        let peak_device_bytes = self.watch_memory();
         let point = CurvePoint {
             step: step + 1,
             epoch: (step + 1) as f64 / self.plan.steps_per_epoch() as f64,
@@ -83,6 +83,7 @@ impl Session {
             mu: pass.mu,
             density,
             grad_norm: Some(f64::from(read[2])),
+            peak_device_bytes,
             seconds: self.clocked(),
         };
         self.tell(Event::Step(point));
@@ -233,9 +234,12 @@ impl Session {
         }
     }
 
-    fn watch_memory(&mut self) {
+    /// The device's peak since the step before; the run's peaks are kept.
+    fn watch_memory(&mut self) -> Option<u64> {
         let memory = self.probe.memory();
+        self.probe.forget_peak();
         self.state.peak_device = self.state.peak_device.max(memory.device_peak);
         self.state.peak_process = self.state.peak_process.max(memory.process);
+        memory.device_peak
     }
 }

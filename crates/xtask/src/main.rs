@@ -3,11 +3,15 @@
 //! This program links nothing of the engine, so that it builds in seconds; what needs the engine is a binary of
 //! `apt-bench` that is built when it is asked for.
 
+mod browser;
+mod debian;
 mod engine;
 mod steps;
 mod test;
+mod tools;
 mod vulkan;
 mod wasm_target;
+mod web;
 
 use clap::{Parser, Subcommand};
 use std::path::Path;
@@ -25,6 +29,10 @@ struct Cli {
 enum Chore {
     /// Run every check and test, installing what they need and this machine lacks.
     Test(test::Args),
+    /// Build the lab for browsers, serve it, and build it again when a file changes; arguments go to trunk.
+    Serve(web::Args),
+    /// Build the lab for browsers into dist/, which any static host can serve; arguments go to trunk.
+    Web(web::Args),
     /// Time training steps and inference beside PyTorch; arguments go to the benchmark.
     Bench(engine::Args),
     /// Make the built-in checkpoint in assets/builtin anew; arguments go to the program that makes it.
@@ -36,6 +44,8 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
+        Chore::Serve(args) => web::serve(&args),
+        Chore::Web(args) => web::build(&args).map(|dist| println!("the lab: {}", dist.display())),
         Chore::Bench(args) => engine::run("bench", &args),
         Chore::Pretrain(args) => engine::run("pretrain", &args),
         Chore::WasmTarget(args) => wasm_target::install(&args),

@@ -2,13 +2,13 @@
 //! fresh machine.
 
 use crate::steps::{Steps, cargo, run as finish};
-use crate::{vulkan, wasm_target};
+use crate::{browser, vulkan, wasm_target};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::process::{Command, Stdio};
 
 /// The crates a browser needs.
-const BROWSER: &str = "-p apt-core -p apt-lab -p apt-nn -p apt-data -p apt-train";
+const BROWSER: &str = "-p apt-core -p apt-lab -p apt-nn -p apt-data -p apt-train -p apt-bridge -p apt-worker -p apt-page";
 
 /// Which steps to make.
 #[derive(clap::Args)]
@@ -29,6 +29,8 @@ enum Step {
     Wasm,
     /// The tests of all crates pass.
     Tests,
+    /// The lab works in a real browser.
+    Browser,
 }
 
 impl Step {
@@ -38,10 +40,12 @@ impl Step {
             Self::Clippy => "clippy",
             Self::Wasm => "wasm",
             Self::Tests => "tests",
+            Self::Browser => "browser",
         }
     }
 
-    /// Everything is in the release profile: build scripts and procedural macros are then built once for all steps.
+    /// What runs here is in the release profile and what browsers run in the profile `web`: build scripts and procedural
+    /// macros are then built once for each.
     fn make(self) -> Result<()> {
         match self {
             Self::Fmt => {
@@ -54,7 +58,7 @@ impl Step {
             }
             Self::Wasm => {
                 wasm_target::install(&wasm_target::Args::default())?;
-                finish(&mut cargo(&format!("check --release --target {} {BROWSER}", wasm_target::TARGET)))
+                finish(&mut cargo(&format!("check --profile web --target {} {BROWSER}", wasm_target::TARGET)))
             }
             Self::Tests => {
                 let mut tests = cargo("test --release --workspace");
@@ -63,6 +67,7 @@ impl Step {
                 }
                 finish(&mut tests)
             }
+            Self::Browser => browser::test(),
         }
     }
 }

@@ -191,7 +191,7 @@ impl Store {
         let rows = self.all(RECORDS).await?;
         let read = |(name, value): (String, JsValue)| {
             let text = value.as_string()?;
-            let record = Record::from_json(&text, &name).ok()?;
+            let record = Record::from_json(text.as_bytes(), &name).ok()?;
             Some((name, record))
         };
         Ok(rows.into_iter().filter_map(read).collect())

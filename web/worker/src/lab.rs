@@ -1,5 +1,6 @@
 //! The worker's loop: obeys commands as they come, and between them takes the open run one event further.
 
+use crate::claim::Claim;
 use crate::error::WorkerError;
 use crate::gpu::{self, Gpu};
 use crate::run::Run;
@@ -202,6 +203,13 @@ impl Lab {
         entry.state = RunState::Loading;
         port::post(&Message::Run(Box::new(entry.clone())));
         let made = async {
+            let Some(claim) = Claim::of(&entry.name).await else {
+                return Err(WorkerError::place(
+                    &entry.name,
+                    "this run is open in another tab",
+                    "go on with it there, or close that tab first",
+                ));
+            };
             let (opened, on_gpu) = self.choose(entry.knobs.device).await?;
             let store = self.store.as_ref();
             let save = match store {
@@ -209,7 +217,7 @@ impl Lab {
                 _ => None,
             };
             let prepared = sources::prepare(&entry.knobs, entry.preset.as_deref(), &opened, store).await?;
-            Run::new(entry.clone(), prepared, save, on_gpu)
+            Run::new(entry.clone(), prepared, save, on_gpu, claim)
         };
         let made = made.await;
         if made.is_err() {
@@ -270,6 +278,10 @@ impl Lab {
     async fn advance(&mut self) {
         let Some(mut run) = self.run.take() else { return };
         let result = self.advanced(&mut run).await;
+        if result.is_err() && run.on_gpu {
+            // A read that failed is heard of before the loss of the device that made it fail.
+            clock::breathe().await;
+        }
         let trouble = trouble::seen().filter(|_| run.on_gpu);
         match (trouble, result) {
             (Some(trouble), _) => self.recover(run, trouble).await,

@@ -2,7 +2,11 @@
 //! [`apt_bridge::Message`]s; it never waits for the page, and the page never waits for it.
 
 #[cfg(target_family = "wasm")]
+mod claim;
+#[cfg(target_family = "wasm")]
 mod clock;
+#[cfg(target_family = "wasm")]
+mod constructors;
 #[cfg(target_family = "wasm")]
 mod error;
 #[cfg(target_family = "wasm")]
@@ -24,6 +28,7 @@ mod verdicts;
 
 #[cfg(target_family = "wasm")]
 fn main() {
+    constructors::run();
     port::tell_panics();
     trouble::listen_to_the_log();
     wasm_bindgen_futures::spawn_local(lab::serve(port::commands()));

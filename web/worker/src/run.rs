@@ -1,5 +1,6 @@
 //! An open run: the session with all that the page and the database are to learn of it.
 
+use crate::claim::Claim;
 use crate::clock::{self, BrowserProbe};
 use crate::error::WorkerError;
 use crate::port;
@@ -29,6 +30,8 @@ pub struct Run {
     pub tokenizer: Vec<u8>,
     /// Names of its classes.
     pub labels: Vec<String>,
+    /// Keeps other tabs from opening it.
+    _claim: Option<Claim>,
     builder: RecordBuilder,
     /// Events that the page has not heard yet.
     untold: Vec<Event>,
@@ -50,6 +53,7 @@ impl Run {
         prepared: Prepared,
         save: Option<Save>,
         on_gpu: bool,
+        claim: Claim,
     ) -> Result<Self, WorkerError> {
         let Prepared { setup, tokenizer, labels } = prepared;
         entry.device.clone_from(&setup.provenance.device);
@@ -76,6 +80,7 @@ impl Run {
             on_gpu,
             tokenizer,
             labels,
+            _claim: Some(claim),
             builder,
             untold: Vec::new(),
             told_at: now,
@@ -94,6 +99,7 @@ impl Run {
             on_gpu: false,
             tokenizer,
             labels,
+            _claim: None,
             builder: RecordBuilder::new(),
             untold: Vec::new(),
             told_at: 0.0,

@@ -5,7 +5,7 @@ use crate::error::WorkerError;
 use crate::run::Run;
 use apt_bridge::store::{Store, StoredModel};
 use apt_bridge::{Answer, RunState, StoredRun, Verdict};
-use apt_data::{Example, Tokenizer};
+use apt_data::{Example, Tokenizer, collate};
 use apt_lab::Knobs;
 use apt_nn::checkpoint::{Checkpoint, read_back};
 use apt_nn::{ModelConfig, Transformer, inference};
@@ -85,12 +85,12 @@ async fn stored(entry: &StoredRun, store: Option<&Store>, device: &Device) -> Re
 
 impl Speaker {
     async fn verdict(&self, example: &Example, device: &Device) -> Result<Verdict, WorkerError> {
-        let lengths = [example.ids.len()];
+        let batch = collate(&[example], 0, 1);
         let mut times = Vec::new();
         let mut logits = Vec::new();
         for repetition in 0..WARM_UPS + REPETITIONS {
             let began = clock::now();
-            let output = inference::logits(&self.model, &example.ids, &example.type_ids, &lengths, device)?;
+            let output = inference::logits(&self.model, &batch.ids, &batch.type_ids, &batch.lengths, device)?;
             logits = read_back(output, "logits").await?;
             if repetition >= WARM_UPS {
                 times.push(clock::now() - began);

@@ -1,0 +1,82 @@
+//! The lab's tests in a real browser: what they need, the lab as it is delivered, and the run.
+
+use crate::steps::{cargo, output, run, run_within, shown};
+use crate::{debian, root, tools, web};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// All tests together take a fraction of this on two cores; a browser that hangs must end at some time.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// The oldest Node.js that knows what the tests are written in.
+const NODE: u32 = 20;
+/// Names of Chromium, most wanted first.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Installs what is missing, builds the lab, and tests it.
+pub fn test() -> Result<()> {
+    node()?;
+    let chrome = chrome()?;
+    let folder = root().join("web/e2e");
+    tools::npm(&folder, "ci --silent --no-fund --no-audit --prefer-offline")?;
+    let dist = web::delivered()?;
+    run(&mut cargo("build --release --workspace --bin apt-lab"))?;
+    // It stands beside this program, for both are built in one profile.
+    let program = std::env::current_exe()?.with_file_name(format!("apt-lab{}", std::env::consts::EXE_SUFFIX));
+    let began = Instant::now();
+    let mut tests = Command::new("node");
+    tests.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(files(&folder)?).current_dir(&folder);
+    tests.env("CHROME", chrome).env("APT_DIST", dist).env("APT_LAB_BIN", program);
+    run_within(LIMIT, &mut tests)?;
+    println!("browser: tested in {}", shown(began.elapsed()));
+    Ok(())
+}
+
+fn files(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder.join("tests"))?.collect::<Result<Vec<_>, _>>()?;
+    let mut files: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn node() -> Result<()> {
+    if version("node").is_none() && debian::may_install() {
+        println!("Node.js: missing; installing Debian's");
+        debian::install(&["nodejs", "npm"])?;
+    }
+    let version = version("node").with_context(|| format!("Node.js is missing; install version {NODE} or newer"))?;
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    ensure!(major.is_some_and(|major| major >= NODE), "Node.js is {version}; install version {NODE} or newer");
+    println!("Node.js: {version}");
+    Ok(())
+}
+
+fn chrome() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("CHROME") {
+        return Ok(named.into());
+    }
+    if found().is_none() {
+        if !debian::may_install() {
+            bail!("there is no Chromium; install it, or name one in CHROME");
+        }
+        let began = Instant::now();
+        println!("Chromium: missing; installing Debian's");
+        debian::install(&["chromium", "fonts-dejavu-core"])?;
+        println!("Chromium: installed in {}", shown(began.elapsed()));
+    }
+    let (path, version) = found().context("Chromium was installed and does not start")?;
+    println!("Chromium: {version}");
+    Ok(path)
+}
+
+fn found() -> Option<(PathBuf, String)> {
+    let folders = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&folders).collect();
+    let paths = BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    paths.filter(|path| path.is_file()).find_map(|path| Some((path.clone(), version(path.to_str()?)?)))
+}
+
+fn version(program: &str) -> Option<String> {
+    output(Command::new(program).arg("--version").stderr(Stdio::null())).ok()
+}

@@ -1,0 +1,202 @@
+// The lab as a user sees it. Tests speak of starting and pausing, this file knows the page.
+
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { launch, watch } from "./browser.mjs";
+import { DIST } from "./paths.mjs";
+import { serve } from "./server.mjs";
+
+/** How long anything may take that is no training on the software adapter. */
+const PATIENCE = 60_000;
+
+/** Serves the lab, opens a browser, and gives `use` a lab; then everything is taken down. */
+export async function withLab(options, use) {
+  const server = await serve(DIST, options.files);
+  const browser = await launch(options.flags);
+  try {
+    const lab = await Lab.open(browser, server, options);
+    await use(lab);
+    if (!options.complaints) lab.assertQuiet();
+  } finally {
+    await browser.close();
+    await server.stop().catch(() => {});
+  }
+}
+
+export class Lab {
+  /** A new visitor's lab; `settings` is what the address holds. */
+  static async open(browser, server, { settings = {}, probe = false, offline = false, context = {} } = {}) {
+    const visit = await browser.newContext({
+      // A service worker would answer in place of a test that replaces files.
+      serviceWorkers: offline ? "allow" : "block",
+      acceptDownloads: true,
+      ...context,
+    });
+    visit.setDefaultTimeout(PATIENCE);
+    const outside = [];
+    visit.on("request", (request) => {
+      if (!request.url().startsWith(server.origin) && !/^(data|blob):/.test(request.url())) outside.push(request.url());
+    });
+    if (probe) {
+      const body = await readFile(new URL("probe.js", import.meta.url), "utf8");
+      await visit.route("**/apt-worker_loader.js", (route) => route.fulfill({ body, contentType: "text/javascript" }));
+    }
+    const page = await visit.newPage();
+    const lab = new Lab(server, visit, page, outside, await watch(page));
+    await lab.go(settings);
+    return lab;
+  }
+
+  constructor(server, visit, page, outside, complaints) {
+    Object.assign(this, { server, visit, page, outside, complaints });
+  }
+
+  /** Opens the lab with these settings in its address. */
+  async go(settings = {}) {
+    await this.page.goto(`${this.server.url}?${new URLSearchParams(settings)}`);
+    await this.ready();
+  }
+
+  async reload() {
+    await this.page.reload();
+    await this.ready();
+  }
+
+  async ready() {
+    await this.at("page-lab").waitFor();
+  }
+
+  at(name) {
+    return this.page.getByTestId(name);
+  }
+
+  async visitPage(name) {
+    await this.at(`nav-${name}`).click();
+    await this.at(`page-${name}`).waitFor();
+  }
+
+  /** Clicks a button once it can be clicked. */
+  async press(name) {
+    await this.at(name).click();
+  }
+
+  /** Waits until the run is in one of these states; a fault that comes instead is the error. */
+  async state(...wanted) {
+    await this.until(`state ${wanted.join(" or ")}`, async () => wanted.includes(await this.now()));
+    return this.now();
+  }
+
+  async now() {
+    const state = this.at("run-state");
+    return (await state.count()) ? ((await state.getAttribute("data-state")) ?? "").trim() : "";
+  }
+
+  async step() {
+    return Number((await this.at("run-step").textContent()).replaceAll(/\D/g, ""));
+  }
+
+  /** Waits until the run has made `step` steps. */
+  async reach(step, limit = PATIENCE) {
+    await this.until(`step ${step}`, async () => (await this.step()) >= step, limit);
+  }
+
+  /** The run's end: its record. */
+  async finished(limit = 300_000) {
+    await this.until("the end of the run", async () => (await this.now()) === "done", limit);
+    const records = await this.records();
+    const name = await this.name();
+    assert.ok(records[name], `no record of ${name} among ${Object.keys(records)}`);
+    return JSON.parse(records[name]);
+  }
+
+  async name() {
+    return (await this.at("run-name").textContent()).trim();
+  }
+
+  /** Asks again and again, each time in the browser's next frame, until `holds`; a fault ends the wait. */
+  async until(what, holds, limit = PATIENCE) {
+    const end = Date.now() + limit;
+    while (!(await holds())) {
+      const fault = await this.fault();
+      if (fault) assert.fail(`waiting for ${what}: ${JSON.stringify(fault)}`);
+      assert.ok(Date.now() < end, `waited in vain for ${what}; state ${await this.now()}; ${this.complaints.join("; ")}`);
+      await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+    }
+  }
+
+  /** What the page says went wrong, if it says so. */
+  async fault() {
+    if (await this.at("panic").count()) return { panic: await this.at("panic").first().innerText() };
+    if (!(await this.at("fault").count())) return null;
+    const part = async (name) => (await this.at(`fault-${name}`).first().innerText()).trim();
+    return { what: await part("what"), where: await part("where"), remedy: await part("remedy") };
+  }
+
+  /** Waits for the page to say that something went wrong. */
+  async faulted(limit = PATIENCE) {
+    await this.at("fault").first().waitFor({ timeout: limit });
+    return this.fault();
+  }
+
+  /** All rows of a table of the browser's database, by key. */
+  async table(name) {
+    return this.page.evaluate(async (table) => {
+      const wait = (request) =>
+        new Promise((resolve, reject) => {
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+      const database = await wait(indexedDB.open("apt-lab"));
+      try {
+        const rows = database.transaction(table).objectStore(table);
+        const [keys, values] = await Promise.all([wait(rows.getAllKeys()), wait(rows.getAll())]);
+        return Object.fromEntries(keys.map((key, i) => [key, typeof values[i] === "string" ? values[i] : null]));
+      } finally {
+        database.close();
+      }
+    }, name);
+  }
+
+  /** Every record the browser keeps, as text by name. */
+  records() {
+    return this.table("records");
+  }
+
+  /** What a stored run has said. */
+  async events(name) {
+    const chunks = await this.table("events");
+    const keys = Object.keys(chunks).filter((key) => key.startsWith(`${name}/`)).sort();
+    return keys.flatMap((key) => chunks[key].split("\n")).map((line) => JSON.parse(line));
+  }
+
+  /** The lab's worker. */
+  async worker() {
+    const found = () => this.page.workers().find((worker) => worker.url().includes("apt-worker"));
+    await this.until("the worker", async () => found() !== undefined);
+    return found();
+  }
+
+  /** Hands files in by the control `name` (`files` in the Lab, `import` in Compare): `[{ name, body, type }]`. */
+  async bring(name, files) {
+    await this.at(name).setInputFiles(
+      files.map(({ name, body, type }) => ({
+        name,
+        mimeType: type ?? "application/octet-stream",
+        buffer: Buffer.from(body),
+      })),
+    );
+  }
+
+  /** Presses a button that gives a file, and returns its text. */
+  async download(name, path) {
+    const [file] = await Promise.all([this.page.waitForEvent("download"), this.press(name)]);
+    const text = await readFile(await file.path(), "utf8");
+    if (path) await writeFile(path, text);
+    return text;
+  }
+
+  assertQuiet() {
+    assert.deepEqual(this.complaints, [], "the page complained");
+    assert.deepEqual(this.outside, [], "requests left the page's own origin");
+  }
+}

@@ -1,0 +1,61 @@
+// A static host as plain as they come: serves one folder under a sub-path and notes what it was asked for.
+
+import { createServer } from "node:http";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { extname, join, normalize } from "node:path";
+
+const TYPES = {
+  ".css": "text/css; charset=utf-8",
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".json": "application/json",
+  ".safetensors": "application/octet-stream",
+  ".svg": "image/svg+xml",
+  ".wasm": "application/wasm",
+  ".webmanifest": "application/manifest+json",
+};
+
+/** The path below which the lab is served: two folders deep, as on a host shared with others. */
+export const BASE = "/some/sub/path/";
+
+/** Serves `folder`; `more` are further files by path, as `{ type, body }`. */
+export async function serve(folder, more = {}) {
+  const asked = [];
+  const server = createServer(async (request, response) => {
+    const path = decodeURIComponent(new URL(request.url, "http://host").pathname);
+    asked.push(path);
+    const extra = more[path];
+    if (extra) {
+      response.writeHead(200, { "content-type": extra.type, "access-control-allow-origin": "*" });
+      response.end(extra.body);
+      return;
+    }
+    const file = path.startsWith(BASE) ? join(folder, normalize(`/${path.slice(BASE.length)}`)) : null;
+    const named = file && path.endsWith("/") ? join(file, "index.html") : file;
+    const found = named && (await stat(named).catch(() => null));
+    if (!found?.isFile()) {
+      response.writeHead(404, { "content-type": "text/html" });
+      response.end("<!doctype html><title>Not found</title>");
+      return;
+    }
+    response.writeHead(200, {
+      "content-type": TYPES[extname(named)] ?? "application/octet-stream",
+      "content-length": found.size,
+      "cache-control": "no-cache",
+      etag: `"${found.size}-${Math.round(found.mtimeMs)}"`,
+    });
+    createReadStream(named).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const origin = `http://127.0.0.1:${server.address().port}`;
+  return {
+    origin,
+    url: origin + BASE,
+    asked,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

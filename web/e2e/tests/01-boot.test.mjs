@@ -1,0 +1,67 @@
+// The built folder works from a sub-path of a static host, asks nobody else for anything, keeps to its policy, and still
+// works when the network is cut.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { launch } from "../support/browser.mjs";
+import { Lab, withLab } from "../support/lab.mjs";
+import { DIST } from "../support/paths.mjs";
+import { BASE, serve } from "../support/server.mjs";
+
+const PAGES = ["lab", "compare", "try", "learn", "device"];
+const RUN = { model: "nano", device: "cpu", steps: 4 };
+
+test("every page opens from a sub-path without a complaint, and every request stays with this origin", () =>
+  withLab({}, async (lab) => {
+    for (const page of PAGES) await lab.visitPage(page);
+    const strays = lab.server.asked.filter((path) => !path.startsWith(BASE) && path !== "/favicon.ico");
+    assert.deepEqual(strays, [], "requests outside the sub-path");
+  }));
+
+test("the policy allows no inline script and no code from text", () =>
+  withLab({ complaints: true }, async (lab) => {
+    // In a task of the page's own: what DevTools evaluates is exempt from the policy.
+    const outcome = await lab.page.evaluate(
+      () =>
+        new Promise((resolve) =>
+          setTimeout(() => {
+            const script = document.createElement("script");
+            script.textContent = "window.inlineRan = true";
+            document.head.append(script);
+            let evaluated = true;
+            try {
+              evaluated = new Function("return true")();
+            } catch {
+              evaluated = false;
+            }
+            resolve({ inline: window.inlineRan === true, evaluated });
+          }),
+        ),
+    );
+    assert.deepEqual(outcome, { inline: false, evaluated: false });
+  }));
+
+test("after one visit the lab opens, and trains, with the server gone", async () => {
+  const server = await serve(DIST);
+  const browser = await launch();
+  try {
+    const lab = await Lab.open(browser, server, { offline: true, settings: RUN });
+    await lab.page.evaluate(() => navigator.serviceWorker.ready);
+    await lab.until("all files to be kept", () =>
+      lab.page.evaluate(async () => {
+        const kept = await caches.keys();
+        const names = await Promise.all(kept.map(async (name) => (await (await caches.open(name)).keys()).length));
+        return names.length === 1 && (await caches.match("./builtin/model.safetensors")) !== undefined
+          && (await caches.match("./apt-worker_bg.wasm")) !== undefined && names[0] > 10;
+      }),
+    );
+    await server.stop();
+    await lab.reload();
+    await lab.press("start");
+    const record = await lab.finished();
+    assert.equal(record.curve.length, 4);
+    lab.assertQuiet();
+  } finally {
+    await browser.close();
+  }
+});

@@ -1,0 +1,42 @@
+// Both devices of the browser train as the desktop's CPU does.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { withLab } from "../support/lab.mjs";
+import * as native from "../support/native.mjs";
+import { sameLosses, sameMasks } from "../support/same.mjs";
+
+const STEPS = 20;
+/** All pruning points lie within the few steps that the software adapter can make. */
+const KNOBS = {
+  model: "nano", steps: STEPS + 4, batch_size: 8, max_length: 16, train_examples: 256,
+  prune_fraction: 0.4, num_prunings: 3, eval_every: 24, mask_step: 0.25,
+};
+
+async function agrees(lab, device) {
+  const theirs = native.run("apt", { ...KNOBS, device: "cpu" });
+  await lab.press("start");
+  const ours = await lab.finished(600_000);
+  const { record } = await theirs;
+  const worst = sameLosses(ours, record, STEPS, 1e-3);
+  const points = sameMasks(ours, record);
+  assert.ok(points >= 3, `only ${points} pruning points`);
+  const seconds = ours.curve.at(-1).seconds;
+  console.log(`${device}: ${ours.provenance.device}; losses within ${worst.toExponential(1)}, ${points} pruning ` +
+    `points equal, ${seconds.toFixed(2)} s for ${ours.curve.length} steps (native ${record.curve.at(-1).seconds.toFixed(2)} s)`);
+  return ours;
+}
+
+test("the CPU backend in WebAssembly agrees with the desktop", () =>
+  withLab({ settings: { ...KNOBS, device: "cpu" } }, async (lab) => {
+    const { provenance } = await agrees(lab, "cpu");
+    assert.equal(provenance.backend, "flex");
+    assert.match(provenance.device, /SIMD/);
+  }));
+
+test("WebGPU agrees with the desktop's CPU", () =>
+  withLab({ settings: { ...KNOBS, device: "webgpu" } }, async (lab) => {
+    const { provenance } = await agrees(lab, "webgpu");
+    assert.equal(provenance.backend, "wgpu/webgpu");
+    assert.match(await lab.at("backend").textContent(), /webgpu/i);
+  }));

@@ -1,0 +1,69 @@
+// A run can be held, stepped, closed with its tab, and taken up again; a lost device is no lost run.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { withLab } from "../support/lab.mjs";
+import { withoutTimes } from "../support/same.mjs";
+
+const RUN = { model: "nano", device: "cpu", steps: 300, batch_size: 8, max_length: 16, train_examples: 512 };
+
+/** What a run amounted to, without times, and without what names the run. */
+function result(record) {
+  const { curve, evaluations, pruning_points, growths, final } = withoutTimes(record);
+  return { curve, evaluations, pruning_points, growths, final };
+}
+
+test("pause holds, step makes one step, resume goes on", () =>
+  withLab({ settings: RUN }, async (lab) => {
+    await lab.press("start");
+    await lab.reach(3);
+    await lab.press("pause");
+    await lab.state("paused");
+    const held = await lab.step();
+    await lab.press("step");
+    await lab.until("one more step", async () => (await lab.step()) === held + 1 && (await lab.now()) === "paused");
+    await lab.press("resume");
+    const record = await lab.finished();
+    assert.equal(record.curve.length, RUN.steps);
+  }));
+
+test("a reload in mid-run and a resume give the very numbers of a run that was left alone", () =>
+  withLab({ settings: RUN }, async (lab) => {
+    await lab.press("start");
+    const whole = await lab.finished();
+    await lab.go({ ...RUN });
+    await lab.press("start");
+    await lab.reach(40);
+    await lab.press("pause");
+    await lab.state("paused");
+    const held = await lab.step();
+    assert.ok(held < RUN.steps, "the run was over before the reload");
+    await lab.press("resume");
+    await lab.reach(held + 5);
+    // No goodbye: the tab is simply gone while the run goes on.
+    await lab.reload();
+    await lab.press("resume-stored");
+    const resumed = await lab.finished();
+    assert.deepEqual(result(resumed), result(whole));
+  }));
+
+test("a lost device: the run goes on from its save and the user is told", () =>
+  withLab(
+    { settings: { ...RUN, device: "webgpu", steps: 14, prune_fraction: 0.4, num_prunings: 2 }, probe: true, complaints: true },
+    async (lab) => {
+      await lab.press("start");
+      await lab.reach(3, 300_000);
+      await lab.press("pause");
+      await lab.state("paused");
+      const held = await lab.step();
+      await lab.press("resume");
+      await lab.reach(held + 1, 120_000);
+      const worker = await lab.worker();
+      await worker.evaluate(() => globalThis.probe.devices.at(-1).destroy());
+      const notice = lab.page.getByText("Going on from the last save", { exact: false }).first();
+      await notice.waitFor({ timeout: 120_000 });
+      const record = await lab.finished(600_000);
+      assert.deepEqual(record.curve.map((point) => point.step), Array.from({ length: 14 }, (_, i) => i + 1));
+      assert.equal(await worker.evaluate(() => globalThis.probe.devices.length) >= 2, true, "no second device was asked for");
+    },
+  ));

@@ -1,0 +1,87 @@
+// Files of one's own: a model is estimated and trained; a hostile file ends in an error that names it, and the lab lives.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { HOSTILE_DATA, HOSTILE_MODELS, HOSTILE_RECORDS } from "../support/files.mjs";
+import { withLab } from "../support/lab.mjs";
+import { longTasks } from "../support/tasks.mjs";
+
+const RUN = { device: "cpu", steps: 5, batch_size: 4, max_length: 16, train_examples: 64 };
+const ASSETS = process.env.APT_ASSETS && `${process.env.APT_ASSETS}/minilm-l3-bert`;
+
+/** Drops files and returns the name the lab keeps them under. */
+async function keep(lab, files) {
+  const before = Object.keys(await lab.table("files"));
+  await lab.bring("files", files);
+  let added;
+  await lab.until("the files to be kept", async () => {
+    added = Object.keys(await lab.table("files")).find((name) => !before.includes(name));
+    return added !== undefined;
+  });
+  return added;
+}
+
+/** A fault that names what, where and a remedy; the page stays usable. */
+async function named(lab, what) {
+  const fault = await lab.faulted();
+  for (const part of ["what", "where", "remedy"]) assert.ok(fault[part]?.length > 2, `${what}: ${JSON.stringify(fault)}`);
+  assert.equal(await lab.at("panic").count(), 0, `${what}: a panic`);
+  assert.ok(await lab.at("page-lab").or(lab.at("page-compare")).first().isVisible(), `${what}: the page is gone`);
+  return `${what}: ${fault.where}: ${fault.what}; ${fault.remedy}`;
+}
+
+test("hostile files each end in a named error and a usable page", { timeout: 600_000 }, () =>
+  withLab({ complaints: true }, async (lab) => {
+    const told = [];
+    const tried = async (what, files, settings) => {
+      await lab.go(RUN);
+      let name;
+      try {
+        name = await keep(lab, files);
+      } catch (error) {
+        // Refused at the door: that is as good, if it is named.
+        if (!(await lab.fault())) throw error;
+      }
+      if (name !== undefined) {
+        await lab.go({ ...RUN, ...settings(name) });
+        await lab.press("start");
+      }
+      told.push(await named(lab, what));
+    };
+    for (const [what, files] of Object.entries(HOSTILE_MODELS)) await tried(what, files, (name) => ({ model: name }));
+    for (const [what, files] of Object.entries(HOSTILE_DATA)) {
+      await tried(what, files, (name) => ({ model: "nano", task: "text", data: name }));
+    }
+    for (const [what, files] of Object.entries(HOSTILE_RECORDS)) {
+      await lab.go(RUN);
+      await lab.visitPage("compare");
+      await lab.bring("import", files);
+      told.push(await named(lab, what));
+    }
+    console.log(`${told.length} hostile drops:\n  ${told.join("\n  ")}`);
+    assert.ok(told.length >= 15);
+    await lab.go({ ...RUN, model: "nano" });
+    await lab.press("start");
+    assert.equal((await lab.finished()).curve.length, RUN.steps, "the lab no longer trains");
+  }));
+
+const minilm = { skip: ASSETS && existsSync(ASSETS) ? false : "APT_ASSETS names no folder with minilm-l3-bert" };
+
+test("MiniLM-L3 dropped as files: estimated, five steps, no long task", { ...minilm, timeout: 600_000 }, () =>
+  withLab({ settings: RUN }, async (lab) => {
+    const files = ["config.json", "tokenizer.json", "model.safetensors"].map(async (name) => ({
+      name,
+      body: await readFile(`${ASSETS}/${name}`),
+    }));
+    const name = await keep(lab, await Promise.all(files));
+    await lab.go({ ...RUN, model: name, density: 1, distillation: "off" });
+    await lab.until("an estimate", async () => /\d+(\.\d+)? ?[MG]i?B/.test(await lab.at("estimate").innerText()));
+    const tasks = await longTasks(lab, async () => {
+      await lab.press("start");
+      await lab.reach(RUN.steps, 300_000);
+    });
+    console.log(`MiniLM-L3: ${(await lab.at("estimate").innerText()).replaceAll("\n", " ")}; ${tasks.summary}`);
+    assert.deepEqual(tasks.long, [], "long tasks on the main thread");
+  }));

@@ -1,0 +1,116 @@
+// What may not grow unnoticed: GPU work of a step, size of the code, long tasks, memory. Counts and sizes are compared
+// with baseline.json; `APT_BASELINE=write` writes it anew.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { growth } from "../support/baseline.mjs";
+import { withLab } from "../support/lab.mjs";
+import { FLAGS, growth as grown, memory } from "../support/memory.mjs";
+import * as native from "../support/native.mjs";
+import { sizes } from "../support/sizes.mjs";
+import { longTasks } from "../support/tasks.mjs";
+
+const NANO = { model: "nano", batch_size: 8, max_length: 16, train_examples: 256 };
+/** No pruning, no teacher, no evaluation on the way: the plain step of an adapter run. */
+const LORA = { preset: "lora", eval_every: 100_000 };
+
+/** How long memory is watched on WebGPU. */
+const GPU_SECONDS = Number(process.env.APT_GPU_SECONDS ?? 300);
+
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const mebi = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
+
+test("the code is no larger than it was, and at most 4 MB compressed", async () => {
+  const { parts, total } = await sizes();
+  for (const part of parts) {
+    console.log(`${part.name}: ${mebi(part.raw)} raw, ${mebi(part.gzip)} gzip, ${mebi(part.brotli)} brotli`);
+  }
+  console.log(`all code: ${mebi(total.raw)} raw, ${mebi(total.gzip)} gzip, ${mebi(total.brotli)} brotli`);
+  assert.deepEqual(await growth("sizes", { raw: total.raw, brotli: total.brotli }), []);
+  assert.ok(total.brotli <= 4e6, `${total.brotli} bytes of code, compressed with brotli`);
+});
+
+/** Work of one plain training step: the median over the steps that the worker has told of, from the third on. */
+async function work(lab) {
+  const worker = await lab.worker();
+  const told = await worker.evaluate(() => globalThis.probe.told.filter(({ event }) => /^(step|saved)$/.test(event)));
+  const plain = told.flatMap((now, i) => {
+    const before = told[i - 1];
+    const steps = now.step - (before?.step ?? now.step);
+    if (now.event !== "step" || now.step < 3 || steps < 1) return [];
+    const of = (name) => (now[name] - before[name]) / steps;
+    const [dispatches, submits, pipelines, buffers] = ["dispatches", "submits", "pipelines", "buffers"].map(of);
+    return [{ dispatches, submits, pipelines, buffers, seconds: of("at") / 1e3 }];
+  });
+  const { seconds, ...counts } = Object.fromEntries(
+    Object.keys(plain[0]).map((name) => [name, median(plain.map((step) => step[name]))]),
+  );
+  return { counts, seconds };
+}
+
+async function checkWork(lab, name, layers) {
+  const { counts, seconds } = await work(lab);
+  console.log(`${name} on WebGPU, one step: ${JSON.stringify(counts)}, ${seconds.toFixed(2)} s on this adapter`);
+  const found = await growth(`gpu ${name}`, counts);
+  if (counts.dispatches > 150 * layers) found.push(`${counts.dispatches} dispatches for ${layers} layers`);
+  if (counts.submits > 8) found.push(`${counts.submits} submits a step`);
+  if (counts.pipelines > 0) found.push(`${counts.pipelines} new pipelines a step`);
+  if (counts.buffers > 0) found.push(`${counts.buffers} new buffers a step`);
+  return found;
+}
+
+test("GPU work of a step of the nano model, and memory over minutes of it", { timeout: 900_000 }, () =>
+  withLab({ settings: { ...NANO, ...LORA, device: "webgpu", steps: 5000 }, probe: true, flags: FLAGS }, async (lab) => {
+    const WARM = 20;
+    await lab.press("start");
+    await lab.reach(WARM, 400_000);
+    const before = await memory(lab);
+    const from = await lab.step();
+    const end = Date.now() + GPU_SECONDS * 1e3;
+    await lab.until("the end of the observation", () => Date.now() > end, 2e3 * GPU_SECONDS);
+    const held = grown(before, await memory(lab));
+    console.log(`WebGPU: memory over ${(await lab.step()) - from} steps in ${GPU_SECONDS} s: ${held.summary}`);
+    const found = await checkWork(lab, "nano", 2);
+    if (held.share > 0.02) found.push(`memory grew by ${held.summary}`);
+    assert.deepEqual(found, []);
+  }));
+
+test("GPU work of a step of the built-in model", { timeout: 900_000 }, () =>
+  withLab(
+    { settings: { ...LORA, device: "webgpu", steps: 9, batch_size: 4, max_length: 16, train_examples: 256 }, probe: true },
+    async (lab) => {
+      await lab.press("start");
+      await lab.reach(8, 800_000);
+      assert.deepEqual(await checkWork(lab, "builtin", 4), []);
+    },
+  ));
+
+test("training on the CPU leaves the main thread alone and does not eat memory", { timeout: 600_000 }, () =>
+  withLab({ settings: { ...NANO, ...LORA, device: "cpu", steps: 5000 }, probe: true, flags: FLAGS }, async (lab) => {
+    await lab.press("start");
+    const tasks = await longTasks(lab, () => lab.reach(600, 300_000));
+    const before = await memory(lab);
+    const from = await lab.step();
+    await lab.reach(from + 2000, 300_000);
+    const held = grown(before, await memory(lab));
+    console.log(`CPU: ${tasks.summary}; memory over ${(await lab.step()) - from} steps: ${held.summary}`);
+    const found = tasks.long.map((task) => `a task of ${task.took} ms`);
+    if (held.share > 0.02) found.push(`memory grew by ${held.summary}`);
+    assert.deepEqual(found, []);
+  }));
+
+test("a step of the built-in model in WebAssembly takes at most 2.5 times the native one", { timeout: 600_000 }, () =>
+  withLab({ settings: { ...LORA, device: "cpu", steps: 30, train_examples: 1024 } }, async (lab) => {
+    const opened = Date.now();
+    await lab.press("start");
+    await lab.reach(1);
+    const first = (Date.now() - opened) / 1e3;
+    const ours = await lab.finished();
+    const { record } = await native.run("lora", { device: "cpu", steps: 30, train_examples: 1024, eval_every: 100_000 }, 1);
+    const step = ({ curve }) => median(curve.slice(5).map((point, i) => point.seconds - curve[i + 4].seconds));
+    const [here, there] = [step(ours), step(record)];
+    console.log(`built-in model: first step ${first.toFixed(1)} s after start; ${(1e3 * here).toFixed(0)} ms a step in ` +
+      `WebAssembly, ${(1e3 * there).toFixed(0)} ms natively on one thread (${(here / there).toFixed(2)} times)`);
+    assert.ok(first <= 5, `${first} s to the first step`);
+    assert.ok(here / there <= 2.5, `${here} s a step here, ${there} s natively`);
+  }));

@@ -1,0 +1,221 @@
+//! The configuration in the address: `?preset=apt&density=0.5&lock=density&hide=seed`.
+//!
+//! Names and values are those of [`KNOBS`], as on the command line. Only what differs from the preset is written, so
+//! that an address says what is special about an experiment.
+
+use std::collections::BTreeSet;
+
+use apt_lab::{KNOBS, Knob, Knobs, PRESETS, Preset, preset_entry};
+
+/// The word that stands for the preset among what can be locked or hidden.
+pub const PRESET: &str = "preset";
+const LOCK: &str = "lock";
+const HIDE: &str = "hide";
+
+/// What an address asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The preset the knobs start from.
+    pub preset: &'static Preset,
+    /// The knobs.
+    pub knobs: Knobs,
+    /// Names of knobs (or `preset`) that are shown and cannot be changed.
+    pub locked: BTreeSet<String>,
+    /// Names of knobs (or `preset`) that are not shown.
+    pub hidden: BTreeSet<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // The first preset is the defaults.
+        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked: BTreeSet::default(), hidden: BTreeSet::default() }
+    }
+}
+
+/// What was read from an address.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// The settings; what could not be read is at its preset's value.
+    pub settings: Settings,
+    /// What could not be read, in words.
+    pub faults: Vec<String>,
+    /// Whether the address names a preset or a knob.
+    pub asks: bool,
+}
+
+/// Reads the part of an address after `?`.
+#[must_use]
+pub fn read(query: &str) -> Reading {
+    let pairs: Vec<(String, String)> =
+        form_urlencoded::parse(query.trim_start_matches('?').as_bytes()).into_owned().collect();
+    let mut reading = Reading::default();
+    // The preset first, wherever it stands: the knobs are turned over it.
+    for (_, name) in pairs.iter().filter(|(key, _)| key == PRESET) {
+        match preset_entry(name).and_then(|preset| Ok((preset, preset.knobs()?))) {
+            Ok((preset, knobs)) => {
+                reading.asks = true;
+                reading.settings.preset = preset;
+                reading.settings.knobs = knobs;
+            }
+            Err(error) => reading.faults.push(error.to_string()),
+        }
+    }
+    for (key, value) in &pairs {
+        match key.as_str() {
+            PRESET => {}
+            LOCK | HIDE => {
+                let (names, faults) = names(value);
+                let set = if key == LOCK { &mut reading.settings.locked } else { &mut reading.settings.hidden };
+                set.extend(names);
+                reading.faults.extend(faults);
+            }
+            _ => match reading.settings.knobs.set(key, value) {
+                Ok(()) => reading.asks = true,
+                Err(error) => reading.faults.push(error.to_string()),
+            },
+        }
+    }
+    reading
+}
+
+fn names(list: &str) -> (Vec<String>, Vec<String>) {
+    let mut names = Vec::new();
+    let mut faults = Vec::new();
+    for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        match apt_lab::knob(word) {
+            _ if word == PRESET => names.push(PRESET.to_owned()),
+            Ok(knob) => names.push(knob.name.to_owned()),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    (names, faults)
+}
+
+/// The part of an address after `?` that [`read`] takes back.
+#[must_use]
+pub fn write(settings: &Settings) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair(PRESET, settings.preset.name);
+    let unturned = settings.preset.knobs().unwrap_or_default();
+    for knob in own(settings, &unturned) {
+        query.append_pair(knob.name, &knob.text(&settings.knobs));
+    }
+    for (key, set) in [(LOCK, &settings.locked), (HIDE, &settings.hidden)] {
+        if !set.is_empty() {
+            query.append_pair(key, &set.iter().map(String::as_str).collect::<Vec<_>>().join(","));
+        }
+    }
+    // Commas are safe in a query and easier to read than %2C.
+    query.finish().replace("%2C", ",")
+}
+
+fn own<'a>(settings: &'a Settings, unturned: &'a Knobs) -> impl Iterator<Item = &'static Knob> + use<'a> {
+    KNOBS.iter().filter(|knob| knob.get(&settings.knobs) != knob.get(unturned))
+}
+
+impl Settings {
+    /// How many knobs differ from the preset.
+    #[must_use]
+    pub fn turned(&self) -> usize {
+        let unturned = self.preset.knobs().unwrap_or_default();
+        own(self, &unturned).count()
+    }
+
+    /// Whether the control of this name may not be changed.
+    #[must_use]
+    pub fn is_locked(&self, name: &str) -> bool {
+        self.locked.contains(name)
+    }
+
+    /// Whether the control of this name is not shown.
+    #[must_use]
+    pub fn is_hidden(&self, name: &str) -> bool {
+        self.hidden.contains(name)
+    }
+
+    /// Changes to another preset. Knobs that neither preset turns keep their values (the model, the seed, what the user
+    /// turned), and so do those that are locked.
+    pub fn choose(&mut self, preset: &'static Preset) {
+        let defaults = Knobs::default();
+        let back = self.preset.overrides.iter().filter_map(|(name, _)| Some((*name, defaults.text(name).ok()?)));
+        let forth = preset.overrides.iter().map(|(name, text)| (*name, (*text).to_owned()));
+        let turns: Vec<_> = back.chain(forth).filter(|(name, _)| !self.locked.contains(*name)).collect();
+        for (name, text) in turns {
+            // Presets hold only values that are in range; a test in apt-lab sees to it.
+            let _ = self.knobs.set(name, &text);
+        }
+        self.preset = preset;
+    }
+
+    /// Every knob that is not locked back to the preset's value.
+    pub fn forget(&mut self) {
+        let unturned = self.preset.knobs().unwrap_or_default();
+        for knob in KNOBS.iter().filter(|knob| !self.locked.contains(knob.name)) {
+            let _ = knob.set_json(&mut self.knobs, &knob.get(&unturned));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_says_what_differs_from_its_preset_and_reads_back() {
+        let mut settings = Settings::default();
+        assert_eq!(write(&settings), "preset=apt");
+        settings.choose(preset_entry("lora").expect("a preset"));
+        settings.knobs.seed = 7;
+        settings.knobs.data = Some("a & b?.csv".to_owned());
+        settings.locked = ["density", "preset"].map(str::to_owned).into();
+        settings.hidden = ["seed".to_owned()].into();
+        let query = write(&settings);
+        assert!(query.starts_with("preset=lora&data="), "{query}");
+        assert!(query.ends_with("&seed=7&lock=density,preset&hide=seed"), "{query}");
+        let reading = read(&query);
+        assert_eq!(reading.settings, settings);
+        assert!(reading.faults.is_empty() && reading.asks);
+    }
+
+    #[test]
+    fn every_preset_and_every_knob_reads_back() {
+        for preset in PRESETS {
+            let mut settings = Settings::default();
+            settings.choose(preset);
+            assert_eq!(settings.knobs, preset.knobs().expect("in range"), "{}", preset.name);
+            assert_eq!(read(&write(&settings)).settings, settings, "{}", preset.name);
+        }
+        let mut other = Settings::default();
+        other.knobs.steps = Some(20);
+        other.knobs.reference_metric = Some(0.5);
+        other.knobs.learning_rate = 3e-5;
+        assert_eq!(read(&write(&other)).settings, other);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_the_rest_counts() {
+        let reading = read("?density=2&sead=3&preset=atp&seed=4&lock=densety,rank");
+        assert_eq!(reading.faults.len(), 4, "{:?}", reading.faults);
+        assert_eq!(reading.settings.knobs.seed, 4);
+        assert_eq!(reading.settings.knobs.density, Knobs::default().density);
+        assert!(reading.settings.is_locked("rank"));
+        assert!(!read("").asks && !read("lock=seed").asks);
+    }
+
+    #[test]
+    fn the_preset_counts_first_wherever_it_stands() {
+        let settings = read("density=0.5&preset=lora").settings;
+        assert_eq!((settings.knobs.density, settings.turned()), (0.5, 1));
+    }
+
+    #[test]
+    fn another_preset_leaves_what_is_locked_or_of_no_preset() {
+        let mut settings = read("preset=lora&seed=9&lock=density").settings;
+        settings.choose(preset_entry("apt").expect("a preset"));
+        assert_eq!(settings.knobs.density, 1.0, "locked");
+        assert_eq!(settings.knobs.distillation, Knobs::default().distillation);
+        assert_eq!(settings.knobs.seed, 9);
+        settings.forget();
+        assert_eq!((settings.knobs.density, settings.knobs.seed), (1.0, 1));
+    }
+}

@@ -1,0 +1,162 @@
+//! Device: what this browser can compute on, whether it computes right, and what to do if not.
+
+use apt_bridge::{Adapter, Check, Command, DeviceReport};
+use leptos::prelude::*;
+
+use super::own;
+use super::shell::{action, never};
+use super::state::{Engine, Lab};
+use crate::figures::{NOTHING, plain};
+
+pub(crate) fn view(lab: Lab) -> impl IntoView {
+    let asked = RwSignal::new(false);
+    let look = move |again| {
+        asked.set(true);
+        lab.send(&Command::Devices { again });
+    };
+    Effect::new(move || {
+        let untold = lab.devices.with_untracked(Option::is_none) && !asked.get_untracked();
+        if lab.engine.get() == Engine::Ready && untold {
+            look(false);
+        }
+    });
+    Effect::new(move || {
+        lab.devices.track();
+        asked.set(false);
+    });
+    let ready = move || lab.engine.get() == Engine::Ready && !asked.get();
+    view! {
+        <div class="page" data-testid="page-device">
+            <h1>"Device"</h1>
+            <div class="buttons">{action("Test again", "test-again", never, ready, move || look(true))}</div>
+            <div aria-live="polite">
+                {move || match lab.devices.get() {
+                    Some(report) => told(report).into_any(),
+                    None => view! { <p class="empty" data-testid="device-waiting">{waiting(lab)}</p> }.into_any(),
+                }}
+            </div>
+            <section aria-labelledby="memory-title">
+                <h2 id="memory-title">"Memory for the present settings"</h2>
+                {own::estimate(lab)}
+                {move || lab.estimate.with(Option::is_none).then(|| view! {
+                    <p class="empty">"Estimated when the settings can be run and no run is open."</p>
+                })}
+            </section>
+            {help()}
+        </div>
+    }
+}
+
+fn waiting(lab: Lab) -> &'static str {
+    match lab.engine.get() {
+        Engine::Loading => "The engine is loading.",
+        Engine::Ready => "Looking for a GPU and testing it.",
+        Engine::Broken => "The engine has stopped; restart it above.",
+    }
+}
+
+fn told(report: DeviceReport) -> impl IntoView {
+    let verdict = match (&report.adapter, &report.why_not) {
+        (_, Some(why)) => format!("Runs use the CPU: {why}"),
+        (Some(adapter), None) => format!("Runs can use the GPU: {}", adapter.name),
+        (None, None) => "Runs use the CPU.".to_owned(),
+    };
+    let notes = report.notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view();
+    let simd = if report.simd { "with SIMD" } else { "without SIMD" };
+    let processors = report.processors.map(|number| format!(", {number} logical processors")).unwrap_or_default();
+    view! {
+        <p class="verdict-line" data-testid="device-verdict">{verdict}</p>
+        <ul>{notes}</ul>
+        <p class="aside">{format!("CPU: WebAssembly {simd}, one thread{processors}.")}</p>
+        {checks(report.checks, report.remembered)}
+        {report.adapter.map(adapter)}
+    }
+}
+
+fn checks(checks: Vec<Check>, remembered: bool) -> impl IntoView {
+    let passed = checks.iter().filter(|check| check.passed).count();
+    let summary = format!(
+        "{passed} of {} operations agree with the CPU{}.",
+        checks.len(),
+        if remembered { ", as remembered from an earlier visit" } else { "" }
+    );
+    let line = |check: Check| {
+        view! {
+            <tr class:failed=!check.passed>
+                <th scope="row">{check.name}</th>
+                <td class="number">{check.difference.map_or_else(|| "not finite".to_owned(), plain)}</td>
+                <td>{if check.passed { "passed" } else { "failed" }}</td>
+            </tr>
+        }
+    };
+    (!checks.is_empty()).then(|| {
+        view! {
+            <section aria-labelledby="checks-title">
+                <h2 id="checks-title">"Self-test"</h2>
+                <p>{summary}</p>
+                <div class="scroll" tabindex="0" role="region" aria-label="Table of checks">
+                    <table class="runs" data-testid="checks">
+                        <thead>
+                            <tr>
+                                <th scope="col">"operation, forward and backward"</th>
+                                <th scope="col" class="number">"largest difference"</th>
+                                <th scope="col">"result"</th>
+                            </tr>
+                        </thead>
+                        <tbody>{checks.into_iter().map(line).collect_view()}</tbody>
+                    </table>
+                </div>
+            </section>
+        }
+    })
+}
+
+fn adapter(adapter: Adapter) -> impl IntoView {
+    let limit = |(name, value): (String, f64)| {
+        view! { <tr><th scope="row">{name}</th><td class="number">{value.to_string()}</td></tr> }
+    };
+    let features = if adapter.features.is_empty() { NOTHING.to_owned() } else { adapter.features.join(", ") };
+    view! {
+        <section aria-labelledby="adapter-title">
+            <h2 id="adapter-title">"Adapter"</h2>
+            <p>
+                {adapter.name}
+                {adapter.software.then_some(" (software: the browser computes its work on the CPU)")}
+            </p>
+            <p><span class="aside">"Features: "</span>{features}</p>
+            <details>
+                <summary>"Limits"</summary>
+                <table class="plain" data-testid="limits"><tbody>{adapter.limits.into_iter().map(limit).collect_view()}</tbody></table>
+            </details>
+        </section>
+    }
+}
+
+fn help() -> impl IntoView {
+    view! {
+        <section aria-labelledby="help-title">
+            <h2 id="help-title">"If the GPU is missing"</h2>
+            <p>"The lab works without one: runs then use the CPU; results agree up to rounding, and large models take longer. To get WebGPU:"</p>
+            <dl class="help-list">
+                <dt>"Chrome and Edge"</dt>
+                <dd>
+                    "Version 113 or newer on Windows, macOS and ChromeOS, 121 on Android. On Linux it may need "
+                    <code>"chrome://flags/#enable-unsafe-webgpu"</code> ". In the settings, under System, graphics acceleration must be on; "
+                    <code>"chrome://gpu"</code> " says what is blocked."
+                </dd>
+                <dt>"Firefox"</dt>
+                <dd>
+                    "Version 141 or newer on Windows, 145 on macOS. Elsewhere set " <code>"dom.webgpu.enabled"</code> " in "
+                    <code>"about:config"</code> "."
+                </dd>
+                <dt>"Safari"</dt>
+                <dd>"Version 26 on macOS, iOS and iPadOS. In older ones it can be switched on among the feature flags."</dd>
+                <dt>"Any browser"</dt>
+                <dd>
+                    "The page must come over https or from localhost. Update the graphics driver if a check of the self-test fails; set the knob "
+                    <code>"device"</code> " to " <code>"cpu"</code> " to do without the GPU."
+                </dd>
+            </dl>
+        </section>
+    }
+}

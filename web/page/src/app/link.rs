@@ -1,0 +1,66 @@
+//! The page's end of the line to the worker.
+
+use apt_bridge::{Command, Message, letter};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType};
+
+/// The worker's loader, relative to the page, so that the lab works from any folder of any host.
+const LOADER: &str = "./apt-worker_loader.js";
+
+/// A worker and what listens to it; dropping it ends the worker.
+pub(crate) struct Link {
+    worker: Worker,
+    _heard: Closure<dyn FnMut(MessageEvent)>,
+    _failed: Closure<dyn FnMut(Event)>,
+}
+
+impl Link {
+    /// Starts a worker. `hear` gets its messages with their enclosures, `fail` gets a report if it breaks.
+    pub(crate) fn start(
+        mut hear: impl FnMut(Message, Vec<Vec<u8>>) + 'static,
+        fail: impl Fn(String) + Clone + 'static,
+    ) -> Result<Self, String> {
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        let worker = Worker::new_with_options(LOADER, &options).map_err(|error| format!("{error:?}"))?;
+        let misread = fail.clone();
+        let heard = Closure::new(move |event: MessageEvent| match letter::open(&event.data()) {
+            Ok((message, enclosures)) => hear(message, enclosures),
+            Err(why) => misread(format!("{why}; page and worker are of different builds, reload the page")),
+        });
+        let failed = Closure::new(move |event: Event| fail(report(&event)));
+        worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(failed.as_ref().unchecked_ref()));
+        Ok(Self { worker, _heard: heard, _failed: failed })
+    }
+
+    /// Ends the worker at once.
+    pub(crate) fn stop(&self) {
+        self.worker.set_onmessage(None);
+        self.worker.set_onerror(None);
+        self.worker.terminate();
+    }
+
+    /// Sends a command.
+    pub(crate) fn send(&self, command: &Command) -> Result<(), String> {
+        let (letter, transferred) = letter::seal(command, &[]).map_err(|error| error.to_string())?;
+        self.worker.post_message_with_transfer(&letter, &transferred).map_err(|error| format!("{error:?}"))
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn report(event: &Event) -> String {
+    match event.dyn_ref::<ErrorEvent>() {
+        Some(error) if !error.message().is_empty() => {
+            format!("{}\nat {}, line {}, column {}", error.message(), error.filename(), error.lineno(), error.colno())
+        }
+        // A script that cannot be loaded says nothing.
+        _ => format!("The worker's script {LOADER} could not be loaded or started."),
+    }
+}

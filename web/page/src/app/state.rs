@@ -1,0 +1,322 @@
+//! Everything the pages show, and what they can do to it. How news of the worker changes it stands in `news`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use apt_bridge::{Answer, Command, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun};
+use apt_lab::{Knob, Phase, Record, run_name};
+use leptos::prelude::*;
+
+use super::browser;
+use super::link::Link;
+use super::news::Inbox;
+use crate::address::{self, Settings};
+use crate::history::History;
+use crate::runs::is_open;
+
+/// Faults and notices that are kept.
+const REMEMBERED: usize = 20;
+
+/// A page of the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    Lab,
+    Compare,
+    Try,
+    Learn,
+    Device,
+}
+
+impl Page {
+    pub(crate) const ALL: [Self; 5] = [Self::Lab, Self::Compare, Self::Try, Self::Learn, Self::Device];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lab => "lab",
+            Self::Compare => "compare",
+            Self::Try => "try",
+            Self::Learn => "learn",
+            Self::Device => "device",
+        }
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Lab => "Lab",
+            Self::Compare => "Compare",
+            Self::Try => "Try",
+            Self::Learn => "Learn",
+            Self::Device => "Device",
+        }
+    }
+
+    /// The page that the address names; the Lab if it names none.
+    pub(crate) fn now() -> Self {
+        let name = browser::fragment();
+        Self::ALL.into_iter().find(|page| page.name() == name).unwrap_or(Self::Lab)
+    }
+}
+
+/// Where the worker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Loading,
+    Ready,
+    Broken,
+}
+
+/// Text in a control that is not (yet) the knob's value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Draft {
+    pub(crate) text: String,
+    pub(crate) error: Option<String>,
+}
+
+/// Something that takes a while.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Progress {
+    pub(crate) what: String,
+    pub(crate) done: u64,
+    pub(crate) total: Option<u64>,
+}
+
+/// What changes with every step of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Stand {
+    pub(crate) step: usize,
+    pub(crate) phase: Option<Phase>,
+    pub(crate) frames: usize,
+    pub(crate) done: bool,
+    pub(crate) ranks_never_grew: bool,
+    pub(crate) warnings: usize,
+}
+
+/// The state of the page. A handle: copies are the same state.
+#[derive(Clone, Copy)]
+pub(crate) struct Lab {
+    pub(crate) page: RwSignal<Page>,
+    pub(crate) settings: RwSignal<Settings>,
+    pub(crate) drafts: RwSignal<BTreeMap<&'static str, Draft>>,
+    pub(crate) engine: RwSignal<Engine>,
+    pub(crate) progress: RwSignal<Option<Progress>>,
+    pub(crate) run: RwSignal<Option<StoredRun>>,
+    pub(crate) stand: RwSignal<Stand>,
+    /// Counts while events come, see [`Lab::turn_of`].
+    pub(crate) tick: RwSignal<u64>,
+    pub(crate) saved: RwSignal<Option<usize>>,
+    pub(crate) devices: RwSignal<Option<DeviceReport>>,
+    pub(crate) estimate: RwSignal<Option<Estimate>>,
+    pub(crate) answer: RwSignal<Option<Answer>>,
+    pub(crate) asking: RwSignal<bool>,
+    pub(crate) faults: RwSignal<VecDeque<Fault>>,
+    pub(crate) notices: RwSignal<VecDeque<String>>,
+    pub(crate) panic: RwSignal<Option<String>>,
+    pub(crate) runs: RwSignal<Vec<StoredRun>>,
+    pub(crate) records: RwSignal<Vec<(String, Arc<Record>)>>,
+    /// Whether the stored records have been read; reading all takes a while, so it is done once and when needed.
+    pub(crate) has_records: RwSignal<bool>,
+    pub(crate) sets: RwSignal<Vec<FileSet>>,
+    pub(crate) dark: RwSignal<bool>,
+    pub(crate) width: RwSignal<f64>,
+    state: Memo<Option<RunState>>,
+    pub(crate) history: StoredValue<History, LocalStorage>,
+    pub(crate) link: StoredValue<Option<Link>, LocalStorage>,
+    pub(crate) inbox: StoredValue<Inbox, LocalStorage>,
+    /// The run whose events are taken in.
+    pub(crate) current: StoredValue<Option<String>>,
+}
+
+impl Lab {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let run = RwSignal::new(None::<StoredRun>);
+        Self {
+            page: RwSignal::new(Page::now()),
+            settings: RwSignal::new(settings),
+            drafts: RwSignal::default(),
+            engine: RwSignal::new(Engine::Loading),
+            progress: RwSignal::default(),
+            run,
+            state: Memo::new(move |_| run.with(|run| run.as_ref().map(|run| run.state))),
+            stand: RwSignal::default(),
+            tick: RwSignal::default(),
+            saved: RwSignal::default(),
+            devices: RwSignal::default(),
+            estimate: RwSignal::default(),
+            answer: RwSignal::default(),
+            asking: RwSignal::default(),
+            faults: RwSignal::default(),
+            notices: RwSignal::default(),
+            panic: RwSignal::default(),
+            runs: RwSignal::default(),
+            records: RwSignal::default(),
+            has_records: RwSignal::default(),
+            sets: RwSignal::default(),
+            dark: RwSignal::default(),
+            width: RwSignal::new(0.0),
+            history: StoredValue::new_local(History::default()),
+            link: StoredValue::new_local(None),
+            inbox: StoredValue::new_local(Inbox::default()),
+            current: StoredValue::new(None),
+        }
+    }
+
+    /// Starts a worker, in place of the one there may be.
+    pub(crate) fn start_worker(self) {
+        self.engine.set(Engine::Loading);
+        self.panic.set(None);
+        self.link.set_value(None);
+        let fail = move |report| self.broken(report);
+        match Link::start(move |message, enclosures| self.hear(message, &enclosures), fail) {
+            Ok(link) => self.link.set_value(Some(link)),
+            Err(why) => self.broken(why),
+        }
+    }
+
+    /// Sends a command to the worker.
+    pub(crate) fn send(self, command: &Command) {
+        let sent = self.link.with_value(|link| match link {
+            Some(link) => link.send(command),
+            None => Err("the worker is not running".to_owned()),
+        });
+        if let Err(what) = sent {
+            let (place, remedy) = ("the line to the worker".to_owned(), "Restart the worker.".to_owned());
+            self.fault(Fault { run: None, what, place, remedy });
+        }
+    }
+
+    /// Shows a fault.
+    pub(crate) fn fault(self, fault: Fault) {
+        self.faults.update(|faults| {
+            faults.retain(|other| *other != fault);
+            faults.push_front(fault);
+            faults.truncate(REMEMBERED);
+        });
+    }
+
+    /// Shows a fault that is no run's. A message such as `what; remedy` is taken apart.
+    pub(crate) fn trouble(self, place: &str, message: &str, otherwise: &str) {
+        let (what, remedy) = message.rsplit_once("; ").unwrap_or((message, otherwise));
+        let (what, place, remedy) = (what.to_owned(), place.to_owned(), remedy.to_owned());
+        self.fault(Fault { run: None, what, place, remedy });
+    }
+
+    /// Tells something that ends nothing.
+    pub(crate) fn notice(self, text: impl Into<String>) {
+        let text = text.into();
+        self.notices.update(|notices| {
+            notices.retain(|other| *other != text);
+            notices.push_front(text);
+            notices.truncate(REMEMBERED);
+        });
+    }
+
+    /// Whether the worker has a run open.
+    pub(crate) fn is_open(self) -> bool {
+        self.state.get().is_some_and(is_open)
+    }
+
+    /// The state of the run that is shown.
+    pub(crate) fn state(self) -> Option<RunState> {
+        self.state.get()
+    }
+
+    /// Why the settings cannot be run as they are.
+    pub(crate) fn refusal(self) -> Option<String> {
+        let draft = self.drafts.with(|drafts| drafts.values().find_map(|draft| draft.error.clone()));
+        draft.or_else(|| self.settings.with(|settings| settings.knobs.check().err().map(|error| error.to_string())))
+    }
+
+    /// Begins a run with the settings as they are.
+    pub(crate) fn begin(self) {
+        let settings = self.settings.get_untracked();
+        let entropy = browser::now() as u64 ^ ((js_sys::Math::random() * (1u64 << 52) as f64) as u64);
+        let run = StoredRun {
+            name: run_name(entropy),
+            preset: Some(settings.preset.name.to_owned()),
+            knobs: settings.knobs,
+            state: RunState::Loading,
+            step: 0,
+            steps: 0,
+            began: browser::now(),
+            device: String::new(),
+            backend: String::new(),
+        };
+        let (preset, knobs) = (run.preset.clone(), Box::new(run.knobs.clone()));
+        self.send(&Command::Start { run: run.name.clone(), preset, knobs });
+        self.show(run, None);
+    }
+
+    /// Opens a stored run and shows its settings.
+    pub(crate) fn open(self, run: &StoredRun, running: bool) {
+        self.send(&Command::Open { run: run.name.clone(), running });
+        self.settings.update(|settings| {
+            if let Some(preset) = run.preset.as_ref().and_then(|name| apt_lab::preset_entry(name).ok()) {
+                settings.preset = preset;
+            }
+            settings.knobs = run.knobs.clone();
+        });
+        self.drafts.update(BTreeMap::clear);
+        let closed = if is_open(run.state) { RunState::Closed } else { run.state };
+        let otherwise = StoredRun { state: closed, ..run.clone() };
+        self.show(StoredRun { state: RunState::Loading, ..run.clone() }, Some(otherwise));
+    }
+
+    /// Begins the shown run anew.
+    pub(crate) fn restart(self) {
+        let Some(run) = self.run.get_untracked() else { return };
+        if is_open(run.state) {
+            self.unseal();
+            self.send(&Command::Restart);
+        } else {
+            self.settings.update(|settings| settings.knobs = run.knobs);
+            self.begin();
+        }
+    }
+
+    /// Lets events in again after a fault, because the user goes on.
+    pub(crate) fn unseal(self) {
+        self.history.update_value(|history| history.sealed = false);
+    }
+
+    fn show(self, run: StoredRun, otherwise: Option<StoredRun>) {
+        self.inbox.update_value(|inbox| {
+            inbox.run = None;
+            inbox.asked = Some(otherwise);
+        });
+        self.current.set_value(Some(run.name.clone()));
+        self.history.set_value(History::default());
+        self.answer.set(None);
+        self.asking.set(false);
+        self.saved.set(None);
+        self.run.set(Some(run));
+        self.due();
+    }
+
+    /// Takes text from a control. While a run is open, a live knob is turned in it when the text is `committed`.
+    pub(crate) fn turn(self, knob: &'static Knob, text: &str, committed: bool) {
+        let mut knobs = self.settings.with_untracked(|settings| settings.knobs.clone());
+        let error = knob.set(&mut knobs, text).err().map(|error| error.to_string());
+        let taken = error.is_none();
+        self.drafts.update(|drafts| {
+            if taken && committed {
+                drafts.remove(knob.name);
+            } else {
+                drafts.insert(knob.name, Draft { text: text.to_owned(), error });
+            }
+        });
+        if !taken {
+            return;
+        }
+        if self.settings.with_untracked(|settings| settings.knobs != knobs) {
+            self.settings.update(|settings| settings.knobs = knobs);
+        }
+        if committed && untrack(|| self.is_open()) && knob.live {
+            self.send(&Command::Turn { knob: knob.name.to_owned(), value: text.trim().to_owned() });
+        }
+    }
+
+    /// Puts the settings into the address.
+    pub(crate) fn write_address(self) {
+        self.settings.with(|settings| browser::set_query(&address::write(settings)));
+    }
+}

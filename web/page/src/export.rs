@@ -1,0 +1,232 @@
+//! Files made from runs: structure (masks, ranks, salience) as JSON and CSV, comparisons as CSV and JSON.
+
+use apt_lab::{KNOBS, Record};
+use serde_json::{Value, json};
+
+use crate::history::{Frame, History};
+
+/// A file to save.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// A name for it.
+    pub name: String,
+    /// Its media type.
+    pub kind: &'static str,
+    /// Its content.
+    pub text: String,
+}
+
+/// Masks, ranks and salience of every pruning point in one JSON file; `None` before there is a model.
+#[must_use]
+pub fn structure_json(run: &str, history: &History) -> Option<Saved> {
+    let record = history.record()?;
+    let points: Vec<Value> = history.frames.iter().map(point_json).collect();
+    let whole = json!({ "run": run, "shape": record.shape, "points": points, "growths": record.growths });
+    Some(Saved { name: format!("{run}-structure.json"), kind: "application/json", text: format!("{whole:#}\n") })
+}
+
+fn point_json(frame: &Frame) -> Value {
+    let salience = frame.scores.as_ref().map(|scores| {
+        json!({
+            "of_heads": scores.of_heads,
+            "of_hidden": scores.of_hidden,
+            "layers": scores.layers,
+            "hidden": scores.hidden,
+        })
+    });
+    json!({
+        "step": frame.step,
+        "density": frame.density,
+        "target_density": frame.target_density,
+        "kept_heads": frame.heads,
+        "neurons": frame.neurons,
+        "kept_hidden": frame.hidden,
+        "ranks": frame.ranks,
+        "salience": salience,
+    })
+}
+
+/// One line per head and hidden dim and pruning point, and one per layer for its neurons, of which the events tell the
+/// number and not which.
+#[must_use]
+pub fn masks_csv(run: &str, history: &History) -> Option<Saved> {
+    let shape = &history.record()?.shape;
+    let mut lines = Vec::new();
+    for frame in &history.frames {
+        let step = frame.step.to_string();
+        for (layer, heads) in shape.heads.iter().enumerate() {
+            let kept = frame.heads.get(layer).map(Vec::as_slice).unwrap_or_default();
+            for head in 0..*heads {
+                let kept = u8::from(kept.contains(&head));
+                lines.push([step.clone(), "head".to_owned(), layer.to_string(), head.to_string(), kept.to_string()]);
+            }
+            let neurons = frame.neurons.get(layer).copied().unwrap_or_default();
+            lines.push([step.clone(), "neurons".to_owned(), layer.to_string(), String::new(), neurons.to_string()]);
+        }
+        for dim in 0..shape.hidden {
+            let kept = u8::from(frame.hidden.binary_search(&dim).is_ok());
+            lines.push([step.clone(), "hidden".to_owned(), String::new(), dim.to_string(), kept.to_string()]);
+        }
+    }
+    csv_file(format!("{run}-masks.csv"), &["step", "kind", "layer", "unit", "kept"], lines)
+}
+
+/// One line per adapter and pruning point.
+#[must_use]
+pub fn ranks_csv(run: &str, history: &History) -> Option<Saved> {
+    let lines = history.frames.iter().flat_map(|frame| {
+        frame.ranks.iter().map(|(name, rank)| [frame.step.to_string(), name.clone(), rank.to_string()])
+    });
+    csv_file(format!("{run}-ranks.csv"), &["step", "adapter", "rank"], lines)
+}
+
+/// One line per scored block and pruning point. Heads and hidden dims have their number in the dense model, neurons their
+/// place among those that were there.
+#[must_use]
+pub fn salience_csv(run: &str, history: &History) -> Option<Saved> {
+    let mut lines = Vec::new();
+    for scores in history.frames.iter().filter_map(|frame| frame.scores.as_ref()) {
+        let mut line = |kind: &str, layer: String, unit: usize, score: f64| {
+            lines.push([scores.step.to_string(), kind.to_owned(), layer, unit.to_string(), score.to_string()]);
+        };
+        for (layer, of_layer) in scores.layers.iter().enumerate() {
+            let heads = scores.of_heads.get(layer).map(Vec::as_slice).unwrap_or_default();
+            for (head, score) in heads.iter().zip(&of_layer.heads) {
+                line("head", layer.to_string(), *head, *score);
+            }
+            for (neuron, score) in of_layer.neurons.iter().enumerate() {
+                line("neuron", layer.to_string(), neuron, *score);
+            }
+        }
+        for (dim, score) in scores.of_hidden.iter().zip(&scores.hidden) {
+            line("hidden", String::new(), *dim, *score);
+        }
+    }
+    csv_file(format!("{run}-salience.csv"), &["step", "kind", "layer", "unit", "salience"], lines)
+}
+
+/// Runs side by side as CSV: measures, hardware, then every knob.
+#[must_use]
+pub fn comparison_csv(rows: &[(&str, &Record)]) -> Option<Saved> {
+    let measured = [
+        "run",
+        "preset",
+        "device",
+        "backend",
+        "metric",
+        "validation",
+        "test",
+        "parameters_dense",
+        "parameters_kept",
+        "train_seconds",
+        "seconds_to_target",
+        "peak_device_bytes",
+        "peak_process_bytes",
+        "inference_32_dense_ms",
+        "inference_32_compact_ms",
+    ];
+    let header: Vec<&str> = measured.into_iter().chain(KNOBS.iter().map(|knob| knob.name)).collect();
+    let lines = rows.iter().map(|(name, record)| {
+        let (measures, made) = (&record.measures, &record.provenance);
+        let (train, batch) = (&measures.train, &measures.inference.batch_32);
+        let mut line = vec![
+            (*name).to_owned(),
+            record.preset.clone().unwrap_or_default(),
+            made.device.clone(),
+            made.backend.clone(),
+            measures.metric.name.clone(),
+            cell(measures.metric.validation),
+            cell(measures.metric.test),
+            cell(measures.params.dense),
+            cell(measures.params.kept),
+            cell(train.seconds),
+            cell(train.seconds_to_target),
+            cell(train.peak_device_bytes),
+            cell(train.peak_process_bytes),
+            cell(batch.dense_ms),
+            cell(batch.compact_ms),
+        ];
+        line.extend(KNOBS.iter().map(|knob| knob.text(&record.config)));
+        line
+    });
+    csv_file("comparison.csv".to_owned(), &header, lines)
+}
+
+/// Runs as one JSON file: their records by name.
+///
+/// # Errors
+/// In words, if a record holds what JSON cannot.
+pub fn comparison_json(rows: &[(&str, &Record)]) -> Result<Saved, String> {
+    let mut records = serde_json::Map::new();
+    for (name, record) in rows {
+        let text = record.to_json(name).map_err(|error| error.to_string())?;
+        records.insert((*name).to_owned(), serde_json::from_str(&text).map_err(|error| error.to_string())?);
+    }
+    let text = format!("{:#}\n", Value::Object(records));
+    Ok(Saved { name: "comparison.json".to_owned(), kind: "application/json", text })
+}
+
+/// What was not measured is empty, never 0.
+fn cell<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+fn csv_file<L>(name: String, header: &[&str], lines: impl IntoIterator<Item = L>) -> Option<Saved>
+where
+    L: IntoIterator<Item = String>,
+{
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(header).ok()?;
+    for line in lines {
+        writer.write_record(line).ok()?;
+    }
+    let text = String::from_utf8(writer.into_inner().ok()?).ok()?;
+    Some(Saved { name, kind: "text/csv", text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apt_lab::{Knobs, RecordBuilder};
+
+    fn history() -> History {
+        History::of(&crate::history::tests::run(Knobs::default(), 10, true))
+    }
+
+    #[test]
+    fn masks_say_of_every_block_whether_it_is_kept() {
+        let text = masks_csv("r", &history()).expect("a model").text;
+        assert!(text.starts_with("step,kind,layer,unit,kept\n0,head,0,0,1\n"), "{text}");
+        for line in ["5,head,0,0,0", "5,head,0,1,1", "5,neurons,1,,3", "5,hidden,,0,0", "5,hidden,,3,1"] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        assert_eq!(text.lines().count(), 1 + 2 * (4 + 2 + 4));
+    }
+
+    #[test]
+    fn ranks_and_salience_have_a_line_each() {
+        assert!(ranks_csv("r", &history()).expect("a model").text.contains("5,layers.0.query,4\n"));
+        let salience = salience_csv("r", &history()).expect("scores").text;
+        assert!(salience.contains("5,head,1,1,3\n") && salience.contains("5,hidden,,3,4\n"), "{salience}");
+    }
+
+    #[test]
+    fn the_structure_is_json_with_every_point() {
+        let file = structure_json("r", &history()).expect("a model");
+        let value: Value = serde_json::from_str(&file.text).expect("JSON");
+        assert_eq!(value["points"][1]["kept_heads"], json!([[1], [0, 1]]));
+        assert_eq!(value["points"][1]["salience"]["hidden"], json!([1.0, 2.0, 3.0, 4.0]));
+        assert_eq!(structure_json("r", &History::default()), None);
+    }
+
+    #[test]
+    fn a_comparison_leaves_empty_what_was_not_measured_and_quotes_names() {
+        let record = RecordBuilder::from_events(&crate::history::tests::run(Knobs::default(), 4, true)).expect("a run");
+        let text = comparison_csv(&[("a, \"b\"", &record)]).expect("a file").text;
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let line = reader.records().next().expect("a line").expect("well formed");
+        assert_eq!((&line[0], &line[5], line.len()), ("a, \"b\"", "", 15 + KNOBS.len()));
+        let json = comparison_json(&[("a", &record)]).expect("JSON").text;
+        assert!(json.contains("apt-lab/record/1"));
+    }
+}

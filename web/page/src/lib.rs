@@ -1,0 +1,21 @@
+//! The lab's pages.
+//!
+//! What can be decided without a browser stands in modules of its own and is tested natively: the configuration in the
+//! address, what the events of a run amount to, charts as SVG, ablation tables, files to export. `app` puts it on the
+//! screen.
+
+pub mod ablation;
+pub mod address;
+#[cfg(target_family = "wasm")]
+mod app;
+pub mod chart;
+pub mod export;
+pub mod figures;
+pub mod history;
+pub mod picture;
+pub mod plots;
+pub mod runs;
+pub mod series;
+
+#[cfg(target_family = "wasm")]
+pub use app::start;

@@ -1,0 +1,345 @@
+//! The picture of a model: where each block stands, how much it counts, and what it is called. Drawing is the page's.
+//!
+//! A row per layer: heads as cells, neurons as a strip, ranks as bars; hidden dims, which all layers share, are one band
+//! above. Places are those of the dense model and never move: what has left leaves its place.
+
+use apt_lab::ModelShape;
+
+use crate::figures::plain;
+use crate::history::Frame;
+
+/// Adapters of a layer in the order in which data flows.
+const FLOW: [&str; 7] = ["query", "key", "value", "output", "gate", "up", "down"];
+
+/// A rectangle in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Place {
+    /// Left edge.
+    pub x: f64,
+    /// Upper edge.
+    pub y: f64,
+    /// Width.
+    pub w: f64,
+    /// Height.
+    pub h: f64,
+}
+
+impl Place {
+    fn holds(&self, x: f64, y: f64) -> bool {
+        (self.x..self.x + self.w).contains(&x) && (self.y..self.y + self.h).contains(&y)
+    }
+}
+
+/// Something in the picture that can be pointed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A hidden dim.
+    Hidden(usize),
+    /// A head of a layer.
+    Head(usize, usize),
+    /// A layer's neurons.
+    Neurons(usize),
+    /// An adapter: layer, and place in [`Layout::sites`].
+    Rank(usize, usize),
+}
+
+/// Where everything stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    /// The dense model.
+    pub shape: ModelShape,
+    /// The adapters that a layer has.
+    pub sites: Vec<&'static str>,
+    /// The greatest rank there ever was.
+    pub top_rank: usize,
+    /// Height of the whole.
+    pub height: f64,
+    /// The band of hidden dims.
+    pub band: Place,
+    cell: f64,
+    row: f64,
+    first: f64,
+    strip: (f64, f64),
+    bars: (f64, f64),
+}
+
+const LABEL: f64 = 26.0;
+const GAP: f64 = 10.0;
+const BAR: f64 = 7.0;
+const BAND: f64 = 14.0;
+/// A line of writing above band and rows.
+const WRITING: f64 = 17.0;
+
+impl Layout {
+    /// Lays a model out over `width` pixels.
+    #[must_use]
+    pub fn new(shape: &ModelShape, frames: &[Frame], width: f64) -> Self {
+        let names = || frames.iter().flat_map(|frame| &frame.ranks);
+        let sites: Vec<_> = FLOW.into_iter().filter(|site| names().any(|(name, _)| site_of(name) == *site)).collect();
+        let most = shape.heads.iter().copied().max().unwrap_or(0).max(1) as f64;
+        let layers = shape.heads.len().max(shape.neurons.len());
+        let room = (width - LABEL - 2.0 * GAP - BAR * sites.len() as f64).max(60.0);
+        let cell = (0.45 * room / most).min(30.0);
+        let row = (360.0 / layers.max(1) as f64).clamp(16.0, 44.0);
+        let strip = LABEL + cell * most + GAP;
+        let wide = (width - strip - GAP - BAR * sites.len() as f64).max(20.0);
+        let first = WRITING + BAND + 4.0 + WRITING;
+        Self {
+            shape: shape.clone(),
+            top_rank: names().map(|(_, rank)| *rank).max().unwrap_or(0),
+            height: first + row * layers as f64 + 2.0,
+            band: Place { x: LABEL, y: WRITING, w: width - LABEL, h: BAND },
+            cell,
+            row,
+            first,
+            strip: (strip, wide),
+            bars: (strip + wide + GAP, BAR),
+            sites,
+        }
+    }
+
+    /// How many layers there are.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        self.shape.heads.len().max(self.shape.neurons.len())
+    }
+
+    /// Where a unit stands.
+    #[must_use]
+    pub fn place(&self, unit: Unit) -> Place {
+        let top = |layer: usize| self.first + self.row * layer as f64;
+        let high = self.row - 4.0;
+        match unit {
+            Unit::Hidden(dim) => {
+                let w = self.band.w / self.shape.hidden.max(1) as f64;
+                Place { x: self.band.x + w * dim as f64, w, ..self.band }
+            }
+            Unit::Head(layer, head) => {
+                Place { x: LABEL + self.cell * head as f64, y: top(layer), w: (self.cell - 2.0).max(1.0), h: high }
+            }
+            Unit::Neurons(layer) => Place { x: self.strip.0, y: top(layer), w: self.strip.1, h: high },
+            Unit::Rank(layer, site) => {
+                Place { x: self.bars.0 + self.bars.1 * site as f64, y: top(layer), w: self.bars.1 - 2.0, h: high }
+            }
+        }
+    }
+
+    /// What stands at a point.
+    #[must_use]
+    pub fn at(&self, x: f64, y: f64) -> Option<Unit> {
+        if self.band.holds(x, y) {
+            let dim = (x - self.band.x) / self.band.w * self.shape.hidden as f64;
+            return Some(Unit::Hidden((dim as usize).min(self.shape.hidden.checked_sub(1)?)));
+        }
+        let layer = ((y - self.first) / self.row).floor();
+        let layer = if layer < 0.0 || layer >= self.layers() as f64 { return None } else { layer as usize };
+        let row = self.row_of(layer);
+        // Gaps belong to their left neighbour.
+        row.into_iter().rev().find(|unit| x >= self.place(*unit).x)
+    }
+
+    /// The unit that an arrow key leads to, `right` and `down` of this one.
+    #[must_use]
+    pub fn beside(&self, unit: Unit, right: isize, down: isize) -> Unit {
+        let row = match unit {
+            Unit::Hidden(_) => 0,
+            Unit::Head(layer, _) | Unit::Neurons(layer) | Unit::Rank(layer, _) => layer + 1,
+        };
+        if down != 0 {
+            let row = row.saturating_add_signed(down).min(self.layers());
+            let place = self.place(unit);
+            let middle = (place.x + 0.5 * place.w).max(LABEL + 1.0);
+            let y = if row == 0 { self.band.y + 1.0 } else { self.first + self.row * (row - 1) as f64 + 1.0 };
+            return self.at(middle, y).unwrap_or(unit);
+        }
+        if let Unit::Hidden(dim) = unit {
+            return Unit::Hidden(dim.saturating_add_signed(right).min(self.shape.hidden.saturating_sub(1)));
+        }
+        let units = self.row_of(row - 1);
+        let here = units.iter().position(|other| *other == unit).unwrap_or(0);
+        let there = here.saturating_add_signed(right).min(units.len().saturating_sub(1));
+        units.get(there).copied().unwrap_or(unit)
+    }
+
+    /// The units of a layer from left to right.
+    #[must_use]
+    pub fn row_of(&self, layer: usize) -> Vec<Unit> {
+        let heads = 0..self.shape.heads.get(layer).copied().unwrap_or(0);
+        let ranks = 0..self.sites.len();
+        heads
+            .map(|head| Unit::Head(layer, head))
+            .chain([Unit::Neurons(layer)])
+            .chain(ranks.map(|site| Unit::Rank(layer, site)))
+            .collect()
+    }
+
+    /// The rank of an adapter; `None` if the layer has none there.
+    #[must_use]
+    pub fn rank(&self, frame: &Frame, layer: usize, site: usize) -> Option<usize> {
+        let site = self.sites.get(site)?;
+        let found = frame.ranks.iter().find(|(name, _)| site_of(name) == *site && layer_of(name) == Some(layer));
+        found.map(|(_, rank)| *rank)
+    }
+
+    /// A unit in words: what it is, whether it is kept, how it was scored.
+    #[must_use]
+    pub fn describe(&self, unit: Unit, frame: &Frame) -> String {
+        let kept = |kept: bool| if kept { "kept" } else { "removed" };
+        let scored =
+            |score: Option<f64>| score.map_or_else(String::new, |score| format!(", salience {}", plain(score)));
+        match unit {
+            Unit::Hidden(dim) => {
+                let score = frame
+                    .scores
+                    .as_ref()
+                    .and_then(|scores| scores.hidden.get(scores.of_hidden.binary_search(&dim).ok()?).copied());
+                let is = kept(frame.hidden.binary_search(&dim).is_ok());
+                let (left, of) = (frame.hidden.len(), self.shape.hidden);
+                format!("hidden dim {dim}: {is}{}; {left} of {of} kept", scored(score))
+            }
+            Unit::Head(layer, head) => {
+                let is = frame.heads.get(layer).is_some_and(|heads| heads.contains(&head));
+                format!("layer {layer}, head {head}: {}{}", kept(is), scored(frame.head_score(layer, head)))
+            }
+            Unit::Neurons(layer) => {
+                let left = frame.neurons.get(layer).copied().unwrap_or(0);
+                let of = self.shape.neurons.get(layer).copied().unwrap_or(0);
+                let scores = frame.scores.as_ref().and_then(|scores| scores.layers.get(layer));
+                let mean = scores.and_then(|scores| crate::series::mean(scores.neurons.iter().copied()));
+                let mean = mean.map_or_else(String::new, |mean| format!(", mean salience {}", plain(mean)));
+                format!("layer {layer}: {left} of {of} neurons kept{mean}")
+            }
+            Unit::Rank(layer, site) => {
+                let name = self.sites.get(site).copied().unwrap_or_default();
+                match self.rank(frame, layer, site) {
+                    Some(rank) => format!("layer {layer}, {name} adapter: rank {rank}"),
+                    None => format!("layer {layer}: no {name} adapter"),
+                }
+            }
+        }
+    }
+}
+
+impl Frame {
+    /// The score of a head at this pruning point, if it was still there.
+    #[must_use]
+    pub fn head_score(&self, layer: usize, head: usize) -> Option<f64> {
+        let scores = self.scores.as_ref()?;
+        let place = scores.of_heads.get(layer)?.iter().position(|of| *of == head)?;
+        scores.layers.get(layer)?.heads.get(place).copied()
+    }
+}
+
+/// How high each block stands among the blocks of its kind, from 0 to 1: what colours show. Scores have long tails, and
+/// a scale of values would paint nearly all blocks alike.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// By layer and head of the dense model.
+    pub heads: Vec<Vec<Option<f64>>>,
+    /// By layer and place among the neurons that were scored.
+    pub neurons: Vec<Vec<f64>>,
+    /// By hidden dim of the dense model.
+    pub hidden: Vec<Option<f64>>,
+}
+
+impl Standing {
+    /// Of the scores of this frame; `None` if there are none.
+    #[must_use]
+    pub fn of(frame: &Frame, shape: &ModelShape) -> Option<Self> {
+        let scores = frame.scores.as_ref()?;
+        let order = |values: Vec<f64>| {
+            let mut values = values;
+            values.sort_by(f64::total_cmp);
+            move |value: f64| values.partition_point(|other| *other < value) as f64 / values.len().max(1) as f64
+        };
+        let head = order(scores.layers.iter().flat_map(|layer| &layer.heads).copied().collect());
+        let neuron = order(scores.layers.iter().flat_map(|layer| &layer.neurons).copied().collect());
+        let dim = order(scores.hidden.clone());
+        let heads = shape
+            .heads
+            .iter()
+            .enumerate()
+            .map(|(layer, heads)| (0..*heads).map(|number| frame.head_score(layer, number).map(&head)).collect());
+        let neurons = scores.layers.iter().map(|layer| layer.neurons.iter().map(|score| neuron(*score)).collect());
+        let mut hidden = vec![None; shape.hidden];
+        for (of, score) in scores.of_hidden.iter().zip(&scores.hidden) {
+            if let Some(place) = hidden.get_mut(*of) {
+                *place = Some(dim(*score));
+            }
+        }
+        Some(Self { heads: heads.collect(), neurons: neurons.collect(), hidden })
+    }
+}
+
+/// Means over `bins` stretches of equal length.
+#[must_use]
+pub fn binned(values: &[f64], bins: usize) -> Vec<f64> {
+    let bins = bins.clamp(1, values.len().max(1));
+    let edge = |bin: usize| bin * values.len() / bins;
+    let means = (0..bins).map(|bin| crate::series::mean(values[edge(bin)..edge(bin + 1)].iter().copied()));
+    means.map(|mean| mean.unwrap_or(0.0)).collect()
+}
+
+fn site_of(adapter: &str) -> &str {
+    adapter.rsplit('.').next().unwrap_or_default()
+}
+
+fn layer_of(adapter: &str) -> Option<usize> {
+    adapter.split('.').find_map(|part| part.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::History;
+    use apt_lab::Knobs;
+
+    fn picture() -> (Layout, Frame) {
+        let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true));
+        let shape = history.record().expect("started").shape.clone();
+        (Layout::new(&shape, &history.frames, 400.0), history.frames[1].clone())
+    }
+
+    #[test]
+    fn every_unit_is_found_where_it_stands() {
+        let (layout, _) = picture();
+        let mut units: Vec<Unit> = (0..4).map(Unit::Hidden).collect();
+        units.extend((0..2).flat_map(|layer| layout.row_of(layer)));
+        for unit in units {
+            let place = layout.place(unit);
+            assert_eq!(layout.at(place.x + 0.5 * place.w, place.y + 0.5 * place.h), Some(unit), "{place:?}");
+            assert!(place.x + place.w <= 400.0 && place.y + place.h <= layout.height, "{unit:?} is outside");
+        }
+        assert_eq!(layout.at(200.0, layout.height + 50.0), None);
+    }
+
+    #[test]
+    fn arrows_reach_every_layer_and_never_leave() {
+        let (layout, _) = picture();
+        assert_eq!(layout.beside(Unit::Head(0, 0), 1, 0), Unit::Head(0, 1));
+        assert_eq!(layout.beside(Unit::Head(0, 1), 1, 0), Unit::Neurons(0));
+        assert_eq!(layout.beside(Unit::Head(0, 0), 0, 1), Unit::Head(1, 0));
+        assert_eq!(layout.beside(Unit::Neurons(1), 0, 1), Unit::Neurons(1));
+        assert!(matches!(layout.beside(Unit::Head(0, 0), 0, -1), Unit::Hidden(_)));
+        assert_eq!(layout.beside(Unit::Hidden(3), 1, 0), Unit::Hidden(3));
+    }
+
+    #[test]
+    fn words_say_whether_a_unit_is_kept_and_how_it_was_scored() {
+        let (layout, frame) = picture();
+        assert_eq!(layout.describe(Unit::Head(0, 0), &frame), "layer 0, head 0: removed, salience 0.50");
+        assert_eq!(layout.describe(Unit::Neurons(1), &frame), "layer 1: 3 of 4 neurons kept, mean salience 1.00");
+        assert_eq!(layout.describe(Unit::Rank(0, 0), &frame), "layer 0, query adapter: rank 4");
+        assert!(layout.describe(Unit::Hidden(0), &frame).starts_with("hidden dim 0: removed, salience 1.00; 3 of 4"));
+    }
+
+    #[test]
+    fn standing_orders_blocks_of_a_kind() {
+        let (layout, frame) = picture();
+        let standing = Standing::of(&frame, &layout.shape).expect("scores");
+        // Heads score 0.5, 2, 1, 3.
+        assert_eq!(standing.heads, [[Some(0.0), Some(0.5)], [Some(0.25), Some(0.75)]]);
+        assert_eq!(binned(&[1.0, 3.0, 5.0, 7.0], 2), [2.0, 6.0]);
+        assert_eq!(binned(&[1.0], 40), [1.0]);
+    }
+}

@@ -1,0 +1,126 @@
+//! The runs on this machine and the records from elsewhere as one list, and what one set otherwise than another.
+
+use std::sync::Arc;
+
+use apt_bridge::{RunState, StoredRun};
+use apt_lab::{Knobs, Record, differences};
+
+/// A run as the table has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Its name.
+    pub name: String,
+    /// The preset it started from.
+    pub preset: Option<String>,
+    /// Its settings.
+    pub knobs: Knobs,
+    /// Where it stands; `None` if it was made elsewhere.
+    pub state: Option<RunState>,
+    /// Steps made and planned, while it is not complete.
+    pub progress: Option<(usize, usize)>,
+    /// What it computed on.
+    pub device: String,
+    /// Its record, if it is complete.
+    pub record: Option<Arc<Record>>,
+}
+
+/// Runs of this browser, newest first, then records from elsewhere.
+#[must_use]
+pub fn rows(runs: &[StoredRun], records: &[(String, Arc<Record>)]) -> Vec<Row> {
+    let record_of = |name: &str| records.iter().find(|(of, _)| of == name).map(|(_, record)| Arc::clone(record));
+    let own = runs.iter().map(|run| Row {
+        name: run.name.clone(),
+        preset: run.preset.clone(),
+        knobs: run.knobs.clone(),
+        state: Some(run.state),
+        progress: (run.state != RunState::Done).then_some((run.step, run.steps)),
+        device: hardware(&run.device, &run.backend),
+        record: record_of(&run.name),
+    });
+    let elsewhere = records.iter().filter(|(name, _)| runs.iter().all(|run| run.name != *name));
+    let elsewhere = elsewhere.map(|(name, record)| Row {
+        name: name.clone(),
+        preset: record.preset.clone(),
+        knobs: record.config.clone(),
+        state: None,
+        progress: None,
+        device: hardware(&record.provenance.device, &record.provenance.backend),
+        record: Some(Arc::clone(record)),
+    });
+    own.chain(elsewhere).collect()
+}
+
+/// A device with what computes on it: `CPU, 2 threads (flex)`.
+#[must_use]
+pub fn hardware(device: &str, backend: &str) -> String {
+    match (device, backend) {
+        (device, "") => device.to_owned(),
+        ("", backend) => backend.to_owned(),
+        (device, backend) => format!("{device} ({backend})"),
+    }
+}
+
+/// What `knobs` sets otherwise than `base`, as `density 0.5`.
+#[must_use]
+pub fn changed(base: &Knobs, knobs: &Knobs) -> Vec<String> {
+    differences(base, knobs).into_iter().map(|difference| format!("{} {}", difference.knob, difference.b)).collect()
+}
+
+/// What a state is called.
+#[must_use]
+pub fn state_name(state: RunState) -> &'static str {
+    match state {
+        RunState::Loading => "loading",
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        RunState::Closed => "closed",
+        RunState::Failed => "failed",
+        RunState::Done => "done",
+    }
+}
+
+/// Whether the worker has the run open in this state.
+#[must_use]
+pub fn is_open(state: RunState) -> bool {
+    matches!(state, RunState::Loading | RunState::Running | RunState::Paused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apt_lab::RecordBuilder;
+
+    fn stored(name: &str, state: RunState) -> StoredRun {
+        StoredRun {
+            name: name.to_owned(),
+            preset: Some("apt".to_owned()),
+            knobs: Knobs::default(),
+            state,
+            step: 3,
+            steps: 10,
+            began: 0.0,
+            device: "CPU".to_owned(),
+            backend: "flex".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_run_and_its_record_are_one_row_and_records_from_elsewhere_follow() {
+        let events = crate::history::tests::run(Knobs::default(), 4, true);
+        let record = Arc::new(RecordBuilder::from_events(&events).expect("a whole run"));
+        let records = [("here", &record), ("desktop", &record)].map(|(name, r)| (name.to_owned(), Arc::clone(r)));
+        let rows = rows(&[stored("here", RunState::Done), stored("half", RunState::Paused)], &records);
+        let names: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.state, row.record.is_some())).collect();
+        let expected =
+            [("here", Some(RunState::Done), true), ("half", Some(RunState::Paused), false), ("desktop", None, true)];
+        assert_eq!(names, expected);
+        assert_eq!((rows[0].progress, rows[1].progress), (None, Some((3, 10))));
+        assert_eq!(rows[0].device, "CPU (flex)");
+    }
+
+    #[test]
+    fn what_changed_names_knob_and_value() {
+        let other = Knobs { density: 0.5, ..Knobs::default() };
+        assert_eq!(changed(&Knobs::default(), &other), ["density 0.5"]);
+    }
+}

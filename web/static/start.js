@@ -1,0 +1,27 @@
+// Starts the page. A module of its own, because the content-security policy allows no inline script.
+
+const told = document.querySelector("#start");
+
+try {
+  const page = await import("./apt-page.js");
+  await page.default({ module_or_path: "./apt-page_bg.wasm" });
+  told?.remove();
+} catch (error) {
+  if (told) {
+    told.setAttribute("role", "alert");
+    told.textContent = `The lab could not start: ${error}. It needs a browser of 2023 or newer with WebAssembly SIMD.`;
+  }
+  throw error;
+}
+
+// Keeps what was loaded for use without a network. Where that is not allowed, the lab works all the same.
+if ("serviceWorker" in navigator) {
+  try {
+    await navigator.serviceWorker.register("./sw.js");
+    const { active } = await navigator.serviceWorker.ready;
+    const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
+    active.postMessage({ keep: [location.href.split(/[?#]/)[0], ...loaded] });
+  } catch (error) {
+    console.info(`Not kept for offline use: ${error}`);
+  }
+}

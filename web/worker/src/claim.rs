@@ -1,0 +1,53 @@
+//! One run, one tab: a run that is open in another tab of this browser cannot be opened here, for each would overwrite
+//! what the other saves.
+
+use crate::port;
+use futures::channel::oneshot;
+use js_sys::{Function, Object, Promise, Reflect};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+
+/// Holds a run for this tab until it is dropped. The browser lets go by itself when the tab is closed.
+pub struct Claim {
+    release: Option<Function>,
+}
+
+impl Claim {
+    /// Claims the run `name`; `None` if another tab has it. A browser without locks claims nothing and refuses nothing.
+    pub async fn of(name: &str) -> Option<Self> {
+        // The Web Locks API, which web-sys does not offer yet.
+        let locks = Reflect::get(&port::scope().navigator(), &"locks".into()).unwrap_or_default();
+        let request = Reflect::get(&locks, &"request".into()).and_then(JsValue::dyn_into::<Function>);
+        let Ok(request) = request else { return Some(Self { release: None }) };
+        let mut release = None;
+        // The lock is held for as long as this promise is open.
+        let held = Promise::new(&mut |resolve, _| release = Some(resolve));
+        let (sender, answer) = oneshot::channel();
+        let sender = Rc::new(RefCell::new(Some(sender)));
+        let granted = Closure::once_into_js(move |lock: JsValue| -> JsValue {
+            let got = !lock.is_null();
+            if let Some(sender) = sender.borrow_mut().take() {
+                // Whoever asked is waiting below.
+                let _ = sender.send(got);
+            }
+            if got { held.into() } else { JsValue::NULL }
+        });
+        let options = Object::new();
+        let asked = Reflect::set(&options, &"ifAvailable".into(), &true.into())
+            .and_then(|_| request.call3(&locks, &format!("apt-lab run {name}").into(), &options, &granted));
+        // A request that the browser refuses outright is no reason to refuse the run.
+        let got = if asked.is_ok() { answer.await.unwrap_or(true) } else { true };
+        got.then_some(Self { release })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(release) = &self.release {
+            // Resolving a promise cannot fail.
+            let _ = release.call0(&JsValue::NULL);
+        }
+    }
+}
