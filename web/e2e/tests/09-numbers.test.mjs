@@ -88,29 +88,37 @@ test("GPU work of a step of the built-in model", { timeout: 900_000 }, () =>
 test("training on the CPU leaves the main thread alone and does not eat memory", { timeout: 600_000 }, () =>
   withLab({ settings: { ...NANO, ...LORA, device: "cpu", steps: 5000 }, probe: true, flags: FLAGS }, async (lab) => {
     await lab.press("start");
-    const tasks = await longTasks(lab, () => lab.reach(600, 300_000));
+    await lab.reach(600, 300_000);
     const before = await memory(lab);
     const from = await lab.step();
     await lab.reach(from + 2000, 300_000);
     const held = grown(before, await memory(lab));
-    console.log(`CPU: ${tasks.summary}; memory over ${(await lab.step()) - from} steps: ${held.summary}`);
+    console.log(`CPU: memory over ${(await lab.step()) - from} steps: ${held.summary}`);
+    // After that, for the browser's tracing takes memory of its own.
+    const to = (await lab.step()) + 500;
+    const tasks = await longTasks(lab, () => lab.reach(to, 300_000));
+    console.log(`CPU: ${tasks.summary}`);
     const found = tasks.long.map((task) => `a task of ${task.took} ms`);
     if (held.share > 0.02) found.push(`memory grew by ${held.summary}`);
     assert.deepEqual(found, []);
   }));
 
+const BUILTIN = { device: "cpu", steps: 30, train_examples: 1024 };
+
 test("a step of the built-in model in WebAssembly takes at most 2.5 times the native one", { timeout: 600_000 }, () =>
-  withLab({ settings: { ...LORA, device: "cpu", steps: 30, train_examples: 1024 } }, async (lab) => {
+  withLab({}, async (lab) => {
     const opened = Date.now();
+    await lab.go({ ...LORA, ...BUILTIN });
     await lab.press("start");
     await lab.reach(1);
     const first = (Date.now() - opened) / 1e3;
     const ours = await lab.finished();
-    const { record } = await native.run("lora", { device: "cpu", steps: 30, train_examples: 1024, eval_every: 100_000 }, 1);
+    const { record } = await native.run("lora", { ...BUILTIN, eval_every: LORA.eval_every }, 1);
     const step = ({ curve }) => median(curve.slice(5).map((point, i) => point.seconds - curve[i + 4].seconds));
     const [here, there] = [step(ours), step(record)];
-    console.log(`built-in model: first step ${first.toFixed(1)} s after start; ${(1e3 * here).toFixed(0)} ms a step in ` +
-      `WebAssembly, ${(1e3 * there).toFixed(0)} ms natively on one thread (${(here / there).toFixed(2)} times)`);
+    console.log(`built-in model: ${first.toFixed(1)} s from opening the page to the first step; ` +
+      `${(1e3 * here).toFixed(0)} ms a step in WebAssembly, ${(1e3 * there).toFixed(0)} ms natively on one thread ` +
+      `(${(here / there).toFixed(2)} times)`);
     assert.ok(first <= 5, `${first} s to the first step`);
     assert.ok(here / there <= 2.5, `${here} s a step here, ${there} s natively`);
   }));
