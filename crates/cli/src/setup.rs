@@ -37,11 +37,10 @@ pub fn prepare(knobs: &Knobs, preset: Option<&str>) -> Result<Prepared, CliError
     Ok(Prepared { setup, tokenizer, device: format!("{} ({})", opened.name, opened.why) })
 }
 
-/// The task of this name; `csv` is another name of `text`, a file of one's own.
+/// The task of this name.
 ///
 /// # Errors
 /// An unknown task, and whatever is wrong with its files.
 pub fn task(name: &str, data: Option<&str>) -> Result<RawTask, CliError> {
-    let name = if name.eq_ignore_ascii_case("csv") { "text" } else { name };
     Ok(load_task(name, data.map(Path::new))?)
 }

@@ -1,7 +1,8 @@
 //! Salience: taps that see activations and their gradients inside autodiff, and the scorers that read them.
 //!
 //! A tap adds a zero tensor that requires gradients to an activation; the gradient of that tensor is ∂L/∂H as the
-//! published hooks see it, and on a branch it excludes the residual path. (On a GPU the zeros are not even added.) Nothing is added when nothing is collected.
+//! published hooks see it, and on a branch it excludes the residual path. On a GPU the zeros need not even be added.
+//! Nothing is added when nothing is collected.
 //! Scores stay on the device as one vector `[heads of all layers | neurons of all layers | hidden dims]`
 //! ([`unflatten`] turns it into blocks), so that a step reads once.
 

@@ -53,17 +53,6 @@ pub enum Message {
         /// Its record.
         record: Box<Record>,
     },
-    /// Memory after a step; told now and then.
-    Memory {
-        /// The run.
-        run: String,
-        /// Training steps made.
-        step: usize,
-        /// Bytes of the worker's WASM memory.
-        wasm: u64,
-        /// Bytes that tensors hold, where that can be told.
-        tensors: Option<u64>,
-    },
     /// The answer to [`crate::Command::Try`].
     Answer(Box<Answer>),
     /// The answer to [`crate::Command::Export`]; the bytes are the letter's one enclosure.

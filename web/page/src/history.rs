@@ -23,8 +23,6 @@ pub struct History {
     pub times: Vec<StepTime>,
     /// The model before training and after every pruning point.
     pub frames: Vec<Frame>,
-    /// Memory after steps, as the worker told it.
-    pub memory: Vec<Memory>,
     /// Whether the run ended with its measures.
     pub done: bool,
     /// Whether an error ended the run: nothing is taken in any more.
@@ -43,17 +41,6 @@ pub struct StepTime {
     pub milliseconds: f64,
     /// The part of the run.
     pub phase: Option<Phase>,
-}
-
-/// Memory after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    /// The step.
-    pub step: usize,
-    /// Bytes of the worker's WASM memory.
-    pub wasm: u64,
-    /// Bytes held on the device, where that can be told.
-    pub device: Option<u64>,
 }
 
 /// What was left of the model at one time.
@@ -211,7 +198,6 @@ impl History {
     fn forget_after(&mut self, step: usize) {
         self.phases.retain(|(_, began)| *began <= step);
         self.times.retain(|time| time.step <= step);
-        self.memory.retain(|memory| memory.step <= step);
         // The whole model stays, whatever its step.
         let mut first = true;
         self.frames.retain(|frame| std::mem::take(&mut first) || frame.step <= step);

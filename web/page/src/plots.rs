@@ -75,13 +75,11 @@ pub fn times(history: &History) -> Plot {
     Plot { from_zero: true, show: Some(milliseconds), ..plot(history, "Time per step", curves) }
 }
 
-/// Memory of the worker.
+/// Most memory that tensors took in each step.
 #[must_use]
 pub fn memory(history: &History) -> Plot {
-    let wasm = history.memory.iter().map(|memory| (memory.step as f64, memory.wasm as f64)).collect();
-    let device = history.memory.iter().filter_map(|memory| Some((memory.step as f64, memory.device? as f64))).collect();
-    let curve = |name: &str, colour, points| Curve { name: name.to_owned(), colour, style: Style::Line, points };
-    let curves = vec![curve("WebAssembly", 0, wasm), curve("tensors", 4, device)];
+    let points = points(history.record(), |point| point.peak_device_bytes.map(|bytes| bytes as f64));
+    let curves = vec![Curve { name: "peak of a step".to_owned(), colour: 4, style: Style::Line, points }];
     let show = |number: f64| bytes(number.max(0.0) as u64);
     Plot { from_zero: true, show: Some(show), ..plot(history, "Memory", curves) }
 }

@@ -1,7 +1,7 @@
 //! One run, one tab: a run that is open in another tab of this browser cannot be opened here, for each would overwrite
 //! what the other saves.
 
-use crate::port;
+use crate::{clock, port};
 use futures::channel::oneshot;
 use js_sys::{Function, Object, Promise, Reflect};
 use std::cell::RefCell;
@@ -14,9 +14,23 @@ pub struct Claim {
     release: Option<Function>,
 }
 
+/// A browser lets go of a claim a little after it was dropped; whoever opens the same run again waits for that.
+const PATIENCE: f64 = 500.0;
+
 impl Claim {
     /// Claims the run `name`; `None` if another tab has it. A browser without locks claims nothing and refuses nothing.
     pub async fn of(name: &str) -> Option<Self> {
+        let began = clock::now();
+        loop {
+            let claim = Self::at_once(name).await;
+            if claim.is_some() || clock::now() - began > PATIENCE {
+                return claim;
+            }
+            clock::breathe().await;
+        }
+    }
+
+    async fn at_once(name: &str) -> Option<Self> {
         // The Web Locks API, which web-sys does not offer yet.
         let locks = Reflect::get(&port::scope().navigator(), &"locks".into()).unwrap_or_default();
         let request = Reflect::get(&locks, &"request".into()).and_then(JsValue::dyn_into::<Function>);

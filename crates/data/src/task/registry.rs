@@ -147,13 +147,14 @@ pub const TASKS: &[TaskSpec] = &[
 ];
 
 impl TaskSpec {
-    /// The task of this name.
+    /// The task of this name; `csv` is another name of `text`, a file of one's own.
     ///
     /// # Errors
     /// [`DataError::UnknownTask`].
     pub fn named(name: &str) -> Result<&'static Self, DataError> {
         let known = || TASKS.iter().map(|task| task.name.to_owned()).collect();
-        let found = TASKS.iter().find(|task| task.name.eq_ignore_ascii_case(name));
+        let wanted = if name.eq_ignore_ascii_case("csv") { "text" } else { name };
+        let found = TASKS.iter().find(|task| task.name.eq_ignore_ascii_case(wanted));
         found.ok_or_else(|| DataError::UnknownTask { name: crate::error::shortened(name), known: known() })
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                     {figure::of_run(lab, 2, "chart-density", plots::density, "Nothing has been pruned yet.")}
                     {figure::of_run(lab, 3, "chart-mu", plots::mu, "No teacher is listened to.")}
                     {figure::of_run(lab, 4, "chart-times", plots::times, "No step has been timed yet.")}
-                    {figure::of_run(lab, 5, "chart-memory", plots::memory, "The engine has not told its memory yet.")}
+                    {figure::of_run(lab, 5, "chart-memory", plots::memory, "Nothing is measured yet.")}
                 </div>
                 {warnings(lab)}
             </section>

@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use super::browser;
 use super::link::Link;
 use super::state::{Engine, Lab, Progress, Stand};
-use crate::history::{History, Memory};
+use crate::history::History;
 use crate::runs::is_open;
 
 /// Milliseconds between two ticks, at each of which another chart is drawn.
@@ -68,12 +68,8 @@ impl Lab {
                 self.history.set_value(History::of(&events));
                 self.due();
             }
-            Message::Memory { run, step, wasm, tensors } if self.follows(&run) => {
-                let memory = Memory { step, wasm, device: tensors };
-                self.history.update_value(|history| history.memory.push(memory));
-            }
             // Of a run that is not shown.
-            Message::Events { .. } | Message::Memory { .. } => {}
+            Message::Events { .. } => {}
             Message::Saved { run, step } => {
                 if self.follows(&run) {
                     self.saved.set(Some(step));
