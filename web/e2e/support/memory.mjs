@@ -35,10 +35,12 @@ export async function memory(lab) {
 
 const mebi = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
-/** How much larger `after` is than `before`, as a share of the whole, and in words. */
+/** How much larger `after` is than `before`: as a share of the whole, of the lab's `own` memories, and in words. */
 export function growth(before, after) {
   const whole = (held) => held.process ?? held.worker + held.page;
   const share = whole(after) / whole(before) - 1;
   const parts = Object.keys(before).map((name) => `${name} ${mebi(before[name])} to ${mebi(after[name])}`);
-  return { share, summary: `${(100 * share).toFixed(1)} % (${parts.join(", ")})` };
+  const lab = ({ worker, page }) => worker + page;
+  const own = lab(after) / lab(before) - 1;
+  return { share, own, summary: `${(100 * share).toFixed(1)} % (${parts.join(", ")})` };
 }

@@ -56,6 +56,7 @@ test("the whole flow by keyboard alone", () =>
     };
     const use = async (name, key = "Enter") => {
       await reach(name);
+      await lab.until(`${name} to be of use`, () => lab.at(name).isEnabled());
       await keyboard.press(key);
     };
     const preset = (name) =>

@@ -16,6 +16,8 @@ use futures::channel::mpsc::UnboundedReceiver;
 
 /// A device may be lost this often in a row without a save in between before the run is given up.
 const LOSSES: usize = 3;
+/// Milliseconds in which the loss of a device is heard of at the latest, once a read from it failed.
+const LOSS_HEARD: f64 = 2_000.0;
 /// The end of WebAssembly's memory.
 const WASM_LIMIT: u64 = 4 << 30;
 
@@ -280,7 +282,7 @@ impl Lab {
         let result = self.advanced(&mut run).await;
         if result.is_err() && run.on_gpu {
             // A read that failed is heard of before the loss of the device that made it fail.
-            clock::breathe().await;
+            trouble::wait(LOSS_HEARD).await;
         }
         let trouble = trouble::seen().filter(|_| run.on_gpu);
         match (trouble, result) {

@@ -31,6 +31,14 @@ pub fn seen() -> Option<Trouble> {
     TROUBLE.with_borrow(Clone::clone)
 }
 
+/// Waits until something is noted, for at most `milliseconds`.
+pub async fn wait(milliseconds: f64) {
+    let end = crate::clock::now() + milliseconds;
+    while seen().is_none() && crate::clock::now() < end {
+        crate::clock::breathe().await;
+    }
+}
+
 /// A new device begins without trouble.
 pub fn forget() {
     TROUBLE.with_borrow_mut(|trouble| *trouble = None);
