@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Serve(args) => web::serve(&args),
-        Chore::Web(args) => web::build(&args).map(|dist| println!("the lab: {}", dist.display())),
+        Chore::Web(args) => web::build(&args).map(drop),
         Chore::Bench(args) => engine::run("bench", &args),
         Chore::Pretrain(args) => engine::run("pretrain", &args),
         Chore::WasmTarget(args) => wasm_target::install(&args),

@@ -1,8 +1,9 @@
 // Put before the worker's own start by a test (support/lab.mjs): counts what is asked of WebGPU, remembers device and
 // memory, and can do harm on request. Reached as `probe` in the worker.
 
-const count = { dispatches: 0, pipelines: 0, submits: 0, buffers: 0 };
+const count = { dispatches: 0, pipelines: 0, submits: 0, buffers: 0, bytes: 0 };
 const probe = { count, told: [], devices: [], memory: null, breakPipelines: false };
+const destroyed = new WeakSet();
 globalThis.probe = probe;
 
 function before(type, method, note) {
@@ -19,7 +20,14 @@ before(globalThis.GPUComputePassEncoder, "dispatchWorkgroupsIndirect", () => voi
 before(globalThis.GPUDevice, "createComputePipeline", () => void count.pipelines++);
 before(globalThis.GPUDevice, "createComputePipelineAsync", () => void count.pipelines++);
 before(globalThis.GPUQueue, "submit", () => void count.submits++);
-before(globalThis.GPUDevice, "createBuffer", () => void count.buffers++);
+before(globalThis.GPUDevice, "createBuffer", ([{ size }]) => {
+  count.buffers++;
+  count.bytes += size;
+});
+before(globalThis.GPUBuffer, "destroy", function () {
+  if (!destroyed.has(this)) count.bytes -= this.size;
+  destroyed.add(this);
+});
 
 // A kernel whose shader the browser rejects, in place of whatever comes next.
 before(globalThis.GPUComputePassEncoder, "setPipeline", () => {
