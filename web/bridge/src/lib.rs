@@ -16,4 +16,4 @@ mod stored;
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};
 pub use message::{Answer, Fault, Message, Verdict};
-pub use stored::{FileSet, RunState, StoredRun};
+pub use stored::{FileSet, MODEL_FILES, RunState, StoredRun};

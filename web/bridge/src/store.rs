@@ -5,7 +5,7 @@
 use crate::{FileSet, StoredRun};
 use apt_lab::{Event, Record};
 use js_sys::{Array, JsString, Uint8Array};
-use rexie::{KeyRange, ObjectStore, Rexie, Store as Table, TransactionMode};
+use rexie::{KeyRange, ObjectStore, Rexie, Store as Table, Transaction, TransactionMode, TransactionResult};
 use wasm_bindgen::{JsCast, JsValue};
 
 const DATABASE: &str = "apt-lab";
@@ -131,9 +131,9 @@ impl Store {
                 None => saves.delete(run.name.as_str().into()).await?,
             }
             transaction.store(RUNS)?.put(&entry, Some(&run.name.as_str().into())).await?;
-            transaction.done().await
+            committed(transaction).await
         };
-        write.await.map(drop).map_err(failed(DOING))
+        write.await.map_err(failed(DOING))
     }
 
     /// The newest save of the run `name`.
@@ -178,9 +178,9 @@ impl Store {
             for table in [RUNS, SAVES, RECORDS, MODELS] {
                 transaction.store(table)?.delete(name.into()).await?;
             }
-            transaction.done().await
+            committed(transaction).await
         };
-        remove.await.map(drop).map_err(failed("removing a run"))
+        remove.await.map_err(failed("removing a run"))
     }
 
     /// Every record with its name, of runs made here and elsewhere. Those of other versions are left out.
@@ -265,9 +265,9 @@ impl Store {
         let remove = async {
             let transaction = self.database.transaction(&[FILES], TransactionMode::ReadWrite)?;
             transaction.store(FILES)?.delete(name.into()).await?;
-            transaction.done().await
+            committed(transaction).await
         };
-        remove.await.map(drop).map_err(failed("removing files"))
+        remove.await.map_err(failed("removing files"))
     }
 
     /// The self-test that the adapter of this description passed.
@@ -298,9 +298,9 @@ impl Store {
         let write = async {
             let transaction = self.database.transaction(&[table], TransactionMode::ReadWrite)?;
             transaction.store(table)?.put(value, Some(&key.into())).await?;
-            transaction.done().await
+            committed(transaction).await
         };
-        write.await.map(drop).map_err(failed("writing"))
+        write.await.map_err(failed("writing"))
     }
 
     async fn all(&self, table: &str) -> Result<Vec<(String, JsValue)>, StoreError> {
@@ -311,6 +311,14 @@ impl Store {
         };
         let (keys, values) = read.await.map_err(failed("reading"))?;
         Ok(keys.iter().filter_map(JsValue::as_string).zip(values).collect())
+    }
+}
+
+/// Waits until everything is written. That a disk is full is found out only then, and takes all of it back.
+async fn committed(transaction: Transaction) -> Result<(), rexie::Error> {
+    match transaction.done().await? {
+        TransactionResult::Committed => Ok(()),
+        TransactionResult::Aborted => Err(rexie::Error::TransactioncommitFailed),
     }
 }
 
@@ -350,6 +358,9 @@ fn failed(doing: &'static str) -> impl Fn(rexie::Error) -> StoreError {
     move |error| {
         let why = match &error {
             rexie::Error::IdbError(inner) => inner.to_string(),
+            rexie::Error::TransactioncommitFailed => {
+                "the browser took it back, as it does when there is no room".into()
+            }
             other => other.to_string(),
         };
         StoreError { doing, why }

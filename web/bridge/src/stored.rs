@@ -44,6 +44,9 @@ pub enum RunState {
     Done,
 }
 
+/// The files of a model in the Hugging Face layout: sizes, tokenizer, weights.
+pub const MODEL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
+
 /// Files that somebody dropped, kept under one name: a model's or a task's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSet {

@@ -138,6 +138,11 @@ export class Lab {
     return this.fault();
   }
 
+  /** Takes note of every fault that is shown. */
+  async dismissFaults() {
+    while (await this.at("fault").count()) await this.press("fault-dismiss");
+  }
+
   /** All rows of a table of the browser's database, by key. */
   async table(name) {
     return this.page.evaluate(async (table) => {

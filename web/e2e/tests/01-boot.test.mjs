@@ -41,6 +41,20 @@ test("the policy allows no inline script and no code from text", () =>
     assert.deepEqual(outcome, { inline: false, evaluated: false });
   }));
 
+test("a link may name a model elsewhere, but its host is asked only when the user starts a run", () =>
+  withLab({ settings: { model: "https://models.invalid/bert", device: "cpu" }, complaints: true }, async (lab) => {
+    await lab.at("foreign").waitFor();
+    // The estimate of another setting is made, and with it all that was to be asked before.
+    await lab.at("model-builtin").check();
+    await lab.at("estimate").getByText("Memory").waitFor();
+    assert.deepEqual(lab.outside, [], "a link alone made the lab ask another host");
+    await lab.go({ model: "https://models.invalid/bert", device: "cpu" });
+    await lab.press("start");
+    const fault = await lab.faulted();
+    assert.match(fault.where, /models\.invalid/);
+    assert.ok(lab.outside.length > 0, "the host was not asked when the run was started");
+  }));
+
 test("after one visit the lab opens, and trains, with the server gone", async () => {
   const server = await serve(DIST);
   const browser = await launch();

@@ -41,4 +41,9 @@ test("a record of the desktop opens in Compare", () =>
     await row.waitFor();
     const [kept] = Object.values(await lab.records());
     assert.deepEqual(JSON.parse(kept), record, "the record was changed on its way in");
+    // Another record in a file of the same name is another record.
+    const other = JSON.stringify({ ...record, preset: null });
+    await lab.bring("import", [{ name: "from-the-desktop.json", body: other, type: "application/json" }]);
+    await lab.until("both records", async () => Object.keys(await lab.records()).length === 2);
+    assert.deepEqual(JSON.parse((await lab.records())["from-the-desktop"]), record, "a record was overwritten");
   }));

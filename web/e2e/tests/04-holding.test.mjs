@@ -47,6 +47,32 @@ test("a reload in mid-run and a resume give the very numbers of a run that was l
     assert.deepEqual(result(resumed), result(whole));
   }));
 
+test("no room to save holds the run; with room again it goes on to the same numbers", () =>
+  withLab({ settings: RUN, probe: true, complaints: true }, async (lab) => {
+    await lab.press("start");
+    const whole = await lab.finished();
+    await lab.press("start");
+    await lab.reach(20);
+    const worker = await lab.worker();
+    // As a browser does whose disk is full: what was put is taken back when it is to be committed.
+    await worker.evaluate(() => {
+      const put = IDBObjectStore.prototype.put;
+      IDBObjectStore.prototype.put = function (...args) {
+        const request = put.apply(this, args);
+        request.addEventListener("success", () => this.transaction.abort());
+        return request;
+      };
+      globalThis.roomAgain = () => void (IDBObjectStore.prototype.put = put);
+    });
+    const fault = await lab.faulted();
+    assert.match(`${fault.what} ${fault.where} ${fault.remedy}`, /storage.*space/i);
+    assert.equal(await lab.now(), "paused");
+    await worker.evaluate(() => globalThis.roomAgain());
+    await lab.dismissFaults();
+    await lab.press("resume");
+    assert.deepEqual(result(await lab.finished()), result(whole));
+  }));
+
 test("a lost device: the run goes on from its save and the user is told", () =>
   withLab(
     // Without pruning: every new shape would cost the software adapter new kernels.

@@ -11,13 +11,19 @@ use apt_lab::{Axis, KNOBS, Knobs, PRESETS, Preset, Record};
 use crate::runs::{changed, hardware};
 use crate::series::mean;
 
-/// The axes in the order of the tables, each with the knob whose values are its arms.
-pub const AXES: [(Axis, &str); 4] = [
-    (Axis::Salience, "salience"),
-    (Axis::Tuning, "rank_growth"),
-    (Axis::Distillation, "distillation"),
-    (Axis::Schedule, "schedule"),
-];
+/// The axes in the order of the presets that are their arms, each with the knob whose values the arms are.
+#[must_use]
+pub fn axes() -> Vec<(Axis, &'static str)> {
+    let mut axes = Vec::new();
+    for preset in PRESETS {
+        if let (Some(axis), Some((knob, _))) = (preset.axis, preset.overrides.first())
+            && !axes.contains(&(axis, *knob))
+        {
+            axes.push((axis, *knob));
+        }
+    }
+    axes
+}
 
 /// What two runs must share to stand in one table, in any of their arms.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +168,7 @@ fn device(record: &Record) -> String {
 fn without_arms(knobs: &Knobs) -> Knobs {
     let mut knobs = knobs.clone();
     forget(&mut knobs, NOT_COMPARED);
-    forget(&mut knobs, &AXES.map(|(_, knob)| knob));
+    forget(&mut knobs, &axes().into_iter().map(|(_, knob)| knob).collect::<Vec<_>>());
     knobs
 }
 
@@ -187,6 +193,12 @@ mod tests {
         record.measures.metric.validation = Some(metric);
         record.provenance.device = device.to_owned();
         (format!("{of}-{seed}"), Arc::new(record))
+    }
+
+    #[test]
+    fn there_are_four_axes_and_each_has_one_knob() {
+        let knobs: Vec<_> = axes().into_iter().map(|(_, knob)| knob).collect();
+        assert_eq!(knobs, ["salience", "rank_growth", "distillation", "schedule"]);
     }
 
     #[test]

@@ -39,8 +39,6 @@ pub struct Reading {
     pub settings: Settings,
     /// What could not be read, in words.
     pub faults: Vec<String>,
-    /// Whether the address names a preset or a knob.
-    pub asks: bool,
 }
 
 /// Reads the part of an address after `?`.
@@ -53,7 +51,6 @@ pub fn read(query: &str) -> Reading {
     for (_, name) in pairs.iter().filter(|(key, _)| key == PRESET) {
         match preset_entry(name).and_then(|preset| Ok((preset, preset.knobs()?))) {
             Ok((preset, knobs)) => {
-                reading.asks = true;
                 reading.settings.preset = preset;
                 reading.settings.knobs = knobs;
             }
@@ -69,10 +66,7 @@ pub fn read(query: &str) -> Reading {
                 set.extend(names);
                 reading.faults.extend(faults);
             }
-            _ => match reading.settings.knobs.set(key, value) {
-                Ok(()) => reading.asks = true,
-                Err(error) => reading.faults.push(error.to_string()),
-            },
+            _ => reading.faults.extend(reading.settings.knobs.set(key, value).err().map(|error| error.to_string())),
         }
     }
     reading
@@ -174,7 +168,7 @@ mod tests {
         assert!(query.ends_with("&seed=7&lock=density,preset&hide=seed"), "{query}");
         let reading = read(&query);
         assert_eq!(reading.settings, settings);
-        assert!(reading.faults.is_empty() && reading.asks);
+        assert!(reading.faults.is_empty());
     }
 
     #[test]
@@ -199,7 +193,6 @@ mod tests {
         assert_eq!(reading.settings.knobs.seed, 4);
         assert_eq!(reading.settings.knobs.density, Knobs::default().density);
         assert!(reading.settings.is_locked("rank"));
-        assert!(!read("").asks && !read("lock=seed").asks);
     }
 
     #[test]

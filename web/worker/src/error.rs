@@ -37,6 +37,11 @@ impl WorkerError {
         Self::Place { what: what.into(), place: place.into(), remedy: remedy.into() }
     }
 
+    /// Whether the loss of a GPU may be behind it: values could not be read.
+    pub fn may_be_a_loss(&self) -> bool {
+        matches!(self, Self::Train(TrainError::Model(NnError::Device { .. })))
+    }
+
     /// For the page. `run` is the run it ended, if it ended one.
     pub fn fault(&self, run: Option<String>) -> Fault {
         let (what, place, remedy) = match self {

@@ -2,14 +2,13 @@
 
 use crate::claim::Claim;
 use crate::error::WorkerError;
-use crate::gpu::{self, Gpu};
+use crate::gpu::Gpu;
 use crate::run::Run;
 use crate::trouble::{self, Trouble};
 use crate::{clock, port, sources, verdicts};
 use apt_bridge::store::Store;
-use apt_bridge::{Command, Estimate, Message, RunState, StoredRun, Wanted};
-use apt_lab::{Device as Choice, Event, Knobs};
-use apt_train::device::{OpenDevice, cpu};
+use apt_bridge::{Command, Message, RunState, StoredRun, Wanted};
+use apt_lab::{Event, Knobs};
 use burn::tensor::Device;
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
@@ -18,16 +17,14 @@ use futures::channel::mpsc::UnboundedReceiver;
 const LOSSES: usize = 3;
 /// Milliseconds in which the loss of a device is heard of at the latest, once a read from it failed.
 const LOSS_HEARD: f64 = 2_000.0;
-/// The end of WebAssembly's memory.
-const WASM_LIMIT: u64 = 4 << 30;
 
 type Commands = UnboundedReceiver<Result<Command, String>>;
 
 /// Everything the worker has.
-struct Lab {
-    store: Option<Store>,
-    gpu: Option<Gpu>,
-    run: Option<Run>,
+pub(crate) struct Lab {
+    pub(crate) store: Option<Store>,
+    pub(crate) gpu: Option<Gpu>,
+    pub(crate) run: Option<Run>,
     losses: usize,
 }
 
@@ -60,8 +57,12 @@ pub async fn serve(mut commands: Commands) {
                 port::post(&Message::Fault(error.fault(None)));
             }
             Some(Ok(command)) => {
-                if let Err(error) = lab.obey(command).await {
-                    port::post(&Message::Fault(error.fault(None)));
+                let obeyed = lab.obey(command).await;
+                // What a command made the GPU do may have gone wrong as any step may.
+                let recovered = lab.check_gpu(obeyed.as_ref().err()).await;
+                match obeyed {
+                    Err(error) if !recovered => port::post(&Message::Fault(error.fault(None))),
+                    _ => {}
                 }
             }
         }
@@ -106,10 +107,8 @@ impl Lab {
             }
             Command::Checkpoint => {
                 let Self { run, store, .. } = self;
-                match run {
-                    Some(run) => run.save(store.as_ref()).await,
-                    None => Err(nothing_open()),
-                }
+                let run = run.as_mut().filter(|run| run.is_open()).ok_or_else(nothing_open)?;
+                run.save(store.as_ref()).await
             }
             Command::Evaluate => {
                 if let Some(session) = &mut self.opened()?.session {
@@ -121,7 +120,9 @@ impl Lab {
                 let device = self.device();
                 let run = self.run.as_ref().ok_or_else(nothing_open)?;
                 let answer = verdicts::answer(run, self.store.as_ref(), &device, text, pair).await?;
-                port::post(&Message::Answer(Box::new(answer)));
+                if run.is_sound().await {
+                    port::post(&Message::Answer(Box::new(answer)));
+                }
                 Ok(())
             }
             Command::Export { what } => self.export(what).await,
@@ -140,8 +141,6 @@ impl Lab {
             _ => Device::flex(),
         }
     }
-
-    // Runs.
 
     async fn start(&mut self, name: String, preset: Option<String>, knobs: Knobs) -> Result<(), WorkerError> {
         self.close().await?;
@@ -264,7 +263,9 @@ impl Lab {
                 None => break,
             }
         }
-        run.tell(true);
+        if run.is_sound().await {
+            run.tell(true);
+        }
         Ok(())
     }
 
@@ -280,15 +281,11 @@ impl Lab {
     async fn advance(&mut self) {
         let Some(mut run) = self.run.take() else { return };
         let result = self.advanced(&mut run).await;
-        if result.is_err() && run.on_gpu {
-            // A read that failed is heard of before the loss of the device that made it fail.
-            trouble::wait(LOSS_HEARD).await;
-        }
-        let trouble = trouble::seen().filter(|_| run.on_gpu);
-        match (trouble, result) {
-            (Some(trouble), _) => self.recover(run, trouble).await,
-            (None, Ok(())) => self.run = Some(run),
-            (None, Err(error)) => self.fail(run, &error).await,
+        self.run = Some(run);
+        let recovered = self.check_gpu(result.as_ref().err()).await;
+        match result {
+            Err(error) if !recovered => self.stumble(error).await,
+            _ => {}
         }
     }
 
@@ -296,12 +293,8 @@ impl Lab {
         let Some(session) = &mut run.session else { return Ok(()) };
         let event = session.step().await?;
         let settled = session.is_settled();
-        if run.on_gpu && settled {
-            // Errors of the GPU come as events of their own; what they spoil must not be told.
-            clock::breathe().await;
-            if trouble::seen().is_some() {
-                return Ok(());
-            }
+        if settled && !run.is_sound().await {
+            return Ok(());
         }
         let Some(event) = event else { return run.finish(self.store.as_ref()).await };
         let trained = matches!(event, Event::Step(_));
@@ -322,6 +315,42 @@ impl Lab {
         Ok(())
     }
 
+    /// If the open run's GPU is in trouble, deals with it and says so.
+    async fn check_gpu(&mut self, error: Option<&WorkerError>) -> bool {
+        if !self.run.as_ref().is_some_and(|run| run.on_gpu && run.is_open()) {
+            return false;
+        }
+        // A read that failed is heard of before the loss of the device that made it fail.
+        if error.is_some_and(WorkerError::may_be_a_loss) {
+            trouble::wait(LOSS_HEARD).await;
+        }
+        match (trouble::seen(), self.run.take()) {
+            (Some(trouble), Some(run)) => {
+                self.recover(run, trouble).await;
+                true
+            }
+            (_, run) => {
+                self.run = run;
+                false
+            }
+        }
+    }
+
+    /// After an error of the open run. One of the database leaves the run whole: it is held, so that room can be made
+    /// and nothing is lost. Any other ends it.
+    async fn stumble(&mut self, error: WorkerError) {
+        let Some(mut run) = self.run.take() else { return };
+        if !matches!(error, WorkerError::Store(_)) {
+            return self.fail(run, &error).await;
+        }
+        if run.is_open() {
+            run.one_step = false;
+            run.enter(RunState::Paused);
+        }
+        port::post(&Message::Fault(error.fault(None)));
+        self.run = Some(run);
+    }
+
     /// Ends the open run; it can be opened again as it was last saved.
     async fn fail(&mut self, mut run: Run, error: &WorkerError) {
         run.tell(true);
@@ -330,7 +359,7 @@ impl Lab {
         if let Some(store) = &self.store
             && let Err(error) = store.put_run(&run.entry).await
         {
-            port::post(&Message::Fault(error_of(error).fault(None)));
+            port::post(&Message::Fault(WorkerError::from(error).fault(None)));
         }
         run.enter(RunState::Failed);
         port::post(&Message::Fault(error.fault(Some(run.entry.name.clone()))));
@@ -353,110 +382,18 @@ impl Lab {
         }
         let entry = run.entry.clone();
         drop(run);
+        let state = entry.state;
         port::post(&Message::Notice {
             text: format!("The graphics device was lost ({}). Going on from the last save.", trouble.what),
         });
         trouble::forget();
         match self.build(entry.clone(), true).await {
             Ok(mut run) => {
-                run.enter(RunState::Running);
+                run.enter(state);
                 self.run = Some(run);
             }
             Err(error) => port::post(&Message::Fault(error.fault(Some(entry.name)))),
         }
-    }
-
-    // The machine.
-
-    /// The device that the knob asks for, as on the desktop: `auto` takes a real GPU that passes the self-test.
-    async fn choose(&mut self, choice: Choice) -> Result<(OpenDevice, bool), WorkerError> {
-        let asked = match choice {
-            Choice::Cpu => return Ok((here(cpu("asked for")), false)),
-            Choice::Auto => false,
-            Choice::Webgpu => true,
-            other => {
-                return Err(WorkerError::place(
-                    format!("device {}", other.name()),
-                    "a browser does not speak it",
-                    "set device to webgpu, cpu or auto",
-                ));
-            }
-        };
-        let refused = |why: String| WorkerError::place("device webgpu", why, "set device to cpu or auto");
-        if !asked {
-            match gpu::describe().await {
-                Ok(adapter) if adapter.software => {
-                    return Ok((here(cpu(&format!("the only adapter, {}, is software", adapter.name))), false));
-                }
-                Ok(_) => {}
-                Err(why) => return Ok((here(cpu(&why)), false)),
-            }
-        }
-        match self.tested().await {
-            Ok(opened) => Ok((opened, true)),
-            Err(why) if asked => Err(refused(why)),
-            Err(why) => Ok((here(cpu(&why)), false)),
-        }
-    }
-
-    /// The GPU, opened if need be, once it has passed the self-test.
-    async fn tested(&mut self) -> Result<OpenDevice, String> {
-        if self.gpu.is_none() || trouble::seen().is_some() {
-            self.gpu = None;
-            self.gpu = Some(Gpu::open().await?);
-        }
-        let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Err("no device".into()) };
-        if gpu.checks.is_none() {
-            let remembered = gpu.test(store, false).await.map_err(|error| error.to_string())?;
-            port::post(&Message::Devices(Box::new(gpu::report(Some(gpu), None, remembered))));
-        }
-        if let Some(check) = gpu.failed() {
-            return Err(format!("{} computes `{}` differently from the CPU", gpu.adapter.name, check.name));
-        }
-        Ok(OpenDevice {
-            device: gpu.device.clone(),
-            backend: "wgpu/webgpu",
-            name: gpu.adapter.name.clone(),
-            why: "it agrees with the CPU in every operation".into(),
-        })
-    }
-
-    async fn report_devices(&mut self, again: bool) -> Result<(), WorkerError> {
-        let busy = self.run.as_ref().is_some_and(|run| run.on_gpu && run.is_open());
-        if self.gpu.is_none() {
-            match Gpu::open().await {
-                Ok(gpu) => self.gpu = Some(gpu),
-                Err(why) => {
-                    port::post(&Message::Devices(Box::new(gpu::report(None, Some(why), false))));
-                    return Ok(());
-                }
-            }
-        }
-        let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Ok(()) };
-        let mut remembered = false;
-        let mut why_not = None;
-        // A run on this device is not to be disturbed; the test before it stands.
-        if (again || gpu.checks.is_none()) && !busy {
-            match gpu.test(store, again).await {
-                Ok(known) => remembered = known,
-                Err(error) => why_not = Some(error.to_string()),
-            }
-        }
-        if let Some(check) = gpu.failed() {
-            why_not = Some(format!("it computes `{}` differently from the CPU", check.name));
-        }
-        port::post(&Message::Devices(Box::new(gpu::report(Some(gpu), why_not, remembered))));
-        Ok(())
-    }
-
-    async fn estimate(&mut self, knobs: &Knobs) -> Result<(), WorkerError> {
-        knobs.check()?;
-        let config = sources::config(&knobs.model, self.store.as_ref()).await?;
-        let labels = config.head.map_or(2, |head| head.labels);
-        let parts = apt_train::estimate(&config, knobs, labels, knobs.max_length);
-        let parts = parts.into_iter().map(|(what, bytes)| (what.to_owned(), bytes)).collect();
-        port::post(&Message::Estimate(Estimate { parts, limit: Some(WASM_LIMIT) }));
-        Ok(())
     }
 
     async fn export(&mut self, what: Wanted) -> Result<(), WorkerError> {
@@ -467,6 +404,9 @@ impl Lab {
             (None, None) => None,
         };
         let model = model.ok_or_else(nothing_open)?;
+        if !run.is_sound().await {
+            return Ok(());
+        }
         let (name, bytes) = match what {
             Wanted::Weights => ("model.safetensors", model.weights),
             Wanted::Config => ("config.json", model.config.into_bytes()),
@@ -477,16 +417,6 @@ impl Lab {
     }
 }
 
-fn error_of(error: impl Into<WorkerError>) -> WorkerError {
-    error.into()
-}
-
 fn nothing_open() -> WorkerError {
     WorkerError::place("the lab", "no run is open", "start or open a run first")
-}
-
-/// The CPU backend as it is in a browser.
-fn here(opened: OpenDevice) -> OpenDevice {
-    let simd = if cfg!(target_feature = "simd128") { ", SIMD" } else { "" };
-    OpenDevice { name: format!("CPU in WebAssembly, one thread{simd}"), ..opened }
 }

@@ -16,6 +16,8 @@ mod gpu;
 #[cfg(target_family = "wasm")]
 mod lab;
 #[cfg(target_family = "wasm")]
+mod machine;
+#[cfg(target_family = "wasm")]
 mod port;
 #[cfg(target_family = "wasm")]
 mod run;

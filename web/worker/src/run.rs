@@ -5,6 +5,7 @@ use crate::clock::{self, BrowserProbe};
 use crate::error::WorkerError;
 use crate::port;
 use crate::sources::Prepared;
+use crate::trouble;
 use apt_bridge::store::{Save, Store, StoredModel};
 use apt_bridge::{Message, RunState, StoredRun};
 use apt_lab::{Event, RecordBuilder};
@@ -136,9 +137,22 @@ impl Run {
         self.unsaved.push(event);
     }
 
+    /// Whether nothing has gone wrong on the GPU, if it computes there. Errors of the GPU come as events of their own;
+    /// what they spoil must not be told.
+    pub async fn is_sound(&self) -> bool {
+        if self.on_gpu {
+            clock::breathe().await;
+        }
+        !self.is_spoilt()
+    }
+
+    fn is_spoilt(&self) -> bool {
+        self.on_gpu && trouble::seen().is_some()
+    }
+
     /// Lets the page hear what it has not heard: at once if `now`, else when enough time has passed.
     pub fn tell(&mut self, now: bool) {
-        if !self.untold.is_empty() && (now || clock::now() - self.told_at > TELL_EVERY) {
+        if !self.is_spoilt() && !self.untold.is_empty() && (now || clock::now() - self.told_at > TELL_EVERY) {
             let events = std::mem::take(&mut self.untold);
             port::post(&Message::Events { run: self.entry.name.clone(), events });
             self.told_at = clock::now();
@@ -173,7 +187,7 @@ impl Run {
             0 => None,
             _ => Some(session.snapshot().await?.bytes),
         };
-        if snapshot.is_some() && crate::trouble::seen().is_some() {
+        if self.is_spoilt() {
             return Ok(());
         }
         let events: &[Event] = if snapshot.is_some() { &self.unsaved } else { &[] };
@@ -187,23 +201,30 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the run: record and model are stored, and the page is told.
+    /// Ends the run: the page is told, record and model are stored.
     ///
     /// # Errors
-    /// A record that lacks parts, values that cannot be read back, or a database that cannot be written.
+    /// A record that lacks parts, values that cannot be read back, or a database that cannot be written; in the last case
+    /// the page has the record all the same.
     pub async fn finish(&mut self, store: Option<&Store>) -> Result<(), WorkerError> {
-        let record = std::mem::take(&mut self.builder).finish()?;
+        let record = self.builder.clone().finish()?;
+        let model = self.model().await?;
+        if !self.is_sound().await {
+            return Ok(());
+        }
         let name = self.entry.name.clone();
         self.note(Event::Done { record: name.clone() });
-        if let Some(store) = store {
-            store.put_model(&name, &self.model().await?).await?;
+        self.entry.state = RunState::Done;
+        let stored = async {
+            let Some(store) = store else { return Ok(()) };
             store.put_record(&name, &record).await?;
-            self.entry.state = RunState::Done;
-            store.save(&self.entry, None, &self.unsaved, self.saved).await?;
-        }
+            store.put_model(&name, &model).await?;
+            store.save(&self.entry, None, &self.unsaved, self.saved).await
+        };
+        let stored = stored.await;
         self.enter(RunState::Done);
-        port::post(&Message::Recorded { run: name, record: Box::new(record) });
-        Ok(())
+        port::post(&Message::Recorded { run: name.clone(), record: Box::new(record) });
+        Ok(stored?)
     }
 
     /// The run's model as it is now, compacted and merged, with what is needed to use it.

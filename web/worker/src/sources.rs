@@ -3,6 +3,7 @@
 
 use crate::error::WorkerError;
 use crate::{clock, fetch};
+use apt_bridge::MODEL_FILES;
 use apt_bridge::store::Store;
 use apt_data::{RawTask, TaskSpec, parse_task};
 use apt_lab::Knobs;
@@ -11,9 +12,9 @@ use apt_train::device::OpenDevice;
 use apt_train::{BUILTIN, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, sha256};
 use std::sync::Arc;
 
-const CONFIG: &str = "config.json";
-const TOKENIZER: &str = "tokenizer.json";
-const WEIGHTS: &str = "model.safetensors";
+const CONFIG: &str = MODEL_FILES[0];
+const TOKENIZER: &str = MODEL_FILES[1];
+const WEIGHTS: &str = MODEL_FILES[2];
 
 /// What a session starts from, and what is needed to use its model afterwards.
 pub struct Prepared {

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::compare::go_to;
 use super::state::{Lab, Page};
-use crate::ablation::{AXES, Arm, Setting, settings, table};
+use crate::ablation::{Arm, Setting, axes, settings, table};
 use crate::figures::{bytes, metric, milliseconds, or_nothing, seconds, share};
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
@@ -31,7 +31,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             </p>
             {move || setting.get().map(|setting| view! { <p class="aside">{setting.describe()}</p> })}
             <div class="ablations">
-                {AXES.into_iter().map(|(axis, _)| of_axis(lab, axis, setting)).collect_view()}
+                {axes().into_iter().map(|(axis, _)| of_axis(lab, axis, setting)).collect_view()}
             </div>
         </section>
     }

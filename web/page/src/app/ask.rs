@@ -24,7 +24,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <div class="page" data-testid="page-try">
             <h1>"Try"</h1>
-            <p>"The same text, read by the model at its dense size and by what pruning has left of it."</p>
+            <p>"The same text, read by the newest finished dense run of the same model and task, and by the run that is open."</p>
             {move || if has_model.get() { form(lab).into_any() } else { nothing(lab).into_any() }}
         </div>
     }
@@ -117,7 +117,7 @@ fn answer(answer: Answer) -> impl IntoView {
         None => view! {
             <section class="verdict" data-testid="try-dense">
                 <h2>"Dense"</h2>
-                <p class="empty">"No trained model of the dense size is at hand. In a run that distils, the teacher is one."</p>
+                <p class="empty">"No dense model has learned this yet. Run the preset lora to its end, with the same model and task; it then answers here."</p>
             </section>
         }
         .into_any(),

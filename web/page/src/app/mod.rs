@@ -81,6 +81,7 @@ fn follow_settings(lab: Lab) {
     Effect::new(move || {
         let ready = lab.engine.get() == Engine::Ready;
         let knobs = lab.settings.with(|settings| settings.knobs.clone());
+        let foreign = lab.is_foreign();
         if !ready || lab.is_open() || lab.refusal().is_some() {
             return;
         }
@@ -90,7 +91,7 @@ fn follow_settings(lab: Lab) {
             *asked
         });
         let ask = move || {
-            if number == Some(asked.get_value()) {
+            if !foreign && number == Some(asked.get_value()) {
                 lab.send(&apt_bridge::Command::Estimate { knobs: Box::new(knobs) });
             }
         };

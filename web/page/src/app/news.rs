@@ -66,6 +66,7 @@ impl Lab {
             Message::History { run, events } => {
                 self.current.set_value(Some(run));
                 self.history.set_value(History::of(&events));
+                self.take_turns(&events);
                 self.due();
             }
             // Of a run that is not shown.
@@ -135,6 +136,7 @@ impl Lab {
 
     fn hear_events(self, events: &[Event]) {
         self.history.update_value(|history| events.iter().for_each(|event| history.observe(event)));
+        self.take_turns(events);
         for event in events {
             if let Event::Failed { what, place, remedy, .. } = event {
                 let (run, what) = (self.current.get_value(), what.clone());
@@ -142,6 +144,17 @@ impl Lab {
             }
         }
         self.due();
+    }
+
+    /// The controls show what the knobs of the run were turned to.
+    fn take_turns(self, events: &[Event]) {
+        for event in events {
+            let Event::Turned(turn) = event else { continue };
+            let mut knobs = self.settings.with_untracked(|settings| settings.knobs.clone());
+            if knobs.set(&turn.knob, &turn.value).is_ok() && self.settings.with_untracked(|s| s.knobs != knobs) {
+                self.settings.update(|settings| settings.knobs = knobs);
+            }
+        }
     }
 
     fn follows(self, run: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Which model: the built-in one, a tiny one, one that was dropped, one at an address; and what it needs.
 
-use apt_bridge::FileSet;
+use apt_bridge::{FileSet, MODEL_FILES};
 use leptos::prelude::*;
 
 use super::chosen;
@@ -26,7 +26,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
 }
 
 fn is_model(set: &FileSet) -> bool {
-    set.files.iter().any(|(name, _)| name == "model.safetensors")
+    set.files.iter().any(|(name, _)| *name == MODEL_FILES[2])
 }
 
 fn models(lab: Lab) -> Vec<FileSet> {
@@ -88,6 +88,7 @@ fn elsewhere(lab: Lab) -> impl IntoView {
         event.prevent_default();
         let address = typed.get_untracked().trim().to_owned();
         if address.starts_with("https://") {
+            lab.agreed.set(Some(address.clone()));
             lab.settings.update(|settings| settings.knobs.model = address);
         } else {
             let remedy = "Give the address of a folder that holds config.json, tokenizer.json and model.safetensors.";
@@ -109,7 +110,7 @@ fn elsewhere(lab: Lab) -> impl IntoView {
                 />
                 <button type="submit" class="button" data-testid="model-address-use" disabled=move || is_fixed(lab, "model")>"Use"</button>
             </form>
-            <p class="help">"Its host is asked for the files when the memory is estimated and when a run starts."</p>
+            <p class="help">"Its host is asked for the files when the memory is estimated and when a run starts; one that only a link names, not before a run starts."</p>
             {move || used().map(|address| view! { <p class="aside">"In use: " {address}</p> })}
         </details>
     }
@@ -179,5 +180,16 @@ pub(crate) fn estimate(lab: Lab) -> impl IntoView {
             </details>
         })
     };
-    view! { <div class="estimate" data-testid="estimate">{shown}</div> }
+    let foreign = move || {
+        let model = lab.is_foreign().then(|| lab.settings.with(|settings| settings.knobs.model.clone()))?;
+        Some(view! {
+            <p class="aside" data-testid="foreign">
+                "The model is at " {model} ", which this link names. Its host is asked when a run starts, not before."
+            </p>
+        })
+    };
+    view! {
+        <div class="estimate" data-testid="estimate">{shown}</div>
+        {foreign}
+    }
 }

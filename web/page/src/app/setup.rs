@@ -6,7 +6,7 @@ use leptos::task::spawn_local;
 
 use super::state::Lab;
 use super::{browser, knobs, own};
-use crate::ablation::AXES;
+use crate::ablation::axes;
 use crate::address::PRESET;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
@@ -40,7 +40,7 @@ fn presets(lab: Lab) -> impl IntoView {
                 {whole.map(|preset| card(lab, preset)).collect_view()}
                 <details class="axes" open=lab.settings.with_untracked(|settings| settings.preset.axis.is_some())>
                     <summary>"Ablations: one idea changed"</summary>
-                    {AXES.into_iter().map(axis).collect_view()}
+                    {axes().into_iter().map(axis).collect_view()}
                     <p class="aside" aria-live="polite">
                         {move || lab.settings.with(|settings| settings.preset.axis.map(|_| settings.preset.summary))}
                     </p>

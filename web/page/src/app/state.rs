@@ -116,6 +116,8 @@ pub(crate) struct Lab {
     /// Whether the stored records have been read; reading all takes a while, so it is done once and when needed.
     pub(crate) has_records: RwSignal<bool>,
     pub(crate) sets: RwSignal<Vec<FileSet>>,
+    /// The address of a model whose host may be asked: typed here, not only part of a link.
+    pub(crate) agreed: RwSignal<Option<String>>,
     pub(crate) dark: RwSignal<bool>,
     pub(crate) width: RwSignal<f64>,
     state: Memo<Option<RunState>>,
@@ -151,6 +153,7 @@ impl Lab {
             records: RwSignal::default(),
             has_records: RwSignal::default(),
             sets: RwSignal::default(),
+            agreed: RwSignal::default(),
             dark: RwSignal::default(),
             width: RwSignal::new(0.0),
             history: StoredValue::new_local(History::default()),
@@ -220,6 +223,12 @@ impl Lab {
         self.state.get()
     }
 
+    /// Whether the model is at an address that only a link has named: its host is not asked before the user says so.
+    pub(crate) fn is_foreign(self) -> bool {
+        let model = self.settings.with(|settings| settings.knobs.model.clone());
+        model.starts_with("http") && model.contains("://") && self.agreed.with(|agreed| *agreed != Some(model.clone()))
+    }
+
     /// Why the settings cannot be run as they are.
     pub(crate) fn refusal(self) -> Option<String> {
         let draft = self.drafts.with(|drafts| drafts.values().find_map(|draft| draft.error.clone()));
@@ -249,13 +258,7 @@ impl Lab {
     /// Opens a stored run and shows its settings.
     pub(crate) fn open(self, run: &StoredRun, running: bool) {
         self.send(&Command::Open { run: run.name.clone(), running });
-        self.settings.update(|settings| {
-            if let Some(preset) = run.preset.as_ref().and_then(|name| apt_lab::preset_entry(name).ok()) {
-                settings.preset = preset;
-            }
-            settings.knobs = run.knobs.clone();
-        });
-        self.drafts.update(BTreeMap::clear);
+        self.take_settings(run);
         let closed = if is_open(run.state) { RunState::Closed } else { run.state };
         let otherwise = StoredRun { state: closed, ..run.clone() };
         self.show(StoredRun { state: RunState::Loading, ..run.clone() }, Some(otherwise));
@@ -264,13 +267,24 @@ impl Lab {
     /// Begins the shown run anew.
     pub(crate) fn restart(self) {
         let Some(run) = self.run.get_untracked() else { return };
+        self.take_settings(&run);
         if is_open(run.state) {
             self.unseal();
             self.send(&Command::Restart);
         } else {
-            self.settings.update(|settings| settings.knobs = run.knobs);
             self.begin();
         }
+    }
+
+    /// Shows the settings a run began with.
+    fn take_settings(self, run: &StoredRun) {
+        self.settings.update(|settings| {
+            if let Some(preset) = run.preset.as_ref().and_then(|name| apt_lab::preset_entry(name).ok()) {
+                settings.preset = preset;
+            }
+            settings.knobs = run.knobs.clone();
+        });
+        self.drafts.update(BTreeMap::clear);
     }
 
     /// Lets events in again after a fault, because the user goes on.

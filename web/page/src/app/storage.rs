@@ -4,6 +4,7 @@ use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use apt_bridge::MODEL_FILES;
 use apt_bridge::store::{Store, StoreError};
 use apt_lab::{Record, run_name};
 use leptos::prelude::*;
@@ -13,8 +14,6 @@ use web_sys::File;
 
 use super::state::Lab;
 
-/// Files of a model in the Hugging Face layout.
-const MODEL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
 /// Endings of files with examples.
 const DATA_ENDINGS: [&str; 5] = ["csv", "tsv", "jsonl", "ndjson", "txt"];
 
@@ -162,7 +161,10 @@ impl Lab {
                 };
                 match Record::from_json(text.as_bytes(), &name) {
                     Ok(record) => {
-                        let run = name_of(&name, &text);
+                        let kept = store.records().await?;
+                        let is_free = |run: &String| kept.iter().all(|(of, other)| of != run || *other == record);
+                        // Another record of this name stays what it is.
+                        let run = Some(name_of(&name, &text)).filter(is_free).unwrap_or_else(|| hashed(&text));
                         store.put_record(&run, &record).await?;
                         self.add_record(run.clone(), record);
                         self.notice(format!("{name} is here as {run}."));
@@ -179,11 +181,12 @@ impl Lab {
 fn name_of(file: &str, text: &str) -> String {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     let stem = stem.strip_suffix("-record").unwrap_or(stem);
-    if stem.starts_with("record") {
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        run_name(hasher.finish())
-    } else {
-        stem.to_owned()
-    }
+    if stem.starts_with("record") { hashed(text) } else { stem.to_owned() }
+}
+
+/// A name that follows from a record's text.
+fn hashed(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    run_name(hasher.finish())
 }

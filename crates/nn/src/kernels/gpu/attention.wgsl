@@ -2,13 +2,8 @@
 // gradient g of that, the gradients of s·q·kᵀ and of q instead.
 // info: queries of all heads and sequences, length, heads, width of a head, s.
 
-@compute @workgroup_size({{lanes}})
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = group.y * groups.x + group.x;
+{{main}}
+    let row = number;
     if (row >= info[0]) {
         return;
     }

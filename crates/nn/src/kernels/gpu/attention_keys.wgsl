@@ -1,13 +1,8 @@
 // A key of a head, a workgroup each: the gradients of k and v, from those of s·q·kᵀ (ds), the weights p and the gradient
 // g of the result. info: as in attention.wgsl.
 
-@compute @workgroup_size({{lanes}})
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = group.y * groups.x + group.x;
+{{main}}
+    let row = number;
     if (row >= info[0]) {
         return;
     }

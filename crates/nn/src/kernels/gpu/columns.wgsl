@@ -3,13 +3,8 @@
 
 var<workgroup> sums: array<vec2<f32>, 256>;
 
-@compute @workgroup_size({{lanes}})
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let column = (group.y * groups.x + group.x) * 16u + lane % 16u;
+{{main}}
+    let column = number * 16u + lane % 16u;
     var sum = vec2<f32>();
     if (column < info[1]) {
         for (var row = lane / 16u; row < info[0]; row += 16u) {

@@ -17,13 +17,8 @@ fn normal(x: f32) -> vec2<f32> {
     return vec2<f32>(select(1.0 - tail, tail, x < 0.0), density * 0.3989423);
 }
 
-@compute @workgroup_size({{lanes}})
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = (group.y * groups.x + group.x) * {{lanes}} + lane;
+{{main}}
+    let i = number * {{lanes}} + lane;
     if (i >= info[0]) {
         return;
     }

@@ -14,6 +14,15 @@ use std::borrow::Cow;
 pub(super) const LANES: usize = 256;
 /// Most workgroups along one axis of a grid (WebGPU guarantees 65,535).
 const MOST_GROUPS: usize = 32_768;
+/// `{{main}}`: how a kernel begins that is launched by [`Launch::each`] or [`Launch::groups`]. `number` is the workgroup's,
+/// counted through the rows of the grid; `lane` the invocation's within it.
+const MAIN: &str = "@compute @workgroup_size({{lanes}})
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let number = group.y * groups.x + group.x;";
 /// cubecl keeps the buffers in which numbers were passed, for the next launch that passes the same; beyond so many bytes
 /// it does not.
 const NOT_KEPT: usize = 2048 + 8;
@@ -136,7 +145,11 @@ impl KernelSource for Source {
         text += &format!("@group(0) @binding({}) var<storage, read> info: array<u32>;\n", self.bindings.len());
         text += self.file;
         // Those of the launch first: they may hold some of the others.
-        let lanes = [("lanes", format!("{}u", self.lanes).into()), ("half", format!("{}u", self.lanes / 2).into())];
+        let lanes = [
+            ("main", MAIN.into()),
+            ("lanes", format!("{}u", self.lanes).into()),
+            ("half", format!("{}u", self.lanes / 2).into()),
+        ];
         for (word, replacement) in self.words.iter().chain(&lanes) {
             text = text.replace(&format!("{{{{{word}}}}}"), replacement);
         }

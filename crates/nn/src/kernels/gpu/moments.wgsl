@@ -1,12 +1,7 @@
 // The moments after a gradient that is clipped to a norm. info: elements, norm, β₁, 1 − β₁, β₂, 1 − β₂.
 
-@compute @workgroup_size({{lanes}})
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = (group.y * groups.x + group.x) * {{lanes}} + lane;
+{{main}}
+    let i = number * {{lanes}} + lane;
     let size = sqrt(total(parts[lane], lane));
     if (i == 0u) {
         norm[0] = size;

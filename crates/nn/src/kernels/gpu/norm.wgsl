@@ -2,13 +2,8 @@
 // gradient g of the result, the gradient of z instead.
 // info: rows, width, dims that take part, ε.
 
-@compute @workgroup_size({{lanes}})
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = group.y * groups.x + group.x;
+{{main}}
+    let row = number;
     if (row >= info[0]) {
         return;
     }

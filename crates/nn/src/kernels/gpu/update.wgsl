@@ -1,12 +1,7 @@
 // The values after AdamW's update. info: elements, η, ε, η/(1 − β₁ᵗ), 1 − β₂ᵗ.
 
-@compute @workgroup_size({{lanes}})
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = (group.y * groups.x + group.x) * {{lanes}} + lane;
+{{main}}
+    let i = number * {{lanes}} + lane;
     if (i >= info[0]) {
         return;
     }

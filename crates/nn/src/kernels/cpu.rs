@@ -1,0 +1,236 @@
+//! The CPU backend's side of the kernels: each operation on its tensors, its gradient, and its place in autodiff's graph.
+
+use super::rows::{by_row, by_row_with, values};
+use super::{attention, gemm, rows};
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+
+/// The operations, reachable from a tensor of any device.
+#[backend_extension(Flex, Autodiff)]
+pub trait CpuKernels: Backend {
+    /// `x·W + b`; no gradient reaches W and b.
+    fn cpu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `x·Φ(x)`.
+    fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `γ ∘ (x − mean)/√(var + ε) + β`; no gradient reaches γ and β.
+    fn cpu_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self>;
+    /// `softmax(s·x)` over the last dimension.
+    fn cpu_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
+    /// `softmax(s·x + padding)`; no gradient reaches the padding.
+    fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
+}
+
+/// What only a pass without autodiff needs.
+#[backend_extension(Flex)]
+pub trait CpuInference: Backend {
+    /// `γ ∘ (z − mean)/√(var + ε) + β` of `z = x + y`.
+    fn cpu_norm_of_sum(
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self>;
+    /// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`super::attention`].
+    fn cpu_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self>;
+}
+
+/// Their gradients: from what the operation saved and ∂L/∂y to ∂L/∂x.
+trait CpuGradients: Backend {
+    /// From W.
+    fn linear_gradient(weight: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// From x.
+    fn gelu_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// From x and γ.
+    fn norm_gradient(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self>;
+    /// From y.
+    fn softmax_gradient(y: FloatTensor<Self>, gradient: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
+}
+
+impl CpuKernels for Flex {
+    fn cpu_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        gemm::linear(&x, &weight, values(&bias.to_contiguous()))
+    }
+
+    fn cpu_gelu(x: FlexTensor) -> FlexTensor {
+        by_row(x, rows::Gelu)
+    }
+
+    fn cpu_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, eps: f64) -> FlexTensor {
+        let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
+        by_row(x, rows::Norm { weight: values(&weight), bias: values(&bias), eps: eps as f32 })
+    }
+
+    fn cpu_softmax(x: FlexTensor, scale: f64) -> FlexTensor {
+        by_row(x, rows::Softmax { scale: scale as f32, padding: &[], rows_per_padding: 1 })
+    }
+
+    fn cpu_padded_softmax(x: FlexTensor, padding: FlexTensor, scale: f64) -> FlexTensor {
+        let shape = x.layout().shape().clone();
+        let rows_per_padding = (shape[1] * shape[2]).max(1);
+        let padding = padding.to_contiguous();
+        by_row(x, rows::Softmax { scale: scale as f32, padding: values(&padding), rows_per_padding })
+    }
+}
+
+impl CpuInference for Flex {
+    fn cpu_norm_of_sum(x: FlexTensor, y: FlexTensor, weight: FlexTensor, bias: FlexTensor, eps: f64) -> FlexTensor {
+        let (y, weight, bias) = (y.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let norm = rows::Norm { weight: values(&weight), bias: values(&bias), eps: eps as f32 };
+        by_row(x, rows::NormOfSum { added: values(&y), norm })
+    }
+
+    fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: usize) -> FlexTensor {
+        attention::forward(&q.to_contiguous(), &k.to_contiguous(), &v.to_contiguous(), &padding.to_contiguous(), heads)
+    }
+}
+
+impl CpuGradients for Flex {
+    fn linear_gradient(weight: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        gemm::linear_gradient(&gradient, &weight)
+    }
+
+    fn gelu_gradient(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        by_row_with(x, gradient, rows::Gelu)
+    }
+
+    fn norm_gradient(x: FlexTensor, weight: FlexTensor, gradient: FlexTensor, eps: f64) -> FlexTensor {
+        let weight = weight.to_contiguous();
+        by_row_with(x, gradient, rows::Norm { weight: values(&weight), bias: &[], eps: eps as f32 })
+    }
+
+    fn softmax_gradient(y: FlexTensor, gradient: FlexTensor, scale: f64) -> FlexTensor {
+        by_row_with(y, gradient, rows::Softmax { scale: scale as f32, padding: &[], rows_per_padding: 1 })
+    }
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl<B: CpuGradients> Backward<B, 1> for Linear {
+    type State = B::FloatTensorPrimitive;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let weight = ops.state;
+        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::linear_gradient(weight, g));
+    }
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl<B: CpuGradients> Backward<B, 1> for Gelu {
+    type State = B::FloatTensorPrimitive;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let x = ops.state;
+        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::gelu_gradient(x, g));
+    }
+}
+
+#[derive(Debug)]
+struct Norm;
+
+impl<B: CpuGradients> Backward<B, 1> for Norm {
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, f64);
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let (x, weight, eps) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::norm_gradient(x, weight, g, eps));
+    }
+}
+
+#[derive(Debug)]
+struct Softmax;
+
+impl<B: CpuGradients> Backward<B, 1> for Softmax {
+    type State = (B::FloatTensorPrimitive, f64);
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let (y, scale) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::softmax_gradient(y, g, scale));
+    }
+}
+
+/// `softmax` of the tracked `x`, whatever was added to it.
+fn tracked_softmax<B: CpuKernels + CpuGradients, C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<B, C>>,
+    scale: f64,
+    softmax: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let (x, node) = x.into_parts();
+    match Softmax.prepare::<C>([node]).compute_bound().stateful() {
+        OpsKind::Tracked(tracked) => {
+            let y = softmax(x);
+            tracked.finish((y.clone(), scale), y)
+        }
+        OpsKind::UnTracked(free) => free.finish(softmax(x)),
+    }
+}
+
+impl<B: CpuKernels + CpuGradients, C: CheckpointStrategy> CpuKernels for Autodiff<B, C> {
+    fn cpu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((x, node), (weight, _), (bias, _)) = (x.into_parts(), weight.into_parts(), bias.into_parts());
+        match Linear.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => {
+                let y = B::cpu_linear(x, weight.clone(), bias);
+                tracked.finish(weight, y)
+            }
+            OpsKind::UnTracked(free) => free.finish(B::cpu_linear(x, weight, bias)),
+        }
+    }
+
+    fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        match Gelu.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => tracked.finish(x.clone(), B::cpu_gelu(x)),
+            OpsKind::UnTracked(free) => free.finish(B::cpu_gelu(x)),
+        }
+    }
+
+    fn cpu_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f64,
+    ) -> FloatTensor<Self> {
+        let ((x, node), (weight, _), (bias, _)) = (x.into_parts(), weight.into_parts(), bias.into_parts());
+        match Norm.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => {
+                let y = B::cpu_norm(x.clone(), weight.clone(), bias, eps);
+                tracked.finish((x, weight, eps), y)
+            }
+            OpsKind::UnTracked(free) => free.finish(B::cpu_norm(x, weight, bias, eps)),
+        }
+    }
+
+    fn cpu_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
+        tracked_softmax::<B, C>(x, scale, |x| B::cpu_softmax(x, scale))
+    }
+
+    fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
+        let (padding, _) = padding.into_parts();
+        tracked_softmax::<B, C>(x, scale, |x| B::cpu_padded_softmax(x, padding, scale))
+    }
+}

@@ -1,0 +1,25 @@
+//! A run of the nano model on the built-in task.
+
+use apt_data::parse_task;
+use apt_lab::Knobs;
+use apt_nn::ModelConfig;
+use apt_train::device::cpu;
+use apt_train::{Machine, ModelFiles, ModelSource, NANO, Setup};
+
+const CONFIG: &[u8] = include_bytes!("../../../../assets/builtin/config.json");
+const TOKENIZER: &[u8] = include_bytes!("../../../../assets/builtin/tokenizer.json");
+const WEIGHTS: &[u8] = include_bytes!("../../../../assets/builtin/model.safetensors");
+
+/// What a run of `knobs` starts from, on the CPU.
+pub fn setup(knobs: &Knobs) -> Setup {
+    let config = ModelConfig::from_json(CONFIG, "config.json").expect("the built-in configuration");
+    let model = if knobs.model == NANO {
+        ModelFiles::nano(&config, TOKENIZER.to_vec(), "tokenizer.json")
+    } else {
+        let source = ModelSource::file(config, "model.safetensors", || Ok(WEIGHTS.to_vec()));
+        ModelFiles::new(source, String::new(), TOKENIZER.to_vec(), "tokenizer.json")
+    };
+    let task = parse_task("builtin", &[]).expect("the built-in task");
+    let model = model.expect("the built-in files");
+    Setup::assemble(knobs.clone(), None, model, task, &cpu("a test"), Machine::default()).expect("settings that fit")
+}

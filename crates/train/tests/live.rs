@@ -1,0 +1,123 @@
+//! What may be asked of a run between two steps.
+
+mod common;
+
+use apt_core::arms::Distillation;
+use apt_lab::{Event, Knobs};
+use apt_train::{NoProbe, Session};
+use pollster::block_on;
+
+fn knobs() -> Knobs {
+    Knobs {
+        model: "nano".into(),
+        steps: Some(12),
+        batch_size: 4,
+        max_length: 16,
+        train_examples: Some(64),
+        eval_every: 100,
+        lr_warmup: 0.0,
+        ..Knobs::default()
+    }
+}
+
+fn session(knobs: &Knobs) -> Session {
+    Session::new(common::setup(knobs), Box::new(NoProbe)).expect("a session")
+}
+
+/// Goes on until the next training step is told; what was told on the way.
+fn step(session: &mut Session) -> Vec<Event> {
+    let mut told = Vec::new();
+    loop {
+        let event = block_on(session.step()).expect("a step").expect("the run is not over");
+        told.push(event);
+        if matches!(told.last(), Some(Event::Step(_))) {
+            return told;
+        }
+    }
+}
+
+fn rate(told: &[Event]) -> f64 {
+    told.iter()
+        .find_map(|event| if let Event::Step(point) = event { Some(point.learning_rate) } else { None })
+        .expect("a step")
+}
+
+#[test]
+fn a_turned_learning_rate_counts_from_the_next_step_and_is_told() {
+    let (mut turned, mut left_alone) = (session(&knobs()), session(&knobs()));
+    assert_eq!(rate(&step(&mut turned)), rate(&step(&mut left_alone)));
+    turned.turn("learning_rate", "0.0001").expect("a live knob");
+    let (told, plain) = (step(&mut turned), step(&mut left_alone));
+    let ratio = rate(&plain) / rate(&told);
+    assert!((ratio - 10.0).abs() < 1e-9, "the rate is a tenth, not 1/{ratio}");
+    let turns: Vec<_> =
+        told.iter().filter_map(|e| if let Event::Turned(turn) = e { Some(turn) } else { None }).collect();
+    assert_eq!(turns.len(), 1, "{told:?}");
+    assert_eq!((turns[0].step, turns[0].knob.as_str(), turns[0].value.as_str()), (1, "learning_rate", "0.0001"));
+}
+
+#[test]
+fn what_is_turned_stays_turned_after_a_resume() {
+    let mut session = session(&knobs());
+    step(&mut session);
+    session.turn("weight_decay", "0").expect("a live knob");
+    session.turn("clip_norm", "0.01").expect("a live knob");
+    step(&mut session);
+    while !session.is_settled() {
+        block_on(session.step()).expect("nothing is computed");
+    }
+    let saved = block_on(session.snapshot()).expect("a snapshot");
+    // The settings are those the run began with; the turns are in the snapshot.
+    let mut resumed =
+        Session::resume(common::setup(&knobs()), Box::new(NoProbe), &saved.bytes, "a test").expect("a resume");
+    let loss = |told: &[Event]| {
+        let point = told.iter().find_map(|event| if let Event::Step(point) = event { Some(point) } else { None });
+        point.map(|point| (point.loss, point.grad_norm))
+    };
+    for at in 3..6 {
+        assert_eq!(loss(&step(&mut session)), loss(&step(&mut resumed)), "step {at}");
+    }
+}
+
+#[test]
+fn a_fixed_knob_a_wrong_value_and_a_new_teacher_are_refused_and_change_nothing() {
+    let mut session = session(&Knobs { distillation: Distillation::Off, ..knobs() });
+    step(&mut session);
+    for (name, text, says) in [
+        ("density", "0.5", "fixed"),
+        ("learning_rate", "seven", "learning_rate"),
+        ("learning_rate", "7", "learning_rate"),
+        ("distillation", "shared", "teacher"),
+        ("no_such_knob", "1", "no_such_knob"),
+    ] {
+        let error = session.turn(name, text).expect_err("refused").to_string();
+        assert!(error.replace('-', "_").contains(says), "{name} = {text}: {error}");
+    }
+    assert!(session.is_settled(), "a refusal was told as a turn");
+}
+
+#[test]
+fn a_teacher_sent_away_is_listened_to_no_more() {
+    let mut session = session(&Knobs { prune_fraction: 0.3, num_prunings: 1, distill_fraction: 0.6, ..knobs() });
+    let distils = |told: &[Event]| told.iter().any(|e| matches!(e, Event::Step(point) if point.distill_loss.is_some()));
+    let mut steps = 0;
+    while !distils(&step(&mut session)) {
+        steps += 1;
+        assert!(steps < 10, "no step distils");
+    }
+    session.turn("distillation", "off").expect("a teacher may be sent away");
+    assert!(session.teacher().is_none());
+    assert!(!distils(&step(&mut session)), "the teacher is still listened to");
+}
+
+#[test]
+fn an_evaluation_in_between_is_told_and_chooses_nothing() {
+    let (mut asked, mut left_alone) = (session(&knobs()), session(&knobs()));
+    step(&mut asked);
+    step(&mut left_alone);
+    block_on(asked.evaluate_now()).expect("an evaluation");
+    let told = step(&mut asked);
+    assert!(told.iter().any(|event| matches!(event, Event::Evaluation(e) if e.step == 1)), "{told:?}");
+    let plain = step(&mut left_alone);
+    assert_eq!(told.last(), plain.last(), "the next step is the same");
+}

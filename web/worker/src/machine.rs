@@ -1,0 +1,111 @@
+//! What the lab computes on: the device a run asks for, as on the desktop, and what the page is told of it.
+
+use crate::error::WorkerError;
+use crate::gpu::{self, Gpu};
+use crate::lab::Lab;
+use crate::{port, sources, trouble};
+use apt_bridge::{Estimate, Message};
+use apt_lab::{Device as Choice, Knobs};
+use apt_train::device::{OpenDevice, cpu};
+
+/// The end of WebAssembly's memory.
+const WASM_LIMIT: u64 = 4 << 30;
+
+impl Lab {
+    /// The device that the knob asks for, as on the desktop: `auto` takes a real GPU that passes the self-test.
+    pub(crate) async fn choose(&mut self, choice: Choice) -> Result<(OpenDevice, bool), WorkerError> {
+        let asked = match choice {
+            Choice::Cpu => return Ok((here(cpu("asked for")), false)),
+            Choice::Auto => false,
+            Choice::Webgpu => true,
+            other => {
+                return Err(WorkerError::place(
+                    format!("device {}", other.name()),
+                    "a browser does not speak it",
+                    "set device to webgpu, cpu or auto",
+                ));
+            }
+        };
+        let refused = |why: String| WorkerError::place("device webgpu", why, "set device to cpu or auto");
+        if !asked {
+            match gpu::describe().await {
+                Ok(adapter) if adapter.software => {
+                    return Ok((here(cpu(&format!("the only adapter, {}, is software", adapter.name))), false));
+                }
+                Ok(_) => {}
+                Err(why) => return Ok((here(cpu(&why)), false)),
+            }
+        }
+        match self.tested().await {
+            Ok(opened) => Ok((opened, true)),
+            Err(why) if asked => Err(refused(why)),
+            Err(why) => Ok((here(cpu(&why)), false)),
+        }
+    }
+
+    /// The GPU, opened if need be, once it has passed the self-test.
+    async fn tested(&mut self) -> Result<OpenDevice, String> {
+        if self.gpu.is_none() || trouble::seen().is_some() {
+            self.gpu = None;
+            self.gpu = Some(Gpu::open().await?);
+        }
+        let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Err("no device".into()) };
+        if gpu.checks.is_none() {
+            let remembered = gpu.test(store, false).await.map_err(|error| error.to_string())?;
+            port::post(&Message::Devices(Box::new(gpu::report(Some(gpu), None, remembered))));
+        }
+        if let Some(check) = gpu.failed() {
+            return Err(format!("{} computes `{}` differently from the CPU", gpu.adapter.name, check.name));
+        }
+        Ok(OpenDevice {
+            device: gpu.device.clone(),
+            backend: "wgpu/webgpu",
+            name: gpu.adapter.name.clone(),
+            why: "it agrees with the CPU in every operation".into(),
+        })
+    }
+
+    pub(crate) async fn report_devices(&mut self, again: bool) -> Result<(), WorkerError> {
+        let busy = self.run.as_ref().is_some_and(|run| run.on_gpu && run.is_open());
+        if self.gpu.is_none() {
+            match Gpu::open().await {
+                Ok(gpu) => self.gpu = Some(gpu),
+                Err(why) => {
+                    port::post(&Message::Devices(Box::new(gpu::report(None, Some(why), false))));
+                    return Ok(());
+                }
+            }
+        }
+        let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Ok(()) };
+        let mut remembered = false;
+        let mut why_not = None;
+        // A run on this device is not to be disturbed; the test before it stands.
+        if (again || gpu.checks.is_none()) && !busy {
+            match gpu.test(store, again).await {
+                Ok(known) => remembered = known,
+                Err(error) => why_not = Some(error.to_string()),
+            }
+        }
+        if let Some(check) = gpu.failed() {
+            why_not = Some(format!("it computes `{}` differently from the CPU", check.name));
+        }
+        port::post(&Message::Devices(Box::new(gpu::report(Some(gpu), why_not, remembered))));
+        Ok(())
+    }
+
+    pub(crate) async fn estimate(&mut self, knobs: &Knobs) -> Result<(), WorkerError> {
+        knobs.check()?;
+        let config = sources::config(&knobs.model, self.store.as_ref()).await?;
+        let labels = config.head.map_or(2, |head| head.labels);
+        let parts = apt_train::estimate(&config, knobs, labels, knobs.max_length);
+        let parts = parts.into_iter().map(|(what, bytes)| (what.to_owned(), bytes)).collect();
+        port::post(&Message::Estimate(Estimate { parts, limit: Some(WASM_LIMIT) }));
+        Ok(())
+    }
+}
+
+/// The CPU backend as it is in a browser.
+fn here(opened: OpenDevice) -> OpenDevice {
+    let simd = if cfg!(target_feature = "simd128") { ", SIMD" } else { "" };
+    OpenDevice { name: format!("CPU in WebAssembly, one thread{simd}"), ..opened }
+}
