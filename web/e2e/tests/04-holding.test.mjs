@@ -51,6 +51,7 @@ test("no room to save holds the run; with room again it goes on to the same numb
   withLab({ settings: RUN, probe: true, complaints: true }, async (lab) => {
     await lab.press("start");
     const whole = await lab.finished();
+    await lab.go({ ...RUN });
     await lab.press("start");
     await lab.reach(20);
     const worker = await lab.worker();
@@ -66,7 +67,7 @@ test("no room to save holds the run; with room again it goes on to the same numb
     });
     const fault = await lab.faulted();
     assert.match(`${fault.what} ${fault.where} ${fault.remedy}`, /storage.*space/i);
-    assert.equal(await lab.now(), "paused");
+    await lab.state("paused");
     await worker.evaluate(() => globalThis.roomAgain());
     await lab.dismissFaults();
     await lab.press("resume");
