@@ -12,6 +12,7 @@ mod names;
 mod presets;
 mod record;
 mod report;
+mod study;
 
 pub use differences::{Difference, differences};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
@@ -29,4 +30,8 @@ pub use record::{
 };
 pub use report::{
     comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture, summary, summary_markdown,
+};
+pub use study::{
+    Arm, ArmFile, AxisFile, Cell, STUDIES, Seeds, Sources, Study, StudyAxis, StudyError, StudyFile, ablation_axes,
+    same_experiment,
 };

@@ -1,0 +1,209 @@
+//! A study: arms that are compared, the seeds each is run with, and the cells (single runs) that come of it.
+//!
+//! A study is a TOML or JSON file; those built in are the files in `crates/lab/studies`. Every arm is run with the same
+//! seeds, and a seed decides data order and initial weights, so differences between arms are paired. An arm that several
+//! axes share, such as the baseline, is run once per seed.
+
+mod error;
+mod file;
+mod identity;
+
+pub use error::StudyError;
+pub use file::{ArmFile, AxisFile, STUDIES, Seeds, StudyFile};
+pub use identity::{Sources, same_experiment};
+
+use crate::{Axis, KnobError, Knobs, PRESETS, Preset, preset_entry};
+
+/// One way to do it: a name and its settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arm {
+    /// What tables call it.
+    pub name: String,
+    /// The preset it starts from.
+    pub preset: &'static str,
+    /// Its settings; the seed is the cell's.
+    pub knobs: Knobs,
+}
+
+/// A question: arms that differ in one thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudyAxis {
+    /// What is varied.
+    pub name: String,
+    /// The baseline first.
+    pub arms: Vec<Arm>,
+}
+
+/// A study with everything its file names looked up and checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Study {
+    /// Its name.
+    pub name: String,
+    /// The question, in one line.
+    pub summary: String,
+    /// What every other arm is compared with.
+    pub base: Arm,
+    /// The dense run whose metric is the reference of time to target.
+    pub reference: Option<Arm>,
+    /// The questions.
+    pub axes: Vec<StudyAxis>,
+    /// Densities at which every arm that prunes is run; empty leaves each arm its own.
+    pub densities: Vec<f64>,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+}
+
+/// One run of a study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cell {
+    /// The name of its arm; of several that ask for the same run, the first.
+    pub arm: String,
+    /// The preset it starts from.
+    pub preset: &'static str,
+    /// Its settings.
+    pub knobs: Knobs,
+}
+
+impl Cell {
+    /// A name for people and folders, such as `salience-random-d0.4-s3`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let arm: String = self.arm.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let density = if self.knobs.prunes() { format!("-d{}", self.knobs.density) } else { String::new() };
+        format!("{}{density}-s{}", arm.to_lowercase(), self.knobs.seed)
+    }
+}
+
+impl Study {
+    /// Looks up and checks what `file` names; `name` is the study's unless the file has one.
+    ///
+    /// # Errors
+    /// Unknown presets and knobs, values out of range, arms that cannot be run, and what is missing or named twice.
+    pub fn resolve(file: &StudyFile, name: &str) -> Result<Self, StudyError> {
+        let name = file.name.clone().unwrap_or_else(|| name.to_owned());
+        let at = |place: &str| format!("study `{name}`, {place}");
+        let arm = |of: &ArmFile, place: String| resolve_arm(of, file, place);
+        let base = arm(&ArmFile::preset(&file.base), at("base"))?;
+        let reference = file.reference.as_ref().map(|of| arm(&ArmFile::preset(of), at("reference"))).transpose()?;
+        let mut axes = Vec::new();
+        for axis in &file.axes {
+            let named = axis.arms.clone().unwrap_or_else(|| arms_of(&axis.name));
+            let mut arms = vec![base.clone()];
+            for of in &named {
+                let arm = arm(of, at(&format!("axis `{}`", axis.name)))?;
+                if same_experiment(&arm.knobs, &base.knobs) {
+                    // The axis has a name of its own for the baseline.
+                    arms[0].name = arm.name;
+                } else if arms.iter().any(|other| other.name == arm.name) {
+                    let what = format!("two arms are called `{}`", arm.name);
+                    return Err(StudyError::unfit(
+                        at(&format!("axis `{}`", axis.name)),
+                        what,
+                        "give each a name of its own",
+                    ));
+                } else {
+                    arms.push(arm);
+                }
+            }
+            if arms.len() < 2 {
+                let axes: Vec<&str> = ablation_axes().map(Axis::name).collect();
+                let remedy = format!("list arms, or name one of {}", axes.join(", "));
+                return Err(StudyError::unfit(
+                    at(&format!("axis `{}`", axis.name)),
+                    "there is nothing to compare".into(),
+                    &remedy,
+                ));
+            }
+            axes.push(StudyAxis { name: axis.name.clone(), arms });
+        }
+        if axes.is_empty() {
+            return Err(StudyError::unfit(at("axes"), "there are none".into(), "add an [[axes]] with a name"));
+        }
+        let seeds = file.seeds.list();
+        if seeds.is_empty() {
+            return Err(StudyError::unfit(at("seeds"), "there are none".into(), "give a number of seeds, or a list"));
+        }
+        let study = Self {
+            name,
+            summary: file.summary.clone(),
+            base,
+            reference,
+            axes,
+            densities: file.densities.clone(),
+            seeds,
+        };
+        for cell in study.cells() {
+            let place = format!("study `{}`, arm `{}`", study.name, cell.arm);
+            cell.knobs.check().map_err(|source| StudyError::Knob { place, source: Box::new(source) })?;
+        }
+        Ok(study)
+    }
+
+    /// Every run of the study, seed by seed so that differences can be seen early; each once.
+    #[must_use]
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut cells: Vec<Cell> = Vec::new();
+        for &seed in &self.seeds {
+            for arm in self.arms() {
+                for knobs in self.at_densities(arm) {
+                    let knobs = Knobs { seed, ..knobs };
+                    if !cells.iter().any(|cell| cell.knobs.seed == seed && same_experiment(&cell.knobs, &knobs)) {
+                        cells.push(Cell { arm: arm.name.clone(), preset: arm.preset, knobs });
+                    }
+                }
+            }
+        }
+        cells
+    }
+
+    /// Every arm: the reference, the base and those of the axes; some may ask for the same run.
+    pub fn arms(&self) -> impl Iterator<Item = &Arm> {
+        let of_axes = self.axes.iter().flat_map(|axis| axis.arms.iter().skip(1));
+        self.reference.iter().chain([&self.base]).chain(of_axes)
+    }
+
+    /// The arm's settings at each density of the study; an arm that does not prune has one.
+    #[must_use]
+    pub fn at_densities(&self, arm: &Arm) -> Vec<Knobs> {
+        if self.densities.is_empty() || !arm.knobs.prunes() {
+            return vec![arm.knobs.clone()];
+        }
+        self.densities.iter().map(|&density| Knobs { density, ..arm.knobs.clone() }).collect()
+    }
+}
+
+/// The axes that presets are arms of.
+pub fn ablation_axes() -> impl Iterator<Item = Axis> {
+    let axes = [Axis::Salience, Axis::Tuning, Axis::Distillation, Axis::Schedule];
+    axes.into_iter().filter(|axis| PRESETS.iter().any(|preset| preset.axis == Some(*axis)))
+}
+
+/// The presets of an ablation axis, called by what they turn.
+fn arms_of(axis: &str) -> Vec<ArmFile> {
+    let of = |preset: &&Preset| preset.axis.is_some_and(|of| of.name() == axis);
+    PRESETS.iter().filter(of).map(|preset| ArmFile::preset(preset.name)).collect()
+}
+
+fn resolve_arm(of: &ArmFile, file: &StudyFile, place: String) -> Result<Arm, StudyError> {
+    let wrong = |source: KnobError| StudyError::Knob { place: place.clone(), source: Box::new(source) };
+    let (name, preset, own) = of.parts();
+    let preset = preset_entry(preset.unwrap_or(&file.base)).map_err(wrong)?;
+    let mut knobs = preset.knobs().map_err(wrong)?;
+    for (name, value) in file.knobs.iter().chain(own) {
+        if name == "seed" {
+            return Err(StudyError::unfit(
+                place,
+                "`seed` stands among the knobs".into(),
+                "list the study's seeds as seeds",
+            ));
+        }
+        crate::knob(name).and_then(|knob| knob.set_json(&mut knobs, value)).map_err(wrong)?;
+    }
+    let name = name.map_or_else(|| short_name(preset), str::to_owned);
+    Ok(Arm { name, preset: preset.name, knobs })
+}
+
+/// An arm of an axis is called by its value, a whole method by its preset.
+fn short_name(preset: &Preset) -> String {
+    preset.axis.and(preset.overrides.first()).map_or(preset.name, |(_, value)| value).to_owned()
+}

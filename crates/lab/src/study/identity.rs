@@ -1,0 +1,45 @@
+//! When two runs are the same experiment, and the digest a cell goes by.
+
+use sha2::{Digest, Sha256};
+
+use super::Cell;
+use crate::{KNOBS, Knobs};
+
+/// Knobs that do not change what is computed, or say in other words what [`Sources`] says.
+const NOT_COMPARED: [&str; 4] = ["seed", "device", "checkpoint_every", "reference_metric"];
+/// Knobs that name files, whose content counts and not their path.
+const PATHS: [&str; 2] = ["model", "data"];
+
+/// What a cell is made from beside its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// Digest of the data.
+    pub data: String,
+    /// Digest of the model.
+    pub model: String,
+    /// Digest of the code that computes.
+    pub code: String,
+}
+
+/// Whether two runs differ in nothing but the seed and where they are computed.
+#[must_use]
+pub fn same_experiment(a: &Knobs, b: &Knobs) -> bool {
+    let compared = KNOBS.iter().filter(|knob| !NOT_COMPARED.contains(&knob.name));
+    compared.into_iter().all(|knob| knob.get(a) == knob.get(b))
+}
+
+impl Cell {
+    /// Twelve hexadecimal digits that change with whatever may change the cell's numbers: settings, data, model, code.
+    #[must_use]
+    pub fn digest(&self, sources: &Sources) -> String {
+        let settings = KNOBS.iter().filter(|knob| !PATHS.contains(&knob.name) && knob.name != "checkpoint_every");
+        let mut hash = Sha256::new();
+        for knob in settings {
+            hash.update(format!("{}={}\n", knob.name, knob.get(&self.knobs)));
+        }
+        for (name, digest) in [("data", &sources.data), ("model", &sources.model), ("code", &sources.code)] {
+            hash.update(format!("{name}:{digest}\n"));
+        }
+        hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,92 @@
+//! Studies: those built in can be run, arms are paired and run once, and what is wrong in a file is named with its place.
+
+use apt_lab::{STUDIES, Seeds, Sources, Study, StudyFile};
+use std::collections::BTreeSet;
+
+fn study(text: &str) -> Result<Study, String> {
+    let file = StudyFile::from_toml(text, "my.toml").map_err(|e| e.to_string())?;
+    Study::resolve(&file, "my").map_err(|e| e.to_string())
+}
+
+#[test]
+fn every_built_in_study_resolves_and_names_each_cell_once() {
+    for (name, _) in STUDIES {
+        let file = StudyFile::built_in(&format!("studies/{name}")).expect("built in");
+        let study = Study::resolve(&file, name).expect("it resolves");
+        let cells = study.cells();
+        let names: BTreeSet<_> = cells.iter().map(apt_lab::Cell::name).collect();
+        assert_eq!(names.len(), cells.len(), "{name}: two cells share a name");
+        assert!(!study.summary.is_empty() && cells.len() >= 2 * study.seeds.len(), "{name}");
+        let again = StudyFile::from_toml(&file.to_toml().expect("TOML"), name).expect("it reads back");
+        assert_eq!(again, file);
+    }
+}
+
+#[test]
+fn the_baseline_is_shared_by_the_axes_and_run_once_per_seed() {
+    let file = StudyFile { seeds: Seeds::List(vec![3, 7]), ..StudyFile::built_in("all").expect("built in") };
+    let study = Study::resolve(&file, "all").expect("it resolves");
+    let cells = study.cells();
+    let apt = cells.iter().filter(|cell| cell.arm == "apt").count();
+    assert_eq!(apt, 2, "one per seed");
+    let arms: usize = study.axes.iter().map(|axis| axis.arms.len() - 1).sum();
+    assert_eq!(cells.len(), 2 * (arms + 2), "base and reference beside the arms");
+    assert!(study.axes.iter().all(|axis| axis.arms[0].knobs == study.base.knobs), "each axis begins with the baseline");
+    assert_eq!(study.axes[3].arms[0].name, "early", "under the axis' own name for it");
+}
+
+#[test]
+fn densities_multiply_only_what_prunes() {
+    let study =
+        study("densities = [0.8, 0.4]\nseeds = 1\n[[axes]]\nname = \"x\"\narms = [\"lora\", \"salience-random\"]");
+    let names: Vec<_> = study.expect("it resolves").cells().iter().map(apt_lab::Cell::name).collect();
+    assert_eq!(names, ["apt-d0.8-s1", "apt-d0.4-s1", "lora-s1", "random-d0.8-s1", "random-d0.4-s1"]);
+}
+
+#[test]
+fn a_digest_changes_with_settings_data_model_and_code_and_with_no_path() {
+    let with = |knobs: &str| {
+        let text = format!("seeds = 1\n[knobs]\n{knobs}\n[[axes]]\nname = \"tuning\"");
+        study(&text).expect("it resolves").cells().remove(0)
+    };
+    let sources = |data: &str, code: &str| Sources { data: data.into(), model: "m".into(), code: code.into() };
+    let plain = with("").digest(&sources("d", "c"));
+    assert_eq!(plain.len(), 12);
+    assert_eq!(plain, with("model = \"/elsewhere/builtin\"").digest(&sources("d", "c")), "a path is no setting");
+    assert_eq!(plain, with("checkpoint_every = 7").digest(&sources("d", "c")));
+    let others = [
+        with("rank = 4").digest(&sources("d", "c")),
+        with("").digest(&sources("e", "c")),
+        with("").digest(&sources("d", "f")),
+    ];
+    assert!(others.iter().all(|other| *other != plain), "{others:?}");
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_named_with_place_and_remedy() {
+    for (text, said) in [
+        ("axes = 3", "my.toml, line 1"),
+        ("sedes = 2\n[[axes]]\nname = \"tuning\"", "sedes"),
+        ("[[axes]]\nname = \"tuning\"\n[knobs]\nrnak = 3", "did you mean `rank`"),
+        ("[[axes]]\nname = \"tuning\"\n[knobs]\nrank = 0", "`rank` cannot be 0"),
+        ("[[axes]]\nname = \"tuning\"\n[knobs]\nseed = 3", "list the study's seeds as seeds"),
+        ("[[axes]]\nname = \"nothing\"", "list arms, or name one of salience, tuning, distillation, schedule"),
+        ("[[axes]]\nname = \"x\"\narms = [\"salience-randm\"]", "did you mean `salience-random`"),
+        ("[[axes]]\nname = \"x\"\narms = [\"lora\", \"lora\"]", "two arms are called `lora`"),
+        ("axes = []", "add an [[axes]]"),
+        ("seeds = []\n[[axes]]\nname = \"tuning\"", "give a number of seeds"),
+        ("densities = [2.0]\n[[axes]]\nname = \"tuning\"", "`density` cannot be 2"),
+        (
+            "base = \"lora\"\n[[axes]]\nname = \"x\"\narms = [{ name = \"y\", knobs = { train_base = true, freeze_head = true } }]",
+            "contradict",
+        ),
+    ] {
+        let error = study(text).expect_err(text);
+        assert!(error.contains(said), "{text}\n{error}");
+    }
+    let unknown = StudyFile::built_in("salienc").expect_err("no such study").to_string();
+    assert!(unknown.contains("did you mean `salience`"), "{unknown}");
+    assert!(
+        StudyFile::from_json("{\"axes\": [}", "my.json").expect_err("no JSON").to_string().contains("my.json, line 1")
+    );
+}
