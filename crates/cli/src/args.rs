@@ -1,9 +1,11 @@
 //! The command line's grammar. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
 
+use crate::study::Shard;
 use apt_lab::{KNOBS, Knob, KnobKind};
 use clap::builder::{PossibleValuesParser, StyledStr};
 use clap::{Arg, ArgAction, Command, value_parser};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// The whole grammar.
 pub fn command() -> Command {
@@ -22,6 +24,8 @@ pub fn command() -> Command {
         .args(knobs().map(|arg| arg.hide(true)))
         .subcommands([
             run(),
+            study(),
+            Command::new("cell").hide(true).about("One run of a study, in the process that `study` started for it"),
             evaluate(),
             export(),
             inspect(),
@@ -56,6 +60,30 @@ fn run() -> Command {
             json(),
         ])
         .args(knobs())
+}
+
+fn study() -> Command {
+    Command::new("study")
+        .about("A grid of runs over arms and seeds; what is finished is never run again")
+        .after_help(
+            "Without a name it lists the studies that are built in. Any knob of `run` may be given; it is turned in every \
+             cell. Shares and folders of several machines are merged by copying them together.",
+        )
+        .args_override_self(true)
+        .args([
+            Arg::new("study").value_name("STUDY").help("A built-in study, or a TOML or JSON file"),
+            Arg::new("seeds").long("seeds").value_name("N").value_parser(value_parser!(u32).range(1..=1000)).help("Seeds 1 to N [default: the study's]"),
+            Arg::new("jobs").long("jobs").value_name("N").value_parser(value_parser!(usize)).help(
+                "Runs side by side; above 1 times are marked as not comparable [default: 1]",
+            ),
+            out("Folder of the study [default: runs/<study>]"),
+            Arg::new("shard").long("shard").value_name("I/N").value_parser(Shard::from_str).help("Run the I-th of N shares only"),
+            Arg::new("slurm").long("slurm").value_name("PARTITION").help("Submit to Slurm, one cell per task, instead of running here").conflicts_with_all(["shard", "jobs"]),
+            Arg::new("retry").long("retry").action(ArgAction::SetTrue).help("Run failed cells again"),
+            Arg::new("list").long("list").action(ArgAction::SetTrue).help("Only show the cells and how far they are"),
+            json(),
+        ])
+        .args(knobs().filter(|arg| arg.get_id() != "seed").map(|arg| arg.hide(true)))
 }
 
 fn evaluate() -> Command {

@@ -4,7 +4,7 @@
 use crate::error::CliError;
 use crate::folder;
 use crate::progress::Voice;
-use crate::run::{self, Outcome};
+use crate::run::{self, Manner, Outcome};
 use crate::settings::{Request, apply_flags};
 use apt_lab::{Knobs, comparison_table, preset_entry, record_picture};
 use clap::ArgMatches;
@@ -22,11 +22,11 @@ pub fn compare(matches: &ArgMatches, out: &Path, voice: &mut Voice) -> Result<()
     folder::free(out)?;
     introduce(&apt.knobs, out, voice);
     voice.say("\n1. Dense reference");
-    let lora = run::start(&lora, &out.join("lora"), voice)?;
+    let lora = run::start(&lora, &out.join("lora"), Manner::default(), voice)?;
     voice.say("\n2. APT");
     let reference = lora.record.measures.metric.validation.filter(|m| (0.0..=1.0).contains(m));
     let knobs = Knobs { reference_metric: apt.knobs.reference_metric.or(reference), ..apt.knobs };
-    let apt = run::start(&Request { knobs, ..apt }, &out.join("apt"), voice)?;
+    let apt = run::start(&Request { knobs, ..apt }, &out.join("apt"), Manner::default(), voice)?;
     let summary = write_summary(out, &lora, &apt)?;
     conclude(&lora, &apt, &summary, voice);
     if voice.is_json() {

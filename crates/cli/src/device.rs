@@ -18,5 +18,5 @@ pub fn open(choice: Choice) -> Result<OpenDevice, CliError> {
 
 /// Threads the CPU backend uses.
 pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    rayon::current_num_threads()
 }

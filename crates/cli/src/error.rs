@@ -2,7 +2,7 @@
 //! the program leave with status 2.
 
 use apt_data::DataError;
-use apt_lab::{Event, EventError, KnobError, RecordError};
+use apt_lab::{Event, EventError, KnobError, RecordError, StudyError};
 use apt_nn::NnError;
 use apt_train::TrainError;
 use std::path::Path;
@@ -50,6 +50,33 @@ pub enum CliError {
         /// What to do.
         remedy: String,
     },
+    /// Another process holds the run.
+    #[error("{folder}: another process is working on this run; wait until it has ended")]
+    Busy {
+        /// The run's folder.
+        folder: String,
+    },
+    /// A study's file.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// Ctrl-C in a study; what was finished is kept.
+    #[error("stopped with {left} of {cells} runs to go; everything is saved. Go on with the same command")]
+    Stopped {
+        /// Cells not finished.
+        left: usize,
+        /// Cells of the study.
+        cells: usize,
+    },
+    /// Cells that failed; all others are finished.
+    #[error("{failed} of {cells} runs failed, their reasons are above and in {folder}; --retry runs them again")]
+    Failures {
+        /// Cells that failed.
+        failed: usize,
+        /// Cells of the study.
+        cells: usize,
+        /// The study's folder.
+        folder: String,
+    },
     /// Ctrl-C; everything is saved.
     #[error("interrupted after step {step}; everything is saved. Go on with:\n  apt-lab run --resume {folder}")]
     Interrupted {
@@ -59,6 +86,11 @@ pub enum CliError {
         folder: String,
     },
 }
+
+/// The status of a program that was asked to stop.
+pub const INTERRUPTED: u8 = 130;
+/// The status of a program that found its folder held by another (EX_TEMPFAIL of sysexits.h).
+pub const BUSY: u8 = 75;
 
 impl CliError {
     /// A file or folder that could not be read.
@@ -78,10 +110,17 @@ impl CliError {
         Self::Place { place: place.display().to_string(), what: what.into(), remedy: remedy.into() }
     }
 
+    /// Whether the user asked for it.
+    pub fn is_wish(&self) -> bool {
+        matches!(self, Self::Interrupted { .. } | Self::Stopped { .. })
+    }
+
     /// The status the program leaves with.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Interrupted { .. } => 130,
+            Self::Interrupted { .. } | Self::Stopped { .. } => INTERRUPTED,
+            Self::Busy { .. } => BUSY,
+            Self::Failures { .. } => 1,
             _ => 2,
         }
     }

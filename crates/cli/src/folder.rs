@@ -139,11 +139,21 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Removes all checkpoints: the run is over and its record is written.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn forget_checkpoints(&self) -> Result<(), CliError> {
+        let folder = self.root.join("checkpoints");
+        match fs::remove_dir_all(&folder) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(CliError::writing(&folder, e)),
+            _ => Ok(()),
+        }
+    }
+
     fn lock(&self) -> Result<(), CliError> {
         match self.events.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => {
-                Err(CliError::place(&self.root, "another process is working on this run", "wait until it has ended"))
-            }
+            Err(fs::TryLockError::WouldBlock) => Err(CliError::Busy { folder: self.root.display().to_string() }),
             // Some network folders have no locks; the run is then only as safe as its user is careful.
             _ => Ok(()),
         }

@@ -15,6 +15,11 @@ pub fn listen() {
     });
 }
 
+/// Asks, as Ctrl-C does.
+pub fn ask() {
+    ASKED.store(true, Ordering::SeqCst);
+}
+
 /// Whether somebody has asked to stop.
 pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)

@@ -4,6 +4,7 @@
 
 mod allocator;
 mod args;
+mod cell;
 mod commands;
 mod demo;
 mod device;
@@ -18,8 +19,8 @@ mod resume;
 mod run;
 mod settings;
 mod setup;
+mod study;
 
-use error::CliError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     match done {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            let lead = if matches!(error, CliError::Interrupted { .. }) { "" } else { "error: " };
+            let lead = if error.is_wish() { "" } else { "error: " };
             progress::to_stderr(&format!("{lead}{error}"));
             ExitCode::from(error.status())
         }

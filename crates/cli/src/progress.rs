@@ -62,6 +62,15 @@ impl Voice {
         }
     }
 
+    /// The run called `name` among several is at `step`; only a terminal shows it.
+    pub fn advance(&mut self, name: &str, step: usize, planned: usize) {
+        if let Some(bar) = &self.bar {
+            bar.set_prefix(name.to_owned());
+            bar.set_length(planned as u64);
+            bar.set_position(step as u64);
+        }
+    }
+
     /// Something happened in the run.
     pub fn tell(&mut self, event: &Event) {
         if self.json {

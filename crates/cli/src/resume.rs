@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::folder::{RunFolder, Written, checkpoints};
 use crate::probe::DesktopProbe;
 use crate::progress::Voice;
-use crate::run::{Outcome, Run};
+use crate::run::{Manner, Outcome, Run};
 use crate::settings::apply_file;
 use crate::setup::{Prepared, prepare};
 use apt_lab::{Event, Knobs, Provenance, Record, RecordBuilder};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// A folder without a run, settings or data that have changed, checkpoints that are all damaged.
-pub fn resume(root: &Path, voice: &mut Voice) -> Result<Outcome, CliError> {
+pub fn resume(root: &Path, manner: Manner, voice: &mut Voice) -> Result<Outcome, CliError> {
     let mut folder = RunFolder::reopen(root)?;
     if let Some(outcome) = finished(&folder)? {
         voice.say(&format!("this run is finished already; its record is {}", outcome.path.display()));
@@ -24,7 +24,7 @@ pub fn resume(root: &Path, voice: &mut Voice) -> Result<Outcome, CliError> {
     }
     let events = folder.events()?;
     let begun = Begun::read(&folder, &events)?;
-    let Prepared { setup, tokenizer, device } = prepare(&begun.knobs, begun.preset.as_deref())?;
+    let Prepared { setup, tokenizer, device } = prepare(&begun.knobs, begun.preset.as_deref(), manner.jobs)?;
     begun.check_sources(root, &setup.provenance)?;
     let probe = Box::new(DesktopProbe::new(&setup.device));
     let mut builder = RecordBuilder::new();
@@ -32,7 +32,7 @@ pub fn resume(root: &Path, voice: &mut Voice) -> Result<Outcome, CliError> {
         voice.say(&format!("{}: there is no checkpoint yet, the run starts again, on {device}", root.display()));
         folder.cut_events(0)?;
         let session = Session::new(setup, probe)?;
-        return Run { session, folder, builder, tokenizer }.finish(voice);
+        return Run { manner, session, folder, builder, tokenizer }.finish(voice);
     };
     let session = Session::resume(setup, probe, &point.bytes, &point.path.display().to_string())?;
     voice.say(&format!(
@@ -47,7 +47,7 @@ pub fn resume(root: &Path, voice: &mut Voice) -> Result<Outcome, CliError> {
     folder.append(&resumed)?;
     voice.tell(&resumed);
     builder.observe(&resumed);
-    Run { session, folder, builder, tokenizer }.finish(voice)
+    Run { manner, session, folder, builder, tokenizer }.finish(voice)
 }
 
 /// The session of a run as its newest good checkpoint has it, with its model's tokenizer; nothing is written.
@@ -56,7 +56,7 @@ pub fn resume(root: &Path, voice: &mut Voice) -> Result<Outcome, CliError> {
 /// As [`resume`]; a run without a checkpoint.
 pub fn session_at(root: &Path, checkpoint: Option<&Path>, voice: &Voice) -> Result<(Session, Vec<u8>), CliError> {
     let knobs = settings_of(root)?;
-    let Prepared { setup, tokenizer, .. } = prepare(&knobs, None)?;
+    let Prepared { setup, tokenizer, .. } = prepare(&knobs, None, None)?;
     let (path, bytes) = match checkpoint {
         Some(path) => (path.to_path_buf(), fs::read(path).map_err(|e| CliError::reading(path, e))?),
         None => good_checkpoints(root, voice)?.ok_or_else(|| {

@@ -24,8 +24,25 @@ pub struct Outcome {
     pub path: PathBuf,
 }
 
+/// How a run is made, beside what its settings say.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Runs this machine makes side by side, if that is known.
+    pub jobs: Option<usize>,
+    /// Whether the finished model is written and checkpoints stay; a study's cells leave their records alone.
+    pub keeps_model: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { jobs: None, keeps_model: true }
+    }
+}
+
 /// A run in progress and where it is written.
 pub struct Run {
+    /// How it is made.
+    pub manner: Manner,
     /// The run.
     pub session: Session,
     /// Its folder.
@@ -40,15 +57,15 @@ pub struct Run {
 ///
 /// # Errors
 /// Whatever is wrong with the request (no folder is made then) or happens in the run.
-pub fn start(request: &Request, out: &Path, voice: &mut Voice) -> Result<Outcome, CliError> {
+pub fn start(request: &Request, out: &Path, manner: Manner, voice: &mut Voice) -> Result<Outcome, CliError> {
     folder::free(out)?;
-    let prepared = prepare(&request.knobs, request.preset.as_deref())?;
+    let prepared = prepare(&request.knobs, request.preset.as_deref(), manner.jobs)?;
     introduce(request, &prepared, out, voice);
     let Prepared { setup, tokenizer, .. } = prepared;
     let probe = Box::new(DesktopProbe::new(&setup.device));
     let session = Session::new(setup, probe)?;
     let folder = RunFolder::create(out, &request.knobs.to_toml())?;
-    Run { session, folder, builder: RecordBuilder::new(), tokenizer }.finish(voice)
+    Run { manner, session, folder, builder: RecordBuilder::new(), tokenizer }.finish(voice)
 }
 
 /// A folder for a new run, of a name that is not taken.
@@ -82,7 +99,7 @@ impl Run {
         let done = self.drive(voice);
         voice.end_bar();
         if let Err(error) = &done
-            && !matches!(error, CliError::Interrupted { .. })
+            && !error.is_wish()
         {
             let event = error.event(self.session.steps_made());
             // The disk may be what failed: the error itself is shown in any case.
@@ -125,14 +142,19 @@ impl Run {
     }
 
     fn write_results(&mut self, voice: &mut Voice) -> Result<Outcome, CliError> {
-        let model = self.session.compacted();
-        write_model(&self.folder.root().join("model"), &model, &self.tokenizer, Precision::F32)?;
+        if self.manner.keeps_model {
+            let model = self.session.compacted();
+            write_model(&self.folder.root().join("model"), &model, &self.tokenizer, Precision::F32)?;
+        }
         let path = self.folder.record_path();
         let record = std::mem::take(&mut self.builder).finish()?;
         let file = path.display().to_string();
         folder::write_whole(&path, record.to_json(&file)?.as_bytes())?;
         // The stream names the record as the folder sees it, so that streams of one seed are the same anywhere.
         self.folder.append(&Event::Done { record: "record.json".into() })?;
+        if !self.manner.keeps_model {
+            self.folder.forget_checkpoints()?;
+        }
         voice.end_bar();
         Ok(Outcome { record, path })
     }

@@ -18,11 +18,12 @@ pub struct Prepared {
     pub device: String,
 }
 
-/// Opens and reads everything that `knobs` name.
+/// Opens and reads everything that `knobs` name. `jobs` is how many runs this machine makes side by side, if that is
+/// known.
 ///
 /// # Errors
 /// Contradicting knobs, and whatever is wrong with the device, the model, the tokenizer or the data.
-pub fn prepare(knobs: &Knobs, preset: Option<&str>) -> Result<Prepared, CliError> {
+pub fn prepare(knobs: &Knobs, preset: Option<&str>, jobs: Option<usize>) -> Result<Prepared, CliError> {
     knobs.check()?;
     let opened = device::open(knobs.device)?;
     let model = Place::named(&knobs.model).files()?;
@@ -32,6 +33,7 @@ pub fn prepare(knobs: &Knobs, preset: Option<&str>) -> Result<Prepared, CliError
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         threads: Some(device::threads()),
         started_at: Some(jiff::Timestamp::now().to_string()),
+        jobs,
     };
     let setup = Setup::assemble(knobs.clone(), preset.map(str::to_owned), model, task, &opened, machine)?;
     Ok(Prepared { setup, tokenizer, device: format!("{} ({})", opened.name, opened.why) })

@@ -81,6 +81,10 @@ pub struct Provenance {
     pub threads: Option<usize>,
     /// When the run began (RFC 3339), told by the caller.
     pub started_at: Option<String>,
+    /// Digest of the sources that computed.
+    pub code: Option<String>,
+    /// Runs made side by side on this machine, this one included; times can be compared only where it is 1.
+    pub jobs: Option<usize>,
 }
 
 /// The blocks of a dense model.

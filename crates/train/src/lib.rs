@@ -32,7 +32,7 @@ pub use learner::{Learner, Transform};
 pub use losses::{Targets, cross_entropy, layer_mse, prediction_loss};
 pub use optimizer::AdamW;
 pub use session::Session;
-pub use setup::{Machine, Setup, check_examples};
+pub use setup::{CODE, Machine, Setup, check_examples};
 pub use snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use source::ModelSource;
 pub use teacher::{DistillWeights, Teacher, distillation_loss};

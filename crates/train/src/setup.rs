@@ -49,7 +49,12 @@ pub struct Machine {
     pub threads: Option<usize>,
     /// Now (RFC 3339).
     pub started_at: Option<String>,
+    /// Runs made side by side on this machine, this one included, where that is known.
+    pub jobs: Option<usize>,
 }
+
+/// Digest of the sources that decide a run's numbers.
+pub const CODE: &str = env!("APT_LAB_CODE");
 
 impl Setup {
     /// Puts together what the knobs name, which the caller has fetched: the model's files, the task as text, a device.
@@ -82,6 +87,8 @@ impl Setup {
             os: machine.os,
             threads: machine.threads,
             started_at: machine.started_at,
+            code: Some(CODE.to_owned()),
+            jobs: machine.jobs,
         };
         Ok(Self {
             preset,

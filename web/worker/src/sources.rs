@@ -40,7 +40,7 @@ pub async fn prepare(
     let model = model(&knobs.model, store).await?;
     let task = task(knobs, store).await?;
     let (tokenizer, labels) = (model.tokenizer_file.clone(), task.labels.clone());
-    let machine = Machine { os: browser(), threads: Some(1), started_at: Some(clock::timestamp()) };
+    let machine = Machine { os: browser(), threads: Some(1), started_at: Some(clock::timestamp()), jobs: Some(1) };
     let setup = Setup::assemble(knobs.clone(), preset.map(str::to_owned), model, task, opened, machine)?;
     Ok(Prepared { setup, tokenizer, labels })
 }

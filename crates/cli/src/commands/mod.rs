@@ -6,8 +6,8 @@ mod inspect;
 
 use crate::error::CliError;
 use crate::progress::{Voice, to_stdout};
-use crate::run::{self, Outcome};
-use crate::{demo, interrupt, listing, resume, settings};
+use crate::run::{self, Manner, Outcome};
+use crate::{cell, demo, interrupt, listing, resume, settings, study};
 use apt_lab::{Event, record_picture, summary};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,11 @@ pub fn dispatch(matches: &ArgMatches) -> Result<(), CliError> {
     match matches.subcommand() {
         None => spoken(matches, |voice| demo::compare(matches, &out_of(matches), voice)),
         Some(("run", run)) => spoken(run, |voice| one_run(run, voice)),
+        Some(("study", grid)) => spoken(grid, |voice| study::study(grid, voice)),
+        Some(("cell", _)) => {
+            interrupt::listen();
+            tell_failure(Voice::new(true), cell::cell)
+        }
         Some(("eval", eval)) => evaluate::evaluate(eval),
         Some(("export", export)) => export::export(export),
         Some(("inspect", inspect)) => inspect::inspect(from(inspect)),
@@ -49,10 +54,14 @@ pub fn print_done(record: &Path) {
 /// Runs with a voice; a program that reads events hears of an error too.
 fn spoken(matches: &ArgMatches, command: impl FnOnce(&mut Voice) -> Result<(), CliError>) -> Result<(), CliError> {
     interrupt::listen();
-    let mut voice = Voice::new(matches.get_flag("json"));
+    tell_failure(Voice::new(matches.get_flag("json")), command)
+}
+
+fn tell_failure(mut voice: Voice, command: impl FnOnce(&mut Voice) -> Result<(), CliError>) -> Result<(), CliError> {
     let done = command(&mut voice);
     match &done {
-        Err(CliError::Interrupted { .. }) | Ok(()) => {}
+        Ok(()) => {}
+        Err(error) if error.is_wish() => {}
         Err(error) if !voice.has_failed() => voice.tell(&error.event(0)),
         Err(_) => {}
     }
@@ -61,8 +70,8 @@ fn spoken(matches: &ArgMatches, command: impl FnOnce(&mut Voice) -> Result<(), C
 
 fn one_run(matches: &ArgMatches, voice: &mut Voice) -> Result<(), CliError> {
     let Outcome { record, path } = match matches.get_one::<PathBuf>("resume") {
-        Some(root) => resume::resume(root, voice)?,
-        None => run::start(&settings::request(matches)?, &out_of(matches), voice)?,
+        Some(root) => resume::resume(root, Manner::default(), voice)?,
+        None => run::start(&settings::request(matches)?, &out_of(matches), Manner::default(), voice)?,
     };
     voice.say(&format!("\n{}\n{}\nrecord  {}", summary(&record), record_picture(&record), path.display()));
     if voice.is_json() {

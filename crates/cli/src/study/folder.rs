@@ -1,0 +1,200 @@
+//! A study's folder. Cells are found by name alone, so folders of the same study from several machines are merged by
+//! copying them together.
+//!
+//! ```text
+//! study.toml  report.{html, md, csv, json}
+//! cells/<arm>-d<density>-s<seed>-<digest>/{config.toml, events.jsonl, record.json | failure.json}
+//! ```
+
+use crate::error::CliError;
+use crate::folder::{RunFolder, write_whole};
+use apt_lab::{Event, Record, StudyFile};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const STUDY: &str = "study.toml";
+const FAILURE: &str = "failure.json";
+
+/// The folder of a study.
+#[derive(Clone, Debug)]
+pub struct StudyFolder {
+    root: PathBuf,
+}
+
+/// How far a cell has come.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// Nothing has been done.
+    Queued,
+    /// A process is working on it.
+    Running,
+    /// It was begun and not finished; it goes on from its last checkpoint.
+    Begun,
+    /// It has a record.
+    Done,
+    /// It ended with an error.
+    Failed(String),
+}
+
+impl State {
+    /// In one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Begun => "interrupted",
+            Self::Done => "done",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Why it failed, with a colon before it.
+    pub fn reason(&self) -> String {
+        if let Self::Failed(why) = self { format!(": {why}") } else { String::new() }
+    }
+}
+
+/// A cell as it was found in a folder.
+pub struct Found {
+    /// Its folder's name.
+    pub name: String,
+    /// How far it has come.
+    pub state: State,
+    /// Its record, when it is done.
+    pub record: Option<Record>,
+}
+
+impl StudyFolder {
+    /// The study in `root`, which need not exist.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the study's file is.
+    pub fn study_path(&self) -> PathBuf {
+        self.root.join(STUDY)
+    }
+
+    /// The folder of a cell.
+    pub fn cell(&self, name: &str) -> PathBuf {
+        self.root.join("cells").join(name)
+    }
+
+    /// Whether there is a study here.
+    pub fn exists(&self) -> bool {
+        self.study_path().is_file()
+    }
+
+    /// The study's file.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn study(&self) -> Result<StudyFile, CliError> {
+        let path = self.study_path();
+        let text = fs::read_to_string(&path).map_err(|e| CliError::reading(&path, e))?;
+        Ok(StudyFile::from_toml(&text, &path.display().to_string())?)
+    }
+
+    /// Writes the study's file, over that of an earlier start of the same study.
+    ///
+    /// # Errors
+    /// Another study is here; a folder that cannot be written.
+    pub fn write_study(&self, file: &StudyFile, name: &str) -> Result<(), CliError> {
+        if self.exists() {
+            let there = self.study()?.name.unwrap_or_default();
+            if there != name {
+                let what = format!("the study `{there}` is in this folder");
+                return Err(CliError::place(&self.root, what, "name another folder with --out"));
+            }
+        }
+        let cells = self.root.join("cells");
+        fs::create_dir_all(&cells).map_err(|e| CliError::writing(&cells, e))?;
+        let named = StudyFile { name: Some(name.to_owned()), ..file.clone() };
+        let text = named.to_toml()?;
+        write_whole(&self.study_path(), text.as_bytes())
+    }
+
+    /// How far the cell called `name` has come.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn state(&self, name: &str) -> Result<State, CliError> {
+        let folder = self.cell(name);
+        if folder.join("record.json").is_file() {
+            return Ok(State::Done);
+        }
+        let failure = folder.join(FAILURE);
+        if failure.is_file() {
+            let text = fs::read_to_string(&failure).map_err(|e| CliError::reading(&failure, e))?;
+            return Ok(State::Failed(match Event::from_line(text.trim()) {
+                Ok(Event::Failed { step, what, place, .. }) => format!("{what} ({place}, step {step})"),
+                _ => "the reason cannot be read".into(),
+            }));
+        }
+        if !folder.join("events.jsonl").is_file() {
+            return Ok(State::Queued);
+        }
+        match RunFolder::reopen(&folder) {
+            Ok(_) => Ok(State::Begun),
+            Err(CliError::Busy { .. }) => Ok(State::Running),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes why a cell failed.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn write_failure(&self, name: &str, failed: &Event) -> Result<(), CliError> {
+        let folder = self.cell(name);
+        fs::create_dir_all(&folder).map_err(|e| CliError::writing(&folder, e))?;
+        write_whole(&folder.join(FAILURE), format!("{}\n", failed.to_line()?).as_bytes())
+    }
+
+    /// Takes away what a failed cell left, so that it can be run again.
+    ///
+    /// # Errors
+    /// A folder that cannot be removed.
+    pub fn clear(&self, name: &str) -> Result<(), CliError> {
+        let folder = self.cell(name);
+        fs::remove_dir_all(&folder).map_err(|e| CliError::writing(&folder, e))
+    }
+
+    /// The record of a finished cell.
+    ///
+    /// # Errors
+    /// A record that is missing or damaged.
+    pub fn record(&self, name: &str) -> Result<Record, CliError> {
+        let path = self.cell(name).join("record.json");
+        let bytes = fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
+        Ok(Record::from_json(&bytes, &path.display().to_string())?)
+    }
+
+    /// Every cell that has a folder, by name.
+    ///
+    /// # Errors
+    /// A folder or record that cannot be read.
+    pub fn cells(&self) -> Result<Vec<Found>, CliError> {
+        let folder = self.root.join("cells");
+        let entries = fs::read_dir(&folder).map_err(|e| CliError::reading(&folder, e))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| CliError::reading(&folder, e))?;
+            if entry.path().is_dir() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        let found = names.into_iter().map(|name| {
+            let state = self.state(&name)?;
+            let record = if matches!(state, State::Done) { Some(self.record(&name)?) } else { None };
+            Ok(Found { name, state, record })
+        });
+        found.collect()
+    }
+}

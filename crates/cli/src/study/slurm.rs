@@ -1,0 +1,100 @@
+//! Hands a study to Slurm: one array job, one cell per task, results in the study's folder, which all nodes must see.
+//!
+//! A task is `apt-lab study … --shard i/n`. One that is killed and requeued goes on from its cell's last checkpoint.
+
+use super::{Planned, State, StudyFolder};
+use crate::error::CliError;
+use crate::folder::write_whole;
+use crate::progress::Voice;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Writes the job and submits it.
+///
+/// # Errors
+/// A folder that cannot be written; `sbatch` that is missing or refuses.
+pub fn submit(folder: &StudyFolder, planned: &[Planned], partition: &str, voice: &Voice) -> Result<(), CliError> {
+    let root = fs::canonicalize(folder.root()).map_err(|e| CliError::reading(folder.root(), e))?;
+    let mut tasks = Vec::new();
+    for (place, planned) in planned.iter().enumerate() {
+        if !matches!(folder.state(&planned.folder)?, State::Done | State::Failed(_)) {
+            tasks.push(place + 1);
+        }
+    }
+    if tasks.is_empty() {
+        voice.say(&format!("no cell is left to run; apt-lab report {}", folder.root().display()));
+        return Ok(());
+    }
+    let logs = root.join("slurm");
+    fs::create_dir_all(&logs).map_err(|e| CliError::writing(&logs, e))?;
+    let script = logs.join("job.sh");
+    write_whole(&script, text(&root, planned.len(), &ranges(&tasks), partition)?.as_bytes())?;
+    let refused = |why: String| {
+        CliError::place(
+            &script,
+            format!("sbatch did not take the job: {why}"),
+            "submit this script where Slurm is, or run shares by hand with --shard i/n",
+        )
+    };
+    let output = Command::new("sbatch").arg("--parsable").arg(&script).output().map_err(|e| refused(e.to_string()))?;
+    if !output.status.success() {
+        return Err(refused(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    voice.say(&format!(
+        "Slurm has taken {} cells as job {id} (squeue -j {id}; logs in {})\nwhen it is done: apt-lab report {}",
+        tasks.len(),
+        logs.display(),
+        folder.root().display()
+    ));
+    Ok(())
+}
+
+fn text(root: &Path, cells: usize, tasks: &str, partition: &str) -> Result<String, CliError> {
+    let program = std::env::current_exe().map_err(|e| CliError::reading(Path::new("apt-lab"), e))?;
+    let here = std::env::current_dir().map_err(|e| CliError::reading(Path::new("."), e))?;
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    // A task that ends because its cell failed has said so in the study; Slurm need not run it again.
+    Ok(format!(
+        "#!/bin/sh\n\
+         #SBATCH --job-name=apt-lab\n\
+         #SBATCH --partition={partition}\n\
+         #SBATCH --array={tasks}\n\
+         #SBATCH --requeue\n\
+         #SBATCH --open-mode=append\n\
+         cd {}\n\
+         exec >>{}/task-$SLURM_ARRAY_TASK_ID.log 2>&1\n\
+         exec {} study {} --out {} --shard \"$SLURM_ARRAY_TASK_ID/{cells}\"\n",
+        quoted(&here),
+        quoted(&root.join("slurm")),
+        quoted(&program),
+        quoted(&root.join("study.toml")),
+        quoted(root),
+    ))
+}
+
+/// `1-3,7`.
+fn ranges(tasks: &[usize]) -> String {
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for &task in tasks {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == task => *last = task,
+            _ => parts.push((task, task)),
+        }
+    }
+    let parts: Vec<String> =
+        parts.into_iter().map(|(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") }).collect();
+    parts.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ranges;
+
+    #[test]
+    fn task_numbers_are_written_as_slurm_reads_them() {
+        assert_eq!(ranges(&[1, 2, 3, 5, 7, 8]), "1-3,5,7-8");
+        assert_eq!(ranges(&[4]), "4");
+    }
+}
