@@ -81,6 +81,7 @@ impl Setup {
             seed: knobs.seed,
             os: machine.os,
             threads: machine.threads,
+            jobs: None,
             started_at: machine.started_at,
         };
         Ok(Self {
