@@ -16,7 +16,7 @@ pub struct Plot {
     /// What it shows.
     pub title: String,
     /// What the horizontal axis counts.
-    pub across: &'static str,
+    pub across: String,
     /// What the vertical axis shows; named beside it, as is the horizontal one, unless it is empty.
     pub up: String,
     /// Its curves.
@@ -149,7 +149,7 @@ mod tests {
 
     fn plot(points: Vec<Point>) -> Plot {
         let curve = Curve { name: "task".to_owned(), colour: 0, style: Style::Line, points };
-        Plot { title: "Loss".to_owned(), across: "step", curves: vec![curve], ..Plot::default() }
+        Plot { title: "Loss".to_owned(), across: "step".to_owned(), curves: vec![curve], ..Plot::default() }
     }
 
     #[test]
@@ -188,7 +188,13 @@ mod tests {
             up: Some((at.1 - 0.2, at.1 + 0.2)),
         };
         let spots = vec![spot("</text><script>", (1.0, 2.0)), spot("b", (2.0, 1.0))];
-        let plot = Plot { spots, front: vec![(1.0, 2.0)], across: "cost", up: "gain".to_owned(), ..Plot::default() };
+        let plot = Plot {
+            spots,
+            front: vec![(1.0, 2.0)],
+            across: "cost".to_owned(),
+            up: "gain".to_owned(),
+            ..Plot::default()
+        };
         let svg = plot.svg((400, 300), &LIGHT);
         assert!(svg.contains("&lt;script&gt;") && !svg.contains("<script"), "{svg}");
         assert!(svg.contains("cost") && svg.contains("gain") && !svg.contains("style="));

@@ -43,7 +43,7 @@ pub(super) fn draw(
         .bold_line_style(grid)
         .axis_style(grid)
         .label_style((FONT, FONT_SIZE).into_font().color(&text))
-        .x_desc(if named { plot.across } else { "" })
+        .x_desc(if named { plot.across.as_str() } else { "" })
         .y_desc(plot.up.as_str())
         .x_labels(6)
         .y_labels(4)
