@@ -79,6 +79,8 @@ pub struct Provenance {
     pub os: String,
     /// Threads used by the CPU backend.
     pub threads: Option<usize>,
+    /// Runs that were made side by side on this machine; times are only comparable when 1.
+    pub jobs: Option<usize>,
     /// When the run began (RFC 3339), told by the caller.
     pub started_at: Option<String>,
     /// Digest of the sources that computed.

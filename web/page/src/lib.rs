@@ -8,14 +8,12 @@ pub mod ablation;
 pub mod address;
 #[cfg(target_family = "wasm")]
 mod app;
-pub mod chart;
 pub mod export;
-pub mod figures;
 pub mod history;
 pub mod picture;
 pub mod plots;
 pub mod runs;
-pub mod series;
 
 #[cfg(target_family = "wasm")]
 pub use app::start;
+use apt_report::{chart, figures, series};

@@ -122,7 +122,7 @@ fn overlay(title: &str, runs: &[(&str, &Record)], style: Style, of: impl Fn(&Rec
         points: of(record),
     };
     let curves = runs.iter().enumerate().map(curve).collect();
-    Plot { title: title.to_owned(), across: "step", curves, ..Plot::default() }
+    Plot { title: title.to_owned(), across: "step".to_owned(), curves, ..Plot::default() }
 }
 
 fn points(record: Option<&Record>, of: impl Fn(&apt_lab::CurvePoint) -> Option<f64>) -> Vec<Point> {
@@ -134,7 +134,7 @@ fn plot(history: &History, title: &str, mut curves: Vec<Curve>) -> Plot {
     curves.retain(|curve| !curve.points.is_empty());
     let marks = history.frames.iter().skip(1).map(|frame| frame.step as f64).collect();
     let until = Some(history.step().max(1) as f64);
-    Plot { title: title.to_owned(), across: "step", curves, marks, until, ..Plot::default() }
+    Plot { title: title.to_owned(), across: "step".to_owned(), curves, marks, until, ..Plot::default() }
 }
 
 #[cfg(test)]

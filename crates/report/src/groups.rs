@@ -1,0 +1,139 @@
+//! Runs that differ in nothing but the seed.
+
+use std::collections::BTreeMap;
+
+use apt_lab::{Knobs, Record, Study, same_experiment};
+use serde::Serialize;
+
+use crate::command::command;
+use crate::metric::METRICS;
+use crate::report::{LeftOut, Reason};
+use crate::statistics::{Summary, summarise};
+
+/// An arm at a density, with its runs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Group {
+    /// The arm's name; for an arm of several axes, the first.
+    pub arm: String,
+    /// The preset it starts from.
+    pub preset: String,
+    /// Density asked for; none where nothing is pruned.
+    pub density: Option<f64>,
+    /// Its settings; the seed is that of its first run.
+    pub knobs: Knobs,
+    /// Seeds that the study asks for; empty where there is no study.
+    pub seeds_asked: Vec<u64>,
+    /// Its finished runs, by seed.
+    pub runs: Vec<Run>,
+    /// Whether one of them was made beside others.
+    pub side_by_side: bool,
+    /// Its measures over the runs that have them, by key.
+    pub summaries: BTreeMap<&'static str, Summary>,
+    /// The command that makes its runs again.
+    pub command: String,
+}
+
+/// One finished run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    /// Its name.
+    pub name: String,
+    /// Its seed.
+    pub seed: u64,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// How many runs were made at once on its machine.
+    pub jobs: Option<usize>,
+    /// Its measures by key; what was not measured is not there.
+    pub values: BTreeMap<&'static str, f64>,
+}
+
+impl Group {
+    /// What tables without an axis call it: the arm, and its density where arms have several.
+    #[must_use]
+    pub fn name(&self, with_density: bool) -> String {
+        match self.density.filter(|_| with_density) {
+            Some(density) => format!("{} at {density}", self.arm),
+            None => self.arm.clone(),
+        }
+    }
+
+    /// A measure by seed.
+    #[must_use]
+    pub fn by_seed(&self, key: &str) -> Vec<(u64, f64)> {
+        self.runs.iter().filter_map(|run| Some((run.seed, *run.values.get(key)?))).collect()
+    }
+
+    /// `3`, or `3 of 5` where the study asks for more.
+    #[must_use]
+    pub fn count(&self) -> String {
+        match self.seeds_asked.len() {
+            asked if asked > self.runs.len() => format!("{} of {asked}", self.runs.len()),
+            _ => self.runs.len().to_string(),
+        }
+    }
+}
+
+/// The groups of a study's arms, those without runs too, and the runs whose seed was there already.
+pub(crate) fn groups(study: &Study, runs: &[(&str, &Record)], asked: bool) -> (Vec<Group>, Vec<LeftOut>) {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut repeated = Vec::new();
+    for arm in study.arms() {
+        for knobs in study.at_densities(arm) {
+            if groups.iter().any(|group| same_experiment(&group.knobs, &knobs)) {
+                continue;
+            }
+            let mut own: Vec<_> = runs.iter().filter(|(_, run)| same_experiment(&run.config, &knobs)).collect();
+            own.sort_by_key(|(_, run)| run.config.seed);
+            let mut kept: Vec<(&str, &Record)> = Vec::new();
+            for (name, run) in own {
+                match kept.iter().find(|(_, of)| of.config.seed == run.config.seed) {
+                    None => kept.push((name, run)),
+                    Some((first, _)) => {
+                        let why = format!("seed {} of this arm is there already: {first}", run.config.seed);
+                        repeated.push(LeftOut::new(name, Reason::Repeated, &why));
+                    }
+                }
+            }
+            let seeds = if asked { study.seeds.clone() } else { Vec::new() };
+            groups.push(Group::new(&arm.name, arm.preset, knobs, seeds, &kept));
+        }
+    }
+    (groups, repeated)
+}
+
+impl Group {
+    fn new(arm: &str, preset: &str, knobs: Knobs, seeds_asked: Vec<u64>, runs: &[(&str, &Record)]) -> Self {
+        // What the first run was really given: paths and device may be written otherwise than in the study.
+        let knobs = runs.first().map_or(knobs, |(_, record)| record.config.clone());
+        let runs: Vec<Run> = runs.iter().map(|(name, record)| Run::new(name, record)).collect();
+        let summary = |key| summarise(&runs.iter().filter_map(|run| run.values.get(key).copied()).collect::<Vec<_>>());
+        let summaries = METRICS.iter().filter_map(|metric| Some((metric.key, summary(metric.key)?))).collect();
+        let seeds: Vec<u64> =
+            if runs.is_empty() { seeds_asked.clone() } else { runs.iter().map(|run| run.seed).collect() };
+        Self {
+            arm: arm.to_owned(),
+            preset: preset.to_owned(),
+            density: knobs.prunes().then_some(knobs.density),
+            command: command(preset, &knobs, &seeds),
+            side_by_side: runs.iter().any(|run| run.jobs.is_some_and(|jobs| jobs > 1)),
+            seeds_asked,
+            summaries,
+            knobs,
+            runs,
+        }
+    }
+}
+
+impl Run {
+    fn new(name: &str, record: &Record) -> Self {
+        let value = |read: fn(&Record) -> Option<f64>| read(record).filter(|value| value.is_finite());
+        Self {
+            name: name.to_owned(),
+            seed: record.config.seed,
+            started_at: record.provenance.started_at.clone(),
+            jobs: record.provenance.jobs,
+            values: METRICS.iter().filter_map(|metric| Some((metric.key, value(metric.read)?))).collect(),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One section of the report: tables, curves, fronts, pictures, provenance, commands.
+
+use maud::{Markup, PreEscaped, html};
+
+use crate::chart::{LIGHT, Plot, Style};
+use crate::figures::share;
+use crate::picture::picture;
+use crate::plots::{curve_plot, curve_words, front_plot, front_words, several_densities};
+use crate::report::Section;
+use crate::tables::Table;
+use crate::texts::{Grid, remarks, setting, side_by_side};
+
+pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
+    let id = |part: &str| format!("s{place}-{part}");
+    let title = if several { format!("{place}. {}", of.title) } else { of.title.clone() };
+    html! {
+        section aria-labelledby=(id("title")) {
+            h2 id=(id("title")) { @if title.is_empty() { "Results" } @else { (title) } }
+            p { (setting(of)) }
+            @for (at, of_table) in of.tables.iter().enumerate() { (table(of_table, of, &id(&format!("table-{at}")))) }
+            @if !of.curves.is_empty() {
+                h3 { "Learning curves" }
+                p { "Lines are means over seeds, areas their 95 % intervals, faint lines single seeds." }
+                div.figures {
+                    @for curves in &of.curves { (figure(&curve_plot(curves, of), &curve_words(curves, of), of, false)) }
+                }
+            }
+            @if !of.fronts.is_empty() {
+                h3 { "What the metric costs" }
+                p {
+                    "Every arm with the 95 % intervals of both means; up and to the left is better. The line joins those \
+                     that no other arm beats in both."
+                }
+                div.figures {
+                    @for front in &of.fronts {
+                        (figure(&front_plot(front, of), &front_words(front, of), of, front.cost == "training_seconds" || front.cost == "latency_32"))
+                    }
+                }
+            }
+            (pictures(of))
+            (origin(of, &id("origin")))
+            (commands(of, &id("commands")))
+        }
+    }
+}
+
+fn table(table: &Table, section: &Section, id: &str) -> Markup {
+    let grid = Grid::of(table, section);
+    html! {
+        h3 id=(id) { (table.title) }
+        div.scroll tabindex="0" role="region" aria-labelledby=(id) {
+            table {
+                caption { @if table.question.is_empty() { "Arms and what they cost" } @else { (table.question) } }
+                thead { tr { @for heading in &grid.headings { th scope="col" { (heading) } } } }
+                tbody {
+                    @for (row, cells) in table.rows.iter().zip(&grid.rows) {
+                        tr.base[row.is_base].none[row.n == 0] {
+                            @for (place, cell) in cells.iter().enumerate() {
+                                @if place == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @for remark in remarks(table, section) { p.remark { (remark) } }
+    }
+}
+
+fn figure(plot: &Plot, words: &str, section: &Section, timed: bool) -> Markup {
+    let size = if plot.spots.is_empty() { (560, 300) } else { (560, 400) };
+    let shown = plot.curves.iter().filter(|curve| curve.style != Style::Faint);
+    html! {
+        figure {
+            figcaption { (plot.title) }
+            div.chart role="img" aria-label=(words) { (PreEscaped(scalable(&plot.svg(size, &LIGHT), size))) }
+            @if plot.spots.is_empty() {
+                ul.legend {
+                    @for curve in shown {
+                        li {
+                            svg width="18" height="10" aria-hidden="true" {
+                                rect width="18" height="4" y="3" fill=(hex(curve.colour)) {}
+                            }
+                            " " (curve.name)
+                        }
+                    }
+                }
+            }
+            @if timed && section.side_by_side { p.remark { (side_by_side()) } }
+        }
+    }
+}
+
+/// plotters writes a size in pixels; with it as view box alone the chart shrinks with the page.
+fn scalable(svg: &str, (width, height): (u32, u32)) -> String {
+    svg.replacen(&format!("width=\"{width}\" height=\"{height}\" "), "", 1)
+}
+
+fn hex(colour: usize) -> String {
+    let (r, g, b) = LIGHT.palette[colour % LIGHT.palette.len()];
+    format!("#{r:02X}{g:02X}{b:02X}")
+}
+
+fn pictures(section: &Section) -> Markup {
+    let densities = several_densities(section);
+    html! {
+        @if !section.structures.is_empty() {
+            h3 { "What is left of the layers" }
+            p { "One seed per arm. Filled is kept, hollow is gone; columns are ranks of adapters, in the order of the data." }
+            div.pictures {
+                @for structure in &section.structures {
+                    figure {
+                        figcaption {
+                            (section.groups[structure.group].name(densities)) ", seed " (structure.seed) ": "
+                            (share(structure.point.density)) " of the parameters"
+                        }
+                        (picture(structure))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn origin(section: &Section, id: &str) -> Markup {
+    html! {
+        h3 id=(id) { "Where the numbers come from" }
+        div.scroll tabindex="0" role="region" aria-labelledby=(id) {
+            table.facts {
+                caption { "Machine, program, data" }
+                tbody {
+                    @for (name, value) in section.origin.lines() { tr { th scope="row" { (name) } td { (value) } } }
+                }
+            }
+        }
+    }
+}
+
+fn commands(section: &Section, id: &str) -> Markup {
+    html! {
+        h3 id=(id) { "How to repeat them" }
+        div.scroll tabindex="0" role="region" aria-labelledby=(id) {
+            table.facts {
+                caption { "The command of each arm" }
+                thead { tr { th scope="col" { "arm" } th scope="col" { "N" } th scope="col" { "command" } } }
+                tbody {
+                    @for group in &section.groups {
+                        tr {
+                            th scope="row" { (group.name(true)) }
+                            td { (group.count()) }
+                            td { code { (group.command) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

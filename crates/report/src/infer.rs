@@ -1,0 +1,167 @@
+//! Studies read out of runs that belong to none: runs that share all settings but the four ablation arms, density and
+//! seed are arms of one.
+
+use apt_lab::{
+    Arm, KNOBS, Knobs, PRESETS, Preset, Record, Study, StudyAxis, differences, preset_entry, same_experiment,
+};
+
+/// The studies that these runs could be of, that with the most runs first.
+pub(crate) fn infer(runs: &[(&str, &Record)]) -> Vec<Study> {
+    let mut settings: Vec<(Knobs, Vec<&Record>)> = Vec::new();
+    let (tuned, others): (Vec<&Record>, Vec<&Record>) =
+        runs.iter().map(|(_, record)| *record).partition(|record| record.config.train_base);
+    for record in others {
+        let key = without_arms(&record.config);
+        match settings.iter_mut().find(|(of, _)| *of == key) {
+            Some((_, own)) => own.push(record),
+            None => settings.push((key, vec![record])),
+        }
+    }
+    // Full fine-tuning has a learning rate of its own; it belongs where its preset leads to.
+    let mut alone: Vec<(Knobs, Vec<&Record>)> = Vec::new();
+    for record in tuned {
+        let fits = |setting: &Knobs| {
+            turned(setting, "fine-tune").is_some_and(|arm| same_experiment(&arm.knobs, &record.config))
+        };
+        if let Some((_, own)) = settings.iter_mut().find(|(setting, _)| fits(setting)) {
+            own.push(record);
+        } else if let Some((_, own)) = alone.iter_mut().find(|(knobs, _)| same_experiment(knobs, &record.config)) {
+            own.push(record);
+        } else {
+            alone.push((record.config.clone(), vec![record]));
+        }
+    }
+    let mut studies: Vec<(usize, Study)> =
+        settings.iter().map(|(key, own)| (own.len(), of_setting(key, own))).collect();
+    studies.extend(alone.iter().map(|(knobs, own)| (own.len(), of_one(knobs, own))));
+    studies.sort_by_key(|(runs, _)| std::cmp::Reverse(*runs));
+    studies.into_iter().map(|(_, study)| study).collect()
+}
+
+fn of_setting(setting: &Knobs, runs: &[&Record]) -> Study {
+    let ran = |knobs: &Knobs| runs.iter().any(|run| same_experiment(&run.config, knobs));
+    let mut densities: Vec<f64> = runs.iter().filter(|run| run.config.prunes()).map(|run| run.config.density).collect();
+    densities.sort_by(|a, b| b.total_cmp(a));
+    densities.dedup();
+    let dense: Vec<Arm> = ["fine-tune", "lora"].iter().filter_map(|of| turned(setting, of)).collect();
+    let dense: Vec<Arm> = dense.into_iter().filter(|arm| ran(&arm.knobs)).collect();
+    let mut at = setting.clone();
+    at.density = densities.first().copied().unwrap_or(setting.density);
+    if densities.len() < 2 {
+        densities.clear();
+    }
+    let whole = Arm { name: "apt".to_owned(), preset: "apt", knobs: at.clone() };
+    let base = match dense.first() {
+        Some(first) if runs.iter().all(|run| !run.config.prunes()) => first.clone(),
+        _ => whole,
+    };
+    let mut study = Study {
+        name: "runs".to_owned(),
+        summary: describe(setting),
+        reference: dense.first().cloned(),
+        axes: Vec::new(),
+        densities,
+        seeds: seeds(runs),
+        base,
+    };
+    let arms_ran = |study: &Study, arm: &Arm| study.at_densities(arm).iter().any(&ran);
+    if study.base.knobs.prunes() {
+        for axis in apt_lab::ablation_axes() {
+            let arms: Vec<Arm> =
+                PRESETS.iter().filter(|of| of.axis == Some(axis)).filter_map(|of| arm(&at, of)).collect();
+            let (mut base, others): (Vec<Arm>, Vec<Arm>) =
+                arms.into_iter().partition(|arm| same_experiment(&arm.knobs, &at));
+            if others.iter().any(|arm| arms_ran(&study, arm)) {
+                base.truncate(1);
+                base.extend(others);
+                study.axes.push(StudyAxis { name: axis.name().to_owned(), arms: base });
+            }
+        }
+    }
+    // What is no arm of an axis stands beside the base under what it sets otherwise.
+    let known: Vec<Knobs> = study.arms().chain(&dense).flat_map(|arm| study.at_densities(arm)).collect();
+    let mut others = vec![study.base.clone()];
+    others.extend(dense.into_iter().filter(|arm| !same_experiment(&arm.knobs, &study.base.knobs)));
+    for run in runs {
+        if known.iter().chain(others.iter().map(|arm| &arm.knobs)).all(|of| !same_experiment(of, &run.config)) {
+            let mut knobs = run.config.clone();
+            forget(&mut knobs, NOT_COMPARED);
+            let base = Knobs { density: if knobs.prunes() { knobs.density } else { at.density }, ..at.clone() };
+            let name = differences(&base, &knobs).into_iter().map(|of| format!("{} {}", of.knob, of.b));
+            others.push(Arm { name: name.collect::<Vec<_>>().join(", "), preset: "apt", knobs });
+        }
+    }
+    others.dedup_by(|a, b| same_at(&study, a, b));
+    if others.len() > 1 || study.axes.is_empty() {
+        study.axes.push(StudyAxis { name: "methods".to_owned(), arms: others });
+    }
+    study
+}
+
+/// Whether two arms ask for the same runs at the study's densities.
+fn same_at(study: &Study, a: &Arm, b: &Arm) -> bool {
+    let (a, b) = (study.at_densities(a), study.at_densities(b));
+    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same_experiment(a, b))
+}
+
+/// Full fine-tuning of which no other runs are known.
+fn of_one(knobs: &Knobs, runs: &[&Record]) -> Study {
+    let base = Arm { name: "fine-tune".to_owned(), preset: "fine-tune", knobs: knobs.clone() };
+    Study {
+        name: "runs".to_owned(),
+        summary: describe(knobs),
+        reference: Some(base.clone()),
+        axes: vec![StudyAxis { name: "methods".to_owned(), arms: vec![base.clone()] }],
+        densities: Vec::new(),
+        seeds: seeds(runs),
+        base,
+    }
+}
+
+fn seeds(runs: &[&Record]) -> Vec<u64> {
+    let mut seeds: Vec<u64> = runs.iter().map(|run| run.config.seed).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    seeds
+}
+
+/// What a setting has otherwise than the defaults.
+fn describe(setting: &Knobs) -> String {
+    let own = differences(&Knobs::default(), setting).into_iter().filter(|of| of.knob != "seed");
+    let own = own.map(|of| format!("{} {}", of.knob, of.b)).collect::<Vec<_>>().join(", ");
+    if own.is_empty() { "default settings".to_owned() } else { own }
+}
+
+/// The preset's knobs turned in this setting.
+fn turned(setting: &Knobs, name: &str) -> Option<Arm> {
+    let preset = preset_entry(name).ok()?;
+    Some(Arm { name: name.to_owned(), ..arm(setting, preset)? })
+}
+
+/// An arm in this setting, called by its value.
+fn arm(setting: &Knobs, preset: &'static Preset) -> Option<Arm> {
+    let mut knobs = setting.clone();
+    for (name, value) in preset.overrides {
+        knobs.set(name, value).ok()?;
+    }
+    let name = preset.overrides.first().map_or(preset.name, |(_, value)| value);
+    Some(Arm { name: (*name).to_owned(), preset: preset.name, knobs })
+}
+
+/// Knobs that may differ between runs of one arm.
+const NOT_COMPARED: &[&str] = &["seed", "device", "checkpoint_every", "reference_metric"];
+
+fn without_arms(knobs: &Knobs) -> Knobs {
+    let mut knobs = knobs.clone();
+    forget(&mut knobs, NOT_COMPARED);
+    forget(&mut knobs, &["salience", "rank_growth", "distillation", "schedule", "density"]);
+    knobs
+}
+
+fn forget(knobs: &mut Knobs, names: &[&str]) {
+    let defaults = Knobs::default();
+    for knob in KNOBS.iter().filter(|knob| names.contains(&knob.name)) {
+        // The default is in range.
+        let _ = knob.set_json(knobs, &knob.get(&defaults));
+    }
+}

@@ -1,0 +1,105 @@
+//! The report as Markdown: tables, fronts, what is left out, provenance, commands. Plots are in the HTML.
+
+use std::fmt::Write;
+
+use crate::plots::front_words;
+use crate::report::{Report, Section};
+use crate::texts::{Grid, METHOD, compared, measures, reason, remarks, setting};
+
+/// The report as Markdown (GitHub's).
+#[must_use]
+pub fn markdown(report: &Report) -> String {
+    let mut text = format!("# {}\n\n", escaped(&report.title));
+    paragraph(&mut text, &report.question);
+    paragraph(&mut text, &compared(report));
+    for section in &report.sections {
+        of_section(&mut text, section);
+    }
+    if !report.left_out.is_empty() {
+        text.push_str("## Not compared\n\n");
+        for run in &report.left_out {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "- {}: {}: {}", escaped(&run.name), reason(run.kind), escaped(&run.reason));
+        }
+        text.push('\n');
+    }
+    text.push_str("## How to read it\n\n");
+    for line in METHOD {
+        let _ = writeln!(text, "- {line}");
+    }
+    for metric in measures(report) {
+        let _ = writeln!(text, "- **{}**: {}", metric.name, metric.meaning);
+    }
+    text
+}
+
+fn of_section(text: &mut String, section: &Section) {
+    if !section.title.is_empty() {
+        let _ = write!(text, "## {}\n\n", escaped(&section.title));
+    }
+    paragraph(text, &setting(section));
+    for table in &section.tables {
+        let _ = write!(text, "### {}\n\n", escaped(&table.title));
+        paragraph(text, &table.question);
+        let grid = Grid::of(table, section);
+        line(text, &grid.headings);
+        let _ = writeln!(text, "|---|{}", "--:|".repeat(grid.headings.len() - 1));
+        grid.rows.iter().for_each(|row| line(text, row));
+        text.push('\n');
+        remarks(table, section).iter().for_each(|remark| paragraph(text, remark));
+    }
+    if !section.fronts.is_empty() {
+        text.push_str("### What the metric costs\n\n");
+        for front in &section.fronts {
+            let _ = writeln!(text, "- {}", escaped(&front_words(front, section)));
+        }
+        text.push('\n');
+    }
+    text.push_str("### Where the numbers come from\n\n");
+    for (name, value) in section.origin.lines() {
+        let _ = writeln!(text, "- {name}: {}", escaped(&value));
+    }
+    text.push_str("\n### How to repeat them\n\n");
+    for group in &section.groups {
+        let _ = writeln!(text, "- {} (N {}): {}", escaped(&group.name(true)), group.count(), code(&group.command));
+    }
+    text.push('\n');
+}
+
+fn paragraph(text: &mut String, words: &str) {
+    if !words.is_empty() {
+        let _ = write!(text, "{}\n\n", escaped(words));
+    }
+}
+
+fn line(text: &mut String, cells: &[String]) {
+    text.push('|');
+    for cell in cells {
+        let _ = write!(text, " {} |", escaped(cell));
+    }
+    text.push('\n');
+}
+
+/// What is no letter of Markdown or HTML, on one line.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '<' => escaped.push_str("&lt;"),
+            '&' => escaped.push_str("&amp;"),
+            '\\' | '|' | '*' | '`' | '[' | ']' => escaped.extend(['\\', letter]),
+            letter if letter.is_control() => escaped.push(' '),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+/// A span of code; the fence is longer than any run of backticks inside.
+fn code(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let space = if longest > 0 { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}

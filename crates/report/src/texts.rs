@@ -1,0 +1,184 @@
+//! Tables and remarks as texts, the same in HTML and Markdown.
+
+use crate::figures::NOTHING;
+use crate::metric::{METRICS, Metric, metric};
+use crate::plots::SIDE_BY_SIDE;
+use crate::report::{Report, Section};
+use crate::statistics::{Difference, Verdict};
+use crate::tables::{Row, Table};
+
+/// A table as texts.
+pub(crate) struct Grid {
+    /// Headings, the first above the names.
+    pub(crate) headings: Vec<String>,
+    /// Rows, the name first.
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Grid {
+    pub(crate) fn of(table: &Table, section: &Section) -> Self {
+        let compares = table.rows.iter().any(|row| !row.differences.is_empty());
+        let mut headings = vec!["arm".to_owned(), "N".to_owned()];
+        headings.extend(table.columns.iter().map(|column| match column.key {
+            "validation" | "test" => format!("{}, {}", section.metric, column.name),
+            _ => column.heading(),
+        }));
+        if compares {
+            let base = table.rows.iter().find(|row| row.is_base).map_or("", |row| row.name.as_str());
+            headings.push(format!("{}, {}: minus {base}", section.metric, section.compared_by));
+            headings.push("p, Holm".to_owned());
+            headings.push("verdict".to_owned());
+        }
+        let rows = table.rows.iter().map(|row| cells(table, row, section, compares)).collect();
+        Self { headings, rows }
+    }
+}
+
+fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<String> {
+    let mut cells = vec![row.name.clone(), row.count.clone()];
+    for (column, cell) in table.columns.iter().zip(&row.cells) {
+        cells.push(cell.as_ref().map_or_else(
+            || NOTHING.to_owned(),
+            |value| {
+                let mark = if column.timed && row.side_by_side { " †" } else { "" };
+                let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
+                format!("{}{mark}{n}", column.text(value))
+            },
+        ));
+    }
+    if compares {
+        match row.differences.get(section.compared_by) {
+            Some(difference) => cells.extend(comparison(difference, row, section)),
+            None => cells.extend([if row.is_base { "baseline" } else { NOTHING }, NOTHING, NOTHING].map(str::to_owned)),
+        }
+    }
+    cells
+}
+
+fn comparison(difference: &Difference, row: &Row, section: &Section) -> [String; 3] {
+    let signed = |value: f64| {
+        let text = format!("{value:+.4}").replace('-', "−");
+        if text.trim_start_matches(['+', '−']).chars().all(|c| c == '0' || c == '.') {
+            "0.0000".to_owned()
+        } else {
+            text
+        }
+    };
+    let summary = &difference.summary;
+    let interval = summary.interval.map(|of| format!(" [{}, {}]", signed(of.low), signed(of.high)));
+    let n = if summary.n == row.n { String::new() } else { format!(" (N {})", summary.n) };
+    let p = difference.holm.map_or_else(|| NOTHING.to_owned(), p_text);
+    let better = metric(section.compared_by).and_then(|of| of.lower_is_better) == Some(false);
+    let verdict = match difference.verdict {
+        Verdict::Higher if better => "better",
+        Verdict::Lower if better => "worse",
+        other => other.words(),
+    };
+    [format!("{}{}{n}", signed(summary.mean), interval.unwrap_or_default()), p, verdict.to_owned()]
+}
+
+fn p_text(p: f64) -> String {
+    if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
+/// What stands below a table.
+pub(crate) fn remarks(table: &Table, section: &Section) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if table.relative {
+        let base = table.rows.iter().find(|row| row.is_base).map_or("", |row| row.name.as_str());
+        remarks.push(format!(
+            "All but the metric in % of {base}: 100 × arm ÷ {base} of the same seed, mean over seeds. Time of inference is \
+             that of a batch of 32, memory of inference the size of the model file, which is what the weights take."
+        ));
+    }
+    if table.tests > 1 {
+        remarks.push(format!("p is corrected for the {} comparisons of this table.", table.tests));
+    }
+    let target = ["steps_to_target", "seconds_to_target"];
+    if table.columns.iter().any(|column| target.contains(&column.key)) {
+        remarks.push(match &section.target {
+            Some(of) => format!(
+                "The target is {:.4}: {} % of the mean validation {} of {}, {:.4} (N {}). Runs that never reached it do \
+                 not count in these means.",
+                of.level(),
+                100.0 * of.fraction,
+                section.metric,
+                of.of,
+                of.reference.mean,
+                of.reference.n
+            ),
+            None => "There is no dense run to take the target from; times to target are as the runs wrote them.".to_owned(),
+        });
+    }
+    if table.rows.iter().any(|row| row.side_by_side) && table.columns.iter().any(|column| column.timed) {
+        remarks.push(side_by_side());
+    }
+    remarks
+}
+
+/// The footnote of times that must not be compared.
+pub(crate) fn side_by_side() -> String {
+    format!("{SIDE_BY_SIDE} Runs were made side by side on one machine; their times are not comparable.")
+}
+
+/// How the numbers are made.
+pub(crate) const METHOD: [&str; 5] = [
+    "N is the number of finished runs of a row, each with another seed; a number that fewer runs have says its own N.",
+    "± is half of the 95 % interval of the mean by Student's t; one run has none.",
+    "Differences are arm minus baseline of the same seed, with the 95 % interval by t; p is that of the paired t-test, \
+     corrected after Holm for all arms of the table.",
+    "“Not distinguishable”: the interval crosses zero, or p is above 0.05 after the correction. It does not say that both \
+     are the same.",
+    "A dash stands where nothing was measured.",
+];
+
+/// What was compared, in a sentence or two.
+pub(crate) fn compared(report: &Report) -> String {
+    let arms: usize = report.sections.iter().map(|section| section.groups.len()).sum();
+    let plural = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let left = match report.left_out.len() {
+        0 => String::new(),
+        n => format!(" {} not, see below.", plural(n, "is", "are")),
+    };
+    format!(
+        "Of {} given, {} compared, in {}.{left}",
+        plural(report.given, "run", "runs"),
+        plural(report.compared, "is", "are"),
+        plural(arms, "arm", "arms"),
+    )
+}
+
+/// Arms, seeds and machine of a section.
+pub(crate) fn setting(section: &Section) -> String {
+    let finished = section.groups.iter().filter(|group| !group.runs.is_empty()).count();
+    let asked = section.groups.iter().flat_map(|group| &group.seeds_asked).max();
+    let seeds: Vec<String> = section.origin.seeds.iter().map(u64::to_string).collect();
+    let machine = section.origin.lines().into_iter().filter(|(name, _)| *name == "device" || *name == "backend");
+    let machine: Vec<String> = machine.map(|(_, value)| value).collect();
+    if seeds.is_empty() {
+        return "No run is finished yet.".to_owned();
+    }
+    let of = if asked.is_some() { format!(" of {}", section.groups.len()) } else { String::new() };
+    format!("{finished}{of} arms have runs; seeds {}; on {}.", seeds.join(", "), machine.join(", "))
+}
+
+/// The measures that a report's tables show.
+pub(crate) fn measures(report: &Report) -> Vec<&'static Metric> {
+    let shown = |metric: &&Metric| {
+        let tables = report.sections.iter().flat_map(|section| &section.tables);
+        tables.flat_map(|table| &table.columns).any(|column| column.key == metric.key)
+    };
+    METRICS.iter().filter(shown).collect()
+}
+
+/// A reason's heading.
+pub(crate) fn reason(kind: crate::report::Reason) -> &'static str {
+    use crate::report::Reason;
+    match kind {
+        Reason::Failed => "failed",
+        Reason::Unfinished => "not finished",
+        Reason::Turned => "turned on the way",
+        Reason::Repeated => "repeated",
+        Reason::NoArm => "no arm",
+    }
+}
