@@ -35,4 +35,4 @@ pub use session::Session;
 pub use setup::{Machine, Setup, check_examples};
 pub use snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use source::ModelSource;
-pub use teacher::{DistillWeights, Teacher, distillation_loss};
+pub use teacher::{DistillWeights, Lesson, Teacher, distillation_loss};

@@ -104,7 +104,6 @@ impl Session {
         let data = collate(&examples, self.setup.pad_id, PAD_MULTIPLE);
         let student = &self.learner.student;
         let upload = |device| Batch::new(&data.ids, &data.type_ids, &data.lengths, &student.config, device);
-        let batch = upload(&self.device);
         let scorer = self.setup.knobs.salience;
         let mut taps = if collect { Taps::for_scorer(scorer) } else { None };
         let tracked = collect && scorer == Salience::Gradient;
@@ -112,31 +111,30 @@ impl Session {
         let masks = self.masks.as_ref().or(ones.as_ref()).map(|m| self.upload(m, &self.device, tracked));
 
         let distilling = self.timeline.distill.as_ref().filter(|d| d.contains(&step)).zip(self.teacher.as_ref());
-        let keep_states = distilling.is_some();
+        let lesson = match distilling {
+            Some((range, teacher)) => {
+                let seed = self.setup.knobs.seed ^ (TEACHER_STREAM << 32) ^ step as u64;
+                let lesson = teacher.lesson(&upload(&self.setup.device), &mut ChaCha8Rng::seed_from_u64(seed))?;
+                Some((range, lesson))
+            }
+            None => None,
+        };
+        let batch = upload(&self.device);
+        let keep_states = lesson.is_some();
         let Output { hidden, states } =
             student.forward(&batch, Forward { masks: masks.as_ref(), taps: taps.as_mut(), keep_states });
         let logits = student.classify(hidden, &batch)?;
         let task_loss = cross_entropy(logits.clone(), &Targets::new(&data.labels, &self.device));
-        let (loss, distill_loss, mu) = match distilling {
+        let (loss, distill_loss, mu) = match lesson {
             None => (task_loss.clone(), None, None),
-            Some((range, teacher)) => {
+            Some((range, lesson)) => {
                 let knobs = &self.setup.knobs;
-                let plain = upload(&self.setup.device);
-                let of_teacher = teacher.forward(&plain);
-                let teacher_logits = teacher.model.classify(of_teacher.hidden, &plain)?;
                 let weights = DistillWeights {
                     temperature: knobs.distill_temperature,
                     logits: knobs.distill_logit_weight,
                     layers: knobs.distill_layer_weight,
                 };
-                let mut rng = ChaCha8Rng::seed_from_u64(knobs.seed ^ (TEACHER_STREAM << 32) ^ step as u64);
-                let distill = distillation_loss(
-                    &self.learner,
-                    (&states, logits),
-                    (teacher, &of_teacher.states, teacher_logits),
-                    weights,
-                    &mut rng,
-                );
+                let distill = distillation_loss(&self.learner, &states, logits, lesson, weights);
                 let mu = match knobs.mu_over {
                     MuOver::Distillation => mu(step, range),
                     MuOver::PruningWindow => {

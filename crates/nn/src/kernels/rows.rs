@@ -188,6 +188,61 @@ pub(super) fn by_row_with(saved: FlexTensor, gradient: FlexTensor, pass: impl Gr
     gradient
 }
 
+/// What is summed over a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Term {
+    /// |x|.
+    Size,
+    /// x divided by the rows, so that the sum is the mean.
+    Mean,
+    /// x².
+    Square,
+}
+
+/// The sum of a term over every column of `[rows, width]`. Runs of rows are summed on all threads and then put together
+/// in their order, so that the result does not depend on the number of threads.
+pub(super) fn column_sums(x: &FlexTensor, term: Term) -> Vec<f32> {
+    struct Rows<'a>(Term, usize, &'a [f32]);
+    impl WithSimd for Rows<'_> {
+        type Output = Vec<f32>;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> Vec<f32> {
+            let Self(term, width, rows) = self;
+            let mut sums = vec![0.0; width];
+            for row in rows.chunks_exact(width) {
+                match term {
+                    Term::Size => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.abs()),
+                    Term::Mean => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x),
+                    Term::Square => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * x),
+                }
+            }
+            sums
+        }
+    }
+    let shape = x.layout().shape().clone();
+    let width = shape[shape.num_dims() - 1].max(1);
+    let contiguous = x.to_contiguous();
+    let (all, arch) = (values(&contiguous), Arch::new());
+    let run = run_of(width);
+    let of = |rows: &[f32]| arch.dispatch(Rows(term, width, rows));
+    #[cfg(not(target_family = "wasm"))]
+    let parts: Vec<Vec<f32>> = {
+        use rayon::prelude::*;
+        all.par_chunks(run).map(of).collect()
+    };
+    #[cfg(target_family = "wasm")]
+    let parts: Vec<Vec<f32>> = all.chunks(run).map(of).collect();
+    let mut sums = vec![0.0; width];
+    for part in parts {
+        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    }
+    if term == Term::Mean {
+        let rows = (all.len() / width).max(1) as f32;
+        sums.iter_mut().for_each(|sum| *sum /= rows);
+    }
+    sums
+}
+
 /// The values of a contiguous tensor.
 pub(super) fn values(x: &FlexTensor) -> &[f32] {
     // Invariant: a contiguous float tensor is one slice.
@@ -209,11 +264,15 @@ fn own(x: FlexTensor) -> (FlexTensor, usize) {
     }
 }
 
+/// Values in the rows of one task: few enough to share out evenly, enough to hide the cost of sharing.
+fn run_of(width: usize) -> usize {
+    const TASK: usize = 1 << 14;
+    (TASK / width).max(1) * width
+}
+
 /// Calls `f` with runs of whole rows and where they begin.
 fn in_parallel(values: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
-    /// Values of one task: small enough to share out evenly, large enough to hide the cost of sharing.
-    const TASK: usize = 1 << 14;
-    let run = (TASK / width).max(1) * width;
+    let run = run_of(width);
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;
