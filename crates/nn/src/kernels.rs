@@ -143,8 +143,9 @@ pub(crate) fn cut(whole: &Tensor<1>, lengths: &[usize]) -> Vec<Tensor<1>> {
 /// The sums of these terms over every column, `[n]` each; on a GPU in one pass.
 pub(crate) fn column_sums<const N: usize>(x: &Tensor<2>, terms: [Term; N]) -> [Tensor<1>; N] {
     let x = x.clone().without_autodiff();
-    gpu::tap::column_sums(&x, terms)
-        .unwrap_or_else(|| terms.map(|term| Tensor::from_dispatch(Dispatch::cpu_column_sums(x.clone().into_dispatch(), term))))
+    gpu::tap::column_sums(&x, terms).unwrap_or_else(|| {
+        terms.map(|term| Tensor::from_dispatch(Dispatch::cpu_column_sums(x.clone().into_dispatch(), term)))
+    })
 }
 
 /// `h`, and a leaf whose gradient is `sizes` times the sum over tokens of |∂L/∂h|, `[n]`: neither is the activation kept

@@ -48,6 +48,11 @@ impl Adapter {
         }
     }
 
+    /// Keeps the given components: columns of A with their rows of B.
+    pub fn with_components(&self, kept: &[usize]) -> Self {
+        Self { a: select2(&self.a, None, Some(kept)), b: select2(&self.b, Some(kept), None), scale: self.scale }
+    }
+
     /// Keeps the given rows of A (inputs) and columns of B (outputs); the rank does not change.
     pub fn select(&self, inputs: Option<&[usize]>, outputs: Option<&[usize]>) -> Self {
         Self { a: select2(&self.a, inputs, None), b: select2(&self.b, None, outputs), scale: self.scale }

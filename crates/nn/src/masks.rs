@@ -29,7 +29,7 @@ pub struct DeviceMasks {
 }
 
 impl DeviceMasks {
-    /// Uploads `masks`. With `tracked`, the masks require gradients (the `gradient` scorer reads ∂L/∂m).
+    /// Uploads `masks`. With `tracked`, the masks require gradients (some scorers read ∂L/∂m).
     pub fn new(masks: &Masks, head_size: usize, device: &Device, tracked: bool) -> Self {
         let leaf = |values: &[f64]| {
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();

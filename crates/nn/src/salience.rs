@@ -5,8 +5,8 @@
 //! Scores stay on the device as one vector `[heads of all layers | neurons of all layers | hidden dims]`
 //! ([`unflatten`] turns it into blocks), so that a step reads once.
 
-use crate::masks::DeviceMasks;
 use crate::kernels::Term;
+use crate::masks::DeviceMasks;
 use crate::{AptLinear, Transformer, kernels, named};
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{BlockScores, ModelShape};
@@ -52,7 +52,7 @@ impl Taps {
             Salience::OutlierAware | Salience::ActivationGradient | Salience::Wanda => {
                 Some(Self { scorer, taps: Vec::new() })
             }
-            Salience::Magnitude | Salience::Gradient | Salience::Random => None,
+            Salience::Magnitude | Salience::Gradient | Salience::Random | Salience::Taylor | Salience::L0 => None,
         }
     }
 
@@ -110,10 +110,15 @@ pub struct Seen<'a> {
     pub taps: Option<&'a Taps>,
     /// The gradients of the step's loss.
     pub gradients: &'a Gradients,
-    /// The tracked masks of the step (`gradient` only).
+    /// The masks of the step, tracked if the scorer [looks at their gradients](looks_at_masks).
     pub masks: Option<&'a DeviceMasks>,
     /// Units of √kurtosis (`outlier_aware` only).
     pub outliers: OutlierScale,
+}
+
+/// Whether `scorer` needs masks that require gradients.
+pub fn looks_at_masks(scorer: Salience) -> bool {
+    matches!(scorer, Salience::Gradient | Salience::Taylor | Salience::L0)
 }
 
 /// Scores of one step by `scorer`, `[heads | neurons | hidden]`. `None` for `random`, which looks at nothing, and when
@@ -147,7 +152,9 @@ pub fn scores(scorer: Salience, seen: &Seen<'_>) -> Option<Tensor<1>> {
                 false,
             )
         }
-        Salience::Gradient => mask_gradient(seen)?,
+        Salience::Gradient => mask_gradient(seen, |gradient| gradient.square())?,
+        Salience::Taylor => mask_gradient(seen, |gradient| gradient.abs())?,
+        Salience::L0 => mask_gradient(seen, |gradient| gradient)?,
         Salience::Random => return None,
     };
     Some(parts.flat())
@@ -336,20 +343,21 @@ fn weights(model: &Transformer, importance: impl Fn(&AptLinear, Site) -> Tensor<
     parts
 }
 
-/// (∂L/∂m)² of every mask entry (SPEC §2.4, Fisher).
-fn mask_gradient(seen: &Seen<'_>) -> Option<Parts> {
+/// `of` ∂L/∂m of every mask entry: its square is the Fisher score (SPEC §2.4), its size the first order of what the loss
+/// does without the block, |Σ wᵢ·∂L/∂wᵢ| over the weights that read the block, and as it is it moves learned masks.
+fn mask_gradient(seen: &Seen<'_>, of: impl Fn(Tensor<1>) -> Tensor<1>) -> Option<Parts> {
     let masks = seen.masks?;
-    let squared = |leaf: &Tensor<1>| match leaf.grad(seen.gradients) {
-        Some(g) => g.square(),
+    let of_leaf = |leaf: &Tensor<1>| match leaf.grad(seen.gradients) {
+        Some(g) => of(g),
         None => leaf.clone().without_autodiff().zeros_like(),
     };
-    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: squared(&masks.hidden.values) };
+    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: of_leaf(&masks.hidden.values) };
     for (i, layer) in seen.model.layers.iter().enumerate() {
         if layer.attention.is_some() {
-            parts.heads.push(squared(&masks.head_leaves[i]));
+            parts.heads.push(of_leaf(&masks.head_leaves[i]));
         }
         if layer.feed_forward.is_some() {
-            parts.neurons.push(squared(&masks.layers[i].neurons));
+            parts.neurons.push(of_leaf(&masks.layers[i].neurons));
         }
     }
     Some(parts)
@@ -364,6 +372,13 @@ pub fn adapter_b_importance(b: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
 /// `[d_in, r]`.
 pub fn rank_mean_importance(a: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     column_sums(a * gradient).abs().mean()
+}
+
+/// Importance of an adapter's components: mean over inputs of |A∘∂L/∂A| plus mean over outputs of |B∘∂L/∂B|, `[r]`
+/// (AdaLoRA). `a` is `[d_in, r]`, `b` is `[r, d_out]`, each beside its gradient.
+pub fn component_importance([a, of_a]: [Tensor<2>; 2], [b, of_b]: [Tensor<2>; 2]) -> Tensor<1> {
+    let (inputs, outputs) = (a.dims()[0] as f64, b.dims()[1] as f64);
+    column_sums((a * of_a).abs()) / inputs + row_sums((b * of_b).abs()) / outputs
 }
 
 fn head_sums(units: Tensor<1>, heads: usize) -> Tensor<1> {

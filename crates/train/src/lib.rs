@@ -9,6 +9,8 @@ mod error;
 mod estimate;
 mod evaluate;
 mod files;
+mod gates;
+mod growth;
 mod learner;
 mod live;
 mod losses;

@@ -53,8 +53,7 @@ impl Teacher {
     /// # Errors
     /// When it has no classification head.
     pub fn lesson(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Result<Lesson, NnError> {
-        let Output { hidden, states } =
-            self.model.forward(batch, Forward { keep_states: true, ..Forward::default() });
+        let Output { hidden, states } = self.model.forward(batch, Forward { keep_states: true, ..Forward::default() });
         Ok(self.drawn(&states, self.model.classify(hidden, batch)?, rng))
     }
 
@@ -138,7 +137,8 @@ impl Session {
             (Some(teacher), Some(metric)) => metric > teacher.metric,
             _ => false,
         };
-        if within && better {
+        // Learned masks keep the teacher they began with: what they make of the student is not settled.
+        if within && better && self.state.gates.is_none() {
             self.adopt_teacher();
         } else if !within && self.teacher.is_some() {
             self.dismiss_teacher();
