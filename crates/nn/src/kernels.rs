@@ -160,6 +160,16 @@ pub(crate) fn tapped(h: Tensor<2>, sizes: &Tensor<1>) -> (Tensor<2>, Tensor<1>) 
     (h, leaf)
 }
 
+/// `x ∘ m` of a mask whose gradient is wanted; if it is of ones, which the caller knows, nothing is multiplied and on the
+/// CPU nothing kept that is not kept anyway.
+pub(crate) fn masked(x: Tensor<2>, mask: Tensor<1>, ones: bool) -> Tensor<2> {
+    let x = x.into_dispatch();
+    if on_cpu(&x) {
+        return Tensor::from_dispatch(Dispatch::cpu_masked(x, mask.into_dispatch(), ones));
+    }
+    Tensor::<2>::from_dispatch(x) * mask.unsqueeze()
+}
+
 /// `values` after an update with `gradient` in as few passes as there can be; [`None`] on a device where they are Burn's.
 pub fn adamw(values: &Tensor<1>, gradient: &Tensor<1>, step: &AdamWStep<'_>) -> Option<AdamWResult> {
     gpu::flat::adamw(values, gradient, step)

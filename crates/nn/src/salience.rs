@@ -351,13 +351,17 @@ fn mask_gradient(seen: &Seen<'_>, of: impl Fn(Tensor<1>) -> Tensor<1>) -> Option
         Some(g) => of(g),
         None => leaf.clone().without_autodiff().zeros_like(),
     };
-    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: of_leaf(&masks.hidden.values) };
+    let hidden = match &masks.hidden {
+        Some(hidden) => of_leaf(&hidden.values.values),
+        None => Tensor::zeros([seen.model.config.hidden], &seen.model.device().inner()),
+    };
+    let mut parts = Parts { heads: vec![], neurons: vec![], hidden };
     for (i, layer) in seen.model.layers.iter().enumerate() {
         if layer.attention.is_some() {
             parts.heads.push(of_leaf(&masks.head_leaves[i]));
         }
         if layer.feed_forward.is_some() {
-            parts.neurons.push(of_leaf(&masks.layers[i].neurons));
+            parts.neurons.push(of_leaf(&masks.layers[i].neurons.values));
         }
     }
     Some(parts)

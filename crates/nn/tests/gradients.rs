@@ -37,7 +37,7 @@ fn masked_adapter_gradients_agree_with_central_finite_differences() {
     let mut linear = AptLinear::new(weight.clone(), Some(bias.clone()));
     linear.adapter = Some(Adapter { a: Param::from_tensor(a), b: Param::from_tensor(b), scale });
     let adapter = linear.adapter.as_ref().expect("just set");
-    let masks = LinearMasks { input: Some(input.clone()), output: Some(output.clone()) };
+    let masks = LinearMasks { input: Some(input.clone().into()), output: Some(output.clone().into()) };
     let gradients = (linear.forward_masked(x.clone(), &masks) * g.clone()).sum().backward();
 
     let vectors = [

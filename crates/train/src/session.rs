@@ -407,7 +407,8 @@ impl Session {
     }
 
     pub(crate) fn upload(&self, masks: &Masks, device: &Device, tracked: bool) -> DeviceMasks {
-        DeviceMasks::new(masks, self.dense_shape.head_size, device, tracked)
+        let masks = DeviceMasks::new(masks, self.dense_shape.head_size, device, tracked);
+        if self.setup.knobs.prune_hidden { masks } else { masks.without_hidden() }
     }
 }
 

@@ -29,6 +29,8 @@ pub trait CpuKernels: Backend {
     fn cpu_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
     /// `softmax(s·x + padding)`; no gradient reaches the padding.
     fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
+    /// `x ∘ m` of the columns; x as it is if `ones`, which says that m is of ones.
+    fn cpu_masked(x: FloatTensor<Self>, mask: FloatTensor<Self>, ones: bool) -> FloatTensor<Self>;
     /// h as it is; the gradient of `leaf` is `sizes`, times the sum of |∂L/∂h| over every column.
     fn cpu_tap(h: FloatTensor<Self>, leaf: FloatTensor<Self>, sizes: FloatTensor<Self>) -> FloatTensor<Self>;
 }
@@ -71,6 +73,8 @@ trait CpuGradients: Backend {
     ) -> FloatTensor<Self>;
     /// From y.
     fn softmax_gradient(y: FloatTensor<Self>, gradient: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
+    /// Of the mask, from x: the sum of x ∘ ∂L/∂y over every column.
+    fn mask_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `sizes` times the sum of |∂L/∂h| over every column.
     fn tap_gradient(sizes: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 }
@@ -98,6 +102,10 @@ impl CpuKernels for Flex {
         let rows_per_padding = (shape[1] * shape[2]).max(1);
         let padding = padding.to_contiguous();
         by_row(x, rows::Softmax { scale: scale as f32, padding: values(&padding), rows_per_padding })
+    }
+
+    fn cpu_masked(x: FlexTensor, mask: FlexTensor, ones: bool) -> FlexTensor {
+        if ones { x } else { by_row(x, rows::Masked(values(&mask.to_contiguous()))) }
     }
 
     fn cpu_tap(h: FlexTensor, _leaf: FlexTensor, _sizes: FlexTensor) -> FlexTensor {
@@ -142,6 +150,10 @@ impl CpuGradients for Flex {
 
     fn softmax_gradient(y: FlexTensor, gradient: FlexTensor, scale: f64) -> FlexTensor {
         by_row_with(y, gradient, rows::Softmax { scale: scale as f32, padding: &[], rows_per_padding: 1 })
+    }
+
+    fn mask_gradient(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        vector(rows::column_products(&x, &gradient))
     }
 
     fn tap_gradient(sizes: FlexTensor, gradient: FlexTensor) -> FlexTensor {
@@ -197,6 +209,19 @@ impl<B: CpuGradients> Backward<B, 1> for Softmax {
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let (y, scale) = ops.state;
         unary::<B, _>(ops.parents, ops.node, gradients, |g| B::softmax_gradient(y, g, scale));
+    }
+}
+
+#[derive(Debug)]
+struct Masked;
+
+impl<B: CpuKernels + CpuGradients> Backward<B, 2> for Masked {
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, bool);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let (x, mask, ones) = ops.state;
+        let of_x = |g| B::cpu_masked(g, mask, ones);
+        binary::<B, _, _>(ops.parents, ops.node, gradients, of_x, |g| B::mask_gradient(x, g));
     }
 }
 
@@ -271,6 +296,17 @@ impl<B: CpuKernels + CpuGradients, C: CheckpointStrategy> CpuKernels for Autodif
     fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
         let (padding, _) = padding.into_parts();
         tracked_softmax::<B, C>(x, scale, |x| B::cpu_padded_softmax(x, padding, scale))
+    }
+
+    fn cpu_masked(x: FloatTensor<Self>, mask: FloatTensor<Self>, ones: bool) -> FloatTensor<Self> {
+        let ((x, node), (mask, of_mask)) = (x.into_parts(), mask.into_parts());
+        match Masked.prepare::<C>([node, of_mask]).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => {
+                let y = B::cpu_masked(x.clone(), mask.clone(), ones);
+                tracked.finish((x, mask, ones), y)
+            }
+            OpsKind::UnTracked(free) => free.finish(B::cpu_masked(x, mask, ones)),
+        }
     }
 
     fn cpu_tap(h: FloatTensor<Self>, leaf: FloatTensor<Self>, sizes: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -136,6 +136,17 @@ impl GradientPass for Softmax<'_> {
     }
 }
 
+/// `x ∘ m` with the same mask for every row.
+#[derive(Clone, Copy)]
+pub(super) struct Masked<'a>(pub &'a [f32]);
+
+impl Pass for Masked<'_> {
+    #[inline(always)]
+    fn row(self, _index: usize, row: &mut [f32]) {
+        row.iter_mut().zip(self.0).for_each(|(x, mask)| *x *= mask);
+    }
+}
+
 /// A pass over consecutive rows: the pass, their width, the first one's index, the rows.
 struct Rows<'a, P>(P, usize, usize, &'a mut [f32]);
 
@@ -199,48 +210,65 @@ pub(crate) enum Term {
     Square,
 }
 
-/// The sum of a term over every column of `[rows, width]`. Runs of rows are summed on all threads and then put together
-/// in their order, so that the result does not depend on the number of threads.
+/// The sum of a term over every column of `[rows, width]`.
 pub(super) fn column_sums(x: &FlexTensor, term: Term) -> Vec<f32> {
-    struct Rows<'a>(Term, usize, &'a [f32]);
-    impl WithSimd for Rows<'_> {
-        type Output = Vec<f32>;
+    let x = x.to_contiguous();
+    let (values, width) = (values(&x), width_of(&x));
+    let mut sums = by_column(values, values, width, |x, _| match term {
+        Term::Size => x.abs(),
+        Term::Mean => x,
+        Term::Square => x * x,
+    });
+    if term == Term::Mean {
+        let rows = (values.len() / width).max(1) as f32;
+        sums.iter_mut().for_each(|sum| *sum /= rows);
+    }
+    sums
+}
+
+/// The sum of `x ∘ y` over every column; both are `[rows, width]`.
+pub(super) fn column_products(x: &FlexTensor, y: &FlexTensor) -> Vec<f32> {
+    let (x, y) = (x.to_contiguous(), y.to_contiguous());
+    by_column(values(&x), values(&y), width_of(&x), |x, y| x * y)
+}
+
+/// Sums `f` of two matrices over every column. Runs of rows are summed on all threads and then put together in their
+/// order, so that the result does not depend on the number of threads.
+fn by_column(x: &[f32], y: &[f32], width: usize, f: impl Fn(f32, f32) -> f32 + Copy + Sync) -> Vec<f32> {
+    struct Rows<'a, F>(F, &'a [f32], &'a [f32], &'a mut [f32]);
+    impl<F: Fn(f32, f32) -> f32 + Copy> WithSimd for Rows<'_, F> {
+        type Output = ();
         #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> Vec<f32> {
-            let Self(term, width, rows) = self;
-            let mut sums = vec![0.0; width];
-            for row in rows.chunks_exact(width) {
-                match term {
-                    Term::Size => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.abs()),
-                    Term::Mean => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x),
-                    Term::Square => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * x),
-                }
+        fn with_simd<S: Simd>(self, _: S) {
+            let Self(f, x, y, sums) = self;
+            for (x, y) in x.chunks_exact(sums.len()).zip(y.chunks_exact(sums.len())) {
+                sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += f(x, y));
             }
-            sums
         }
     }
-    let shape = x.layout().shape().clone();
-    let width = shape[shape.num_dims() - 1].max(1);
-    let contiguous = x.to_contiguous();
-    let (all, arch) = (values(&contiguous), Arch::new());
-    let run = run_of(width);
-    let of = |rows: &[f32]| arch.dispatch(Rows(term, width, rows));
+    let (run, arch) = (run_of(width), Arch::new());
+    let of = |x: &[f32], y: &[f32]| {
+        let mut sums = vec![0.0; width];
+        arch.dispatch(Rows(f, x, y, &mut sums));
+        sums
+    };
     #[cfg(not(target_family = "wasm"))]
     let parts: Vec<Vec<f32>> = {
         use rayon::prelude::*;
-        all.par_chunks(run).map(of).collect()
+        x.par_chunks(run).zip(y.par_chunks(run)).map(|(x, y)| of(x, y)).collect()
     };
     #[cfg(target_family = "wasm")]
-    let parts: Vec<Vec<f32>> = all.chunks(run).map(of).collect();
+    let parts: Vec<Vec<f32>> = x.chunks(run).zip(y.chunks(run)).map(|(x, y)| of(x, y)).collect();
     let mut sums = vec![0.0; width];
     for part in parts {
         sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
     }
-    if term == Term::Mean {
-        let rows = (all.len() / width).max(1) as f32;
-        sums.iter_mut().for_each(|sum| *sum /= rows);
-    }
     sums
+}
+
+fn width_of(x: &FlexTensor) -> usize {
+    let shape = x.layout().shape();
+    shape[shape.num_dims() - 1].max(1)
 }
 
 /// The values of a contiguous tensor.
@@ -251,8 +279,7 @@ pub(super) fn values(x: &FlexTensor) -> &[f32] {
 
 /// A tensor whose storage is exactly its values, row by row, and the width of a row.
 fn own(x: FlexTensor) -> (FlexTensor, usize) {
-    let shape = x.layout().shape().clone();
-    let width = shape[shape.num_dims() - 1].max(1);
+    let (shape, width) = (x.layout().shape().clone(), width_of(&x));
     let x = x.to_contiguous();
     let whole = x.storage::<f32>().len() == shape.num_elements();
     match x.as_slice::<f32>() {

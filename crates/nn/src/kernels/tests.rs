@@ -179,3 +179,29 @@ fn a_tap_that_keeps_vectors_gives_what_one_that_keeps_activations_gives() {
         }
     }
 }
+
+#[test]
+fn a_mask_whose_gradient_is_wanted_is_a_product() {
+    let device = Device::flex().autodiff();
+    for (ones, step) in [(false, 0.4_f32), (true, 0.0)] {
+        let wave = |step: f32| -> Tensor<2> {
+            let values: Vec<f32> = (0..900 * 37).map(|i| (i as f32 * step).sin() * 2.0).collect();
+            Tensor::<1>::from_floats(values.as_slice(), &device).reshape([900, 37])
+        };
+        let of = |masked: &dyn Fn(Tensor<2>, Tensor<1>) -> Tensor<2>| {
+            let mask: Vec<f32> = (0..37).map(|i| (i as f32 * step).cos().max(0.0)).collect();
+            let mask = Tensor::<1>::from_floats(mask.as_slice(), &device).require_grad();
+            let x = wave(0.7).require_grad();
+            let y = masked(x.clone(), mask.clone());
+            let gradients = (y.clone() * y.clone() * wave(1.3)).sum().backward();
+            let of_x = x.grad(&gradients).expect("x is a leaf").reshape([-1]);
+            [y.inner().reshape([-1]), of_x, mask.grad(&gradients).expect("so is the mask")].map(values)
+        };
+        let ours = of(&|x, mask| masked(x, mask, ones));
+        let burns = of(&|x, mask| x * mask.unsqueeze());
+        assert_eq!((&ours[0], &ours[1]), (&burns[0], &burns[1]), "ones: {ones}");
+        let scale = burns[2].iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+        let difference = worst(&ours[2], &burns[2]);
+        assert!(difference < 1e-5 * scale, "ones: {ones}: gradients of the mask differ by {difference:e} of {scale}");
+    }
+}
