@@ -167,19 +167,19 @@ impl Training {
     fn step(&mut self) -> Result<()> {
         let student = &self.learner.student;
         let mut taps = if self.collect { Taps::for_scorer(Salience::OutlierAware) } else { None };
+        let lesson = match &self.teacher {
+            Some((teacher, plain)) => Some(teacher.lesson(plain, &mut self.rng)?),
+            None => None,
+        };
         let with = Forward { masks: None, taps: taps.as_mut(), keep_states: self.teacher.is_some() };
         let output = student.forward(&self.batch, with);
         let logits = student.classify(output.hidden, &self.batch)?;
         let task = cross_entropy(logits.clone(), &self.targets);
-        let loss = match &self.teacher {
+        let loss = match lesson {
             None => task,
-            Some((teacher, plain)) => {
-                let seen = teacher.forward(plain);
-                let teacher_logits = teacher.model.classify(seen.hidden, plain)?;
+            Some(lesson) => {
                 let weights = DistillWeights { temperature: 4.0, logits: 0.1, layers: 0.9 };
-                let (of_student, of_teacher) =
-                    ((&output.states[..], logits), (teacher, &seen.states[..], teacher_logits));
-                distillation_loss(&self.learner, of_student, of_teacher, weights, &mut self.rng) * 0.5 + task * 0.5
+                distillation_loss(&self.learner, &output.states, logits, lesson, weights) * 0.5 + task * 0.5
             }
         };
         let mut gradients = loss.backward();

@@ -345,7 +345,7 @@ fn knobs_out_of_range_or_of_another_type() {
 #[test]
 fn knobs_that_contradict_each_other() {
     let cases: [(&[&str], [&str; 2]); 4] = [
-        (&["--train-base"], ["train_base", "density"]),
+        (&["--train-base"], ["train_base", "rank_growth"]),
         (&["--prune-fraction", "0.9", "--tuning-fraction", "0.9"], ["prune_fraction", "tuning_fraction"]),
         (&["--data", "data"], ["task", "data"]),
         (&["--adapters", ""], ["adapters", "train_base"]),

@@ -77,6 +77,10 @@ arms! {
         Random = "random",
         /// squared input norm × absolute weight
         Wanda = "wanda",
+        /// sum over batches of |gradient of the block's mask|: what its weights together do to the loss (LLM-Pruner)
+        Taylor = "taylor",
+        /// masks that are learned with the weights: hard-concrete gates under a density constraint (CoFi)
+        L0 = "l0",
     }
 }
 
@@ -123,6 +127,8 @@ arms! {
         Uniform = "uniform",
         /// ranks never change
         Static = "static",
+        /// ranks start at one and a half times their size and lose the components that matter least (AdaLoRA)
+        Allocate = "allocate",
     }
 }
 

@@ -121,22 +121,22 @@ impl ModelShape {
     }
 
     /// Feed-forward matrices: up and down, and the gate if there is one.
-    fn matrices(&self) -> usize {
+    pub(crate) fn matrices(&self) -> usize {
         if self.gated { 3 } else { 2 }
     }
 
     /// Biases of q, k and v that belong to one head.
-    fn head_biases(&self) -> usize {
+    pub(crate) fn head_biases(&self) -> usize {
         if self.biases { 3 * self.head_size } else { 0 }
     }
 
     /// Biases of the matrices into the neurons: up, and gate if there is one.
-    fn neuron_biases(&self) -> usize {
+    pub(crate) fn neuron_biases(&self) -> usize {
         if self.biases { self.matrices() - 1 } else { 0 }
     }
 
     /// Per hidden dimension and sub-block: its output bias, norm weight and norm bias.
-    fn per_sub_block(&self) -> usize {
+    pub(crate) fn per_sub_block(&self) -> usize {
         1 + usize::from(self.biases) + usize::from(self.norm_biases)
     }
 }

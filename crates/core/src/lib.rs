@@ -12,6 +12,7 @@
 //! | [`masks`] | how blocks fade out, and come back |
 //! | [`schedule`] | when to prune, and to what density |
 //! | [`ranks`] | where adapter rank grows |
+//! | [`l0`] | which masks to learn, when they are learned |
 //! | [`distill`] | which layer learns from which, and the losses |
 //! | [`lr`] | the learning rate at a step |
 //! | [`published`] | what the published code would have counted |
@@ -19,6 +20,7 @@
 pub mod arms;
 pub mod blocks;
 pub mod distill;
+pub mod l0;
 pub mod lr;
 pub mod masks;
 pub mod published;

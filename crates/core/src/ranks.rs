@@ -1,4 +1,4 @@
-//! Where adapter rank grows as the model shrinks (paper §4.3; SPEC 5).
+//! Where adapter rank grows as the model shrinks (paper §4.3; SPEC 5), or goes when it is allotted (AdaLoRA).
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ pub fn grow(adapters: &[AdapterState], budget: f64, max_rank: usize, growth: Ran
     let chosen = match growth {
         RankGrowth::Adaptive => top_half(adapters, Some(max_rank)),
         RankGrowth::Uniform => (0..adapters.len()).collect(),
-        RankGrowth::Static => Vec::new(),
+        RankGrowth::Static | RankGrowth::Allocate => Vec::new(),
     };
     expand(adapters, &chosen, budget, Some(max_rank))
 }
@@ -78,9 +78,59 @@ pub fn expand(adapters: &[AdapterState], chosen: &[usize], budget: f64, max_rank
     ranks
 }
 
+/// Rank that allotted adapters start with, for `rank` on average at the end: one and a half times as much (AdaLoRA).
+pub fn first_rank(rank: usize, growth: RankGrowth) -> usize {
+    if growth == RankGrowth::Allocate { (rank * 3).div_ceil(2) } else { rank }
+}
+
+/// Components that all adapters may have together after `fraction` (0..=1) of the points' span: a cubic fall from
+/// `first` to `last` (AdaLoRA Eq. 12).
+pub fn component_budget(first: usize, last: usize, fraction: f64) -> usize {
+    let left = (1.0 - fraction.clamp(0.0, 1.0)).powi(3);
+    (last as f64 + first.saturating_sub(last) as f64 * left).round() as usize
+}
+
+/// The components each adapter keeps: the `budget` most important of all, and of each adapter at least its best. Ties go
+/// to the first adapter and its first component; NaN counts as least important.
+pub fn allocate(importance: &[Vec<f64>], budget: usize) -> Vec<Vec<usize>> {
+    let key = |value: f64| if value.is_nan() { f64::NEG_INFINITY } else { value };
+    let mut order: Vec<(usize, usize)> =
+        importance.iter().enumerate().flat_map(|(l, list)| (0..list.len()).map(move |k| (l, k))).collect();
+    order.sort_by(|a, b| key(importance[b.0][b.1]).total_cmp(&key(importance[a.0][a.1])));
+    let mut kept = vec![Vec::new(); importance.len()];
+    let mut rest = Vec::new();
+    for (l, k) in order {
+        if kept[l].is_empty() { kept[l].push(k) } else { rest.push((l, k)) }
+    }
+    let taken: usize = kept.iter().map(Vec::len).sum();
+    for (l, k) in rest.into_iter().take(budget.saturating_sub(taken)) {
+        kept[l].push(k);
+    }
+    kept.iter_mut().for_each(|list| list.sort_unstable());
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_best_components_of_all_adapters_stay_and_none_loses_its_last() {
+        let importance = [vec![0.9, 0.1, 0.8], vec![0.2, f64::NAN, 0.3], vec![0.01, 0.02, 0.0]];
+        assert_eq!(allocate(&importance, 5), [vec![0, 2], vec![0, 2], vec![1]]);
+        assert_eq!(allocate(&importance, 0), [vec![0], vec![2], vec![1]]);
+        assert_eq!(allocate(&importance, 99).concat().len(), 9);
+        assert_eq!(allocate(&[vec![1.0; 3], vec![1.0; 3]], 3), [vec![0, 1], vec![0]], "ties");
+        assert_eq!(allocate(&[], 3), [[0usize; 0]; 0]);
+    }
+
+    #[test]
+    fn the_budget_falls_from_the_first_ranks_to_the_last() {
+        assert_eq!((first_rank(8, RankGrowth::Allocate), first_rank(8, RankGrowth::Adaptive)), (12, 8));
+        assert_eq!((first_rank(1, RankGrowth::Allocate), first_rank(5, RankGrowth::Allocate)), (2, 8));
+        let at = |fraction| component_budget(36, 24, fraction);
+        assert_eq!((at(0.0), at(0.5), at(1.0), at(7.0)), (36, 26, 24, 24));
+    }
 
     fn adapter(rank: usize, importance: f64) -> AdapterState {
         AdapterState { rank, params_per_rank: 10, importance }

@@ -122,6 +122,18 @@ pub fn rank_scores(a: &[f64], gradient: &[f64], inputs: usize) -> Vec<f64> {
     rows.map(|(a, g)| a.iter().zip(g).map(|(a, g)| a * g).sum::<f64>().abs()).collect()
 }
 
+/// mean|A_k ∘ ∂L/∂A_k| + mean|B_k ∘ ∂L/∂B_k| of every component k of an adapter, a row of A with its column of B: its
+/// sensitivity (AdaLoRA, Zhang et al. 2023). `a`, `of_a`: `[rank, inputs]`, `b`, `of_b`: Bᵀ, `[rank, outputs]`.
+pub fn component_scores([a, of_a]: [&[f64]; 2], [b, of_b]: [&[f64]; 2], rank: usize) -> Vec<f64> {
+    let mean = |values: &[f64], gradient: &[f64], k: usize| {
+        let width = values.len() / rank.max(1);
+        let row = k * width..(k + 1) * width;
+        let sum: f64 = values[row.clone()].iter().zip(&gradient[row]).map(|(v, g)| (v * g).abs()).sum();
+        sum / width.max(1) as f64
+    };
+    (0..rank).map(|k| mean(a, of_a, k) + mean(b, of_b, k)).collect()
+}
+
 /// Σ|W_B ∘ ∂L/∂W_B|, the paper's importance of an adapter (paper §4.3).
 pub fn adapter_b(b: &[f64], gradient: &[f64]) -> f64 {
     b.iter().zip(gradient).map(|(b, g)| (b * g).abs()).sum()

@@ -67,6 +67,10 @@ pub struct TimelineConfig {
     pub warmup_fraction: f64,
     /// Length of distillation, which starts at the first pruning point; 0 for none.
     pub distill_fraction: f64,
+    /// Whether ranks change at the points: then there are points at density 1 too, which remove nothing.
+    pub ranks_change: bool,
+    /// Whether masks are learned: then distillation starts with them, at the first window.
+    pub learned_masks: bool,
 }
 
 /// One removal of blocks.
@@ -84,7 +88,7 @@ pub struct PruningPoint {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timeline {
     /// Pruning points, strictly later and sparser one after the other. Their windows touch. There
-    /// are fewer than asked for if the pruning window has too few steps, and none at density 1.
+    /// are fewer than asked for if the pruning window has too few steps, and none at density 1 if ranks stay.
     pub points: Vec<PruningPoint>,
     /// Steps in which salience is gathered; empty for `one_shot`, which scores before training.
     pub collect: Range<usize>,
@@ -135,7 +139,7 @@ impl Timeline {
     pub fn new(config: &TimelineConfig) -> Result<Self, TimelineError> {
         config.check()?;
         let total = config.total_steps;
-        if config.density >= 1.0 {
+        if config.density >= 1.0 && !config.ranks_change {
             return Ok(Self { points: Vec::new(), collect: 0..0, distill: None, total_steps: total });
         }
         if config.schedule == PruneSchedule::OneShot {
@@ -151,7 +155,8 @@ impl Timeline {
             .windows(2)
             .map(|pair| PruningPoint { step: pair[1], density: density(pair[1]), window_start: pair[0] })
             .collect();
-        let distill = config.distillation(points[0].step);
+        let first = if config.learned_masks { points[0].window_start } else { points[0].step };
+        let distill = config.distillation(first);
         Ok(Self { points, collect: start..end, distill, total_steps: total })
     }
 
@@ -160,6 +165,16 @@ impl Timeline {
     pub fn density_target(&self, step: usize) -> f64 {
         let reached = self.points.iter().take_while(|point| point.window_start <= step);
         reached.last().map_or(1.0, |point| point.density)
+    }
+
+    /// Density that learned masks aim at in `step`: inside a window it falls in a straight line from the density before
+    /// it, and from the middle on it is that of the window's point.
+    pub fn learned_target(&self, step: usize) -> f64 {
+        let Some((index, point)) = self.window_at(step) else { return self.density_target(step) };
+        let before = index.checked_sub(1).map_or(1.0, |before| self.points[before].density);
+        let half = ((point.step - point.window_start) as f64 / 2.0).max(1.0);
+        let passed = ((step - point.window_start + 1) as f64 / half).min(1.0);
+        before + (point.density - before) * passed
     }
 
     /// The point whose decay window holds `step`, with its place among the points.
@@ -269,6 +284,8 @@ mod tests {
             tuning_fraction: 0.25,
             warmup_fraction: 1.0 / 3.0,
             distill_fraction: 0.5,
+            ranks_change: false,
+            learned_masks: false,
         }
     }
 
@@ -312,6 +329,29 @@ mod tests {
         ] {
             let error = Timeline::new(&bad).expect_err("it cannot be laid out");
             assert!(error.to_string().contains(';'), "no remedy in: {error}");
+        }
+    }
+
+    #[test]
+    fn ranks_change_at_points_that_remove_nothing() {
+        let dense = TimelineConfig { density: 1.0, ranks_change: true, ..config(PruneSchedule::Gradual, 2000) };
+        let timeline = Timeline::new(&dense).expect("2000 steps");
+        assert_eq!(timeline.points.len(), 10);
+        assert!(timeline.points.iter().all(|point| point.density == 1.0), "{:?}", timeline.points);
+        assert_eq!(timeline.collect, 0..1500);
+        assert_eq!(timeline.growth_fraction(9), 1.0);
+    }
+
+    #[test]
+    fn learned_masks_aim_at_a_ramp_and_distil_from_their_first_step() {
+        let learned = TimelineConfig { num_prunings: 1, learned_masks: true, ..config(PruneSchedule::Late, 2000) };
+        let timeline = Timeline::new(&learned).expect("2000 steps");
+        let (start, end) = (timeline.points[0].window_start, timeline.points[0].step);
+        assert_eq!(timeline.distill, Some(start..2000.min(start + 1000)));
+        assert_eq!(timeline.learned_target(start - 1), 1.0);
+        assert!((timeline.learned_target(start + (end - start) / 4 - 1) - 0.7).abs() < 1e-9);
+        for step in [start + (end - start) / 2, end - 1, end] {
+            assert!((timeline.learned_target(step) - 0.4).abs() < 1e-9, "step {step}");
         }
     }
 

@@ -99,6 +99,8 @@ fn configs() -> impl Strategy<Value = TimelineConfig> {
                 tuning_fraction,
                 warmup_fraction,
                 distill_fraction,
+                ranks_change: false,
+                learned_masks: false,
             }
         },
     )

@@ -72,7 +72,7 @@ knobs! {
     /// Linear layers that carry an adapter, by comma: query, key, value, output, gate, up, down.
     #[knob(Model, "")]
     adapters: Adapters = Adapters::default(),
-    /// Rank every adapter starts with.
+    /// Rank every adapter starts with, or has on average at the end if ranks are allotted.
     #[knob(Model, "r_apt", 1..=1024)]
     rank: usize = 8,
     /// Factor on the adapter branch; it stays the same when the rank changes.
@@ -147,12 +147,15 @@ knobs! {
     /// Share of the steps kept for tuning after the last pruning and distillation.
     #[knob(Schedule, "", 0.0..=0.95)]
     tuning_fraction: f64 = 0.3,
-    /// How far a mask moves in one step of a decay window; 1 cuts hard.
+    /// How far a mask moves in one step of a decay window; 1 leaves masks alone and cuts hard at the pruning point.
     #[knob(Schedule, "α", 0.0001..=1.0; live)]
     mask_step: f64 = 0.01,
     /// Share of its heads that every layer keeps at least; 0 lets a layer lose its whole attention.
     #[knob(Schedule, "", 0.0..=1.0)]
     head_floor: f64 = 0.33,
+    /// Prune hidden dims too, and not heads and neurons alone.
+    #[knob(Schedule, "")]
+    prune_hidden: bool = true,
     /// Neurons kept per layer are a multiple of this, for the sake of fast kernels.
     #[knob(Schedule, "", 1..=1024)]
     round_neurons: usize = 16,
@@ -173,7 +176,7 @@ knobs! {
     #[knob(Salience, "", 1..=10_000)]
     calibration_batches: usize = 8,
 
-    /// Where ranks grow: adaptive (where they matter most), uniform, or static (nowhere).
+    /// Where ranks grow: adaptive (where they matter most), uniform, static (nowhere); or allocate, which takes them away.
     #[knob(Tuning, "")]
     rank_growth: RankGrowth = RankGrowth::Adaptive,
     /// Adapter parameters at the end of growth, as a multiple of those at the start.

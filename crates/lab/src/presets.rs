@@ -1,4 +1,5 @@
-//! Named experiments: the method itself, each arm of each ablation axis, and the two dense references.
+//! Named experiments: the method itself, the dense references and the baselines it was compared with, and each arm of
+//! each ablation axis. `docs/BASELINES.md` says what every baseline is, whose, and where it is simpler here.
 //!
 //! A preset is the defaults with some knobs turned. The order in which settings win, from weakest:
 //! defaults, preset, configuration file, flags.
@@ -51,6 +52,25 @@ const fn arm(
 
 const DENSE: [(&str, &str); 3] = [("density", "1"), ("rank_growth", "static"), ("distillation", "off")];
 
+/// CoFi, but for what is trained: dense for the first 35 % of the run, masks learned for 40 %, the rest tunes what is left;
+/// the teacher teaches from the first mask to the last step.
+macro_rules! cofi {
+    ($($more:expr),*) => {
+        &[
+            ("salience", "l0"),
+            ("schedule", "late"),
+            ("num_prunings", "1"),
+            ("prune_fraction", "0.5"),
+            ("tuning_fraction", "0.25"),
+            ("rank_growth", "static"),
+            ("distillation", "separate"),
+            ("distill_fraction", "0.65"),
+            ("epochs", "6"),
+            $($more),*
+        ]
+    };
+}
+
 /// Every preset. An arm that is the default (such as `salience-outlier-aware`) equals `apt`, so that
 /// each arm of each axis can be run by name.
 pub static PRESETS: &[Preset] = &[
@@ -60,6 +80,52 @@ pub static PRESETS: &[Preset] = &[
         "fine-tune",
         "dense reference: every parameter but the embeddings is trained",
         &[DENSE[0], DENSE[1], DENSE[2], ("train_base", "true"), ("learning_rate", "0.0003")],
+    ),
+    whole(
+        "apt-no-pruning",
+        "ablation w/o A_P of the paper: ranks grow and the teacher teaches, nothing is pruned",
+        &[("density", "1")],
+    ),
+    // Kwon et al. 2022 after LoRA: Fisher scores over the steps before one cut in the middle of twice the run.
+    whole(
+        "lora-prune",
+        "baseline: LoRA, one cut of heads and neurons by Fisher scores, LoRA again",
+        &[
+            ("salience", "gradient"),
+            ("beta", "0.999"),
+            ("schedule", "late"),
+            ("num_prunings", "1"),
+            ("mask_step", "1"),
+            ("prune_fraction", "0.08"),
+            ("tuning_fraction", "0.5"),
+            ("prune_hidden", "false"),
+            ("rank_growth", "static"),
+            ("distillation", "off"),
+            ("epochs", "6"),
+        ],
+    ),
+    // CoFi: fine-tuned for a third of the run, which makes the teacher; then masks are learned for 40 % of it.
+    whole(
+        "prune-distill",
+        "baseline CoFi: fine-tuning, then masks learned (L0) under a fine-tuned teacher",
+        cofi!(("train_base", "true"), ("learning_rate", "0.0003")),
+    ),
+    whole("lora-prune-distill", "baseline: CoFi with LoRA instead of fine-tuning", cofi!()),
+    whole(
+        "llm-pruner",
+        "baseline: one cut of heads and neurons before training by first-order Taylor scores, then LoRA",
+        &[
+            ("salience", "taylor"),
+            ("schedule", "one_shot"),
+            ("prune_hidden", "false"),
+            ("rank_growth", "static"),
+            ("distillation", "off"),
+        ],
+    ),
+    whole(
+        "adalora",
+        "baseline: LoRA whose ranks are allotted by importance, nothing pruned",
+        &[("density", "1"), ("rank_growth", "allocate"), ("schedule", "gradual"), ("distillation", "off")],
     ),
     arm(
         Axis::Salience,

@@ -46,12 +46,12 @@ impl Attention {
         let branch = Taps::watch(taps, Site::AttentionInput(layer), x.clone());
         let mut context = self.context(branch, batch);
         if let Some(masks) = masks {
-            context = context * masks.layers[layer].heads.clone().unsqueeze();
+            context = masks.layers[layer].heads.on(context);
         }
         let context = Taps::watch(taps, Site::Context(layer), context);
-        let output_mask = LinearMasks { input: None, output: masks.map(|m| m.hidden.values.clone()) };
+        let output_mask = LinearMasks { input: None, output: masks.and_then(DeviceMasks::of_stream) };
         let y = self.output.forward_masked(context, &output_mask);
-        self.norm.forward_sum(x, y, masks.map(|m| &m.hidden))
+        self.norm.forward_sum(x, y, masks.and_then(|m| m.hidden.as_ref()))
     }
 
     /// Keeps the given heads and hidden dims.

@@ -43,10 +43,10 @@ impl FeedForward {
         let h = Taps::watch(taps, Site::Activation(layer), h);
         let masks_of_down = LinearMasks {
             input: masks.map(|m| m.layers[layer].neurons.clone()),
-            output: masks.map(|m| m.hidden.values.clone()),
+            output: masks.and_then(DeviceMasks::of_stream),
         };
         let y = self.down.forward_masked(h, &masks_of_down);
-        self.norm.forward_sum(x, y, masks.map(|m| &m.hidden))
+        self.norm.forward_sum(x, y, masks.and_then(|m| m.hidden.as_ref()))
     }
 
     /// Keeps the given neurons and hidden dims.

@@ -14,6 +14,7 @@ use burn::tensor::{Tensor, activation};
 use cpu::{CpuInference, CpuKernels};
 pub use gpu::flat::{AdamWResult, AdamWStep};
 use gpu::rows::NormOf;
+pub(crate) use rows::Term;
 
 /// `x·W + b`: `x: [n, d_in]`, `weight: [d_in, d_out]`, `bias: [d_out]`.
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -139,15 +140,34 @@ pub(crate) fn cut(whole: &Tensor<1>, lengths: &[usize]) -> Vec<Tensor<1>> {
     })
 }
 
-/// `h` and a leaf whose gradient is the one that reaches `h` from what follows, without adding anything; only where that
-/// saves something: on a GPU with autodiff.
-pub(crate) fn tapped(h: &Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
-    gpu::tap::tapped(h)
+/// The sums of these terms over every column, `[n]` each; on a GPU in one pass.
+pub(crate) fn column_sums<const N: usize>(x: &Tensor<2>, terms: [Term; N]) -> [Tensor<1>; N] {
+    let x = x.clone().without_autodiff();
+    gpu::tap::column_sums(&x, terms).unwrap_or_else(|| {
+        terms.map(|term| Tensor::from_dispatch(Dispatch::cpu_column_sums(x.clone().into_dispatch(), term)))
+    })
 }
 
-/// `Σ|h| · Σ|g|` of every column in one pass; [`None`] on a device where it is Burn's.
-pub(crate) fn compressed_product(h: &Tensor<2>, g: &Tensor<2>) -> Option<Tensor<1>> {
-    gpu::tap::compressed_product(h, g)
+/// `h`, and a leaf whose gradient is `sizes` times the sum over tokens of |∂L/∂h|, `[n]`: neither is the activation kept
+/// for it, nor the gradient.
+pub(crate) fn tapped(h: Tensor<2>, sizes: &Tensor<1>) -> (Tensor<2>, Tensor<1>) {
+    // The leaf is only a name for its gradient: its own values are never read, nor is its size.
+    let leaf = Tensor::<1>::empty([1], &h.device()).require_grad();
+    let h = gpu::tap::tapped(&h, &leaf, sizes).unwrap_or_else(|| {
+        let sizes = Tensor::from_inner(sizes.clone());
+        Tensor::from_dispatch(Dispatch::cpu_tap(h.into_dispatch(), leaf.clone().into_dispatch(), sizes.into_dispatch()))
+    });
+    (h, leaf)
+}
+
+/// `x ∘ m` of a mask whose gradient is wanted; if it is of ones, which the caller knows, nothing is multiplied and on the
+/// CPU nothing kept that is not kept anyway.
+pub(crate) fn masked(x: Tensor<2>, mask: Tensor<1>, ones: bool) -> Tensor<2> {
+    let x = x.into_dispatch();
+    if on_cpu(&x) {
+        return Tensor::from_dispatch(Dispatch::cpu_masked(x, mask.into_dispatch(), ones));
+    }
+    Tensor::<2>::from_dispatch(x) * mask.unsqueeze()
 }
 
 /// `values` after an update with `gradient` in as few passes as there can be; [`None`] on a device where they are Burn's.

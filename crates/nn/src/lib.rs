@@ -32,6 +32,6 @@ pub use head::{ClassificationHead, MaskedLmHead};
 pub use init::Init;
 pub use kernels::{AdamWResult, AdamWStep, adamw};
 pub use linear::{Adapter, AptLinear, LinearMasks};
-pub use masks::{DeviceMasks, LayerMasks};
+pub use masks::{DeviceMasks, LayerMasks, Mask};
 pub use norm::LayerNorm;
 pub use transformer::{Batch, Embeddings, Forward, Layer, Output, Site, Transformer};

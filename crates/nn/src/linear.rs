@@ -3,6 +3,7 @@
 //! `H(x) = m_o ∘ (W + s·W_B·W_A)(x ∘ m_i)` (APT, Eq. 2). Matrices are kept in Burn's orientation, the transpose of the
 //! paper's: `weight` is `[d_in, d_out]`, `a` (W_Aᵀ) is `[d_in, r]`, `b` (W_Bᵀ) is `[r, d_out]`.
 
+use crate::masks::Mask;
 use crate::{Init, kernels};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -48,6 +49,11 @@ impl Adapter {
         }
     }
 
+    /// Keeps the given components: columns of A with their rows of B.
+    pub fn with_components(&self, kept: &[usize]) -> Self {
+        Self { a: select2(&self.a, None, Some(kept)), b: select2(&self.b, Some(kept), None), scale: self.scale }
+    }
+
     /// Keeps the given rows of A (inputs) and columns of B (outputs); the rank does not change.
     pub fn select(&self, inputs: Option<&[usize]>, outputs: Option<&[usize]>) -> Self {
         Self { a: select2(&self.a, inputs, None), b: select2(&self.b, None, outputs), scale: self.scale }
@@ -63,9 +69,9 @@ impl Adapter {
 #[derive(Clone, Debug, Default)]
 pub struct LinearMasks {
     /// m_i, `[d_in]`.
-    pub input: Option<Tensor<1>>,
+    pub input: Option<Mask>,
     /// m_o, `[d_out]`.
-    pub output: Option<Tensor<1>>,
+    pub output: Option<Mask>,
 }
 
 /// A linear layer that can carry an [`Adapter`] and can be pruned on both sides.
@@ -110,12 +116,12 @@ impl AptLinear {
     /// Eq. 2 with masks; the output mask covers the bias too, as a removed output unit has none.
     pub fn forward_masked(&self, x: Tensor<2>, masks: &LinearMasks) -> Tensor<2> {
         let x = match &masks.input {
-            Some(mask) => x * mask.clone().unsqueeze(),
+            Some(mask) => mask.on(x),
             None => x,
         };
         let y = self.forward(x);
         match &masks.output {
-            Some(mask) => y * mask.clone().unsqueeze(),
+            Some(mask) => mask.on(y),
             None => y,
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::kernels;
 use crate::linear::{replace, select_dim};
+use crate::masks::Mask;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
@@ -37,7 +38,7 @@ impl LayerNorm {
                 let mean = (x.clone() * kept.clone()).sum_dim(1) / mask.count;
                 let centred = (x - mean) * kept;
                 let variance = (centred.clone() * centred.clone()).sum_dim(1) / mask.count;
-                self.affine(centred * (variance + self.eps).sqrt().recip()) * mask.values.clone().unsqueeze()
+                mask.values.on(self.affine(centred * (variance + self.eps).sqrt().recip()))
             }
         }
     }
@@ -58,7 +59,7 @@ impl LayerNorm {
 
     fn masked(&self, x: &Tensor<2>, y: Option<&Tensor<2>>, mask: &HiddenMask) -> Option<Tensor<2>> {
         let affine = [&self.weight.val(), &self.bias.val()];
-        kernels::gpu_norm(x, y, affine, self.eps, Some((&mask.values, mask.count)))
+        kernels::gpu_norm(x, y, affine, self.eps, Some((&mask.values.values, mask.count)))
     }
 
     fn affine(&self, x: Tensor<2>) -> Tensor<2> {
@@ -70,7 +71,7 @@ impl LayerNorm {
 #[derive(Clone, Debug)]
 pub struct HiddenMask {
     /// m, `[hidden]`, values in [0, 1].
-    pub values: Tensor<1>,
+    pub values: Mask,
     /// 1 where m > 0, else 0, `[hidden]`.
     pub kept: Tensor<1>,
     /// How many are kept.

@@ -1,11 +1,11 @@
 //! Salience: taps that see activations and their gradients inside autodiff, and the scorers that read them.
 //!
-//! A tap adds a zero tensor that requires gradients to an activation; the gradient of that tensor is ∂L/∂H as the
-//! published hooks see it, and on a branch it excludes the residual path. On a GPU the zeros need not even be added.
-//! Nothing is added when nothing is collected.
+//! A tap lets an activation H through as it is and keeps sums over tokens only: of H when it passes, and of the ∂L/∂H
+//! that comes back, which on a branch excludes the residual path. Nothing is done when nothing is collected.
 //! Scores stay on the device as one vector `[heads of all layers | neurons of all layers | hidden dims]`
 //! ([`unflatten`] turns it into blocks), so that a step reads once.
 
+use crate::kernels::Term;
 use crate::masks::DeviceMasks;
 use crate::{AptLinear, Transformer, kernels, named};
 use apt_core::arms::{OutlierScale, Salience};
@@ -27,65 +27,79 @@ pub enum Site {
     EncoderOutput,
 }
 
-/// What one tap saw: H `[tokens, n]` and the leaf whose gradient is ∂L/∂H.
+/// What one tap saw of H `[tokens, n]`; every part is `[n]` and there only if the scorer needs it.
 struct Tap {
     site: Site,
-    activation: Tensor<2>,
-    leaf: Option<Tensor<2>>,
+    /// x̄, the signed mean over tokens.
+    mean: Option<Tensor<1>>,
+    /// Σ x² over tokens.
+    squares: Option<Tensor<1>>,
+    /// Its gradient is c(H)∘c(∂L/∂H), where c(Z) = Σ over tokens of |Z| (APT Eq. 4; SPEC §2.1).
+    leaf: Option<Tensor<1>>,
+    width: usize,
 }
 
-/// Collects activations during a forward pass.
+/// Collects what a scorer needs of activations during a forward pass.
 pub struct Taps {
-    gradients: bool,
+    scorer: Salience,
     taps: Vec<Tap>,
 }
 
 impl Taps {
     /// What `scorer` needs to see; `None` if it looks at no activation.
     pub fn for_scorer(scorer: Salience) -> Option<Self> {
-        let gradients = match scorer {
-            Salience::OutlierAware | Salience::ActivationGradient => true,
-            Salience::Wanda => false,
-            Salience::Magnitude | Salience::Gradient | Salience::Random => return None,
-        };
-        Some(Self { gradients, taps: Vec::new() })
+        match scorer {
+            Salience::OutlierAware | Salience::ActivationGradient | Salience::Wanda => {
+                Some(Self { scorer, taps: Vec::new() })
+            }
+            Salience::Magnitude | Salience::Gradient | Salience::Random | Salience::Taylor | Salience::L0 => None,
+        }
     }
 
     /// Watches `h` at `site` if taps are given.
     pub(crate) fn watch(taps: &mut Option<&mut Self>, site: Site, h: Tensor<2>) -> Tensor<2> {
         let Some(taps) = taps else { return h };
-        let activation = h.clone().without_autodiff();
-        let (leaf, h) = if !taps.gradients {
-            (None, h)
-        } else if let Some((h, leaf)) = kernels::tapped(&h) {
-            (Some(leaf), h)
+        let mut tap = Tap { site, mean: None, squares: None, leaf: None, width: h.dims()[1] };
+        let outliers = matches!(site, Site::Context(_) | Site::Activation(_)) && taps.scorer == Salience::OutlierAware;
+        let sizes = if taps.scorer == Salience::Wanda {
+            let [squares] = kernels::column_sums(&h, [Term::Square]);
+            tap.squares = Some(squares);
+            None
+        } else if outliers {
+            let [sizes, mean] = kernels::column_sums(&h, [Term::Size, Term::Mean]);
+            tap.mean = Some(mean);
+            Some(sizes)
         } else {
-            let leaf = Tensor::<2>::zeros(h.dims(), &h.device()).require_grad();
-            (Some(leaf.clone()), h + leaf)
+            Some(compressed(&h))
         };
-        taps.taps.push(Tap { site, activation, leaf });
+        let h = match sizes {
+            Some(sizes) => {
+                let (h, leaf) = kernels::tapped(h, &sizes);
+                tap.leaf = Some(leaf);
+                h
+            }
+            None => h,
+        };
+        taps.taps.push(tap);
         h
     }
 
-    /// H at `site`.
-    fn activation(&self, site: Site) -> Option<&Tensor<2>> {
-        self.taps.iter().find(|t| t.site == site).map(|t| &t.activation)
+    fn at(&self, site: Site) -> Option<&Tap> {
+        self.taps.iter().find(|tap| tap.site == site)
     }
 
     /// c(H)∘c(∂L/∂H) per unit at `site`, `[n]`; zeros where the loss does not reach.
     fn product(&self, site: Site, gradients: &Gradients) -> Option<Tensor<1>> {
-        let tap = self.taps.iter().find(|t| t.site == site)?;
-        let h = &tap.activation;
-        Some(match tap.leaf.as_ref().and_then(|leaf| leaf.grad(gradients)) {
-            Some(g) => kernels::compressed_product(h, &g).unwrap_or_else(|| compressed(h.clone()) * compressed(g)),
-            None => Tensor::zeros([h.dims()[1]], &h.device()),
-        })
+        let tap = self.at(site)?;
+        let leaf = tap.leaf.as_ref()?;
+        Some(leaf.grad(gradients).unwrap_or_else(|| Tensor::zeros([tap.width], &leaf.device().inner())))
     }
 }
 
 /// c(Z) = Σ over tokens of |Z|: `[tokens, n]` → `[n]` (APT Eq. 4; SPEC §2.1).
-pub fn compressed(z: Tensor<2>) -> Tensor<1> {
-    column_sums(z.abs())
+pub fn compressed(z: &Tensor<2>) -> Tensor<1> {
+    let [sizes] = kernels::column_sums(z, [Term::Size]);
+    sizes
 }
 
 /// What the scorers look at.
@@ -96,10 +110,15 @@ pub struct Seen<'a> {
     pub taps: Option<&'a Taps>,
     /// The gradients of the step's loss.
     pub gradients: &'a Gradients,
-    /// The tracked masks of the step (`gradient` only).
+    /// The masks of the step, tracked if the scorer [looks at their gradients](looks_at_masks).
     pub masks: Option<&'a DeviceMasks>,
     /// Units of √kurtosis (`outlier_aware` only).
     pub outliers: OutlierScale,
+}
+
+/// Whether `scorer` needs masks that require gradients.
+pub fn looks_at_masks(scorer: Salience) -> bool {
+    matches!(scorer, Salience::Gradient | Salience::Taylor | Salience::L0)
 }
 
 /// Scores of one step by `scorer`, `[heads | neurons | hidden]`. `None` for `random`, which looks at nothing, and when
@@ -124,8 +143,8 @@ pub fn scores(scorer: Salience, seen: &Seen<'_>) -> Option<Tensor<1>> {
                 seen.model,
                 |linear, site| {
                     let weight = linear.merged_weight().without_autodiff().abs();
-                    match taps.activation(site) {
-                        Some(x) => weight * column_sums(x.clone().square()).unsqueeze_dim(1),
+                    match taps.at(site).and_then(|tap| tap.squares.clone()) {
+                        Some(squares) => weight * squares.unsqueeze_dim(1),
                         // The block was fully masked and skipped: it saw no input.
                         None => weight.zeros_like(),
                     }
@@ -133,7 +152,9 @@ pub fn scores(scorer: Salience, seen: &Seen<'_>) -> Option<Tensor<1>> {
                 false,
             )
         }
-        Salience::Gradient => mask_gradient(seen)?,
+        Salience::Gradient => mask_gradient(seen, |gradient| gradient.square())?,
+        Salience::Taylor => mask_gradient(seen, |gradient| gradient.abs())?,
+        Salience::L0 => mask_gradient(seen, |gradient| gradient)?,
         Salience::Random => return None,
     };
     Some(parts.flat())
@@ -238,12 +259,12 @@ fn activation_gradient(seen: &Seen<'_>) -> Option<Parts> {
 /// √max(kurtosis, 0) of the activation proxy O = x̄ ∘ W of the output and down projections (APT Eq. 5; SPEC §2.2).
 fn kurtosis(seen: &Seen<'_>) -> Option<Parts> {
     let taps = seen.taps?;
-    let device = taps.activation(Site::EncoderOutput)?.device();
+    let device = seen.model.device().inner();
     let mut parts =
         Parts { heads: vec![], neurons: vec![], hidden: Tensor::zeros([seen.model.config.hidden], &device) };
     let proxy = |linear: &AptLinear, site| {
-        let mean = taps.activation(site)?.clone().mean_dim(0); // (1, n), signed
-        Some(linear.merged_weight().without_autodiff() * mean.transpose())
+        let mean = taps.at(site)?.mean.clone()?;
+        Some(linear.merged_weight().without_autodiff() * mean.unsqueeze_dim(1))
     };
     for (i, layer) in seen.model.layers.iter().enumerate() {
         if let Some(attention) = &layer.attention {
@@ -322,20 +343,25 @@ fn weights(model: &Transformer, importance: impl Fn(&AptLinear, Site) -> Tensor<
     parts
 }
 
-/// (∂L/∂m)² of every mask entry (SPEC §2.4, Fisher).
-fn mask_gradient(seen: &Seen<'_>) -> Option<Parts> {
+/// `of` ∂L/∂m of every mask entry: its square is the Fisher score (SPEC §2.4), its size the first order of what the loss
+/// does without the block, |Σ wᵢ·∂L/∂wᵢ| over the weights that read the block, and as it is it moves learned masks.
+fn mask_gradient(seen: &Seen<'_>, of: impl Fn(Tensor<1>) -> Tensor<1>) -> Option<Parts> {
     let masks = seen.masks?;
-    let squared = |leaf: &Tensor<1>| match leaf.grad(seen.gradients) {
-        Some(g) => g.square(),
+    let of_leaf = |leaf: &Tensor<1>| match leaf.grad(seen.gradients) {
+        Some(g) => of(g),
         None => leaf.clone().without_autodiff().zeros_like(),
     };
-    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: squared(&masks.hidden.values) };
+    let hidden = match &masks.hidden {
+        Some(hidden) => of_leaf(&hidden.values.values),
+        None => Tensor::zeros([seen.model.config.hidden], &seen.model.device().inner()),
+    };
+    let mut parts = Parts { heads: vec![], neurons: vec![], hidden };
     for (i, layer) in seen.model.layers.iter().enumerate() {
         if layer.attention.is_some() {
-            parts.heads.push(squared(&masks.head_leaves[i]));
+            parts.heads.push(of_leaf(&masks.head_leaves[i]));
         }
         if layer.feed_forward.is_some() {
-            parts.neurons.push(squared(&masks.layers[i].neurons));
+            parts.neurons.push(of_leaf(&masks.layers[i].neurons.values));
         }
     }
     Some(parts)
@@ -350,6 +376,13 @@ pub fn adapter_b_importance(b: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
 /// `[d_in, r]`.
 pub fn rank_mean_importance(a: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     column_sums(a * gradient).abs().mean()
+}
+
+/// Importance of an adapter's components: mean over inputs of |A∘∂L/∂A| plus mean over outputs of |B∘∂L/∂B|, `[r]`
+/// (AdaLoRA). `a` is `[d_in, r]`, `b` is `[r, d_out]`, each beside its gradient.
+pub fn component_importance([a, of_a]: [Tensor<2>; 2], [b, of_b]: [Tensor<2>; 2]) -> Tensor<1> {
+    let (inputs, outputs) = (a.dims()[0] as f64, b.dims()[1] as f64);
+    column_sums((a * of_a).abs()) / inputs + row_sums((b * of_b).abs()) / outputs
 }
 
 fn head_sums(units: Tensor<1>, heads: usize) -> Tensor<1> {

@@ -103,8 +103,8 @@ impl Embeddings {
                     + self.types.val().select(0, batch.type_ids.clone())
             }
         };
-        match masks {
-            Some(m) => self.norm.forward((words + rest) * m.hidden.values.clone().unsqueeze(), Some(&m.hidden)),
+        match masks.and_then(|m| m.hidden.as_ref()) {
+            Some(hidden) => self.norm.forward(hidden.values.on(words + rest), Some(hidden)),
             None => self.norm.forward_sum(words, rest, None),
         }
     }

@@ -37,7 +37,7 @@ fn masked_adapter_gradients_agree_with_central_finite_differences() {
     let mut linear = AptLinear::new(weight.clone(), Some(bias.clone()));
     linear.adapter = Some(Adapter { a: Param::from_tensor(a), b: Param::from_tensor(b), scale });
     let adapter = linear.adapter.as_ref().expect("just set");
-    let masks = LinearMasks { input: Some(input.clone()), output: Some(output.clone()) };
+    let masks = LinearMasks { input: Some(input.clone().into()), output: Some(output.clone().into()) };
     let gradients = (linear.forward_masked(x.clone(), &masks) * g.clone()).sum().backward();
 
     let vectors = [
@@ -131,10 +131,29 @@ fn balanced_outliers_weigh_as_much_as_the_product_in_every_kind_of_block() {
 }
 
 #[test]
-fn gradient_scores_agree_with_central_finite_differences() {
+fn scores_by_mask_gradients_agree_with_central_finite_differences() {
     for case in cases() {
-        close(&format!("{}: (∂L/∂m)²", case.name), &case.scores(Salience::Gradient), &case.mask_gradients(), TOLERANCE);
+        let gradients = case.mask_gradients();
+        type Of = fn(&f64) -> f64;
+        let scorers: [(_, Of); 3] =
+            [(Salience::Gradient, |g| g * g), (Salience::Taylor, |g| g.abs()), (Salience::L0, |g| *g)];
+        for (scorer, of) in scorers {
+            let expected: Vec<f64> = gradients.iter().map(of).collect();
+            close(&format!("{}: {scorer} from ∂L/∂m", case.name), &case.scores(scorer), &expected, TOLERANCE);
+        }
     }
+}
+
+#[test]
+fn the_importance_of_components_is_its_formula_on_slices() {
+    let device = Device::flex();
+    let mut init = Init::new(11, &device);
+    let [a, of_a] = [init.normal([7, 3], 1.0), init.normal([7, 3], 1.0)];
+    let [b, of_b] = [init.normal([3, 5], 1.0), init.normal([3, 5], 1.0)];
+    let transposed = |t: &Tensor<2>| values(&t.clone().transpose());
+    let expected = slices::component_scores([&transposed(&a), &transposed(&of_a)], [&values(&b), &values(&of_b)], 3);
+    let found = apt_nn::salience::component_importance([a, of_a], [b, of_b]);
+    close("sensitivity of components", &values(&found), &expected, TOLERANCE);
 }
 
 #[test]
@@ -237,7 +256,7 @@ impl Case {
     }
 
     fn scores_in(&self, scorer: Salience, outliers: OutlierScale) -> Vec<f64> {
-        let masks = self.device_masks(scorer == Salience::Gradient);
+        let masks = self.device_masks(apt_nn::salience::looks_at_masks(scorer));
         let mut taps = Taps::for_scorer(scorer);
         let logits = self.logits(Some((&masks, taps.as_mut())));
         let gradients = (logits * self.weigh.clone()).sum().backward();
@@ -333,25 +352,25 @@ impl Case {
         [heads, neurons, hidden].concat()
     }
 
-    /// (∂L/∂m)²; what is kept stays kept while the masks move.
+    /// ∂L/∂m; what is kept stays kept while the masks move.
     fn mask_gradients(&self) -> Vec<f64> {
         let loss = |masks: &Masks| self.loss(&self.reference.run(&self.tokens, &self.masks, masks, None));
-        let squared = |entry: &dyn Fn(&mut Masks) -> &mut f64| {
+        let slope = |entry: &dyn Fn(&mut Masks) -> &mut f64| {
             let moved = |by| {
                 let mut masks = self.masks.clone();
                 *entry(&mut masks) += by;
                 loss(&masks)
             };
-            ((moved(STEP) - moved(-STEP)) / (2.0 * STEP)).powi(2)
+            (moved(STEP) - moved(-STEP)) / (2.0 * STEP)
         };
         let mut all = Vec::new();
         for (i, layer) in self.masks.heads.iter().enumerate() {
-            all.extend((0..layer.len()).map(|h| squared(&|m: &mut Masks| &mut m.heads[i][h])));
+            all.extend((0..layer.len()).map(|h| slope(&|m: &mut Masks| &mut m.heads[i][h])));
         }
         for (i, layer) in self.masks.neurons.iter().enumerate() {
-            all.extend((0..layer.len()).map(|n| squared(&|m: &mut Masks| &mut m.neurons[i][n])));
+            all.extend((0..layer.len()).map(|n| slope(&|m: &mut Masks| &mut m.neurons[i][n])));
         }
-        all.extend((0..self.masks.hidden.len()).map(|d| squared(&|m: &mut Masks| &mut m.hidden[d])));
+        all.extend((0..self.masks.hidden.len()).map(|d| slope(&|m: &mut Masks| &mut m.hidden[d])));
         all
     }
 

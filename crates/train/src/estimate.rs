@@ -1,6 +1,7 @@
 //! How much memory a run will need, from sizes alone, before anything is loaded.
 
-use apt_core::arms::Distillation;
+use apt_core::arms::{Distillation, RankGrowth};
+use apt_core::ranks::first_rank;
 use apt_lab::{Keep, Knobs};
 use apt_nn::ModelConfig;
 
@@ -55,7 +56,7 @@ fn adapters(config: &ModelConfig, knobs: &Knobs) -> (u64, u64) {
     let shape = config.shape();
     let sites = || knobs.adapters.0.iter().map(|site| site.name());
     let sum: u64 = shape.layers.iter().map(|layer| sites().map(|site| sides(site, layer)).sum::<u64>()).sum();
-    let first = sum * knobs.rank as u64;
-    let grows = knobs.rank_growth != apt_core::arms::RankGrowth::Static && knobs.prunes();
+    let first = sum * first_rank(knobs.rank, knobs.rank_growth) as u64;
+    let grows = matches!(knobs.rank_growth, RankGrowth::Adaptive | RankGrowth::Uniform);
     (first, if grows { (first as f64 * knobs.expand) as u64 } else { first })
 }

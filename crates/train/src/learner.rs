@@ -65,6 +65,15 @@ impl Learner {
         self
     }
 
+    /// With only these components of every adapter (in the order of [`Transformer::adapters`]).
+    pub fn with_components(mut self, kept: &[Vec<usize>]) -> Self {
+        let adapters = self.student.linears_mut().into_iter().filter_map(|(_, l)| l.adapter.as_mut());
+        for (adapter, kept) in adapters.zip(kept) {
+            *adapter = adapter.with_components(kept);
+        }
+        self
+    }
+
     /// This learner with `moments` in the place of its trainable values, so that a change of shape can be applied to
     /// them as it is to the weights.
     pub fn holding(&self, moments: &Tensor<1>) -> Self {

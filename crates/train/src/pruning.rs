@@ -1,23 +1,21 @@
-//! What happens between training steps: masks move, blocks leave, ranks grow, a teacher is appointed.
+//! What happens between training steps: masks move, blocks leave, a teacher is appointed.
 
 use crate::TrainError;
 use crate::learner::Learner;
 use crate::optimizer::AdamW;
 use crate::session::Session;
-use crate::setup::{GROWTH_STREAM, RANDOM_SCORES_STREAM};
+use crate::setup::RANDOM_SCORES_STREAM;
 use apt_core::arms::{Distillation, PruneSchedule, Salience};
 use apt_core::blocks::{BlockScores, Kept};
 use apt_core::masks::Masks;
-use apt_core::ranks::{AdapterState, grow, tuning_budget};
 use apt_core::salience::{RunningMean, ScoreSum, random_scores};
 use apt_core::schedule::mask_step;
 use apt_core::search::{Rounding, search_with_floor};
-use apt_lab::{Event, Growth, LayerSalience, OptimizerState, PruningPoint};
-use apt_nn::{Init, named, salience};
+use apt_lab::{Event, LayerSalience, OptimizerState, PruningPoint};
+use apt_nn::{named, salience};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::collections::BTreeMap;
 
 impl Session {
     /// Exact share of the prunable parameters that masks and removals have left.
@@ -70,8 +68,28 @@ impl Session {
         if index == 0 {
             self.first_teacher().await?;
         }
-        self.masks = Some(Masks::ones(&self.learner.student.config.shape()));
+        if self.fades() {
+            self.masks = Some(Masks::ones(&self.learner.student.config.shape()));
+        }
         Ok(())
+    }
+
+    /// Whether blocks fade before they leave; else they are cut at the pruning point, or nothing is pruned.
+    fn fades(&self) -> bool {
+        self.setup.knobs.prunes() && self.setup.knobs.mask_step < 1.0
+    }
+
+    /// Whether a step that collects scores blocks; learned masks need no scores.
+    pub(crate) fn scores_blocks(&self) -> bool {
+        self.setup.knobs.prunes() && self.state.gates.is_none()
+    }
+
+    /// What every block is worth at present.
+    fn block_scores(&self) -> BlockScores {
+        match &self.state.gates {
+            Some(gates) => gates.scores(&self.learner.student.config.shape()),
+            None => self.state.scores.value(),
+        }
     }
 
     async fn first_teacher(&mut self) -> Result<(), TrainError> {
@@ -88,6 +106,9 @@ impl Session {
     /// Inside a decay window: search again and move every mask one step (SPEC §3.2–3.3).
     pub(crate) fn move_masks(&mut self, step: usize) -> Result<(), TrainError> {
         let Some((_, window)) = self.timeline.window_at(step) else { return Ok(()) };
+        if !self.fades() || self.state.gates.is_some() {
+            return Ok(());
+        }
         let amount = mask_step(window.step - window.window_start, self.setup.knobs.mask_step);
         let kept = self.search(window.density)?;
         if let Some(masks) = &mut self.masks {
@@ -99,10 +120,13 @@ impl Session {
     fn search(&self, density: f64) -> Result<Kept, TrainError> {
         let target = (density * self.dense_shape.parameters() as f64).floor() as usize;
         let shape = self.learner.student.config.shape();
-        let rounding = Rounding { neurons: self.setup.knobs.round_neurons, hidden: self.setup.knobs.round_hidden };
-        let share = self.setup.knobs.head_floor;
+        let knobs = &self.setup.knobs;
+        // What can only be kept as a whole is kept.
+        let hidden = if knobs.prune_hidden { knobs.round_hidden } else { shape.hidden };
+        let rounding = Rounding { neurons: knobs.round_neurons, hidden };
+        let share = knobs.head_floor;
         let floor = self.dense_shape.layers.iter().map(|layer| least_heads(layer.heads, share)).collect::<Vec<_>>();
-        Ok(search_with_floor(&self.state.scores.value(), &shape, target, &rounding, &floor)?)
+        Ok(search_with_floor(&self.block_scores(), &shape, target, &rounding, &floor)?)
     }
 
     /// If a pruning point lies before this step: blocks are removed and ranks grow.
@@ -113,11 +137,14 @@ impl Session {
         if self.setup.knobs.schedule == PruneSchedule::OneShot {
             self.first_teacher().await?;
         }
-        self.tell_salience();
-        let kept = self.search(point.density)?;
-        self.masks = None;
-        self.remove(&kept);
-        self.grow_ranks(index);
+        let prunes = self.setup.knobs.prunes();
+        if prunes {
+            self.tell_salience();
+            let kept = self.search(point.density)?;
+            self.masks = None;
+            self.remove(&kept);
+        }
+        self.change_ranks(index);
         let shape = self.learner.student.config.shape();
         let kept = &self.state.kept;
         let event = PruningPoint {
@@ -130,7 +157,7 @@ impl Session {
             hidden: shape.hidden,
             kept_hidden: kept.hidden.clone(),
             ranks: self.ranks(),
-            removed: true,
+            removed: prunes,
             seconds: self.state.seconds,
         };
         self.tell(Event::Pruned(Box::new(event)));
@@ -138,7 +165,7 @@ impl Session {
     }
 
     fn tell_salience(&mut self) {
-        let scores = self.state.scores.value();
+        let scores = self.block_scores();
         let layers = scores
             .heads
             .iter()
@@ -147,10 +174,6 @@ impl Session {
             .collect();
         let step = self.state.step;
         self.tell(Event::Salience { step, layers, hidden: scores.hidden });
-    }
-
-    fn ranks(&self) -> BTreeMap<String, usize> {
-        self.learner.student.adapters().into_iter().map(|(name, a)| (name, a.rank())).collect()
     }
 
     /// Removes blocks from weights, moments, scores and importances.
@@ -171,59 +194,20 @@ impl Session {
             None => old.compact(kept),
         };
         let after = names(&self.learner);
-        let survives = before.iter().zip(&self.state.importance).filter(|(name, _)| after.contains(name));
-        self.state.importance = survives.map(|(_, &value)| value).collect();
+        let mut stays = before.iter().map(|name| after.contains(name));
+        self.state.importance.retain(|_| stays.next().unwrap_or(false));
+        let mut stays = before.iter().map(|name| after.contains(name));
+        self.state.components.retain(|_| stays.next().unwrap_or(false));
+        if let Some(gates) = &mut self.state.gates {
+            gates.reindex(kept);
+        }
         self.carry_moments(&old, &|holder| holder.compact(kept));
         self.state.scores.reindex(kept);
         self.state.kept = self.state.kept.compose(kept);
     }
 
-    /// Ranks grow into the tuning budget of this pruning point (APT §4.3; SPEC §5).
-    fn grow_ranks(&mut self, index: usize) {
-        let knobs = &self.setup.knobs;
-        let fraction = self.timeline.growth_fraction(index);
-        let budget = tuning_budget(self.adapter_parameters, knobs.expand, fraction);
-        let beta = knobs.beta;
-        let correction = 1.0 - beta.powf(self.state.importances_seen as f64);
-        let correction = if correction > 0.0 { correction } else { 1.0 };
-        let adapters = self.learner.student.adapters();
-        let importance: Vec<f64> = self.state.importance.iter().map(|v| v / correction).collect();
-        let states: Vec<AdapterState> = adapters
-            .iter()
-            .zip(&importance)
-            .map(|((_, a), &importance)| AdapterState {
-                rank: a.rank(),
-                params_per_rank: a.a.dims()[0] + a.b.dims()[1],
-                importance,
-            })
-            .collect();
-        let names: Vec<String> = adapters.into_iter().map(|(name, _)| name).collect();
-        let ranks = grow(&states, budget, knobs.rank * knobs.max_rank_factor, knobs.rank_growth);
-        // Importance is gathered anew between pruning points (SPEC §2).
-        self.state.importance.fill(0.0);
-        self.state.importances_seen = 0;
-        if ranks.iter().zip(&states).all(|(&rank, state)| rank <= state.rank) {
-            return;
-        }
-        let old = self.learner.clone();
-        let mut init = Init::new(knobs.seed ^ ((GROWTH_STREAM + index as u64) << 24), &self.device);
-        self.learner = old.clone().grown(&ranks, &mut |d_in, extra| init.kaiming(d_in, extra));
-        let device = self.device.clone();
-        self.carry_moments(&old, &|holder| {
-            holder.clone().grown(&ranks, &mut |d_in, extra| Tensor::zeros([d_in, extra], &device))
-        });
-        let event = Growth {
-            step: self.state.step,
-            budget: budget as u64,
-            parameters: self.learner.student.adapters().iter().map(|(_, a)| a.parameters() as u64).sum(),
-            ranks: self.ranks(),
-            importance: names.into_iter().zip(importance).collect(),
-        };
-        self.tell(Event::Grown(event));
-    }
-
     /// Applies a change of shape, made to `old` by `change`, to the optimiser's moments.
-    fn carry_moments(&mut self, old: &Learner, change: &dyn Fn(&Learner) -> Learner) {
+    pub(crate) fn carry_moments(&mut self, old: &Learner, change: &dyn Fn(&Learner) -> Learner) {
         self.slots = named::slots(&self.learner);
         let weight_decay = self.setup.knobs.weight_decay;
         if self.setup.knobs.optimizer_state == OptimizerState::Reset {

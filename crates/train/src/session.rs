@@ -6,8 +6,9 @@ use crate::learner::Learner;
 use crate::optimizer::AdamW;
 use crate::setup::Setup;
 use crate::teacher::Teacher;
-use apt_core::arms::{Distillation, PruneSchedule};
+use apt_core::arms::{Distillation, PruneSchedule, RankGrowth, Salience};
 use apt_core::blocks::{Kept, ModelShape};
+use apt_core::l0::Gates;
 use apt_core::lr::{LrDecay, LrSchedule};
 use apt_core::masks::Masks;
 use apt_core::salience::RunningMean;
@@ -73,6 +74,12 @@ pub(crate) struct State {
     pub importance: Vec<f64>,
     /// How many values went into each since the last pruning point.
     pub importances_seen: u64,
+    /// Running means of the importance of every adapter's components, where ranks are allotted.
+    #[serde(default)]
+    pub components: Vec<Vec<f64>>,
+    /// The gates of learned masks.
+    #[serde(default)]
+    pub gates: Option<Gates>,
     pub phase: Option<Phase>,
     pub phase_seconds: BTreeMap<String, f64>,
     /// Seconds of training so far, evaluations included.
@@ -118,6 +125,8 @@ impl Session {
             tuning_fraction: knobs.tuning_fraction,
             warmup_fraction: SALIENCE_WARMUP,
             distill_fraction: if knobs.distillation == Distillation::Off { 0.0 } else { knobs.distill_fraction },
+            ranks_change: knobs.ranks_change(),
+            learned_masks: knobs.salience == Salience::L0,
         })?;
         let dense_shape = setup.source.config.shape();
         let learner = setup.fresh_learner(&device, timeline.distill.is_some())?;
@@ -137,6 +146,11 @@ impl Session {
             scores: RunningMean::new(knobs.beta, &dense_shape),
             importance: vec![0.0; adapters.len()],
             importances_seen: 0,
+            components: match knobs.rank_growth {
+                RankGrowth::Allocate => adapters.iter().map(|(_, a)| vec![0.0; a.rank()]).collect(),
+                _ => Vec::new(),
+            },
+            gates: (knobs.salience == Salience::L0 && knobs.prunes()).then(|| Gates::new(&dense_shape)),
             phase: None,
             phase_seconds: BTreeMap::new(),
             seconds: 0.0,
@@ -279,7 +293,7 @@ impl Session {
                 .collect(),
             steps: self.timeline.total_steps,
         };
-        let scores_first = knobs.schedule == PruneSchedule::OneShot && !self.timeline.points.is_empty();
+        let scores_first = knobs.schedule == PruneSchedule::OneShot && knobs.prunes();
         self.tell(event);
         self.state.stage = if scores_first { Stage::Score } else { Stage::Train };
     }
@@ -357,7 +371,7 @@ impl Session {
         let last_point = self.timeline.points.last().map_or(0, |p| p.step);
         if self.timeline.distill.as_ref().is_some_and(|d| d.contains(&step)) && self.teacher.is_some() {
             Phase::Distilling
-        } else if step < last_point {
+        } else if step < last_point && self.setup.knobs.prunes() {
             Phase::Pruning
         } else {
             Phase::Tuning
@@ -393,7 +407,8 @@ impl Session {
     }
 
     pub(crate) fn upload(&self, masks: &Masks, device: &Device, tracked: bool) -> DeviceMasks {
-        DeviceMasks::new(masks, self.dense_shape.head_size, device, tracked)
+        let masks = DeviceMasks::new(masks, self.dense_shape.head_size, device, tracked);
+        if self.setup.knobs.prune_hidden { masks } else { masks.without_hidden() }
     }
 }
 

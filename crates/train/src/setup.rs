@@ -5,6 +5,7 @@ use crate::device::OpenDevice;
 use crate::files::ModelFiles;
 use crate::learner::{Learner, Transform};
 use crate::source::ModelSource;
+use apt_core::ranks::first_rank;
 use apt_data::{Example, Metric, RawTask, TokenizedTask, tokenize_task};
 use apt_lab::{Knobs, Provenance};
 use apt_nn::{Init, ModelConfig, named};
@@ -17,6 +18,7 @@ pub(crate) const TRANSFORM_STREAM: u64 = 0x00A3;
 pub(crate) const GROWTH_STREAM: u64 = 0x0100_0000;
 pub(crate) const TEACHER_STREAM: u64 = 0x00A4;
 pub(crate) const RANDOM_SCORES_STREAM: u64 = 0x00A5;
+pub(crate) const GATES_STREAM: u64 = 0x00A6;
 
 /// Everything a run starts from.
 pub struct Setup {
@@ -125,7 +127,8 @@ impl Setup {
         }
         if !knobs.train_base {
             let on: Vec<&str> = knobs.adapters.0.iter().map(|site| site.name()).collect();
-            student = student.with_adapters(&on, knobs.rank, knobs.rank_scale, &mut stream(ADAPTER_STREAM));
+            let rank = first_rank(knobs.rank, knobs.rank_growth);
+            student = student.with_adapters(&on, rank, knobs.rank_scale, &mut stream(ADAPTER_STREAM));
         }
         let hidden = student.config.hidden;
         let transform = (distils && knobs.distill_layer_weight > 0.0)

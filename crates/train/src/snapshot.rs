@@ -113,7 +113,9 @@ impl Session {
             ("second", self.optimizer.second.clone()),
         ];
         // Without autodiff nothing counts as trainable, so the teacher is looked at with it.
-        if let Some(values) = self.teacher.as_ref().and_then(|t| named::values(&own_marked(t.model.clone().train()))) {
+        let train_base = self.setup.knobs.train_base;
+        let of_teacher = |t: &Teacher| named::values(&own_marked(t.model.clone().train(), train_base));
+        if let Some(values) = self.teacher.as_ref().and_then(of_teacher) {
             tensors.push(("teacher", values));
         }
         tensors.extend(self.best.as_ref().map(|best| ("best", best.values.clone())));
@@ -163,7 +165,8 @@ impl Session {
         if let Some(saved) = &plain.teacher {
             let device = session.setup.device.clone();
             let base = session.setup.fresh_learner(&session.device, distils)?;
-            let model = own_marked(with_ranks(base.compact(&saved.kept), &saved.ranks).student);
+            let model = with_ranks(base.compact(&saved.kept), &saved.ranks).student;
+            let model = own_marked(model, session.setup.knobs.train_base);
             let values = flat(&tensors, "teacher", &device).map_err(&fail)?;
             fits(&named::slots(&model), &values, "teacher").map_err(&fail)?;
             let model = named::with_values(model, &values).valid();
@@ -202,9 +205,11 @@ impl Session {
     }
 }
 
-/// A teacher with exactly what is its own marked as trainable: adapters and head. All else is the dense model's.
-fn own_marked(model: Transformer) -> Transformer {
-    named::set_trainable(model, &|path| path.contains("adapter") || path.starts_with("head."))
+/// A teacher with exactly what is its own marked as trainable: adapters and head, or all but the embeddings if the base
+/// is trained. All else is the dense model's.
+fn own_marked(model: Transformer, train_base: bool) -> Transformer {
+    let own = |path: &str| path.contains("adapter") || path.starts_with("head.");
+    named::set_trainable(model, &|path| own(path) || (train_base && !path.starts_with("embeddings.")))
 }
 
 /// The learner with every adapter at its rank in `ranks`; values are still to come.
@@ -212,7 +217,9 @@ fn with_ranks(mut learner: Learner, ranks: &[usize]) -> Learner {
     let adapters = learner.student.linears_mut().into_iter().filter_map(|(_, l)| l.adapter.as_mut());
     for (adapter, &rank) in adapters.zip(ranks) {
         let extra = rank.saturating_sub(adapter.rank());
-        if extra > 0 {
+        if rank < adapter.rank() {
+            *adapter = adapter.with_components(&(0..rank).collect::<Vec<_>>());
+        } else if extra > 0 {
             let rows = Tensor::zeros([adapter.a.dims()[0], extra], &adapter.a.val().device());
             *adapter = adapter.grow(rows);
         }

@@ -7,7 +7,7 @@ use apt_core::arms::Distillation;
 use apt_core::blocks::Kept;
 use apt_core::distill::{candidates, teacher_layers};
 use apt_lab::{Event, TeacherUpdate};
-use apt_nn::{Batch, Forward, Output, Transformer, compact};
+use apt_nn::{Batch, Forward, NnError, Output, Transformer, compact};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -48,9 +48,20 @@ impl Teacher {
         learner
     }
 
-    /// Runs the teacher on `batch`, which must be without autodiff.
-    pub fn forward(&self, batch: &Batch) -> Output {
-        self.model.forward(batch, Forward { keep_states: true, ..Forward::default() })
+    /// Its lesson on `batch`, which must be without autodiff: the logits and the states of four layers that are drawn.
+    ///
+    /// # Errors
+    /// When it has no classification head.
+    pub fn lesson(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Result<Lesson, NnError> {
+        let Output { hidden, states } = self.model.forward(batch, Forward { keep_states: true, ..Forward::default() });
+        Ok(self.drawn(&states, self.model.classify(hidden, batch)?, rng))
+    }
+
+    /// The lesson in the states of all its layers and its logits.
+    pub fn drawn(&self, states: &[Tensor<2>], logits: Tensor<2>, rng: &mut ChaCha8Rng) -> Lesson {
+        let layers = teacher_layers(states.len(), rng);
+        let states = layers.into_iter().map(|layer| (layer, self.for_student(states[layer].clone()))).collect();
+        Lesson { states, logits }
     }
 
     /// Its hidden state restricted to the student's dims, `[tokens, student hidden]`.
@@ -64,6 +75,14 @@ impl Teacher {
         let device = state.device();
         state.select(1, Tensor::from_data(burn::tensor::TensorData::new(indices, [width]), &device))
     }
+}
+
+/// What a teacher has to say about a batch. It is heard before the student runs, so that what the teacher computes with
+/// and what the student's gradients need are never in memory at once.
+pub struct Lesson {
+    /// The layers drawn and their hidden states, in the student's dims.
+    states: Vec<(usize, Tensor<2>)>,
+    logits: Tensor<2>,
 }
 
 /// Weights of the two parts of the distillation loss.
@@ -81,22 +100,20 @@ pub struct DistillWeights {
 /// student layer that still has heads and neurons, the better one if two are equally near.
 pub fn distillation_loss(
     learner: &Learner,
-    student: (&[Tensor<2>], Tensor<2>),
-    teacher: (&Teacher, &[Tensor<2>], Tensor<2>),
+    states: &[Tensor<2>],
+    logits: Tensor<2>,
+    lesson: Lesson,
     weights: DistillWeights,
-    rng: &mut ChaCha8Rng,
 ) -> Tensor<1> {
-    let (states, logits) = student;
-    let (of_teacher, teacher_states, teacher_logits) = teacher;
-    let prediction = prediction_loss(logits, Tensor::from_inner(teacher_logits), weights.temperature);
+    let prediction = prediction_loss(logits, Tensor::from_inner(lesson.logits), weights.temperature);
     let mut loss = prediction * weights.logits;
     if weights.layers == 0.0 {
         return loss;
     }
     let exists: Vec<bool> =
         learner.student.layers.iter().map(|l| l.attention.is_some() && l.feed_forward.is_some()).collect();
-    for layer in teacher_layers(teacher_states.len(), rng) {
-        let target = Tensor::from_inner(of_teacher.for_student(teacher_states[layer].clone()));
+    for (layer, target) in lesson.states {
+        let target = Tensor::from_inner(target);
         let best = candidates(layer, &exists)
             .into_iter()
             .map(|student_layer| {
@@ -120,7 +137,8 @@ impl Session {
             (Some(teacher), Some(metric)) => metric > teacher.metric,
             _ => false,
         };
-        if within && better {
+        // Learned masks keep the teacher they began with: what they make of the student is not settled.
+        if within && better && self.state.gates.is_none() {
             self.adopt_teacher();
         } else if !within && self.teacher.is_some() {
             self.dismiss_teacher();

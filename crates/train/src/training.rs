@@ -8,11 +8,12 @@ use crate::setup::TEACHER_STREAM;
 use crate::teacher::{DistillWeights, distillation_loss};
 use apt_core::arms::{RankGrowth, RankImportance, Salience};
 use apt_core::distill::{mu, published_mu};
+use apt_core::l0::Draw;
 use apt_core::masks::Masks;
 use apt_data::{Example, collate};
 use apt_lab::{CurvePoint, Event, MuOver};
 use apt_nn::salience::{self, Seen, Taps};
-use apt_nn::{Batch, Forward, Output, checkpoint::read_back, named};
+use apt_nn::{Adapter, Batch, Forward, Output, checkpoint::read_back, named};
 use burn::tensor::{Gradients, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -32,7 +33,7 @@ impl Session {
     /// time is taken; the time this takes is reported apart.
     pub(crate) async fn warm_up(&mut self) -> Result<(), TrainError> {
         let began = self.probe.seconds();
-        let pass = self.backward(0, false)?;
+        let pass = self.backward(0, None, None)?;
         read_back(pass.loss.without_autodiff(), "the warm-up loss").await?;
         self.state.warmup_seconds += self.probe.seconds() - began;
         Ok(())
@@ -42,7 +43,10 @@ impl Session {
     pub(crate) async fn train_step(&mut self) -> Result<(), TrainError> {
         let step = self.state.step;
         let collect = self.timeline.collect.contains(&step);
-        let mut pass = self.backward(step, collect)?;
+        let drawn = self.draw_gates(step);
+        let scorer =
+            if drawn.is_some() || collect && self.scores_blocks() { Some(self.setup.knobs.salience) } else { None };
+        let mut pass = self.backward(step, scorer, drawn.as_ref().map(|draw| &draw.masks))?;
         let importances = if collect { self.importances(&pass.gradients) } else { Vec::new() };
         // Invariant: `Session::new` refuses a learner without trainable parameters.
         let (Some(gradient), Some(values)) =
@@ -60,14 +64,14 @@ impl Session {
         parts.push(distill.clone().unwrap_or_else(|| Tensor::zeros([1], &self.setup.device)));
         let scored = pass.scores.is_some();
         parts.extend(pass.scores);
-        let seen = importances.len();
+        let seen = importances.iter().map(|part| part.dims()[0]).sum();
         parts.extend(importances);
         let read = read_back(named::joined(parts), "the step's results").await?;
         if !(read[0].is_finite() && read[2].is_finite()) {
             let tensor = self.not_finite(gradient, read[0]).await?;
             return Err(TrainError::NotFinite { step: step + 1, tensor });
         }
-        self.take_in(&read, scored, seen);
+        self.take_in(&read, scored, seen, drawn.as_ref());
         self.move_masks(step)?;
         self.state.step = step + 1;
         let density = self.density();
@@ -92,51 +96,56 @@ impl Session {
 
     /// Scores of one batch without training on it, `[heads | neurons | hidden]`.
     pub(crate) async fn score_batch(&mut self, step: usize) -> Result<Option<Vec<f32>>, TrainError> {
-        match self.backward(step, true)?.scores {
+        match self.backward(step, Some(self.setup.knobs.salience), None)?.scores {
             Some(scores) => Ok(Some(read_back(scores, "salience scores").await?)),
             None => Ok(None),
         }
     }
 
-    fn backward(&mut self, step: usize, collect: bool) -> Result<Backward, TrainError> {
+    /// Forward and backward on the batch of `step`, under the session's masks or those `drawn` for it, with the scores of
+    /// `scorer`.
+    fn backward(
+        &mut self,
+        step: usize,
+        scorer: Option<Salience>,
+        drawn: Option<&Masks>,
+    ) -> Result<Backward, TrainError> {
         let indices = self.plan.batch(step);
         let examples: Vec<&Example> = indices.iter().map(|&i| &self.setup.task.train[i]).collect();
         let data = collate(&examples, self.setup.pad_id, PAD_MULTIPLE);
         let student = &self.learner.student;
         let upload = |device| Batch::new(&data.ids, &data.type_ids, &data.lengths, &student.config, device);
-        let batch = upload(&self.device);
-        let scorer = self.setup.knobs.salience;
-        let mut taps = if collect { Taps::for_scorer(scorer) } else { None };
-        let tracked = collect && scorer == Salience::Gradient;
-        let ones = (tracked && self.masks.is_none()).then(|| Masks::ones(&student.config.shape()));
-        let masks = self.masks.as_ref().or(ones.as_ref()).map(|m| self.upload(m, &self.device, tracked));
+        let mut taps = scorer.and_then(Taps::for_scorer);
+        let tracked = scorer.is_some_and(salience::looks_at_masks);
+        let masks = drawn.or(self.masks.as_ref());
+        let ones = (tracked && masks.is_none()).then(|| Masks::ones(&student.config.shape()));
+        let masks = masks.or(ones.as_ref()).map(|m| self.upload(m, &self.device, tracked));
 
         let distilling = self.timeline.distill.as_ref().filter(|d| d.contains(&step)).zip(self.teacher.as_ref());
-        let keep_states = distilling.is_some();
+        let lesson = match distilling {
+            Some((range, teacher)) => {
+                let seed = self.setup.knobs.seed ^ (TEACHER_STREAM << 32) ^ step as u64;
+                let lesson = teacher.lesson(&upload(&self.setup.device), &mut ChaCha8Rng::seed_from_u64(seed))?;
+                Some((range, lesson))
+            }
+            None => None,
+        };
+        let batch = upload(&self.device);
+        let keep_states = lesson.is_some();
         let Output { hidden, states } =
             student.forward(&batch, Forward { masks: masks.as_ref(), taps: taps.as_mut(), keep_states });
         let logits = student.classify(hidden, &batch)?;
         let task_loss = cross_entropy(logits.clone(), &Targets::new(&data.labels, &self.device));
-        let (loss, distill_loss, mu) = match distilling {
+        let (loss, distill_loss, mu) = match lesson {
             None => (task_loss.clone(), None, None),
-            Some((range, teacher)) => {
+            Some((range, lesson)) => {
                 let knobs = &self.setup.knobs;
-                let plain = upload(&self.setup.device);
-                let of_teacher = teacher.forward(&plain);
-                let teacher_logits = teacher.model.classify(of_teacher.hidden, &plain)?;
                 let weights = DistillWeights {
                     temperature: knobs.distill_temperature,
                     logits: knobs.distill_logit_weight,
                     layers: knobs.distill_layer_weight,
                 };
-                let mut rng = ChaCha8Rng::seed_from_u64(knobs.seed ^ (TEACHER_STREAM << 32) ^ step as u64);
-                let distill = distillation_loss(
-                    &self.learner,
-                    (&states, logits),
-                    (teacher, &of_teacher.states, teacher_logits),
-                    weights,
-                    &mut rng,
-                );
+                let distill = distillation_loss(&self.learner, &states, logits, lesson, weights);
                 let mu = match knobs.mu_over {
                     MuOver::Distillation => mu(step, range),
                     MuOver::PruningWindow => {
@@ -149,7 +158,7 @@ impl Session {
             }
         };
         let gradients = loss.backward();
-        let scores = if collect {
+        let scores = scorer.and_then(|scorer| {
             let seen = Seen {
                 model: student,
                 taps: taps.as_ref(),
@@ -158,18 +167,30 @@ impl Session {
                 outliers: self.setup.knobs.outlier_scale,
             };
             salience::scores(scorer, &seen)
-        } else {
-            None
-        };
+        });
         Ok(Backward { gradients, loss, task_loss, distill_loss, mu, scores })
     }
 
     fn importances(&self, gradients: &Gradients) -> Vec<Tensor<1>> {
-        if self.setup.knobs.rank_growth == RankGrowth::Static {
-            return Vec::new();
+        let adapters = self.learner.student.adapters();
+        match self.setup.knobs.rank_growth {
+            RankGrowth::Static => return Vec::new(),
+            RankGrowth::Allocate => {
+                let importance = |adapter: &Adapter| {
+                    let [a, b] = [&adapter.a, &adapter.b].map(|param| {
+                        let value = param.val();
+                        value.grad(gradients).map(|gradient| [value.without_autodiff(), gradient])
+                    });
+                    match a.zip(b) {
+                        Some((a, b)) => salience::component_importance(a, b),
+                        None => Tensor::zeros([adapter.rank()], &self.setup.device),
+                    }
+                };
+                return adapters.into_iter().map(|(_, adapter)| importance(adapter)).collect();
+            }
+            RankGrowth::Adaptive | RankGrowth::Uniform => {}
         }
         let by = self.setup.knobs.rank_importance;
-        let adapters = self.learner.student.adapters();
         adapters
             .into_iter()
             .map(|(_, adapter)| {
@@ -214,20 +235,29 @@ impl Session {
             .map(|slot| slot.name.clone())
     }
 
-    fn take_in(&mut self, read: &[f32], scored: bool, importances: usize) {
+    fn take_in(&mut self, read: &[f32], scored: bool, importances: usize, drawn: Option<&Draw>) {
         let mut at = 4;
         let shape = self.learner.student.config.shape();
         if scored {
             let n = salience::flat_len(&shape);
             let current = salience::unflatten(&read[at..at + n], &shape);
-            self.state.scores.update(&current);
+            match drawn {
+                Some(draw) => self.teach_gates(draw, &current),
+                None => self.state.scores.update(&current),
+            }
             at += n;
         } else if self.timeline.collect.contains(&self.state.step) {
             self.score_without_looking();
         }
         if importances > 0 {
             let beta = self.setup.knobs.beta;
-            for (mean, &now) in self.state.importance.iter_mut().zip(&read[at..at + importances]) {
+            // One value per adapter, or one per component of each.
+            let state = &mut self.state;
+            let means: Box<dyn Iterator<Item = &mut f64>> = match state.components.is_empty() {
+                true => Box::new(state.importance.iter_mut()),
+                false => Box::new(state.components.iter_mut().flatten()),
+            };
+            for (mean, &now) in means.zip(&read[at..at + importances]) {
                 *mean = beta * *mean + (1.0 - beta) * f64::from(now);
             }
             self.state.importances_seen += 1;

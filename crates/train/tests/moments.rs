@@ -32,6 +32,29 @@ fn growth_pads_moments_with_zeros() {
 }
 
 #[test]
+fn components_that_leave_take_their_moments_along() {
+    let learner = learner();
+    let kept = [vec![1], vec![0, 1], vec![0], vec![0, 1], vec![1], vec![0]];
+    let weights = by_name(&learner.clone().with_components(&kept));
+    let moments = by_name(&learner.holding(&ramp(&learner)).with_components(&kept));
+    let old = by_name(&learner.holding(&ramp(&learner)));
+    let mut adapters = kept.iter();
+    for pair in moments.iter().zip(&weights).zip(&old).collect::<Vec<_>>().chunks(2) {
+        let student = pair[0].1.name.starts_with("student") && pair[0].1.name.contains("adapter");
+        let Some(kept) = adapters.next().filter(|_| student) else { continue };
+        let [((a, of_a), old_a), ((b, of_b), old_b)] = pair else { panic!("A and B come in pairs") };
+        assert_eq!((&a.dims, &b.dims), (&of_a.dims, &of_b.dims), "{}: moments are shaped as weights", a.name);
+        let (rank, outputs) = (old_a.dims[1], old_b.dims[1]);
+        let columns = |row: usize| kept.iter().map(move |k| row * rank + k);
+        let expected_a: Vec<f32> = (0..old_a.dims[0]).flat_map(columns).map(|i| old_a.values[i]).collect();
+        let expected_b: Vec<f32> =
+            kept.iter().flat_map(|k| k * outputs..(k + 1) * outputs).map(|i| old_b.values[i]).collect();
+        assert_eq!((&a.values, &b.values), (&expected_a, &expected_b), "{}", a.name);
+    }
+    assert_eq!(adapters.next(), None, "every adapter was looked at");
+}
+
+#[test]
 fn compaction_slices_moments_as_it_slices_weights() {
     let learner = learner();
     let kept =

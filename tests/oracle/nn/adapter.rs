@@ -20,7 +20,7 @@ fn oracle_masked_forward_matches_paper_equation_2() {
             let scaled = adapter.a.val().detach() * vector(&case["bottleneck_mask"]).unsqueeze();
             adapter.a = Param::from_tensor(scaled.detach());
         }
-        let mask = |key: &str| (!case[key].is_null()).then(|| vector(&case[key]));
+        let mask = |key: &str| (!case[key].is_null()).then(|| vector(&case[key]).into());
         let masks = LinearMasks { input: mask("input_mask"), output: mask("output_mask") };
         let y = linear.forward_masked(matrix(&case["x"]), &masks);
         agree(&format!("case {place}: y"), &values(&y), &numbers(&case["paper_eq2_y"]));

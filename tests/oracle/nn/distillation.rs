@@ -78,13 +78,9 @@ fn oracle_distillation_loss_matches_where_chance_has_no_say() {
             logits: number(&case["ce_alpha"]),
             layers: number(&case["layer_alpha"]),
         };
-        let loss = distillation_loss(
-            &learner,
-            (&states, logits.clone()),
-            (&teacher, &of_teacher, matrix(&case["teacher_logits"]).inner()),
-            weights,
-            &mut ChaCha8Rng::seed_from_u64(0),
-        );
+        let teacher_logits = matrix(&case["teacher_logits"]).inner();
+        let lesson = teacher.drawn(&of_teacher, teacher_logits, &mut ChaCha8Rng::seed_from_u64(0));
+        let loss = distillation_loss(&learner, &states, logits.clone(), lesson, weights);
         agree("loss", &values(&loss), &[number(&case["loss"])]);
         let gradients = loss.backward();
         let of_logits = logits.grad(&gradients).expect("the loss reaches the logits");

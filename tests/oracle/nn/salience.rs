@@ -127,10 +127,10 @@ fn products(fixture: &Value, step: &Value) -> [Vec<f64>; 3] {
     let head_size = number(&fixture["config"]["head_size"]) as usize;
     let captured = &step["captured"];
     let product = |site: &Value, h: &str, g: &str| {
-        let h = compressed(matrix(&site[h]));
+        let h = compressed(&matrix(&site[h]));
         // The frozen embeddings cut the gradient of the first layer's input; what is cut counts nothing.
         let gradient = &site[g];
-        values(&if gradient.is_null() { h.zeros_like() } else { h * compressed(matrix(gradient)) })
+        values(&if gradient.is_null() { h.zeros_like() } else { h * compressed(&matrix(gradient)) })
     };
     let (mut heads, mut neurons) = (Vec::new(), Vec::new());
     let mut hidden = product(&captured["encoder"], "out", "gout");

@@ -1,6 +1,6 @@
 //! Knobs that are each in range and yet cannot be meant together.
 
-use apt_core::arms::{Distillation, PruneSchedule, RankGrowth};
+use apt_core::arms::{Distillation, PruneSchedule, RankGrowth, Salience};
 
 use super::{KnobError, MuOver, Place};
 use crate::{KNOBS, Knobs};
@@ -27,6 +27,12 @@ impl Knobs {
         self.density < 1.0
     }
 
+    /// Whether ranks change in the course of the run.
+    #[must_use]
+    pub fn ranks_change(&self) -> bool {
+        self.rank_growth != RankGrowth::Static
+    }
+
     fn check_training(&self) -> Result<(), KnobError> {
         if !self.train_base {
             return if self.adapters.0.is_empty() {
@@ -40,13 +46,6 @@ impl Knobs {
             };
         }
         let needs = |other, why, remedy| Err(contradiction(("train_base", other), why, remedy));
-        if self.prunes() {
-            return needs(
-                "density",
-                "full fine-tuning is the dense reference",
-                "set density = 1, or train_base = false",
-            );
-        }
         if self.rank_growth != RankGrowth::Static {
             return needs(
                 "rank_growth",
@@ -54,11 +53,11 @@ impl Knobs {
                 "set rank_growth = \"static\", or train_base = false",
             );
         }
-        if self.distillation != Distillation::Off {
+        if self.distillation == Distillation::Shared {
             return needs(
                 "distillation",
-                "the teacher needs frozen weights",
-                "set distillation = \"off\", or train_base = false",
+                "a teacher can only share weights that are frozen",
+                "set distillation = \"off\" or \"separate\", or train_base = false",
             );
         }
         if self.freeze_head {
@@ -103,8 +102,26 @@ impl Knobs {
                 "lower one of them so that their sum is at most 1",
             ));
         }
-        if !self.prunes() {
+        if !self.prunes() && !self.ranks_change() {
             return Ok(());
+        }
+        if self.schedule == PruneSchedule::OneShot {
+            let learns = |knob, why| {
+                Err(contradiction(
+                    (knob, "schedule"),
+                    why,
+                    "set schedule to early, late or gradual, or choose another arm",
+                ))
+            };
+            if self.salience == Salience::L0 && self.prunes() {
+                return learns("salience", "l0 learns its masks while the model trains, one_shot prunes before");
+            }
+            if self.rank_growth == RankGrowth::Allocate {
+                return learns(
+                    "rank_growth",
+                    "allocate watches the adapters train, one_shot has done with them before",
+                );
+            }
         }
         let within = matches!(self.schedule, PruneSchedule::Early | PruneSchedule::Late);
         if within && over_one(self.prune_fraction, self.tuning_fraction) {

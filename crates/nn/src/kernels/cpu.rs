@@ -1,14 +1,15 @@
 //! The CPU backend's side of the kernels: each operation on its tensors, its gradient, and its place in autodiff's graph.
 
-use super::rows::{by_row, by_row_with, values};
+use super::rows::{Term, by_row, by_row_with, values};
 use super::{attention, gemm, rows};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
-use burn::backend::flex::FlexTensor;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, binary, unary};
+use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+use burn::tensor::{Bytes, DType, Shape};
 
 /// The operations, reachable from a tensor of any device.
 #[backend_extension(Flex, Autodiff)]
@@ -28,6 +29,10 @@ pub trait CpuKernels: Backend {
     fn cpu_softmax(x: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
     /// `softmax(s·x + padding)`; no gradient reaches the padding.
     fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
+    /// `x ∘ m` of the columns; x as it is if `ones`, which says that m is of ones.
+    fn cpu_masked(x: FloatTensor<Self>, mask: FloatTensor<Self>, ones: bool) -> FloatTensor<Self>;
+    /// h as it is; the gradient of `leaf` is `sizes`, times the sum of |∂L/∂h| over every column.
+    fn cpu_tap(h: FloatTensor<Self>, leaf: FloatTensor<Self>, sizes: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// What only a pass without autodiff needs.
@@ -49,6 +54,8 @@ pub trait CpuInference: Backend {
         padding: FloatTensor<Self>,
         heads: usize,
     ) -> FloatTensor<Self>;
+    /// The sum of a term over every column.
+    fn cpu_column_sums(x: FloatTensor<Self>, term: Term) -> FloatTensor<Self>;
 }
 
 /// Their gradients: from what the operation saved and ∂L/∂y to ∂L/∂x.
@@ -66,6 +73,10 @@ trait CpuGradients: Backend {
     ) -> FloatTensor<Self>;
     /// From y.
     fn softmax_gradient(y: FloatTensor<Self>, gradient: FloatTensor<Self>, scale: f64) -> FloatTensor<Self>;
+    /// Of the mask, from x: the sum of x ∘ ∂L/∂y over every column.
+    fn mask_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `sizes` times the sum of |∂L/∂h| over every column.
+    fn tap_gradient(sizes: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 impl CpuKernels for Flex {
@@ -92,6 +103,14 @@ impl CpuKernels for Flex {
         let padding = padding.to_contiguous();
         by_row(x, rows::Softmax { scale: scale as f32, padding: values(&padding), rows_per_padding })
     }
+
+    fn cpu_masked(x: FlexTensor, mask: FlexTensor, ones: bool) -> FlexTensor {
+        if ones { x } else { by_row(x, rows::Masked(values(&mask.to_contiguous()))) }
+    }
+
+    fn cpu_tap(h: FlexTensor, _leaf: FlexTensor, _sizes: FlexTensor) -> FlexTensor {
+        h
+    }
 }
 
 impl CpuInference for Flex {
@@ -104,6 +123,15 @@ impl CpuInference for Flex {
     fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: usize) -> FlexTensor {
         attention::forward(&q.to_contiguous(), &k.to_contiguous(), &v.to_contiguous(), &padding.to_contiguous(), heads)
     }
+
+    fn cpu_column_sums(x: FlexTensor, term: Term) -> FlexTensor {
+        vector(rows::column_sums(&x, term))
+    }
+}
+
+fn vector(values: Vec<f32>) -> FlexTensor {
+    let shape = Shape::from([values.len()]);
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }
 
 impl CpuGradients for Flex {
@@ -122,6 +150,17 @@ impl CpuGradients for Flex {
 
     fn softmax_gradient(y: FlexTensor, gradient: FlexTensor, scale: f64) -> FlexTensor {
         by_row_with(y, gradient, rows::Softmax { scale: scale as f32, padding: &[], rows_per_padding: 1 })
+    }
+
+    fn mask_gradient(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        vector(rows::column_products(&x, &gradient))
+    }
+
+    fn tap_gradient(sizes: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let mut product = rows::column_sums(&gradient, Term::Size);
+        let sizes = sizes.to_contiguous();
+        product.iter_mut().zip(values(&sizes)).for_each(|(product, size)| *product *= size);
+        vector(product)
     }
 }
 
@@ -170,6 +209,31 @@ impl<B: CpuGradients> Backward<B, 1> for Softmax {
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let (y, scale) = ops.state;
         unary::<B, _>(ops.parents, ops.node, gradients, |g| B::softmax_gradient(y, g, scale));
+    }
+}
+
+#[derive(Debug)]
+struct Masked;
+
+impl<B: CpuKernels + CpuGradients> Backward<B, 2> for Masked {
+    type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive, bool);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let (x, mask, ones) = ops.state;
+        let of_x = |g| B::cpu_masked(g, mask, ones);
+        binary::<B, _, _>(ops.parents, ops.node, gradients, of_x, |g| B::mask_gradient(x, g));
+    }
+}
+
+#[derive(Debug)]
+struct Tap;
+
+impl<B: CpuGradients> Backward<B, 2> for Tap {
+    type State = B::FloatTensorPrimitive;
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let sizes = ops.state;
+        binary::<B, _, _>(ops.parents, ops.node, gradients, |g| g, |g| B::tap_gradient(sizes, g));
     }
 }
 
@@ -232,5 +296,24 @@ impl<B: CpuKernels + CpuGradients, C: CheckpointStrategy> CpuKernels for Autodif
     fn cpu_padded_softmax(x: FloatTensor<Self>, padding: FloatTensor<Self>, scale: f64) -> FloatTensor<Self> {
         let (padding, _) = padding.into_parts();
         tracked_softmax::<B, C>(x, scale, |x| B::cpu_padded_softmax(x, padding, scale))
+    }
+
+    fn cpu_masked(x: FloatTensor<Self>, mask: FloatTensor<Self>, ones: bool) -> FloatTensor<Self> {
+        let ((x, node), (mask, of_mask)) = (x.into_parts(), mask.into_parts());
+        match Masked.prepare::<C>([node, of_mask]).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => {
+                let y = B::cpu_masked(x.clone(), mask.clone(), ones);
+                tracked.finish((x, mask, ones), y)
+            }
+            OpsKind::UnTracked(free) => free.finish(B::cpu_masked(x, mask, ones)),
+        }
+    }
+
+    fn cpu_tap(h: FloatTensor<Self>, leaf: FloatTensor<Self>, sizes: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((h, node), (_, leaf), (sizes, _)) = (h.into_parts(), leaf.into_parts(), sizes.into_parts());
+        match Tap.prepare::<C>([node, leaf]).compute_bound().stateful() {
+            OpsKind::Tracked(tracked) => tracked.finish(sizes, h),
+            OpsKind::UnTracked(free) => free.finish(h),
+        }
     }
 }

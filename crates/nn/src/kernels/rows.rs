@@ -136,6 +136,17 @@ impl GradientPass for Softmax<'_> {
     }
 }
 
+/// `x ∘ m` with the same mask for every row.
+#[derive(Clone, Copy)]
+pub(super) struct Masked<'a>(pub &'a [f32]);
+
+impl Pass for Masked<'_> {
+    #[inline(always)]
+    fn row(self, _index: usize, row: &mut [f32]) {
+        row.iter_mut().zip(self.0).for_each(|(x, mask)| *x *= mask);
+    }
+}
+
 /// A pass over consecutive rows: the pass, their width, the first one's index, the rows.
 struct Rows<'a, P>(P, usize, usize, &'a mut [f32]);
 
@@ -188,6 +199,78 @@ pub(super) fn by_row_with(saved: FlexTensor, gradient: FlexTensor, pass: impl Gr
     gradient
 }
 
+/// What is summed over a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Term {
+    /// |x|.
+    Size,
+    /// x divided by the rows, so that the sum is the mean.
+    Mean,
+    /// x².
+    Square,
+}
+
+/// The sum of a term over every column of `[rows, width]`.
+pub(super) fn column_sums(x: &FlexTensor, term: Term) -> Vec<f32> {
+    let x = x.to_contiguous();
+    let (values, width) = (values(&x), width_of(&x));
+    let mut sums = by_column(values, values, width, |x, _| match term {
+        Term::Size => x.abs(),
+        Term::Mean => x,
+        Term::Square => x * x,
+    });
+    if term == Term::Mean {
+        let rows = (values.len() / width).max(1) as f32;
+        sums.iter_mut().for_each(|sum| *sum /= rows);
+    }
+    sums
+}
+
+/// The sum of `x ∘ y` over every column; both are `[rows, width]`.
+pub(super) fn column_products(x: &FlexTensor, y: &FlexTensor) -> Vec<f32> {
+    let (x, y) = (x.to_contiguous(), y.to_contiguous());
+    by_column(values(&x), values(&y), width_of(&x), |x, y| x * y)
+}
+
+/// Sums `f` of two matrices over every column. Runs of rows are summed on all threads and then put together in their
+/// order, so that the result does not depend on the number of threads.
+fn by_column(x: &[f32], y: &[f32], width: usize, f: impl Fn(f32, f32) -> f32 + Copy + Sync) -> Vec<f32> {
+    struct Rows<'a, F>(F, &'a [f32], &'a [f32], &'a mut [f32]);
+    impl<F: Fn(f32, f32) -> f32 + Copy> WithSimd for Rows<'_, F> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            let Self(f, x, y, sums) = self;
+            for (x, y) in x.chunks_exact(sums.len()).zip(y.chunks_exact(sums.len())) {
+                sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += f(x, y));
+            }
+        }
+    }
+    let (run, arch) = (run_of(width), Arch::new());
+    let of = |x: &[f32], y: &[f32]| {
+        let mut sums = vec![0.0; width];
+        arch.dispatch(Rows(f, x, y, &mut sums));
+        sums
+    };
+    #[cfg(not(target_family = "wasm"))]
+    let parts: Vec<Vec<f32>> = {
+        use rayon::prelude::*;
+        x.par_chunks(run).zip(y.par_chunks(run)).map(|(x, y)| of(x, y)).collect()
+    };
+    #[cfg(target_family = "wasm")]
+    let parts: Vec<Vec<f32>> = x.chunks(run).zip(y.chunks(run)).map(|(x, y)| of(x, y)).collect();
+    let mut sums = vec![0.0; width];
+    for part in parts {
+        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    }
+    sums
+}
+
+fn width_of(x: &FlexTensor) -> usize {
+    let shape = x.layout().shape();
+    shape[shape.num_dims() - 1].max(1)
+}
+
 /// The values of a contiguous tensor.
 pub(super) fn values(x: &FlexTensor) -> &[f32] {
     // Invariant: a contiguous float tensor is one slice.
@@ -196,8 +279,7 @@ pub(super) fn values(x: &FlexTensor) -> &[f32] {
 
 /// A tensor whose storage is exactly its values, row by row, and the width of a row.
 fn own(x: FlexTensor) -> (FlexTensor, usize) {
-    let shape = x.layout().shape().clone();
-    let width = shape[shape.num_dims() - 1].max(1);
+    let (shape, width) = (x.layout().shape().clone(), width_of(&x));
     let x = x.to_contiguous();
     let whole = x.storage::<f32>().len() == shape.num_elements();
     match x.as_slice::<f32>() {
@@ -209,11 +291,15 @@ fn own(x: FlexTensor) -> (FlexTensor, usize) {
     }
 }
 
+/// Values in the rows of one task: few enough to share out evenly, enough to hide the cost of sharing.
+fn run_of(width: usize) -> usize {
+    const TASK: usize = 1 << 14;
+    (TASK / width).max(1) * width
+}
+
 /// Calls `f` with runs of whole rows and where they begin.
 fn in_parallel(values: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
-    /// Values of one task: small enough to share out evenly, large enough to hide the cost of sharing.
-    const TASK: usize = 1 << 14;
-    let run = (TASK / width).max(1) * width;
+    let run = run_of(width);
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;

@@ -141,3 +141,67 @@ fn attention_to_padding_is_nothing_and_what_is_not_a_number_stays_so() {
     assert!((weights[0] + weights[1] - 1.0).abs() < 1e-6, "{weights:?}");
     assert!(weights[3..].iter().any(|w| w.is_nan()), "a NaN was lost: {weights:?}");
 }
+
+/// What scores an activation is what the zeros added to it used to give: c(H)∘c(∂L/∂H), and nothing else moves.
+#[test]
+fn a_tap_that_keeps_vectors_gives_what_one_that_keeps_activations_gives() {
+    let device = Device::flex().autodiff();
+    // More values than one task has, so that partial sums are put together.
+    let (rows, columns) = (900, 37);
+    let wave = |step: f32| -> Tensor<2> {
+        let values: Vec<f32> = (0..rows * columns).map(|i| (i as f32 * step).sin() * 2.0).collect();
+        Tensor::<1>::from_floats(values.as_slice(), &device).reshape([rows, columns])
+    };
+    let sums = |z: Tensor<2>| z.abs().sum_dim(0).reshape([columns]);
+    for tracked in [true, false] {
+        let x = if tracked { wave(0.7).require_grad() } else { wave(0.7) };
+        let loss = |h: Tensor<2>| (h.clone() * h * wave(1.3)).sum();
+        let [sizes, means, squares] = column_sums(&x, [Term::Size, Term::Mean, Term::Square]);
+        let (h, leaf) = tapped(x.clone(), &sizes);
+        let ours = loss(h).backward();
+        let zeros = Tensor::<2>::zeros([rows, columns], &device).require_grad();
+        let theirs = loss(x.clone() + zeros.clone()).backward();
+        let of_zeros = zeros.grad(&theirs).expect("the loss reaches the zeros");
+        let plain = x.clone().without_autodiff();
+        let pairs = [
+            ("product", leaf.grad(&ours).expect("the loss reaches the tap"), sums(plain.clone()) * sums(of_zeros)),
+            ("mean", means, plain.clone().mean_dim(0).reshape([columns])),
+            ("squares", squares, plain.square().sum_dim(0).reshape([columns])),
+        ];
+        for (name, ours, theirs) in pairs {
+            let (ours, theirs) = (values(ours), values(theirs));
+            let scale = theirs.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+            assert!(worst(&ours, &theirs) < 1e-5 * scale, "{name}: {:e} of {scale}", worst(&ours, &theirs));
+        }
+        if tracked {
+            let [ours, theirs] = [ours, theirs].map(|g| values(x.grad(&g).expect("x is a leaf").reshape([-1])));
+            assert_eq!(ours, theirs, "the gradient passes as it is");
+        }
+    }
+}
+
+#[test]
+fn a_mask_whose_gradient_is_wanted_is_a_product() {
+    let device = Device::flex().autodiff();
+    for (ones, step) in [(false, 0.4_f32), (true, 0.0)] {
+        let wave = |step: f32| -> Tensor<2> {
+            let values: Vec<f32> = (0..900 * 37).map(|i| (i as f32 * step).sin() * 2.0).collect();
+            Tensor::<1>::from_floats(values.as_slice(), &device).reshape([900, 37])
+        };
+        let of = |masked: &dyn Fn(Tensor<2>, Tensor<1>) -> Tensor<2>| {
+            let mask: Vec<f32> = (0..37).map(|i| (i as f32 * step).cos().max(0.0)).collect();
+            let mask = Tensor::<1>::from_floats(mask.as_slice(), &device).require_grad();
+            let x = wave(0.7).require_grad();
+            let y = masked(x.clone(), mask.clone());
+            let gradients = (y.clone() * y.clone() * wave(1.3)).sum().backward();
+            let of_x = x.grad(&gradients).expect("x is a leaf").reshape([-1]);
+            [y.inner().reshape([-1]), of_x, mask.grad(&gradients).expect("so is the mask")].map(values)
+        };
+        let ours = of(&|x, mask| masked(x, mask, ones));
+        let burns = of(&|x, mask| x * mask.unsqueeze());
+        assert_eq!((&ours[0], &ours[1]), (&burns[0], &burns[1]), "ones: {ones}");
+        let scale = burns[2].iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+        let difference = worst(&ours[2], &burns[2]);
+        assert!(difference < 1e-5 * scale, "ones: {ones}: gradients of the mask differ by {difference:e} of {scale}");
+    }
+}

@@ -1,15 +1,15 @@
-// The sum of |h| times the sum of |g| of every column, 16 columns a workgroup.
-// info: rows, columns, strides of h, strides of g.
+// The sums of |x|, x and x² over every column, 16 columns a workgroup; what is made of them is said at the launch.
+// info: rows, columns, strides of x.
 
-var<workgroup> sums: array<vec2<f32>, 256>;
+var<workgroup> sums: array<vec3<f32>, 256>;
 
 {{main}}
     let column = number * 16u + lane % 16u;
-    var sum = vec2<f32>();
+    var sum = vec3<f32>();
     if (column < info[1]) {
         for (var row = lane / 16u; row < info[0]; row += 16u) {
-            sum.x += abs(h[row * info[2] + column * info[3]]);
-            sum.y += abs(g[row * info[4] + column * info[5]]);
+            let value = x[row * info[2] + column * info[3]];
+            sum += vec3<f32>(abs(value), value, value * value);
         }
     }
     sums[lane] = sum;
@@ -20,6 +20,7 @@ var<workgroup> sums: array<vec2<f32>, 256>;
         }
     }
     if (lane < 16u && column < info[1]) {
-        out[column] = sums[lane].x * sums[lane].y;
+        sum = sums[lane];
+        {{results}}
     }
 }

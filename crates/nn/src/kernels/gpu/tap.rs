@@ -1,7 +1,9 @@
-//! Taps on activations: a gradient is kept without adding anything to the activation, and scored in one dispatch.
+//! Taps on activations: what a scorer needs is summed over the tokens where it passes, forward and backward, and nothing
+//! larger than a vector is kept.
 
 use super::launch::{Launch, empty};
-use super::{Cube, Graph, Operand, record};
+use super::{Cube, Graph, Operand, Primitive, record};
+use crate::kernels::Term;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
@@ -10,41 +12,56 @@ use burn::tensor::Tensor;
 /// Columns of a workgroup, each with as many invocations as there are columns.
 const COLUMNS: usize = 16;
 
-/// `h` and a leaf whose gradient is the one that reaches `h` from what follows; [`None`] on another device and without
+/// The sums of these terms over every column, in one launch; [`None`] on another device.
+pub(in crate::kernels) fn column_sums<const N: usize>(x: &Tensor<2>, terms: [Term; N]) -> Option<[Tensor<1>; N]> {
+    let x = x.clone().try_into_primitive::<Cube>().ok()?;
+    let results = terms.map(|term| match term {
+        Term::Size => ("sizes", "sizes[column] = sum.x;"),
+        Term::Mean => ("means", "means[column] = sum.y / f32(info[0]);"),
+        Term::Square => ("squares", "squares[column] = sum.z;"),
+    });
+    let out = terms.map(|_| empty(&x, [x.meta.shape()[1]]));
+    let mut launch = Launch::of(include_str!("columns.wgsl")).read("x", &x);
+    for ((name, _), out) in results.iter().zip(&out) {
+        launch = launch.write(*name, out);
+    }
+    sum_columns(launch.with("results", results.map(|(_, result)| result).join("\n        ")), &x);
+    Some(out.map(Tensor::from_primitive::<Cube>))
+}
+
+/// `h` with `leaf` behind it, which gets `sizes · Σ|∂L/∂h|` for its gradient; [`None`] on another device and without
 /// autodiff.
-pub(in crate::kernels) fn tapped(h: &Tensor<2>) -> Option<(Tensor<2>, Tensor<2>)> {
+pub(in crate::kernels) fn tapped(h: &Tensor<2>, leaf: &Tensor<1>, sizes: &Tensor<1>) -> Option<Tensor<2>> {
     h.clone().try_into_primitive::<Graph>().ok()?;
     let input = Operand::of(h)?;
-    // The leaf is only a name for its gradient: its own values are never read, nor is its size.
-    let leaf = Tensor::<2>::empty([1, 1], &h.device()).require_grad();
+    let sizes = sizes.clone().try_into_primitive::<Cube>().ok()?;
     let value = input.value.clone();
-    let h = record(Tapped, [input, Operand::of(&leaf)?], (), value);
-    Some((h, leaf))
+    Some(record(Tapped, [input, Operand::of(leaf)?], sizes, value))
 }
 
 #[derive(Debug)]
 struct Tapped;
 
 impl Backward<Cube, 2> for Tapped {
-    type State = ();
+    type State = Primitive;
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let gradient = gradients.consume::<Cube>(&ops.node);
-        for node in ops.parents.into_iter().flatten() {
-            gradients.register::<Cube>(node.id, gradient.clone());
+        let [h, leaf] = ops.parents;
+        if let Some(leaf) = leaf {
+            let out = empty(&gradient, [gradient.meta.shape()[1]]);
+            let launch = Launch::of(include_str!("columns.wgsl")).read("x", &gradient).read("sizes", &ops.state);
+            let launch = launch.write("out", &out).with("results", "out[column] = sum.x * sizes[column];");
+            sum_columns(launch, &gradient);
+            gradients.register::<Cube>(leaf.id, out);
+        }
+        if let Some(h) = h {
+            gradients.register::<Cube>(h.id, gradient);
         }
     }
 }
 
-/// `Σ|h| · Σ|g|` of every column, [`None`] on another device.
-pub(in crate::kernels) fn compressed_product(h: &Tensor<2>, g: &Tensor<2>) -> Option<Tensor<1>> {
-    let [h, g] = [h, g].map(|t| t.clone().try_into_primitive::<Cube>().ok());
-    let (h, g) = (h?, g?);
-    let (rows, columns) = (h.meta.shape()[0], h.meta.shape()[1]);
-    let out = empty(&h, [columns]);
-    let (of_h, of_g) = (h.meta.strides(), g.meta.strides());
-    let launch = Launch::of(include_str!("columns.wgsl")).read("h", &h).read("g", &g).write("out", &out);
-    let launch = launch.numbers([rows, columns, of_h[0], of_h[1], of_g[0], of_g[1]]);
-    launch.groups(columns.div_ceil(COLUMNS));
-    Some(Tensor::from_primitive::<Cube>(out))
+fn sum_columns(launch: Launch, x: &Primitive) {
+    let (shape, strides) = (x.meta.shape(), x.meta.strides());
+    launch.numbers([shape[0], shape[1], strides[0], strides[1]]).groups(shape[1].div_ceil(COLUMNS));
 }

@@ -193,3 +193,25 @@ fn what_is_not_a_number_stays_so() {
     let attention = kernels::attention(&[x.clone(), x.clone(), x], None, [2, 1], 1).expect("a GPU has attention");
     is_lost("attention", attention, 1, 4);
 }
+
+#[test]
+fn taps_of_any_size() {
+    let Some(gpu) = gpu() else { return };
+    for [rows, columns] in [[1, 1], [5, 33], [70, 16], [300, 129]] {
+        let of = |device: &Device| {
+            let mut init = Init::new(7, &device.clone().autodiff());
+            let (x, weights) = (init.normal([rows, columns], 1.0).require_grad(), init.normal([rows, columns], 1.0));
+            let [sizes, means] = kernels::column_sums(&x, [kernels::Term::Size, kernels::Term::Mean]);
+            let [squares] = kernels::column_sums(&x, [kernels::Term::Square]);
+            let (h, leaf) = kernels::tapped(x.clone(), &sizes);
+            let gradients = (h * weights).sum().backward();
+            let of_leaf = leaf.grad(&gradients).expect("the loss reaches the tap");
+            let of_x = x.grad(&gradients).expect("x is a leaf").reshape([-1]);
+            [sizes, means, squares, of_leaf, of_x].map(values)
+        };
+        for (i, (expected, found)) in of(&Device::flex()).iter().zip(of(&gpu)).enumerate() {
+            let difference = worst(expected, &found);
+            assert!(difference < TOLERANCE, "{rows}×{columns}: result {i} differs by {difference:e}");
+        }
+    }
+}
