@@ -25,6 +25,7 @@ pub fn command() -> Command {
         .subcommands([
             run(),
             study(),
+            report(),
             Command::new("cell").hide(true).about("One run of a study, in the process that `study` started for it"),
             evaluate(),
             export(),
@@ -84,6 +85,21 @@ fn study() -> Command {
             json(),
         ])
         .args(knobs().filter(|arg| arg.get_id() != "seed").map(|arg| arg.hide(true)))
+}
+
+fn report() -> Command {
+    Command::new("report")
+        .about("Compares runs: tables with intervals, curves, Pareto plots, as HTML, Markdown, CSV and JSON")
+        .args([
+            Arg::new("runs")
+                .value_name("PATH")
+                .num_args(1..)
+                .required(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("A study's folder; or folders of runs, or records"),
+            out("Folder for report.{html, md, csv, json} [default: the study's folder]"),
+            json(),
+        ])
 }
 
 fn evaluate() -> Command {

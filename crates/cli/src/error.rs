@@ -25,6 +25,9 @@ pub enum CliError {
     /// A record.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A report.
+    #[error(transparent)]
+    Report(#[from] apt_report::ReportError),
     /// An event.
     #[error(transparent)]
     Event(#[from] EventError),

@@ -85,8 +85,6 @@ pub struct Provenance {
     pub started_at: Option<String>,
     /// Digest of the sources that computed.
     pub code: Option<String>,
-    /// Runs made side by side on this machine, this one included; times can be compared only where it is 1.
-    pub jobs: Option<usize>,
 }
 
 /// The blocks of a dense model.

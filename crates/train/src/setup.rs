@@ -88,7 +88,6 @@ impl Setup {
             seed: knobs.seed,
             os: machine.os,
             threads: machine.threads,
-            jobs: None,
             started_at: machine.started_at,
             code: Some(CODE.to_owned()),
             jobs: machine.jobs,

@@ -3,6 +3,7 @@
 mod evaluate;
 mod export;
 mod inspect;
+pub mod report;
 
 use crate::error::CliError;
 use crate::progress::{Voice, to_stdout};
@@ -21,6 +22,7 @@ pub fn dispatch(matches: &ArgMatches) -> Result<(), CliError> {
         None => spoken(matches, |voice| demo::compare(matches, &out_of(matches), voice)),
         Some(("run", run)) => spoken(run, |voice| one_run(run, voice)),
         Some(("study", grid)) => spoken(grid, |voice| study::study(grid, voice)),
+        Some(("report", runs)) => report::report(runs),
         Some(("cell", _)) => {
             interrupt::listen();
             tell_failure(Voice::new(true), cell::cell)

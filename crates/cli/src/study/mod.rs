@@ -4,18 +4,20 @@ mod folder;
 mod runner;
 mod slurm;
 
+use crate::commands::report;
 use crate::error::CliError;
 use crate::model::Place;
 use crate::progress::Voice;
 use crate::setup::task;
 use apt_lab::{Cell, KNOBS, Knobs, STUDIES, Seeds, Sources, Study, StudyFile};
+use apt_report::Report;
 use apt_train::CODE;
 use clap::ArgMatches;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub use folder::{State, StudyFolder};
+pub use folder::{Found, State, StudyFolder};
 
 /// A share of the cells: those whose place, counted from 0, leaves `index` − 1 when divided by `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,12 @@ pub fn study(matches: &ArgMatches, voice: &mut Voice) -> Result<(), CliError> {
     voice.say(&tally.to_string());
     if shard.is_some() {
         voice.say(&format!("when all shares are done: apt-lab report {}", out.display()));
+    } else {
+        let entries: Vec<_> = folder.cells()?.into_iter().map(report::entry).collect();
+        let report = Report::new(&entries, Some(&study));
+        report::write(&report, folder.root())?;
+        voice.say(&format!("\n{}", apt_report::markdown(&report)));
+        voice.say(&format!("report  {}", out.join("report.html").display()));
     }
     tally.verdict(&folder)
 }

@@ -16,7 +16,7 @@ macro_rules! studies {
     };
 }
 
-studies!("salience", "tuning", "distillation", "schedule", "all", "density");
+studies!("salience", "tuning", "distillation", "schedule", "all", "density", "baselines");
 
 /// A study as it is written down. Settings win in this order, from weakest: defaults, preset, `knobs` of the study,
 /// `knobs` of the arm.
