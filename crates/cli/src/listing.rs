@@ -40,6 +40,7 @@ fn entry(preset: &Preset) -> Value {
         "name": preset.name,
         "summary": preset.summary,
         "axis": preset.axis.map(apt_lab::Axis::name),
+        "baseline": preset.baseline,
         "overrides": overrides,
     })
 }

@@ -15,6 +15,8 @@ pub struct Preset {
     pub summary: &'static str,
     /// The ablation axis whose arm it is; `None` for whole methods.
     pub axis: Option<Axis>,
+    /// Whether it is another method, which APT was compared with.
+    pub baseline: bool,
     /// The knobs it turns, as names and texts.
     pub overrides: &'static [(&'static str, &'static str)],
 }
@@ -38,7 +40,15 @@ const fn whole(
     summary: &'static str,
     overrides: &'static [(&'static str, &'static str)],
 ) -> Preset {
-    Preset { name, summary, axis: None, overrides }
+    Preset { name, summary, axis: None, baseline: false, overrides }
+}
+
+const fn baseline(
+    name: &'static str,
+    summary: &'static str,
+    overrides: &'static [(&'static str, &'static str)],
+) -> Preset {
+    Preset { name, summary, axis: None, baseline: true, overrides }
 }
 
 const fn arm(
@@ -47,7 +57,7 @@ const fn arm(
     overrides: &'static [(&'static str, &'static str)],
     summary: &'static str,
 ) -> Preset {
-    Preset { name, summary, axis: Some(axis), overrides }
+    Preset { name, summary, axis: Some(axis), baseline: false, overrides }
 }
 
 const DENSE: [(&str, &str); 3] = [("density", "1"), ("rank_growth", "static"), ("distillation", "off")];
@@ -87,9 +97,9 @@ pub static PRESETS: &[Preset] = &[
         &[("density", "1")],
     ),
     // Kwon et al. 2022 after LoRA: Fisher scores over the steps before one cut in the middle of twice the run.
-    whole(
+    baseline(
         "lora-prune",
-        "baseline: LoRA, one cut of heads and neurons by Fisher scores, LoRA again",
+        "LoRA, one cut of heads and neurons by Fisher scores, LoRA again",
         &[
             ("salience", "gradient"),
             ("beta", "0.999"),
@@ -105,15 +115,15 @@ pub static PRESETS: &[Preset] = &[
         ],
     ),
     // CoFi: fine-tuned for a third of the run, which makes the teacher; then masks are learned for 40 % of it.
-    whole(
+    baseline(
         "prune-distill",
-        "baseline CoFi: fine-tuning, then masks learned (L0) under a fine-tuned teacher",
+        "CoFi: fine-tuning, then masks learned (L0) under a fine-tuned teacher",
         cofi!(("train_base", "true"), ("learning_rate", "0.0003")),
     ),
-    whole("lora-prune-distill", "baseline: CoFi with LoRA instead of fine-tuning", cofi!()),
-    whole(
+    baseline("lora-prune-distill", "CoFi with LoRA instead of fine-tuning", cofi!()),
+    baseline(
         "llm-pruner",
-        "baseline: one cut of heads and neurons before training by first-order Taylor scores, then LoRA",
+        "one cut of heads and neurons before training by first-order Taylor scores, then LoRA",
         &[
             ("salience", "taylor"),
             ("schedule", "one_shot"),
@@ -122,9 +132,9 @@ pub static PRESETS: &[Preset] = &[
             ("distillation", "off"),
         ],
     ),
-    whole(
+    baseline(
         "adalora",
-        "baseline: LoRA whose ranks are allotted by importance, nothing pruned",
+        "LoRA whose ranks are allotted by importance, nothing pruned",
         &[("density", "1"), ("rank_growth", "allocate"), ("schedule", "gradual"), ("distillation", "off")],
     ),
     arm(

@@ -23,7 +23,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
 
 fn presets(lab: Lab) -> impl IntoView {
     let hidden = lab.settings.with_untracked(|settings| settings.is_hidden(PRESET));
-    let whole = PRESETS.iter().filter(|preset| preset.axis.is_none());
+    let whole = PRESETS.iter().filter(|preset| preset.axis.is_none() && !preset.baseline);
+    let baselines = PRESETS.iter().filter(|preset| preset.baseline);
     let arms = |axis: Axis| PRESETS.iter().filter(move |preset| preset.axis == Some(axis));
     let axis = move |(axis, _): (Axis, &'static str)| {
         view! {
@@ -38,6 +39,10 @@ fn presets(lab: Lab) -> impl IntoView {
             <fieldset class="presets">
                 <legend>"Preset" {lock_mark(lab, PRESET)}</legend>
                 {whole.map(|preset| card(lab, preset)).collect_view()}
+                <details class="axes" open=lab.settings.with_untracked(|settings| settings.preset.baseline)>
+                    <summary>"Baselines: what APT was compared with"</summary>
+                    {baselines.map(|preset| card(lab, preset)).collect_view()}
+                </details>
                 <details class="axes" open=lab.settings.with_untracked(|settings| settings.preset.axis.is_some())>
                     <summary>"Ablations: one idea changed"</summary>
                     {axes().into_iter().map(axis).collect_view()}

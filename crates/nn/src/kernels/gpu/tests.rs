@@ -126,7 +126,7 @@ fn norms_of_any_width_with_and_without_a_mask() {
                 Tensor::<1>::from_floats(entries.as_slice(), &t[0].device())
             };
             let kept = |i: usize| f32::from(entry(i) > 0.0);
-            HiddenMask { values: of(&entry), kept: of(&kept), count: (0..width).map(kept).sum() }
+            HiddenMask { values: of(&entry).into(), kept: of(&kept), count: (0..width).map(kept).sum() }
         };
         compare("masked norm", &sizes, &[0], |t| layer_norm(t).forward(t[0].clone(), Some(&mask(t))));
         compare("masked norm of a sum", &sizes, &[0, 1], |t| {
