@@ -21,6 +21,7 @@ impl Grid {
         let mut headings = vec!["arm".to_owned(), "N".to_owned()];
         headings.extend(table.columns.iter().map(|column| match column.key {
             "validation" | "test" => format!("{}, {}", section.metric, column.name),
+            _ if table.relative => column.name.clone(),
             _ => column.heading(),
         }));
         if compares {
@@ -42,7 +43,8 @@ fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<Str
             |value| {
                 let mark = if column.timed && row.side_by_side { " †" } else { "" };
                 let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
-                format!("{}{mark}{n}", column.text(value))
+                let unit = if table.relative && column.unit == "%" { " %" } else { "" };
+                format!("{}{unit}{mark}{n}", column.text(value))
             },
         ));
     }
@@ -98,16 +100,18 @@ pub(crate) fn remarks(table: &Table, section: &Section) -> Vec<String> {
     if table.columns.iter().any(|column| target.contains(&column.key)) {
         remarks.push(match &section.target {
             Some(of) => format!(
-                "The target is {:.4}: {} % of the mean validation {} of {}, {:.4} (N {}). Runs that never reached it do \
+                "The target is {:.4}: {} of the mean validation {} of {}, {:.4} (N {}). Runs that never reached it do \
                  not count in these means.",
                 of.level(),
-                100.0 * of.fraction,
+                of.percent(),
                 section.metric,
                 of.of,
                 of.reference.mean,
                 of.reference.n
             ),
-            None => "There is no dense run to take the target from; times to target are as the runs wrote them.".to_owned(),
+            None => {
+                "There is no dense run to take the target from; times to target are as the runs wrote them.".to_owned()
+            }
         });
     }
     if table.rows.iter().any(|row| row.side_by_side) && table.columns.iter().any(|column| column.timed) {
@@ -150,16 +154,18 @@ pub(crate) fn compared(report: &Report) -> String {
 
 /// Arms, seeds and machine of a section.
 pub(crate) fn setting(section: &Section) -> String {
+    if section.origin.seeds.is_empty() {
+        return "No run is finished yet.".to_owned();
+    }
     let finished = section.groups.iter().filter(|group| !group.runs.is_empty()).count();
     let asked = section.groups.iter().flat_map(|group| &group.seeds_asked).max();
     let seeds: Vec<String> = section.origin.seeds.iter().map(u64::to_string).collect();
     let machine = section.origin.lines().into_iter().filter(|(name, _)| *name == "device" || *name == "backend");
     let machine: Vec<String> = machine.map(|(_, value)| value).collect();
-    if seeds.is_empty() {
-        return "No run is finished yet.".to_owned();
-    }
     let of = if asked.is_some() { format!(" of {}", section.groups.len()) } else { String::new() };
-    format!("{finished}{of} arms have runs; seeds {}; on {}.", seeds.join(", "), machine.join(", "))
+    let arms = if section.groups.len() == 1 { "arm has runs" } else { "arms have runs" };
+    let seed = if seeds.len() == 1 { "seed" } else { "seeds" };
+    format!("{finished}{of} {arms}; {seed} {}; on {}.", seeds.join(", "), machine.join(", "))
 }
 
 /// The measures that a report's tables show.
