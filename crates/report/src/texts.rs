@@ -1,10 +1,11 @@
 //! Tables and remarks as texts, the same in HTML and Markdown.
 
+use crate::column::Column;
 use crate::figures::NOTHING;
 use crate::metric::{METRICS, Metric, metric};
 use crate::plots::SIDE_BY_SIDE;
 use crate::report::{Report, Section};
-use crate::statistics::{Difference, Verdict};
+use crate::statistics::{Difference, Summary, Verdict};
 use crate::tables::{Row, Table};
 
 /// A table as texts.
@@ -18,43 +19,53 @@ pub(crate) struct Grid {
 impl Grid {
     pub(crate) fn of(table: &Table, section: &Section) -> Self {
         let compares = table.rows.iter().any(|row| !row.differences.is_empty());
-        let mut headings = vec!["arm".to_owned(), "N".to_owned()];
-        headings.extend(table.columns.iter().map(|column| match column.key {
-            "validation" | "test" => format!("{}, {}", section.metric, column.name),
+        let heading = |column: &Column| match column.key {
+            _ if is_metric(column) => format!("{}, {}", section.metric, column.name),
             _ if table.relative => column.name.clone(),
             _ => column.heading(),
-        }));
+        };
+        let mut headings = vec!["arm".to_owned(), "N".to_owned()];
+        headings.extend(table.columns.iter().filter(|column| is_metric(column)).map(heading));
         if compares {
             let base = table.rows.iter().find(|row| row.is_base).map_or("", |row| row.name.as_str());
             headings.push(format!("{}, {}: minus {base}", section.metric, section.compared_by));
             headings.push("p, Holm".to_owned());
             headings.push("verdict".to_owned());
         }
+        headings.extend(table.columns.iter().filter(|column| !is_metric(column)).map(heading));
         let rows = table.rows.iter().map(|row| cells(table, row, section, compares)).collect();
         Self { headings, rows }
     }
 }
 
+fn is_metric(column: &Column) -> bool {
+    matches!(column.key, "validation" | "test")
+}
+
+/// Name, N, the metric with what is said of it, then what it cost.
 fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<String> {
+    let values = |metric: bool| {
+        let columns = table.columns.iter().zip(&row.cells).filter(move |(column, _)| is_metric(column) == metric);
+        columns
+            .map(|(column, value)| value.as_ref().map_or_else(|| NOTHING.to_owned(), |of| cell(table, row, column, of)))
+    };
     let mut cells = vec![row.name.clone(), row.count.clone()];
-    for (column, cell) in table.columns.iter().zip(&row.cells) {
-        cells.push(cell.as_ref().map_or_else(
-            || NOTHING.to_owned(),
-            |value| {
-                let mark = if column.timed && row.side_by_side { " †" } else { "" };
-                let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
-                let unit = if table.relative && column.unit == "%" { " %" } else { "" };
-                format!("{}{unit}{mark}{n}", column.text(value))
-            },
-        ));
-    }
+    cells.extend(values(true));
     if compares {
         match row.differences.get(section.compared_by) {
             Some(difference) => cells.extend(comparison(difference, row, section)),
             None => cells.extend([if row.is_base { "baseline" } else { NOTHING }, NOTHING, NOTHING].map(str::to_owned)),
         }
     }
+    cells.extend(values(false));
     cells
+}
+
+fn cell(table: &Table, row: &Row, column: &Column, value: &Summary) -> String {
+    let mark = if column.timed && row.side_by_side { " †" } else { "" };
+    let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
+    let unit = if table.relative && !is_metric(column) { " %" } else { "" };
+    format!("{}{unit}{mark}{n}", column.text(value))
 }
 
 fn comparison(difference: &Difference, row: &Row, section: &Section) -> [String; 3] {

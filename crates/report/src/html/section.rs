@@ -54,7 +54,7 @@ fn table(table: &Table, section: &Section, id: &str) -> Markup {
     let grid = Grid::of(table, section);
     html! {
         h3 id=(id) { (table.title) }
-        section.scroll tabindex="0" aria-labelledby=(id) {
+        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
             table {
                 caption { @if table.question.is_empty() { "Arms and what they cost" } @else { (table.question) } }
                 thead { tr { @for heading in &grid.headings { th scope="col" { (heading.replace(" %", "\u{a0}%")) } } } }
@@ -152,7 +152,7 @@ fn pictures(section: &Section) -> Markup {
 fn origin(section: &Section, id: &str) -> Markup {
     html! {
         h3 id=(id) { "Where the numbers come from" }
-        section.scroll tabindex="0" aria-labelledby=(id) {
+        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
             table.facts {
                 caption { "Machine, program, data" }
                 tbody {
@@ -166,7 +166,7 @@ fn origin(section: &Section, id: &str) -> Markup {
 fn commands(section: &Section, id: &str) -> Markup {
     html! {
         h3 id=(id) { "How to repeat them" }
-        section.scroll tabindex="0" aria-labelledby=(id) {
+        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
             table.facts {
                 caption { "The command of each arm" }
                 thead { tr { th scope="col" { "arm" } th scope="col" { "N" } th scope="col" { "command" } } }
