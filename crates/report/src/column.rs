@@ -28,14 +28,14 @@ impl Column {
         let largest = values.iter().map(|value| value.mean.abs()).fold(0.0, f64::max);
         let (unit, factor) = if relative { ("%", 1.0) } else { scale(metric.unit, largest) };
         let name = match (metric.key, target) {
-            ("steps_to_target" | "seconds_to_target", Some(target)) => {
-                metric.name.replace("target", &format!("{} %", 100.0 * target.fraction))
-            }
+            ("steps_to_target" | "seconds_to_target", Some(target)) => metric.name.replace("target", &target.percent()),
             _ => metric.name.to_owned(),
         };
+        let least = values.iter().map(|value| value.mean.abs()).filter(|size| *size > 0.0).fold(largest, f64::min);
         let decimals = match metric.unit {
             Unit::Metric => 4,
-            _ => decimals(factor * largest),
+            // Small numbers show three digits too, unless large ones would have too many.
+            _ => decimals(factor * least).min(decimals(factor * largest) + 1),
         };
         Self { key: metric.key, name, unit, factor, decimals, timed: metric.timed }
     }
@@ -113,10 +113,10 @@ mod tests {
         let values = [summarise(&[83e6, 84e6]).expect("values"), summarise(&[5e6]).expect("a value")];
         let column = Column::new(metric("peak_device_bytes").expect("a measure"), &values, false, None);
         assert_eq!(column.heading(), "peak device memory, MB");
-        assert_eq!((column.text(&values[0]), column.text(&values[1])), ("83.5 ± 6.4".to_owned(), "5.0".to_owned()));
+        assert_eq!((column.text(&values[0]), column.text(&values[1])), ("83.50 ± 6.35".to_owned(), "5.00".to_owned()));
         assert_eq!(
             (column.signed(-2e6), column.signed(-1.0), column.signed(2e6)),
-            ("−2.0".into(), "0.0".into(), "+2.0".into())
+            ("−2.00".into(), "0.00".into(), "+2.00".into())
         );
     }
 

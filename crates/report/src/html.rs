@@ -49,7 +49,7 @@ fn left_out(report: &Report) -> Markup {
         @if !report.left_out.is_empty() {
             section aria-labelledby="left-out" {
                 h2 id="left-out" { "Not compared" }
-                div.scroll tabindex="0" role="region" aria-labelledby="left-out" {
+                div.scroll tabindex="0" role="group" aria-labelledby="left-out" {
                     table {
                         caption { "Runs that are in no table above, and why" }
                         thead { tr { th scope="col" { "run" } th scope="col" { "kind" } th scope="col" { "reason" } } }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::plots::front_words;
+use crate::plots::{front_words, several_densities};
 use crate::report::{Report, Section};
 use crate::texts::{Grid, METHOD, compared, measures, reason, remarks, setting};
 
@@ -60,8 +60,9 @@ fn of_section(text: &mut String, section: &Section) {
         let _ = writeln!(text, "- {name}: {}", escaped(&value));
     }
     text.push_str("\n### How to repeat them\n\n");
+    let several = several_densities(section);
     for group in &section.groups {
-        let _ = writeln!(text, "- {} (N {}): {}", escaped(&group.name(true)), group.count(), code(&group.command));
+        let _ = writeln!(text, "- {} (N {}): {}", escaped(&group.name(several)), group.count(), code(&group.command));
     }
     text.push('\n');
 }

@@ -132,17 +132,64 @@ pub(crate) fn several_densities(section: &Section) -> bool {
     densities.len() > 1
 }
 
-/// One colour for the baseline and one for each axis.
-fn colour(group: &Group, section: &Section) -> usize {
+/// What the colours of [`front_plot`] mean: name and place in the palette.
+#[must_use]
+pub fn front_legend(front: &Front, section: &Section) -> Vec<(String, usize)> {
+    let mut legend = Vec::new();
+    for point in &front.points {
+        let group = &section.groups[point.group];
+        let colour = colour(group, section);
+        if legend.iter().all(|(_, of)| *of != colour) {
+            let axis = axes(section).get(colour.wrapping_sub(1)).map(|axis| axis.replace('_', " "));
+            let name = match (colour, axis) {
+                (0, _) => format!("baseline: {}", group.arm),
+                (_, Some(axis)) => axis,
+                (_, None) => "dense reference".to_owned(),
+            };
+            legend.push((name, colour));
+        }
+    }
+    legend.sort_by_key(|(_, colour)| *colour);
+    legend
+}
+
+/// How many runs stand behind the points of [`front_plot`].
+#[must_use]
+pub fn front_counts(front: &Front, section: &Section) -> String {
+    let mut counts: Vec<usize> = front.points.iter().map(|point| point.metric.n).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    if let [n] = counts[..] {
+        return format!("N {n} for every arm.");
+    }
+    let densities = several_densities(section);
+    let of = |n: &usize| {
+        let own = front.points.iter().filter(|point| point.metric.n == *n);
+        let names: Vec<String> = own.map(|point| section.groups[point.group].name(densities)).collect();
+        format!("N {n}: {}", names.join(", "))
+    };
+    format!("{}.", counts.iter().rev().map(of).collect::<Vec<_>>().join("; "))
+}
+
+fn axes(section: &Section) -> Vec<&str> {
     let mut axes: Vec<&str> = Vec::new();
     for table in section.tables.iter().filter(|table| !table.relative) {
         if !axes.contains(&table.axis.as_str()) {
             axes.push(&table.axis);
         }
+    }
+    axes
+}
+
+/// One colour for the baseline and one for each axis.
+fn colour(group: &Group, section: &Section) -> usize {
+    let axes = axes(section);
+    for table in section.tables.iter().filter(|table| !table.relative) {
         if let Some(row) = table.rows.iter().find(|row| std::ptr::eq(&section.groups[row.group], group)) {
-            return if row.is_base { 0 } else { axes.len() };
+            let axis = axes.iter().position(|axis| *axis == table.axis).unwrap_or(0);
+            return if row.is_base { 0 } else { 1 + axis };
         }
     }
     // Of no axis: the dense reference.
-    6
+    axes.len() + 1
 }

@@ -114,13 +114,9 @@ pub(crate) fn tables(
         let bases = study.at_densities(&study.base);
         for base in &bases {
             let rows = rows(study, axis, base, groups);
+            let ran = |of: usize| !groups[of].runs.is_empty() && !same_experiment(&groups[of].knobs, base);
             // A table that a study asks for is shown before its runs are made; others would only be empty.
-            if asked
-                || rows
-                    .iter()
-                    .any(|(_, group)| !same_experiment(&groups[*group].knobs, base) && groups[*group].runs.len() > 0)
-                || study.axes.len() == 1
-            {
+            if asked || study.axes.len() == 1 || rows.iter().any(|(_, group)| ran(*group)) {
                 let density = (bases.len() > 1).then_some(base.density);
                 tables.push(ablation(axis, density, &rows, groups, target, compared_by));
             }

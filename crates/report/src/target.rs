@@ -22,6 +22,12 @@ impl Target {
     pub fn level(&self) -> f64 {
         self.fraction * self.reference.mean
     }
+
+    /// The share as text, `97 %`.
+    #[must_use]
+    pub fn percent(&self) -> String {
+        format!("{} %", (1e8 * self.fraction).round() / 1e6)
+    }
 }
 
 /// The target, and copies of the runs measured against it. Without dense runs they keep what they were measured against.

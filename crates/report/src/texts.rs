@@ -1,10 +1,11 @@
 //! Tables and remarks as texts, the same in HTML and Markdown.
 
+use crate::column::Column;
 use crate::figures::NOTHING;
 use crate::metric::{METRICS, Metric, metric};
 use crate::plots::SIDE_BY_SIDE;
 use crate::report::{Report, Section};
-use crate::statistics::{Difference, Verdict};
+use crate::statistics::{Difference, Summary, Verdict};
 use crate::tables::{Row, Table};
 
 /// A table as texts.
@@ -18,41 +19,53 @@ pub(crate) struct Grid {
 impl Grid {
     pub(crate) fn of(table: &Table, section: &Section) -> Self {
         let compares = table.rows.iter().any(|row| !row.differences.is_empty());
-        let mut headings = vec!["arm".to_owned(), "N".to_owned()];
-        headings.extend(table.columns.iter().map(|column| match column.key {
-            "validation" | "test" => format!("{}, {}", section.metric, column.name),
+        let heading = |column: &Column| match column.key {
+            _ if is_metric(column) => format!("{}, {}", section.metric, column.name),
+            _ if table.relative => column.name.clone(),
             _ => column.heading(),
-        }));
+        };
+        let mut headings = vec!["arm".to_owned(), "N".to_owned()];
+        headings.extend(table.columns.iter().filter(|column| is_metric(column)).map(heading));
         if compares {
             let base = table.rows.iter().find(|row| row.is_base).map_or("", |row| row.name.as_str());
             headings.push(format!("{}, {}: minus {base}", section.metric, section.compared_by));
             headings.push("p, Holm".to_owned());
             headings.push("verdict".to_owned());
         }
+        headings.extend(table.columns.iter().filter(|column| !is_metric(column)).map(heading));
         let rows = table.rows.iter().map(|row| cells(table, row, section, compares)).collect();
         Self { headings, rows }
     }
 }
 
+fn is_metric(column: &Column) -> bool {
+    matches!(column.key, "validation" | "test")
+}
+
+/// Name, N, the metric with what is said of it, then what it cost.
 fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<String> {
+    let values = |metric: bool| {
+        let columns = table.columns.iter().zip(&row.cells).filter(move |(column, _)| is_metric(column) == metric);
+        columns
+            .map(|(column, value)| value.as_ref().map_or_else(|| NOTHING.to_owned(), |of| cell(table, row, column, of)))
+    };
     let mut cells = vec![row.name.clone(), row.count.clone()];
-    for (column, cell) in table.columns.iter().zip(&row.cells) {
-        cells.push(cell.as_ref().map_or_else(
-            || NOTHING.to_owned(),
-            |value| {
-                let mark = if column.timed && row.side_by_side { " †" } else { "" };
-                let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
-                format!("{}{mark}{n}", column.text(value))
-            },
-        ));
-    }
+    cells.extend(values(true));
     if compares {
         match row.differences.get(section.compared_by) {
             Some(difference) => cells.extend(comparison(difference, row, section)),
             None => cells.extend([if row.is_base { "baseline" } else { NOTHING }, NOTHING, NOTHING].map(str::to_owned)),
         }
     }
+    cells.extend(values(false));
     cells
+}
+
+fn cell(table: &Table, row: &Row, column: &Column, value: &Summary) -> String {
+    let mark = if column.timed && row.side_by_side { " †" } else { "" };
+    let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
+    let unit = if table.relative && !is_metric(column) { " %" } else { "" };
+    format!("{}{unit}{mark}{n}", column.text(value))
 }
 
 fn comparison(difference: &Difference, row: &Row, section: &Section) -> [String; 3] {
@@ -98,16 +111,18 @@ pub(crate) fn remarks(table: &Table, section: &Section) -> Vec<String> {
     if table.columns.iter().any(|column| target.contains(&column.key)) {
         remarks.push(match &section.target {
             Some(of) => format!(
-                "The target is {:.4}: {} % of the mean validation {} of {}, {:.4} (N {}). Runs that never reached it do \
+                "The target is {:.4}: {} of the mean validation {} of {}, {:.4} (N {}). Runs that never reached it do \
                  not count in these means.",
                 of.level(),
-                100.0 * of.fraction,
+                of.percent(),
                 section.metric,
                 of.of,
                 of.reference.mean,
                 of.reference.n
             ),
-            None => "There is no dense run to take the target from; times to target are as the runs wrote them.".to_owned(),
+            None => {
+                "There is no dense run to take the target from; times to target are as the runs wrote them.".to_owned()
+            }
         });
     }
     if table.rows.iter().any(|row| row.side_by_side) && table.columns.iter().any(|column| column.timed) {
@@ -150,16 +165,18 @@ pub(crate) fn compared(report: &Report) -> String {
 
 /// Arms, seeds and machine of a section.
 pub(crate) fn setting(section: &Section) -> String {
+    if section.origin.seeds.is_empty() {
+        return "No run is finished yet.".to_owned();
+    }
     let finished = section.groups.iter().filter(|group| !group.runs.is_empty()).count();
     let asked = section.groups.iter().flat_map(|group| &group.seeds_asked).max();
     let seeds: Vec<String> = section.origin.seeds.iter().map(u64::to_string).collect();
     let machine = section.origin.lines().into_iter().filter(|(name, _)| *name == "device" || *name == "backend");
     let machine: Vec<String> = machine.map(|(_, value)| value).collect();
-    if seeds.is_empty() {
-        return "No run is finished yet.".to_owned();
-    }
     let of = if asked.is_some() { format!(" of {}", section.groups.len()) } else { String::new() };
-    format!("{finished}{of} arms have runs; seeds {}; on {}.", seeds.join(", "), machine.join(", "))
+    let arms = if section.groups.len() == 1 { "arm has runs" } else { "arms have runs" };
+    let seed = if seeds.len() == 1 { "seed" } else { "seeds" };
+    format!("{finished}{of} {arms}; {seed} {}; on {}.", seeds.join(", "), machine.join(", "))
 }
 
 /// The measures that a report's tables show.

@@ -103,14 +103,14 @@ pub(super) fn draw(
 fn ranges(plot: &Plot, curves: &[(&Curve, Vec<Point>)]) -> ((f64, f64), (f64, f64)) {
     let points = || curves.iter().flat_map(|(_, points)| points);
     let bands = || plot.bands.iter().flat_map(|band| &band.points);
-    let bars = |of: fn(&super::Spot) -> (f64, Option<(f64, f64)>)| {
-        plot.spots.iter().map(of).flat_map(|(at, bar)| bar.map_or([at, at], |(low, high)| [low, high]))
-    };
+    let ends_of = |at: f64, bar: Option<(f64, f64)>| bar.map_or([at, at], |(low, high)| [low, high]);
+    let bars_across = plot.spots.iter().flat_map(|spot| ends_of(spot.at.0, spot.across));
+    let bars_up = plot.spots.iter().flat_map(|spot| ends_of(spot.at.1, spot.up));
     let ends = plot.until.into_iter().flat_map(|until| [0.0, until]);
     let across = points().map(|point| point.0).chain(plot.marks.iter().copied()).chain(ends);
-    let across = span(across.chain(bars(|spot| (spot.at.0, spot.across))), false);
+    let across = span(across.chain(bars_across), false);
     let up = points().map(|point| point.1).chain(bands().flat_map(|(_, low, high)| [*low, *high]));
-    let up = span(up.chain(bars(|spot| (spot.at.1, spot.up))), plot.from_zero);
+    let up = span(up.chain(bars_up), plot.from_zero);
     if plot.spots.is_empty() {
         return (across, up);
     }

@@ -4,8 +4,10 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::chart::{LIGHT, Plot, Style};
 use crate::figures::share;
+use crate::fronts::Front;
+use crate::metric::metric;
 use crate::picture::picture;
-use crate::plots::{curve_plot, curve_words, front_plot, front_words, several_densities};
+use crate::plots::{curve_plot, curve_words, front_counts, front_legend, front_plot, front_words, several_densities};
 use crate::report::Section;
 use crate::tables::Table;
 use crate::texts::{Grid, remarks, setting, side_by_side};
@@ -22,7 +24,10 @@ pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
                 h3 { "Learning curves" }
                 p { "Lines are means over seeds, areas their 95 % intervals, faint lines single seeds." }
                 div.figures {
-                    @for curves in &of.curves { (figure(&curve_plot(curves, of), &curve_words(curves, of), of, false)) }
+                    @for curves in &of.curves {
+                        @let plot = curve_plot(curves, of);
+                        (figure(&plot, &curve_words(curves, of), &curve_legend(&plot), &[]))
+                    }
                 }
             }
             @if !of.fronts.is_empty() {
@@ -33,7 +38,8 @@ pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
                 }
                 div.figures {
                     @for front in &of.fronts {
-                        (figure(&front_plot(front, of), &front_words(front, of), of, front.cost == "training_seconds" || front.cost == "latency_32"))
+                        @let plot = front_plot(front, of);
+                        (figure(&plot, &front_words(front, of), &front_legend(front, of), &front_remarks(front, of)))
                     }
                 }
             }
@@ -48,15 +54,15 @@ fn table(table: &Table, section: &Section, id: &str) -> Markup {
     let grid = Grid::of(table, section);
     html! {
         h3 id=(id) { (table.title) }
-        div.scroll tabindex="0" role="region" aria-labelledby=(id) {
+        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
             table {
                 caption { @if table.question.is_empty() { "Arms and what they cost" } @else { (table.question) } }
-                thead { tr { @for heading in &grid.headings { th scope="col" { (heading) } } } }
+                thead { tr { @for heading in &grid.headings { th scope="col" { (heading.replace(" %", "\u{a0}%")) } } } }
                 tbody {
                     @for (row, cells) in table.rows.iter().zip(&grid.rows) {
                         tr.base[row.is_base].none[row.n == 0] {
                             @for (place, cell) in cells.iter().enumerate() {
-                                @if place == 0 { th scope="row" { (cell) } } @else { td { (cell) } }
+                                @if place == 0 { th scope="row" { (cell) } } @else { td { (unbroken(cell)) } }
                             }
                         }
                     }
@@ -67,28 +73,49 @@ fn table(table: &Table, section: &Section, id: &str) -> Markup {
     }
 }
 
-fn figure(plot: &Plot, words: &str, section: &Section, timed: bool) -> Markup {
+fn figure(plot: &Plot, words: &str, legend: &[(String, usize)], remarks: &[String]) -> Markup {
     let size = if plot.spots.is_empty() { (560, 300) } else { (560, 400) };
-    let shown = plot.curves.iter().filter(|curve| curve.style != Style::Faint);
     html! {
         figure {
             figcaption { (plot.title) }
             div.chart role="img" aria-label=(words) { (PreEscaped(scalable(&plot.svg(size, &LIGHT), size))) }
-            @if plot.spots.is_empty() {
-                ul.legend {
-                    @for curve in shown {
-                        li {
-                            svg width="18" height="10" aria-hidden="true" {
-                                rect width="18" height="4" y="3" fill=(hex(curve.colour)) {}
-                            }
-                            " " (curve.name)
+            ul.legend {
+                @for (name, colour) in legend {
+                    li {
+                        svg width="18" height="10" aria-hidden="true" {
+                            rect width="18" height="4" y="3" fill=(hex(*colour)) {}
                         }
+                        " " (name)
                     }
                 }
             }
-            @if timed && section.side_by_side { p.remark { (side_by_side()) } }
+            @for remark in remarks { p.remark { (remark) } }
         }
     }
+}
+
+fn curve_legend(plot: &Plot) -> Vec<(String, usize)> {
+    let shown = plot.curves.iter().filter(|curve| curve.style != Style::Faint);
+    shown.map(|curve| (curve.name.clone(), curve.colour)).collect()
+}
+
+fn front_remarks(front: &Front, section: &Section) -> Vec<String> {
+    let timed = metric(front.cost).is_some_and(|metric| metric.timed) && section.side_by_side;
+    [front_counts(front, section)].into_iter().chain(timed.then(side_by_side)).collect()
+}
+
+/// Lines of a cell break between its parts, not within them.
+fn unbroken(cell: &str) -> String {
+    let parts = [
+        (" ± ", "\u{a0}±\u{a0}"),
+        (", ", ",\u{a0}"),
+        (" of ", "\u{a0}of\u{a0}"),
+        ("(N ", "(N\u{a0}"),
+        ("] (N", "]\u{a0}(N"),
+        (" %", "\u{a0}%"),
+        (" †", "\u{a0}†"),
+    ];
+    parts.iter().fold(cell.to_owned(), |cell, (from, to)| cell.replace(from, to))
 }
 
 /// plotters writes a size in pixels; with it as view box alone the chart shrinks with the page.
@@ -125,7 +152,7 @@ fn pictures(section: &Section) -> Markup {
 fn origin(section: &Section, id: &str) -> Markup {
     html! {
         h3 id=(id) { "Where the numbers come from" }
-        div.scroll tabindex="0" role="region" aria-labelledby=(id) {
+        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
             table.facts {
                 caption { "Machine, program, data" }
                 tbody {
@@ -139,14 +166,14 @@ fn origin(section: &Section, id: &str) -> Markup {
 fn commands(section: &Section, id: &str) -> Markup {
     html! {
         h3 id=(id) { "How to repeat them" }
-        div.scroll tabindex="0" role="region" aria-labelledby=(id) {
+        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
             table.facts {
                 caption { "The command of each arm" }
                 thead { tr { th scope="col" { "arm" } th scope="col" { "N" } th scope="col" { "command" } } }
                 tbody {
                     @for group in &section.groups {
                         tr {
-                            th scope="row" { (group.name(true)) }
+                            th scope="row" { (group.name(several_densities(section))) }
                             td { (group.count()) }
                             td { code { (group.command) } }
                         }

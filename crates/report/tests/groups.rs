@@ -1,0 +1,199 @@
+//! What is compared with what, and what is not.
+
+mod runs;
+
+use apt_lab::{Knobs, Turn};
+use apt_report::statistics::Verdict;
+use apt_report::{Entry, Group, Reason, Report, Section, Table};
+use runs::{cells, entry, of, record, some_metric, study};
+
+const SALIENCE: &str = "seeds = 3\nreference = \"fine-tune\"\n[[axes]]\nname = \"salience\"\n";
+
+fn group<'a>(section: &'a Section, arm: &str) -> &'a Group {
+    section.groups.iter().find(|group| group.arm == arm).unwrap_or_else(|| panic!("no arm {arm}"))
+}
+
+fn table<'a>(section: &'a Section, axis: &str) -> &'a Table {
+    section.tables.iter().find(|table| table.axis == axis).unwrap_or_else(|| panic!("no table {axis}"))
+}
+
+#[test]
+fn runs_that_differ_in_the_seed_alone_are_a_group() {
+    let study = study(SALIENCE);
+    let report = Report::new(&cells(&study, 10, some_metric), Some(&study));
+    assert_eq!((report.given, report.compared, report.sections.len()), (21, 21, 1));
+    let section = &report.sections[0];
+    assert_eq!(section.groups.len(), 7);
+    for group in &section.groups {
+        assert_eq!(group.runs.iter().map(|run| run.seed).collect::<Vec<_>>(), [1, 2, 3], "{}", group.arm);
+        assert_eq!(group.summaries["validation"].n, 3);
+    }
+    let table = table(section, "salience");
+    assert_eq!(table.rows[0].name, "outlier_aware");
+    assert!(table.rows[0].is_base && table.rows[0].differences.is_empty());
+    assert_eq!((table.rows.len(), table.tests), (6, 0), "equal differences are no tests");
+    // Arms differ by a constant here, so every seed says the same.
+    let random = table.rows.iter().find(|row| row.name == "random").expect("an arm");
+    let expected = group(section, "random").summaries["test"].mean - group(section, "apt").summaries["test"].mean;
+    let difference = &random.differences["test"];
+    assert!((difference.summary.mean - expected).abs() < 1e-12, "{difference:?}");
+    assert_eq!((difference.summary.n, difference.verdict), (3, Verdict::NoSpread));
+}
+
+#[test]
+fn failed_and_missing_cells_stay_visible() {
+    let study = study(SALIENCE);
+    let mut entries = cells(&study, 10, some_metric);
+    let failed = entries.iter().position(|entry| entry.name == "random-d0.4-s2").expect("a cell");
+    entries[failed] = Entry { failure: Some("loss is not a number".to_owned()), ..entries[failed].clone() };
+    entries.retain(|entry| !entry.name.starts_with("wanda"));
+    entries.push(Entry { name: "wanda-d0.4-s1".to_owned(), ..Entry::default() });
+    let report = Report::new(&entries, Some(&study));
+    let section = &report.sections[0];
+    assert_eq!(group(section, "random").count(), "2 of 3");
+    assert_eq!(group(section, "wanda").count(), "0 of 3");
+    let rows = &table(section, "salience").rows;
+    let row = |name: &str| rows.iter().find(|row| row.name == name).expect("an arm without runs has a row");
+    assert!(row("wanda").cells.iter().all(Option::is_none) && row("wanda").differences.is_empty());
+    assert_eq!(row("random").differences["test"].seeds, [1, 3], "paired over common seeds");
+    let kinds: Vec<_> = report.left_out.iter().map(|run| (run.name.as_str(), run.kind, run.reason.as_str())).collect();
+    let expected = [
+        ("random-d0.4-s2", Reason::Failed, "loss is not a number"),
+        ("wanda-d0.4-s1", Reason::Unfinished, "it has no record yet"),
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn a_study_without_any_run_has_its_arms() {
+    let study = study(SALIENCE);
+    let report = Report::new(&[], Some(&study));
+    assert_eq!(report.sections[0].groups.len(), 7);
+    assert!(report.sections[0].groups.iter().all(|group| group.count() == "0 of 3"));
+}
+
+#[test]
+fn turned_repeated_and_foreign_runs_are_left_out() {
+    let study = study(SALIENCE);
+    let mut entries = cells(&study, 10, some_metric);
+    let mut turned = entries[0].clone();
+    turned.name = "turned".to_owned();
+    let turns = &mut turned.record.as_mut().expect("a record").turns;
+    turns.push(Turn { step: 3, knob: "beta".to_owned(), value: "0".to_owned() });
+    entries.push(turned);
+    entries.push(Entry { name: "again".to_owned(), ..entries[1].clone() });
+    entries.push(entry("foreign", record(Knobs { rank: 16, ..Knobs::default() }, 0.9, 10)));
+    let report = Report::new(&entries, Some(&study));
+    let kinds: Vec<_> = report.left_out.iter().map(|run| (run.name.as_str(), run.kind)).collect();
+    assert_eq!(kinds, [("turned", Reason::Turned), ("again", Reason::Repeated), ("foreign", Reason::NoArm)]);
+    assert!(report.left_out[0].reason.contains("beta = 0 at step 3"), "{}", report.left_out[0].reason);
+    assert_eq!(report.compared, 21);
+}
+
+#[test]
+fn devices_and_data_are_sections_of_their_own() {
+    let study = study(SALIENCE);
+    let mut entries = cells(&study, 10, some_metric);
+    for (place, part) in entries.chunks_mut(7).enumerate() {
+        for entry in part {
+            let from = &mut entry.record.as_mut().expect("a record").provenance;
+            match place {
+                0 => from.device = "another GPU".to_owned(),
+                1 => from.data_hash = Some("f".repeat(64)),
+                _ => {}
+            }
+        }
+    }
+    let report = Report::new(&entries, Some(&study));
+    let sections: Vec<_> = report.sections.iter().map(|section| section.groups[0].runs.len()).collect();
+    assert_eq!(sections, [1, 1, 1]);
+    let titles: Vec<_> = report.sections.iter().map(|section| section.title.as_str()).collect();
+    assert!(titles[0].contains("another GPU") && titles[1].contains("data ffffffffffff"), "{titles:?}");
+}
+
+#[test]
+fn densities_are_groups_and_tables_of_their_own() {
+    let text = "seeds = 2\nreference = \"fine-tune\"\ndensities = [0.6, 0.2]\n[[axes]]\nname = \"chance\"\n\
+                arms = [\"salience-random\", \"lora\"]\n";
+    let study = study(text);
+    let report = Report::new(&cells(&study, 10, some_metric), Some(&study));
+    let section = &report.sections[0];
+    assert_eq!(section.groups.len(), 6, "two dense arms and two arms at two densities");
+    let tables: Vec<_> = section.tables.iter().filter(|table| !table.relative).collect();
+    assert_eq!(tables.iter().map(|table| table.density).collect::<Vec<_>>(), [Some(0.6), Some(0.2)]);
+    for table in tables {
+        let densities: Vec<_> = table.rows.iter().map(|row| section.groups[row.group].density).collect();
+        assert_eq!(densities, [table.density, table.density, None]);
+    }
+    let front = section.fronts.iter().find(|front| front.cost == "parameters").expect("a front");
+    assert_eq!(front.points.len(), 6);
+    assert!(front.points.iter().any(|point| point.on_front) && front.points.iter().any(|point| !point.on_front));
+}
+
+#[test]
+fn time_to_target_is_measured_against_the_mean_of_the_dense_reference() {
+    let study = study(SALIENCE);
+    let metric = |cell: &apt_lab::Cell| if cell.knobs.train_base { 0.7 + 0.1 * cell.knobs.seed as f64 } else { 0.9 };
+    let report = Report::new(&cells(&study, 10, metric), Some(&study));
+    let section = &report.sections[0];
+    let target = section.target.as_ref().expect("a target");
+    assert_eq!((target.of.as_str(), target.reference.n), ("fine-tune", 3));
+    assert!((target.level() - 0.97 * 0.9).abs() < 1e-12);
+    // Evaluations rise evenly to 0.9 (or 0.8, 0.9, 1.0) over ten steps; 0.873 is reached at the tenth (or never, 10, 9).
+    assert_eq!(group(section, "apt").summaries["steps_to_target"].mean, 10.0);
+    let dense = &group(section, "fine-tune").summaries["steps_to_target"];
+    assert_eq!((dense.n, dense.mean), (2, 9.5), "the run that never reached it does not count");
+}
+
+#[test]
+fn the_papers_table_is_relative_to_dense_training() {
+    let study = study("base = \"fine-tune\"\nseeds = 2\n[[axes]]\nname = \"methods\"\narms = [\"lora\", \"apt\"]\n");
+    let report = Report::new(&cells(&study, 10, some_metric), Some(&study));
+    let table = report.sections[0].tables.iter().find(|table| table.relative).expect("the paper's form");
+    let names: Vec<_> = table.rows.iter().map(|row| (row.name.as_str(), row.n)).collect();
+    assert_eq!(names, [("fine-tune", 2), ("lora", 2), ("apt", 2)]);
+    let column = |key: &str| table.columns.iter().position(|column| column.key == key).expect("a column");
+    let cell = |row: usize, key: &str| table.rows[row].cells[column(key)].expect("a value").mean;
+    assert!((cell(2, "file_bytes") - 40.0).abs() < 1e-9 && (cell(0, "latency_32") - 100.0).abs() < 1e-9);
+    assert!((cell(2, "latency_32") - 40.0).abs() < 1e-9);
+}
+
+#[test]
+fn memory_times_time_is_summed_over_the_curve() {
+    let report = Report::new(&[of("apt", 1, 0.9)], None);
+    // Ten steps of half a second at 2 GB.
+    assert!((report.sections[0].groups[0].summaries["memory_time"].mean - 10.0).abs() < 1e-9);
+}
+
+#[test]
+fn without_a_study_axes_and_baseline_are_found_in_the_runs() {
+    let mut entries: Vec<Entry> = (1..=3).map(|seed| of("apt", seed, 0.9 + 0.001 * seed as f64)).collect();
+    entries.extend((1..=2).map(|seed| of("salience-random", seed, 0.8)));
+    entries.extend([of("fine-tune", 1, 0.95), of("lora", 1, 0.94)]);
+    let knobs = Knobs { beta: 0.5, ..Knobs::default() };
+    entries.push(entry("other", record(Knobs { rank: 4, ..Knobs::default() }, 0.7, 10)));
+    entries.push(entry("beta", record(knobs, 0.7, 10)));
+    let report = Report::new(&entries, None);
+    assert_eq!((report.compared, report.left_out.len()), (9, 0), "{:?}", report.left_out);
+    let titles: Vec<_> = report.sections.iter().map(|section| section.title.as_str()).collect();
+    assert!(titles[0].starts_with("default settings") && titles[1].starts_with("rank 4"), "{titles:?}");
+    let section = &report.sections[0];
+    let axes: Vec<_> = section.tables.iter().map(|table| table.axis.as_str()).collect();
+    assert_eq!(axes, ["salience", "methods", ""]);
+    let salience = table(section, "salience");
+    assert_eq!(salience.rows.iter().map(|row| row.n).collect::<Vec<_>>(), [3, 0, 0, 0, 2, 0]);
+    assert_eq!(section.target.as_ref().map(|target| target.of.as_str()), Some("fine-tune"));
+}
+
+#[test]
+fn without_a_study_densities_stand_apart_and_two_turned_arms_are_a_method() {
+    let at = |density: f64, seed: u64| record(Knobs { density, seed, ..Knobs::default() }, 0.9, 10);
+    let mut both = apt_lab::preset("salience-random").expect("a preset");
+    both.set("rank_growth", "static").expect("an arm");
+    let entries = [entry("a", at(0.4, 1)), entry("b", at(0.2, 1)), entry("both", record(both, 0.7, 10))];
+    let report = Report::new(&entries, None);
+    assert_eq!((report.sections.len(), report.compared), (1, 3), "{:?}", report.left_out);
+    let section = &report.sections[0];
+    let names: Vec<_> = section.groups.iter().filter(|group| !group.runs.is_empty()).map(|g| g.name(true)).collect();
+    assert_eq!(names, ["apt at 0.4", "apt at 0.2", "salience random, rank_growth static at 0.4"]);
+}
