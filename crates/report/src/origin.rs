@@ -12,7 +12,7 @@ pub struct Place {
     pub device: String,
     /// What computes on it.
     pub backend: String,
-    /// Digest of the data.
+    /// Digest of the data; none where runs train on a sample of it, which each seed draws anew.
     pub data: Option<String>,
     /// Digest of the model.
     pub model: Option<String>,
@@ -26,7 +26,7 @@ impl Place {
         Self {
             device: from.device.clone(),
             backend: from.backend.clone(),
-            data: from.data_hash.clone(),
+            data: from.data_hash.clone().filter(|_| record.config.train_examples.is_none()),
             model: from.model_hash.clone(),
         }
     }

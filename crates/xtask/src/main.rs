@@ -6,6 +6,7 @@
 mod browser;
 mod debian;
 mod engine;
+mod slurm;
 mod steps;
 mod test;
 mod tools;

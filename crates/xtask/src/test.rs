@@ -2,7 +2,7 @@
 //! fresh machine.
 
 use crate::steps::{Steps, cargo, run as finish};
-use crate::{browser, vulkan, wasm_target};
+use crate::{browser, slurm, vulkan, wasm_target};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::process::{Command, Stdio};
@@ -67,6 +67,9 @@ impl Step {
                 let mut tests = cargo("test --release --workspace");
                 if vulkan::install()? {
                     tests.env("APT_REQUIRE_VULKAN", "1");
+                }
+                if slurm::install()? {
+                    tests.env("APT_REQUIRE_SLURM", "1");
                 }
                 finish(&mut tests)
             }

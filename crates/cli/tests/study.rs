@@ -1,0 +1,166 @@
+//! A study: cells that are done are never run again, one that fails stays visible and stops nothing, shares add up.
+
+mod program;
+
+use program::{Done, TinyModel, program, read_json, run};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Two seeds of three arms beside each other; the arm `broken` starts from weights that overflow.
+const STUDY: &str = r#"
+summary = "Does a mask that cuts hard cost anything?"
+seeds = 2
+[knobs]
+model = "model"
+steps = 12
+train_examples = 64
+batch_size = 8
+max_length = 16
+num_prunings = 2
+prune_fraction = 0.5
+checkpoint_every = 2
+device = "cpu"
+[[axes]]
+name = "masks"
+arms = [{ name = "hard", knobs = { mask_step = 1 } }, BROKEN]
+"#;
+const BROKEN: &str = r#"{ name = "broken", knobs = { model = "huge" } }"#;
+const SLOW: &str = r#"{ name = "slow masks", knobs = { mask_step = 0.1 } }"#;
+
+fn prepared(third: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    let mut model = TinyModel::new();
+    model.write(&dir.path().join("model"));
+    // Finite as they are, and infinite as soon as they are multiplied.
+    model.query().1.iter_mut().for_each(|weight| *weight *= 1e38);
+    model.write(&dir.path().join("huge"));
+    fs::write(dir.path().join("masks.toml"), STUDY.replace("BROKEN", third)).expect("it can be written");
+    dir
+}
+
+fn study(more: &[&str], within: &Path) -> Done {
+    run(&[&["study", "masks.toml"], more].concat(), within)
+}
+
+/// When each record was written, by cell.
+fn written(study: &Path) -> BTreeMap<String, SystemTime> {
+    let cells = fs::read_dir(study.join("cells")).into_iter().flatten().flatten();
+    let record = |cell: fs::DirEntry| {
+        let time = fs::metadata(cell.path().join("record.json")).and_then(|m| m.modified()).ok()?;
+        Some((cell.file_name().to_string_lossy().into_owned(), time))
+    };
+    cells.filter_map(record).collect()
+}
+
+/// The groups of a report, without what depends on time.
+fn groups(study: &Path) -> Vec<Value> {
+    let report = read_json(&study.join("report.json"));
+    let groups = report["sections"][0]["groups"].as_array().expect("a section with groups").clone();
+    let metrics = |group: &Value| {
+        let runs = group["runs"].as_array().expect("runs").iter();
+        Value::from_iter(runs.map(|run| {
+            let of = |metric: &str| run["values"][metric].clone();
+            serde_json::json!([run["seed"], of("validation"), of("test"), of("parameters"), of("file")])
+        }))
+    };
+    groups.iter().map(|group| serde_json::json!([group["arm"], metrics(group)])).collect()
+}
+
+#[test]
+fn a_killed_study_goes_on_without_repeating_a_finished_cell() {
+    let dir = prepared(SLOW);
+    let whole = study(&["--out", "whole"], dir.path());
+    assert_eq!(whole.status, 0, "{}{}", whole.out, whole.err);
+    let mut child = program(&["study", "masks.toml", "--out", "killed"], dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let (killed, began) = (dir.path().join("killed"), Instant::now());
+    while written(&killed).len() < 2 && began.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    let before = written(&killed);
+    assert!((2..6).contains(&before.len()), "killed too early or too late: {before:?}");
+    // The cell that was running saves and leaves when its study is gone; until then it is held.
+    let began = Instant::now();
+    while study(&["--out", "killed", "--list"], dir.path()).out.contains("running") {
+        assert!(began.elapsed() < Duration::from_secs(60), "a cell outlives its study");
+    }
+    let resumed = study(&["--out", "killed"], dir.path());
+    assert_eq!(resumed.status, 0, "{}{}", resumed.out, resumed.err);
+    let after = written(&killed);
+    assert_eq!(after.len(), 6);
+    assert!(before.iter().all(|(cell, time)| after[cell] == *time), "a finished cell was run again");
+    assert_eq!(groups(&killed), groups(&dir.path().join("whole")));
+}
+
+#[test]
+fn a_cell_that_fails_is_told_with_its_reason_and_the_rest_completes() {
+    let dir = prepared(BROKEN);
+    let done = study(&["--out", "s"], dir.path());
+    assert_eq!(done.status, 1, "{}{}", done.out, done.err);
+    assert_eq!(written(&dir.path().join("s")).len(), 4, "{}", done.out);
+    let told: Vec<&str> = done.out.lines().filter(|line| line.contains("FAILED")).collect();
+    assert!(told.len() == 2 && told.iter().all(|line| line.contains("finite")), "{}", done.out);
+    let report = fs::read_to_string(dir.path().join("s/report.html")).expect("a report");
+    assert!(report.contains("broken-d0.4-s1") && report.contains("finite"), "the report hides the failure");
+    let again = study(&["--out", "s"], dir.path());
+    assert!(again.status == 1 && again.out.contains("failed before"), "{}", again.out);
+    let retried = study(&["--out", "s", "--retry"], dir.path());
+    assert_eq!(retried.out.lines().filter(|line| line.contains("FAILED")).count(), 2, "{}", retried.out);
+}
+
+#[test]
+fn shares_add_up_to_the_study_and_jobs_mark_times() {
+    let dir = prepared(SLOW);
+    for share in ["1/2", "2/2"] {
+        let done = study(&["--out", share.split('/').next().expect("i"), "--shard", share, "--jobs", "2"], dir.path());
+        assert_eq!(done.status, 0, "{}{}", done.out, done.err);
+    }
+    let cells = |study: &str| dir.path().join(study).join("cells");
+    for cell in fs::read_dir(cells("2")).expect("cells").flatten() {
+        fs::rename(cell.path(), cells("1").join(cell.file_name())).expect("no cell is in both shares");
+    }
+    let report = run(&["report", "1"], dir.path());
+    assert_eq!(report.status, 0, "{}", report.err);
+    assert_eq!(written(&dir.path().join("1")).len(), 6);
+    assert!(report.out.contains('†'), "times of cells side by side are not marked:\n{}", report.out);
+    let whole = study(&["--out", "1"], dir.path());
+    assert!(whole.out.contains("6 are done already"), "{}", whole.out);
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_before_anything_is_written() {
+    let dir = prepared(SLOW);
+    for (args, said) in [
+        (&["study", "salienc"][..], "did you mean `salience`"),
+        (&["study", "masks.toml", "--shard", "3/2"], "1 ≤ i ≤ n"),
+        (&["study", "masks.toml", "--rank", "0"], "`rank` cannot be 0"),
+        (&["study", "masks.toml", "--model", "nowhere"], "nowhere"),
+        (&["study", "masks.toml", "--seeds", "0"], "0 is not in 1..=1000"),
+        (&["report", "model"], "no study and no record"),
+        (&["report", "nowhere"], "no study and no record"),
+    ] {
+        let done = run(args, dir.path());
+        assert_eq!(done.status, 2, "{args:?}: {}{}", done.out, done.err);
+        assert!(done.err.contains(said), "{args:?}: {}", done.err);
+    }
+    assert!(!dir.path().join("runs").exists());
+    let tuning =
+        ["study", "tuning", "--seeds", "1", "--model", "nano", "--steps", "4", "--device", "cpu", "--out", "other"];
+    let list = run(&[&tuning[..], &["--list"]].concat(), dir.path());
+    assert!(
+        list.status == 0 && list.out.lines().filter(|line| line.starts_with("queued")).count() == 4,
+        "{}",
+        list.out
+    );
+    assert_eq!(study(&["--out", "s", "--list"], dir.path()).status, 0);
+    assert!(!dir.path().join("s").exists(), "a list writes nothing");
+}
