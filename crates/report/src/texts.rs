@@ -69,14 +69,6 @@ fn cell(table: &Table, row: &Row, column: &Column, value: &Summary) -> String {
 }
 
 fn comparison(difference: &Difference, row: &Row, section: &Section) -> [String; 3] {
-    let signed = |value: f64| {
-        let text = format!("{value:+.4}").replace('-', "−");
-        if text.trim_start_matches(['+', '−']).chars().all(|c| c == '0' || c == '.') {
-            "0.0000".to_owned()
-        } else {
-            text
-        }
-    };
     let summary = &difference.summary;
     let interval = summary.interval.map(|of| format!(" [{}, {}]", signed(of.low), signed(of.high)));
     let n = if summary.n == row.n { String::new() } else { format!(" (N {})", summary.n) };
@@ -88,6 +80,12 @@ fn comparison(difference: &Difference, row: &Row, section: &Section) -> [String;
         other => other.words(),
     };
     [format!("{}{}{n}", signed(summary.mean), interval.unwrap_or_default()), p, verdict.to_owned()]
+}
+
+/// A difference of the metric.
+fn signed(value: f64) -> String {
+    let text = format!("{value:+.4}").replace('-', "−");
+    if text.trim_start_matches(['+', '−']).chars().all(|c| c == '0' || c == '.') { "0.0000".to_owned() } else { text }
 }
 
 fn p_text(p: f64) -> String {
@@ -104,6 +102,7 @@ pub(crate) fn remarks(table: &Table, section: &Section) -> Vec<String> {
              that of a batch of 32, memory of inference the size of the model file, which is what the weights take."
         ));
     }
+    remarks.extend(table.rows.iter().filter_map(|row| resampled(row, section)));
     if table.tests > 1 {
         remarks.push(format!("p is corrected for the {} comparisons of this table.", table.tests));
     }
@@ -131,6 +130,22 @@ pub(crate) fn remarks(table: &Table, section: &Section) -> Vec<String> {
     remarks
 }
 
+/// Where the bootstrap disagrees with t about zero.
+fn resampled(row: &Row, section: &Section) -> Option<String> {
+    let summary = row.differences.get(section.compared_by)?.summary;
+    let (t, bootstrap) = (summary.interval?, summary.bootstrap?);
+    let says = if bootstrap.holds(0.0) { "crosses" } else { "does not cross" };
+    (t.holds(0.0) != bootstrap.holds(0.0)).then(|| {
+        format!(
+            "{}: the interval by resampling seeds, [{}, {}] (N {}), {says} zero; with few seeds it is too narrow.",
+            row.name,
+            signed(bootstrap.low),
+            signed(bootstrap.high),
+            summary.n
+        )
+    })
+}
+
 /// The footnote of times that must not be compared.
 pub(crate) fn side_by_side() -> String {
     format!("{SIDE_BY_SIDE} Runs were made side by side on one machine; their times are not comparable.")
@@ -149,7 +164,8 @@ pub(crate) const METHOD: [&str; 5] = [
 
 /// What was compared, in a sentence or two.
 pub(crate) fn compared(report: &Report) -> String {
-    let arms: usize = report.sections.iter().map(|section| section.groups.len()).sum();
+    let groups = report.sections.iter().flat_map(|section| &section.groups);
+    let arms = groups.filter(|group| !group.runs.is_empty()).count();
     let plural = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
     let left = match report.left_out.len() {
         0 => String::new(),

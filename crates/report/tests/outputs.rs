@@ -178,3 +178,13 @@ fn every_row_has_the_command_that_repeats_it() {
     assert_eq!(group.command, "apt-lab run --preset salience-wanda --density 0.3 --seed 4");
     assert!(html(&report).contains(&group.command) && markdown(&report).contains(&group.command));
 }
+
+#[test]
+fn a_bootstrap_that_says_otherwise_is_told() {
+    // Differences of 0.01, 0.02 and 0.06: t crosses zero, all 27 resamples stay above it.
+    let mut entries: Vec<Entry> = (1..=3).map(|seed| of("apt", seed, 0.8)).collect();
+    entries.extend([(1, 0.81), (2, 0.82), (3, 0.86)].map(|(seed, metric)| of("salience-wanda", seed, metric)));
+    let text = markdown(&Report::new(&entries, None));
+    assert!(text.contains("+0.0300 \\[−0.0357, +0.0957\\] | 0.1885 | not distinguishable"), "{text}");
+    assert!(text.contains("wanda: the interval by resampling seeds") && text.contains("does not cross zero"), "{text}");
+}

@@ -1,5 +1,5 @@
 //! Student's t, by statrs. Of its quantile statrs promises few digits; Newton's method on the distribution function makes
-//! it exact to about 1e-14.
+//! it exact to 1e-13.
 
 use statrs::distribution::{Continuous, ContinuousCDF, StudentsT};
 
