@@ -262,9 +262,9 @@ fn make_parent(path: &Path) -> Result<(), CliError> {
     }
 }
 
-/// Where a file or folder is while it is not complete.
+/// Where a file or folder is while it is not complete; shares of a study may write the same one at the same time.
 fn sibling(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".unfinished");
+    name.push(format!(".{}.unfinished", std::process::id()));
     path.with_file_name(name)
 }

@@ -94,8 +94,7 @@ impl Cluster {
     /// Runs a command of Slurm; it must succeed.
     fn does(&self, command: &mut Command) -> String {
         let ran = done(command.env("SLURM_CONF", self.root.join("slurm.conf")).output().expect("it is installed"));
-        let log = |name: &str| fs::read_to_string(self.root.join(name)).unwrap_or_default();
-        assert_eq!(ran.status, 0, "{command:?}: {}{}\n{}{}", ran.out, ran.err, log("ctld.log"), log("slurmd.log"));
+        assert_eq!(ran.status, 0, "{command:?}: {}{}\n{}", ran.out, ran.err, self.logs(&self.root));
         ran.out
     }
 
@@ -103,11 +102,17 @@ impl Cluster {
         self.does(Command::new(words[0]).args(&words[1..]))
     }
 
+    /// What the controller, the node and the tasks wrote.
+    fn logs(&self, tasks: &Path) -> String {
+        let files = [&self.root, tasks].into_iter().flat_map(fs::read_dir).flatten().flatten().map(|file| file.path());
+        let logs = files.filter(|file| file.extension().is_some_and(|kind| kind == "log"));
+        logs.map(|log| format!("{}:\n{}\n", log.display(), fs::read_to_string(&log).unwrap_or_default())).collect()
+    }
+
     fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let began = Instant::now();
         while !holds() {
-            let log = || fs::read_to_string(self.root.join("ctld.log")).unwrap_or_default();
-            assert!(began.elapsed() < PATIENCE, "no {what} after {PATIENCE:?}:\n{}", log());
+            assert!(began.elapsed() < PATIENCE, "no {what} after {PATIENCE:?}:\n{}", self.logs(&self.root));
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -182,7 +187,8 @@ fn a_study_runs_as_a_job_array_and_a_killed_task_is_requeued() {
     cluster.until("empty queue", || cluster.ask(&["squeue", "-h"]).trim().is_empty());
 
     let list = study(&["--list"]);
-    assert_eq!(list.out.lines().filter(|line| line.starts_with("done")).count(), 6, "{}", list.out);
+    let logs = || cluster.logs(&dir.path().join("s/slurm"));
+    assert_eq!(list.out.lines().filter(|line| line.starts_with("done")).count(), 6, "{}\n{}", list.out, logs());
     let resumed = fs::read_dir(&cells).expect("cells").flatten().any(|cell| {
         fs::read_to_string(cell.path().join("events.jsonl")).is_ok_and(|e| e.contains("\"event\":\"resumed\""))
     });

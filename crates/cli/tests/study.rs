@@ -64,7 +64,7 @@ fn groups(study: &Path) -> Vec<Value> {
         let runs = group["runs"].as_array().expect("runs").iter();
         Value::from_iter(runs.map(|run| {
             let of = |metric: &str| run["values"][metric].clone();
-            serde_json::json!([run["seed"], of("validation"), of("test"), of("parameters"), of("file")])
+            serde_json::json!([run["seed"], of("validation"), of("test"), of("parameters"), of("file_bytes")])
         }))
     };
     groups.iter().map(|group| serde_json::json!([group["arm"], metrics(group)])).collect()
@@ -108,9 +108,9 @@ fn a_cell_that_fails_is_told_with_its_reason_and_the_rest_completes() {
     assert_eq!(done.status, 1, "{}{}", done.out, done.err);
     assert_eq!(written(&dir.path().join("s")).len(), 4, "{}", done.out);
     let told: Vec<&str> = done.out.lines().filter(|line| line.contains("FAILED")).collect();
-    assert!(told.len() == 2 && told.iter().all(|line| line.contains("finite")), "{}", done.out);
+    assert!(told.len() == 2 && told.iter().all(|line| line.contains("NaN or infinity")), "{}", done.out);
     let report = fs::read_to_string(dir.path().join("s/report.html")).expect("a report");
-    assert!(report.contains("broken-d0.4-s1") && report.contains("finite"), "the report hides the failure");
+    assert!(report.contains("broken-d0.4-s1") && report.contains("NaN or infinity"), "the report hides the failure");
     let again = study(&["--out", "s"], dir.path());
     assert!(again.status == 1 && again.out.contains("failed before"), "{}", again.out);
     let retried = study(&["--out", "s", "--retry"], dir.path());

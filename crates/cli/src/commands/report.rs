@@ -3,7 +3,7 @@
 use crate::error::CliError;
 use crate::folder::write_whole;
 use crate::progress::to_stdout;
-use crate::study::{Found, StudyFolder};
+use crate::study::{Found, State, StudyFolder};
 use apt_lab::{Record, Study};
 use apt_report::{Entry, Report, csv, html, json, markdown};
 use clap::ArgMatches;
@@ -60,8 +60,11 @@ pub fn write(report: &Report, out: &Path) -> Result<(), CliError> {
 
 /// A study's cell as the report takes it.
 pub fn entry(found: Found) -> Entry {
-    let failure = (!matches!(found.state, crate::study::State::Done | crate::study::State::Queued))
-        .then(|| format!("{}{}", found.state.name(), found.state.reason()));
+    let failure = match found.state {
+        State::Done => None,
+        State::Failed(why) => Some(why),
+        unfinished => Some(unfinished.name().to_owned()),
+    };
     Entry { name: found.name, record: found.record, failure }
 }
 

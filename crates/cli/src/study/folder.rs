@@ -116,6 +116,9 @@ impl StudyFolder {
         fs::create_dir_all(&cells).map_err(|e| CliError::writing(&cells, e))?;
         let named = StudyFile { name: Some(name.to_owned()), ..file.clone() };
         let text = named.to_toml()?;
+        if fs::read_to_string(self.study_path()).is_ok_and(|there| there == text) {
+            return Ok(());
+        }
         write_whole(&self.study_path(), text.as_bytes())
     }
 
