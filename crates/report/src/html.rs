@@ -5,9 +5,12 @@ mod section;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chart::{DARK, LIGHT};
+use crate::plots::{curve_plot, front_plot};
 use crate::report::Report;
 use crate::texts::{METHOD, compared, measures, reason};
 
+/// Size of a chart in a file of charts.
+const CHART: (u32, u32) = (640, 420);
 const STYLE: &str = include_str!("html/style.css");
 
 /// The report as a whole HTML document.
@@ -42,6 +45,48 @@ pub fn html(report: &Report) -> String {
         }
     };
     page.into_string()
+}
+
+/// The report's sections and how to read them as a piece of a page, headings from `<h2>` on, with the classes of the style
+/// sheet of [`html`] and nothing inline.
+#[must_use]
+pub fn fragment(report: &Report) -> String {
+    let piece = html! {
+        p { (compared(report)) }
+        @for (place, of) in report.sections.iter().enumerate() {
+            (section::section(of, place + 1, report.sections.len() > 1))
+        }
+        (left_out(report))
+        (method(report))
+    };
+    piece.into_string()
+}
+
+/// Every chart of the report, one below the other, as one SVG file on light paper.
+#[must_use]
+pub fn charts(report: &Report) -> String {
+    const GAP: u32 = 30;
+    let plots = report.sections.iter().flat_map(|of| {
+        let curves = of.curves.iter().map(|curves| curve_plot(curves, of));
+        curves.chain(of.fronts.iter().map(|front| front_plot(front, of)))
+    });
+    let (width, height) = CHART;
+    let mut top = 0;
+    let drawn: Vec<Markup> = plots
+        .map(|plot| {
+            let chart = plot.svg(CHART, &LIGHT).replacen("<svg ", &format!("<svg y=\"{}\" ", top + GAP), 1);
+            let title = html! { text x="8" y=(top + GAP - 10) font-weight="600" { (plot.title) } (PreEscaped(chart)) };
+            top += height + GAP;
+            title
+        })
+        .collect();
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(top.max(1)) font-family="system-ui, sans-serif" font-size="15" {
+            rect width="100%" height="100%" fill="white" {}
+            @for chart in drawn { (chart) }
+        }
+    }
+    .into_string()
 }
 
 fn left_out(report: &Report) -> Markup {

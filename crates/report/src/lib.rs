@@ -32,7 +32,7 @@ pub use curves::{ArmCurve, Curves, MeanPoint, SeedCurve};
 pub use files::{ReportError, csv, json};
 pub use fronts::{Front, FrontPoint};
 pub use groups::{Group, Run};
-pub use html::html;
+pub use html::{charts, fragment, html};
 pub use markdown::markdown;
 pub use origin::{Origin, Place};
 pub use picture::picture;

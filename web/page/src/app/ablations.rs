@@ -21,7 +21,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         <section aria-labelledby="ablations-title" data-testid="ablations">
             <h2 id="ablations-title">"Ablations"</h2>
             <p>
-                "An arm is compared only with runs that differ in nothing else, on the same device. Where an arm has several seeds, the mean is shown with their number N; intervals over seeds are not shown here yet."
+                "An arm is compared only with runs that differ in nothing else, on the same device. Where an arm has several seeds, the mean is shown with their number N; intervals and differences stand below, under Over seeds."
             </p>
             <p class="line" class:nothing=move || all.with(|all| all.len() < 2)>
                 <label for="setting">"Setting"</label>

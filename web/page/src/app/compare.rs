@@ -10,7 +10,7 @@ use super::export::offer;
 use super::figure::figure;
 use super::shell::{action, never};
 use super::state::{Lab, Page};
-use super::{ablations, chosen};
+use super::{ablations, chosen, report};
 use crate::chart::Plot;
 use crate::export::{Saved, comparison_csv, comparison_json};
 use crate::figures::{bytes, metric, milliseconds, or_nothing, seconds, share};
@@ -56,6 +56,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 </div>
             </section>
             {ablations::view(lab)}
+            {report::view(lab)}
         </div>
     }
 }

@@ -18,6 +18,7 @@ mod link;
 mod model;
 mod news;
 mod own;
+mod report;
 mod setup;
 mod shell;
 mod state;
