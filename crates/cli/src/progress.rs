@@ -64,6 +64,9 @@ impl Voice {
 
     /// The run called `name` among several is at `step`; only a terminal shows it.
     pub fn advance(&mut self, name: &str, step: usize, planned: usize) {
+        if self.bar.is_none() {
+            self.begin(name, planned, step);
+        }
         if let Some(bar) = &self.bar {
             bar.set_prefix(name.to_owned());
             bar.set_length(planned as u64);

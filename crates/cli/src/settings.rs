@@ -49,15 +49,26 @@ pub fn apply_flags(knobs: &mut Knobs, matches: &ArgMatches) -> Result<(), CliErr
 /// # Errors
 /// A file that cannot be read, or whatever is wrong in it, with its line.
 pub fn apply_file(knobs: &mut Knobs, file: &Path) -> Result<(), CliError> {
-    let bytes = std::fs::read(file).map_err(|e| CliError::reading(file, e))?;
-    let Ok(text) = String::from_utf8(bytes) else {
-        return Err(CliError::place(file, "this is not text in UTF-8", "give a TOML or JSON file with knobs"));
-    };
-    let name = file.display().to_string();
-    if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+    let (text, name) = (read_text(file)?, file.display().to_string());
+    if is_json(file) {
         knobs.apply_json(&text, &name)?;
     } else {
         knobs.apply_toml(&text, &name)?;
     }
     Ok(())
+}
+
+/// A TOML or JSON file.
+///
+/// # Errors
+/// A file that cannot be read or is not text.
+pub fn read_text(file: &Path) -> Result<String, CliError> {
+    let bytes = std::fs::read(file).map_err(|e| CliError::reading(file, e))?;
+    let not_text = |_| CliError::place(file, "this is not text in UTF-8", "give a TOML or JSON file");
+    String::from_utf8(bytes).map_err(not_text)
+}
+
+/// Whether the file says by its name that it is JSON.
+pub fn is_json(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"))
 }

@@ -118,6 +118,23 @@ fn a_cell_that_fails_is_told_with_its_reason_and_the_rest_completes() {
 }
 
 #[test]
+fn a_damaged_record_is_told_and_costs_nothing_but_its_cell() {
+    let dir = prepared(SLOW);
+    assert_eq!(study(&["--out", "s"], dir.path()).status, 0);
+    let cells = written(&dir.path().join("s"));
+    let damaged = cells.keys().find(|cell| cell.starts_with("hard")).expect("a cell");
+    let path = dir.path().join("s/cells").join(damaged).join("record.json");
+    let whole = fs::read(&path).expect("it can be read");
+    fs::write(&path, &whole[..whole.len() / 2]).expect("it can be written");
+    let report = run(&["report", "s"], dir.path());
+    assert!(report.status == 0 && report.out.contains("ends too early"), "{}{}", report.out, report.err);
+    let again = study(&["--out", "s"], dir.path());
+    assert!(again.status == 1 && again.out.contains("failed before"), "{}", again.out);
+    let retried = study(&["--out", "s", "--retry"], dir.path());
+    assert!(retried.status == 0 && retried.out.contains("5 of them before"), "{}{}", retried.out, retried.err);
+}
+
+#[test]
 fn shares_add_up_to_the_study_and_jobs_mark_times() {
     let dir = prepared(SLOW);
     for share in ["1/2", "2/2"] {
@@ -153,6 +170,13 @@ fn what_cannot_be_run_is_refused_before_anything_is_written() {
         assert!(done.err.contains(said), "{args:?}: {}", done.err);
     }
     assert!(!dir.path().join("runs").exists());
+    let before = program::contents(&dir.path().join("model"));
+    let occupied = study(&["--out", "model"], dir.path());
+    assert!(occupied.status == 2 && occupied.err.contains("something in this folder"), "{}", occupied.err);
+    assert_eq!(program::contents(&dir.path().join("model")), before);
+    fs::write(dir.path().join("utf16.toml"), [0xff, 0xfe, b'a', 0]).expect("it can be written");
+    let text = run(&["study", "utf16.toml"], dir.path());
+    assert!(text.status == 2 && text.err.contains("not text in UTF-8"), "{}", text.err);
     let tuning =
         ["study", "tuning", "--seeds", "1", "--model", "nano", "--steps", "4", "--device", "cpu", "--out", "other"];
     let list = run(&[&tuning[..], &["--list"]].concat(), dir.path());

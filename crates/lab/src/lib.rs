@@ -22,7 +22,7 @@ pub use knob::{
 };
 pub use knobs::{KNOBS, Knobs};
 pub use names::run_name;
-pub use presets::{PRESETS, Preset, preset, preset_entry};
+pub use presets::{PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, Measures, MetricMeasure, ModelShape, Params,
     Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError, Split, TeacherUpdate, TrainMeasure,
@@ -32,6 +32,6 @@ pub use report::{
     comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture, summary, summary_markdown,
 };
 pub use study::{
-    Arm, ArmFile, AxisFile, Cell, STUDIES, Seeds, Sources, Study, StudyAxis, StudyError, StudyFile, ablation_axes,
-    same_experiment,
+    Arm, ArmFile, AxisFile, Cell, STUDIES, Seeds, Sources, Study, StudyAxis, StudyError, StudyFile, compared,
+    same_experiment, setting,
 };

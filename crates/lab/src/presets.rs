@@ -35,6 +35,28 @@ impl Preset {
     }
 }
 
+impl Preset {
+    /// What a table of its axis calls it: an arm by its value, a whole method by its name.
+    #[must_use]
+    pub fn arm(&self) -> &'static str {
+        self.axis.and(self.overrides.first()).map_or(self.name, |(_, value)| value)
+    }
+}
+
+/// The ablation axes in the order of the presets that are their arms, each with the knob whose values the arms are.
+#[must_use]
+pub fn ablation_axes() -> Vec<(Axis, &'static str)> {
+    let mut axes = Vec::new();
+    for preset in PRESETS {
+        if let (Some(axis), Some((knob, _))) = (preset.axis, preset.overrides.first())
+            && !axes.contains(&(axis, *knob))
+        {
+            axes.push((axis, *knob));
+        }
+    }
+    axes
+}
+
 const fn whole(
     name: &'static str,
     summary: &'static str,

@@ -10,9 +10,9 @@ mod identity;
 
 pub use error::StudyError;
 pub use file::{ArmFile, AxisFile, STUDIES, Seeds, StudyFile};
-pub use identity::{Sources, same_experiment};
+pub use identity::{Sources, compared, same_experiment, setting};
 
-use crate::{Axis, KnobError, Knobs, PRESETS, Preset, preset_entry};
+use crate::{KnobError, Knobs, PRESETS, Preset, ablation_axes, preset_entry};
 
 /// One way to do it: a name and its settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +106,7 @@ impl Study {
                 }
             }
             if arms.len() < 2 {
-                let axes: Vec<&str> = ablation_axes().map(Axis::name).collect();
+                let axes: Vec<&str> = ablation_axes().into_iter().map(|(axis, _)| axis.name()).collect();
                 let remedy = format!("list arms, or name one of {}", axes.join(", "));
                 return Err(StudyError::unfit(
                     at(&format!("axis `{}`", axis.name)),
@@ -172,12 +172,6 @@ impl Study {
     }
 }
 
-/// The axes that presets are arms of.
-pub fn ablation_axes() -> impl Iterator<Item = Axis> {
-    let axes = [Axis::Salience, Axis::Tuning, Axis::Distillation, Axis::Schedule];
-    axes.into_iter().filter(|axis| PRESETS.iter().any(|preset| preset.axis == Some(*axis)))
-}
-
 /// The presets of an ablation axis, called by what they turn.
 fn arms_of(axis: &str) -> Vec<ArmFile> {
     let of = |preset: &&Preset| preset.axis.is_some_and(|of| of.name() == axis);
@@ -199,11 +193,6 @@ fn resolve_arm(of: &ArmFile, file: &StudyFile, place: String) -> Result<Arm, Stu
         }
         crate::knob(name).and_then(|knob| knob.set_json(&mut knobs, value)).map_err(wrong)?;
     }
-    let name = name.map_or_else(|| short_name(preset), str::to_owned);
+    let name = name.unwrap_or(preset.arm()).to_owned();
     Ok(Arm { name, preset: preset.name, knobs })
-}
-
-/// An arm of an axis is called by its value, a whole method by its preset.
-fn short_name(preset: &Preset) -> String {
-    preset.axis.and(preset.overrides.first()).map_or(preset.name, |(_, value)| value).to_owned()
 }

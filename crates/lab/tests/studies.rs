@@ -1,6 +1,6 @@
 //! Studies: those built in can be run, arms are paired and run once, and what is wrong in a file is named with its place.
 
-use apt_lab::{STUDIES, Seeds, Sources, Study, StudyFile};
+use apt_lab::{STUDIES, Seeds, Sources, Study, StudyFile, ablation_axes};
 use std::collections::BTreeSet;
 
 fn study(text: &str) -> Result<Study, String> {
@@ -89,4 +89,10 @@ fn what_is_wrong_in_a_file_is_named_with_place_and_remedy() {
     assert!(
         StudyFile::from_json("{\"axes\": [}", "my.json").expect_err("no JSON").to_string().contains("my.json, line 1")
     );
+}
+
+#[test]
+fn there_are_four_axes_and_each_has_one_knob() {
+    let knobs: Vec<_> = ablation_axes().into_iter().map(|(_, knob)| knob).collect();
+    assert_eq!(knobs, ["salience", "rank_growth", "distillation", "schedule"]);
 }

@@ -2,7 +2,8 @@
 //! seed are arms of one.
 
 use apt_lab::{
-    Arm, KNOBS, Knobs, PRESETS, Preset, Record, Study, StudyAxis, differences, preset_entry, same_experiment,
+    Arm, Knobs, PRESETS, Preset, Record, Study, StudyAxis, ablation_axes, compared, differences, preset_entry,
+    same_experiment, setting,
 };
 
 /// The studies that these runs could be of, that with the most runs first.
@@ -66,7 +67,7 @@ fn of_setting(setting: &Knobs, runs: &[&Record]) -> Study {
     };
     let arms_ran = |study: &Study, arm: &Arm| study.at_densities(arm).iter().any(&ran);
     if study.base.knobs.prunes() {
-        for axis in apt_lab::ablation_axes() {
+        for (axis, _) in ablation_axes() {
             let arms: Vec<Arm> =
                 PRESETS.iter().filter(|of| of.axis == Some(axis)).filter_map(|of| arm(&at, of)).collect();
             let (mut base, others): (Vec<Arm>, Vec<Arm>) =
@@ -84,8 +85,7 @@ fn of_setting(setting: &Knobs, runs: &[&Record]) -> Study {
     others.extend(dense.into_iter().filter(|arm| !same_experiment(&arm.knobs, &study.base.knobs)));
     for run in runs {
         if known.iter().chain(others.iter().map(|arm| &arm.knobs)).all(|of| !same_experiment(of, &run.config)) {
-            let mut knobs = run.config.clone();
-            forget(&mut knobs, NOT_COMPARED);
+            let knobs = compared(&run.config);
             let base = Knobs { density: if knobs.prunes() { knobs.density } else { at.density }, ..at.clone() };
             let name = differences(&base, &knobs).into_iter().map(|of| format!("{} {}", of.knob, of.b));
             others.push(Arm { name: name.collect::<Vec<_>>().join(", "), preset: "apt", knobs });
@@ -134,8 +134,7 @@ fn describe(setting: &Knobs) -> String {
 
 /// The preset's knobs turned in this setting.
 fn turned(setting: &Knobs, name: &str) -> Option<Arm> {
-    let preset = preset_entry(name).ok()?;
-    Some(Arm { name: name.to_owned(), ..arm(setting, preset)? })
+    arm(setting, preset_entry(name).ok()?)
 }
 
 /// An arm in this setting, called by its value.
@@ -144,24 +143,10 @@ fn arm(setting: &Knobs, preset: &'static Preset) -> Option<Arm> {
     for (name, value) in preset.overrides {
         knobs.set(name, value).ok()?;
     }
-    let name = preset.overrides.first().map_or(preset.name, |(_, value)| value);
-    Some(Arm { name: (*name).to_owned(), preset: preset.name, knobs })
+    Some(Arm { name: preset.arm().to_owned(), preset: preset.name, knobs })
 }
 
-/// Knobs that may differ between runs of one arm.
-const NOT_COMPARED: &[&str] = &["seed", "device", "checkpoint_every", "reference_metric"];
-
+/// What all arms at all densities share.
 fn without_arms(knobs: &Knobs) -> Knobs {
-    let mut knobs = knobs.clone();
-    forget(&mut knobs, NOT_COMPARED);
-    forget(&mut knobs, &["salience", "rank_growth", "distillation", "schedule", "density"]);
-    knobs
-}
-
-fn forget(knobs: &mut Knobs, names: &[&str]) {
-    let defaults = Knobs::default();
-    for knob in KNOBS.iter().filter(|knob| names.contains(&knob.name)) {
-        // The default is in range.
-        let _ = knob.set_json(knobs, &knob.get(&defaults));
-    }
+    Knobs { density: Knobs::default().density, ..setting(knobs) }
 }

@@ -34,7 +34,7 @@ pub use fronts::{Front, FrontPoint};
 pub use groups::{Group, Run};
 pub use html::{charts, fragment, html};
 pub use markdown::markdown;
-pub use origin::{Origin, Place};
+pub use origin::{Origin, Place, hardware};
 pub use picture::picture;
 pub use report::{Entry, LeftOut, REPORT_SCHEMA, Reason, Report, Section};
 pub use structure::Structure;

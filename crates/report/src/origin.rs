@@ -47,11 +47,7 @@ impl Place {
 
     /// `CPU, 2 threads (flex)`, with the digests in which it differs from the others.
     pub(crate) fn title(&self, others: &[Self]) -> Option<String> {
-        let mut title = match (self.device.as_str(), self.backend.as_str()) {
-            (device, "") => device.to_owned(),
-            ("", backend) => backend.to_owned(),
-            (device, backend) => format!("{device} ({backend})"),
-        };
+        let mut title = hardware(&self.device, &self.backend);
         let digest = |digest: &Option<String>| digest.as_deref().map_or_else(|| "unknown".to_owned(), short);
         if others.iter().any(|other| other.data != self.data) {
             title.push_str(&format!(", data {}", digest(&self.data)));
@@ -60,6 +56,16 @@ impl Place {
             title.push_str(&format!(", model {}", digest(&self.model)));
         }
         (!title.is_empty()).then_some(title)
+    }
+}
+
+/// A device with what computes on it: `CPU, 2 threads (flex)`.
+#[must_use]
+pub fn hardware(device: &str, backend: &str) -> String {
+    match (device, backend) {
+        (device, "") => device.to_owned(),
+        ("", backend) => backend.to_owned(),
+        (device, backend) => format!("{device} ({backend})"),
     }
 }
 

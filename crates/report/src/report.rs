@@ -1,5 +1,7 @@
 //! The computed report: everything that HTML, Markdown, CSV and JSON show, each number with its N.
 
+use std::sync::Arc;
+
 use apt_lab::{Record, Study};
 use serde::Serialize;
 
@@ -21,7 +23,7 @@ pub struct Entry {
     /// Its name.
     pub name: String,
     /// Its record, if it is complete.
-    pub record: Option<Record>,
+    pub record: Option<Arc<Record>>,
     /// Why it is not.
     pub failure: Option<String>,
 }

@@ -5,7 +5,7 @@ mod runs;
 use apt_lab::{Knobs, Turn};
 use apt_report::statistics::Verdict;
 use apt_report::{Entry, Group, Reason, Report, Section, Table};
-use runs::{cells, entry, of, record, some_metric, study};
+use runs::{cells, entry, of, record, record_of, some_metric, study};
 
 const SALIENCE: &str = "seeds = 3\nreference = \"fine-tune\"\n[[axes]]\nname = \"salience\"\n";
 
@@ -78,7 +78,7 @@ fn turned_repeated_and_foreign_runs_are_left_out() {
     let mut entries = cells(&study, 10, some_metric);
     let mut turned = entries[0].clone();
     turned.name = "turned".to_owned();
-    let turns = &mut turned.record.as_mut().expect("a record").turns;
+    let turns = &mut record_of(&mut turned).turns;
     turns.push(Turn { step: 3, knob: "beta".to_owned(), value: "0".to_owned() });
     entries.push(turned);
     entries.push(Entry { name: "again".to_owned(), ..entries[1].clone() });
@@ -96,7 +96,7 @@ fn devices_and_data_are_sections_of_their_own() {
     let mut entries = cells(&study, 10, some_metric);
     for (place, part) in entries.chunks_mut(7).enumerate() {
         for entry in part {
-            let from = &mut entry.record.as_mut().expect("a record").provenance;
+            let from = &mut record_of(entry).provenance;
             match place {
                 0 => from.device = "another GPU".to_owned(),
                 1 => from.data_hash = Some("f".repeat(64)),
@@ -183,6 +183,11 @@ fn without_a_study_axes_and_baseline_are_found_in_the_runs() {
     let salience = table(section, "salience");
     assert_eq!(salience.rows.iter().map(|row| row.n).collect::<Vec<_>>(), [3, 0, 0, 0, 2, 0]);
     assert_eq!(section.target.as_ref().map(|target| target.of.as_str()), Some("fine-tune"));
+    entries.retain(|entry| entry.name != "fine-tune-1");
+    let report = Report::new(&entries, None);
+    assert_eq!(report.sections[0].target.as_ref().map(|target| target.of.as_str()), Some("lora"));
+    entries.retain(|entry| entry.name != "lora-1");
+    assert!(Report::new(&entries, None).sections[0].target.is_none(), "a target without a dense run");
 }
 
 #[test]

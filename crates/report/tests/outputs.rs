@@ -9,7 +9,7 @@ use apt_report::{Entry, Report, csv, html, json, markdown};
 use html5ever::tendril::TendrilSink;
 use html5ever::{ParseOpts, parse_document};
 use markup5ever_rcdom::{Handle, NodeData, RcDom};
-use runs::{cells, entry, of, record, some_metric, study};
+use runs::{cells, entry, of, record, record_of, some_metric, study};
 
 fn built_in(name: &str) -> Study {
     Study::resolve(&StudyFile::built_in(name).expect("a study"), name).expect("a study that can be run")
@@ -71,7 +71,7 @@ fn names_from_files_are_text_wherever_they_stand() {
     study.base.name.push_str(bad);
     for entry in &mut entries {
         entry.name.push_str(bad);
-        let record = entry.record.as_mut().expect("a record");
+        let record = record_of(entry);
         let from = &mut record.provenance;
         (from.device, from.os, from.version) = (bad.to_owned(), bad.to_owned(), bad.to_owned());
         from.commit = Some(bad.to_owned());
@@ -127,7 +127,7 @@ fn times_of_runs_made_side_by_side_are_marked() {
     let mut entries = cells(&study, 5, some_metric);
     assert!(!markdown(&Report::new(&entries, Some(&study))).contains('†'));
     let late = entries.iter_mut().find(|entry| entry.name.starts_with("late")).expect("a cell");
-    late.record.as_mut().expect("a record").provenance.jobs = Some(2);
+    record_of(late).provenance.jobs = Some(2);
     let report = Report::new(&entries, Some(&study));
     let text = markdown(&report);
     let row = |name: &str| text.lines().find(|line| line.starts_with(&format!("| {name}"))).expect("a row");

@@ -1,10 +1,9 @@
 //! The lab's pages.
 //!
 //! What can be decided without a browser stands in modules of its own and is tested natively: the configuration in the
-//! address, what the events of a run amount to, charts as SVG, ablation tables, files to export. `app` puts it on the
+//! address, what the events of a run amount to, charts as SVG, files to export. `app` puts it on the
 //! screen.
 
-pub mod ablation;
 pub mod address;
 #[cfg(target_family = "wasm")]
 mod app;

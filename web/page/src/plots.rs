@@ -143,6 +143,19 @@ mod tests {
     use apt_lab::Knobs;
 
     #[test]
+    fn the_style_sheet_turns_every_colour_of_light_charts_into_that_of_dark_ones() {
+        let style = include_str!("../../style/report.css");
+        let hex = |(r, g, b): (u8, u8, u8)| format!("#{r:02X}{g:02X}{b:02X}");
+        let all = |ink: &apt_report::chart::Ink| ink.palette.into_iter().chain([ink.text, ink.grid]).map(hex);
+        for (light, dark) in all(&apt_report::chart::LIGHT).zip(all(&apt_report::chart::DARK)) {
+            for what in ["fill", "stroke"] {
+                let rule = format!("[{what}=\"{light}\"] {{ {what}: light-dark({light}, {dark}); }}");
+                assert!(style.contains(&rule), "report.css lacks {rule}");
+            }
+        }
+    }
+
+    #[test]
     fn charts_hold_what_the_events_said() {
         let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true));
         assert_eq!(density(&history).marks, [5.0]);

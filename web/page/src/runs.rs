@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use apt_bridge::{RunState, StoredRun};
 use apt_lab::{Knobs, Record, differences};
+pub use apt_report::hardware;
 
 /// A run as the table has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,16 +49,6 @@ pub fn rows(runs: &[StoredRun], records: &[(String, Arc<Record>)]) -> Vec<Row> {
         record: Some(Arc::clone(record)),
     });
     own.chain(elsewhere).collect()
-}
-
-/// A device with what computes on it: `CPU, 2 threads (flex)`.
-#[must_use]
-pub fn hardware(device: &str, backend: &str) -> String {
-    match (device, backend) {
-        (device, "") => device.to_owned(),
-        ("", backend) => backend.to_owned(),
-        (device, backend) => format!("{device} ({backend})"),
-    }
 }
 
 /// What `knobs` sets otherwise than `base`, as `density 0.5`.

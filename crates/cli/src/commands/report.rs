@@ -65,7 +65,7 @@ pub fn entry(found: Found) -> Entry {
         State::Failed(why) => Some(why),
         unfinished => Some(unfinished.name().to_owned()),
     };
-    Entry { name: found.name, record: found.record, failure }
+    Entry { name: found.name, record: found.record.map(Into::into), failure }
 }
 
 /// A run's folder, or a record.
@@ -78,5 +78,5 @@ fn run(path: &Path) -> Result<Entry, CliError> {
     let bytes = fs::read(&file).map_err(|e| CliError::reading(&file, e))?;
     let record = Record::from_json(&bytes, &file.display().to_string())?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(Entry { name, record: Some(record), failure: None })
+    Ok(Entry { name, record: Some(record.into()), failure: None })
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::error::CliError;
-use crate::folder::{RunFolder, write_whole};
+use crate::folder::{RunFolder, free, write_whole};
 use apt_lab::{Event, Record, StudyFile};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,7 @@ impl StudyFolder {
     /// Writes the study's file, over that of an earlier start of the same study.
     ///
     /// # Errors
-    /// Another study is here; a folder that cannot be written.
+    /// Another study or something else is here; a folder that cannot be written.
     pub fn write_study(&self, file: &StudyFile, name: &str) -> Result<(), CliError> {
         if self.exists() {
             let there = self.study()?.name.unwrap_or_default();
@@ -111,6 +111,8 @@ impl StudyFolder {
                 let what = format!("the study `{there}` is in this folder");
                 return Err(CliError::place(&self.root, what, "name another folder with --out"));
             }
+        } else {
+            free(&self.root)?;
         }
         let cells = self.root.join("cells");
         fs::create_dir_all(&cells).map_err(|e| CliError::writing(&cells, e))?;
@@ -122,31 +124,44 @@ impl StudyFolder {
         write_whole(&self.study_path(), text.as_bytes())
     }
 
-    /// How far the cell called `name` has come.
+    /// The cell called `name`: how far it has come, and its record. A record that cannot be read counts as a failure.
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn state(&self, name: &str) -> Result<State, CliError> {
+    pub fn cell_found(&self, name: &str) -> Result<Found, CliError> {
+        let found = |state, record| Ok(Found { name: name.to_owned(), state, record });
         let folder = self.cell(name);
         if folder.join("record.json").is_file() {
-            return Ok(State::Done);
+            return match self.record(name) {
+                Ok(record) => found(State::Done, Some(record)),
+                Err(error) => found(State::Failed(error.to_string()), None),
+            };
         }
         let failure = folder.join(FAILURE);
         if failure.is_file() {
             let text = fs::read_to_string(&failure).map_err(|e| CliError::reading(&failure, e))?;
-            return Ok(State::Failed(match Event::from_line(text.trim()) {
+            let why = match Event::from_line(text.trim()) {
                 Ok(Event::Failed { step, what, place, .. }) => format!("{what} ({place}, step {step})"),
                 _ => "the reason cannot be read".into(),
-            }));
+            };
+            return found(State::Failed(why), None);
         }
         if !folder.join("events.jsonl").is_file() {
-            return Ok(State::Queued);
+            return found(State::Queued, None);
         }
         match RunFolder::reopen(&folder) {
-            Ok(_) => Ok(State::Begun),
-            Err(CliError::Busy { .. }) => Ok(State::Running),
+            Ok(_) => found(State::Begun, None),
+            Err(CliError::Busy { .. }) => found(State::Running, None),
             Err(error) => Err(error),
         }
+    }
+
+    /// How far the cell called `name` has come.
+    ///
+    /// # Errors
+    /// As [`StudyFolder::cell_found`].
+    pub fn state(&self, name: &str) -> Result<State, CliError> {
+        Ok(self.cell_found(name)?.state)
     }
 
     /// Notes why a cell failed.
@@ -181,7 +196,7 @@ impl StudyFolder {
     /// Every cell that has a folder, by name.
     ///
     /// # Errors
-    /// A folder or record that cannot be read.
+    /// A folder that cannot be read.
     pub fn cells(&self) -> Result<Vec<Found>, CliError> {
         let folder = self.root.join("cells");
         let entries = fs::read_dir(&folder).map_err(|e| CliError::reading(&folder, e))?;
@@ -193,11 +208,6 @@ impl StudyFolder {
             }
         }
         names.sort();
-        let found = names.into_iter().map(|name| {
-            let state = self.state(&name)?;
-            let record = if matches!(state, State::Done) { Some(self.record(&name)?) } else { None };
-            Ok(Found { name, state, record })
-        });
-        found.collect()
+        names.iter().map(|name| self.cell_found(name)).collect()
     }
 }

@@ -8,6 +8,7 @@ use crate::commands::report;
 use crate::error::CliError;
 use crate::model::Place;
 use crate::progress::Voice;
+use crate::settings::{is_json, read_text};
 use crate::setup::task;
 use apt_lab::{Cell, KNOBS, Knobs, STUDIES, Seeds, Sources, Study, StudyFile};
 use apt_report::Report;
@@ -97,7 +98,9 @@ pub fn study(matches: &ArgMatches, voice: &mut Voice) -> Result<(), CliError> {
         let entries: Vec<_> = folder.cells()?.into_iter().map(report::entry).collect();
         let report = Report::new(&entries, Some(&study));
         report::write(&report, folder.root())?;
-        voice.say(&format!("\n{}", apt_report::markdown(&report)));
+        if tally.is_complete() {
+            voice.say(&format!("\n{}", apt_report::markdown(&report)));
+        }
         voice.say(&format!("report  {}", out.join("report.html").display()));
     }
     tally.verdict(&folder)
@@ -109,9 +112,8 @@ fn read(wanted: &str) -> Result<StudyFile, CliError> {
     if !path.is_file() {
         return Ok(StudyFile::built_in(wanted)?);
     }
-    let text = std::fs::read_to_string(path).map_err(|e| CliError::reading(path, e))?;
-    let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
-    Ok(if json { StudyFile::from_json(&text, wanted)? } else { StudyFile::from_toml(&text, wanted)? })
+    let text = read_text(path)?;
+    Ok(if is_json(path) { StudyFile::from_json(&text, wanted)? } else { StudyFile::from_toml(&text, wanted)? })
 }
 
 fn stem(wanted: &str) -> String {

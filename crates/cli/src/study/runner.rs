@@ -37,7 +37,12 @@ impl Tally {
         self.cells - self.skipped - self.done - self.failed - self.elsewhere
     }
 
-    /// Whether the study is complete.
+    /// Whether no cell is left to run.
+    pub fn is_complete(&self) -> bool {
+        self.left() == 0
+    }
+
+    /// What the study's program ends with.
     ///
     /// # Errors
     /// [`CliError::Stopped`], [`CliError::Failures`].
@@ -72,7 +77,6 @@ impl fmt::Display for Tally {
 
 /// What a worker tells.
 enum News {
-    Began(usize),
     Step { place: usize, step: usize, planned: usize },
     Ended { place: usize, end: End, seconds: f64 },
 }
@@ -127,7 +131,6 @@ pub fn run(
                 while !interrupt::asked() {
                     let Some(place) = lock(queue).pop_front() else { return };
                     let began = Instant::now();
-                    let _ = sender.send(News::Began(place));
                     let end = one(folder, cells[place], place, jobs, leash, &sender);
                     let _ = sender.send(News::Ended { place, end, seconds: began.elapsed().as_secs_f64() });
                 }
@@ -259,7 +262,6 @@ impl<'a> Board<'a> {
 
     fn take(&mut self, news: News, voice: &mut Voice) -> Result<(), CliError> {
         match news {
-            News::Began(place) => voice.begin(&self.cells[place].folder, 0, 0),
             News::Step { place, step, planned } => voice.advance(&self.cells[place].cell.name(), step, planned),
             News::Ended { place, end, seconds } => self.ended(place, end, seconds, voice)?,
         }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Cell;
-use crate::{KNOBS, Knobs};
+use crate::{KNOBS, Knobs, ablation_axes};
 
 /// Knobs that do not change what is computed, or say in other words what [`Sources`] says.
 const NOT_COMPARED: [&str; 4] = ["seed", "device", "checkpoint_every", "reference_metric"];
@@ -21,11 +21,31 @@ pub struct Sources {
     pub code: String,
 }
 
+/// The settings that count when runs are compared; the others at their defaults.
+#[must_use]
+pub fn compared(knobs: &Knobs) -> Knobs {
+    forget(knobs, &NOT_COMPARED)
+}
+
+/// What the arms of all ablation axes share: [`compared`], the axes' own knobs at their defaults.
+#[must_use]
+pub fn setting(knobs: &Knobs) -> Knobs {
+    forget(&compared(knobs), &ablation_axes().into_iter().map(|(_, knob)| knob).collect::<Vec<_>>())
+}
+
 /// Whether two runs differ in nothing but the seed and where they are computed.
 #[must_use]
 pub fn same_experiment(a: &Knobs, b: &Knobs) -> bool {
-    let compared = KNOBS.iter().filter(|knob| !NOT_COMPARED.contains(&knob.name));
-    compared.into_iter().all(|knob| knob.get(a) == knob.get(b))
+    compared(a) == compared(b)
+}
+
+fn forget(knobs: &Knobs, names: &[&str]) -> Knobs {
+    let (mut knobs, defaults) = (knobs.clone(), Knobs::default());
+    for knob in KNOBS.iter().filter(|knob| names.contains(&knob.name)) {
+        // The default is in range.
+        let _ = knob.set_json(&mut knobs, &knob.get(&defaults));
+    }
+    knobs
 }
 
 impl Cell {

@@ -1,6 +1,8 @@
 //! Records of cells that were never run: as many seeds, arms and steps as a test needs, with known numbers.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use apt_lab::{
@@ -108,7 +110,12 @@ pub fn of(name: &str, seed: u64, metric: f64) -> Entry {
 }
 
 pub fn entry(name: &str, record: Record) -> Entry {
-    Entry { name: name.to_owned(), record: Some(record), failure: None }
+    Entry { name: name.to_owned(), record: Some(record.into()), failure: None }
+}
+
+/// The record of an entry, to be changed.
+pub fn record_of(entry: &mut Entry) -> &mut Record {
+    Arc::make_mut(entry.record.as_mut().expect("a record"))
 }
 
 /// Every cell of a study, with a metric for each.

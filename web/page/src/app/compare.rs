@@ -1,4 +1,4 @@
-//! Runs side by side: what each set otherwise, their curves, the ablation tables, and the way in and out for records.
+//! Runs side by side: what each set otherwise, their curves, the report on all of them, and the way in and out for records.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::export::offer;
 use super::figure::figure;
 use super::shell::{action, never};
 use super::state::{Lab, Page};
-use super::{ablations, chosen, report};
+use super::{chosen, report};
 use crate::chart::Plot;
 use crate::export::{Saved, comparison_csv, comparison_json};
 use crate::figures::{bytes, metric, milliseconds, or_nothing, seconds, share};
@@ -55,7 +55,6 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                     {figure(lab, "compare-density", overlay(plots::densities), empty)}
                 </div>
             </section>
-            {ablations::view(lab)}
             {report::view(lab)}
         </div>
     }

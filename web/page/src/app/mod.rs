@@ -1,6 +1,5 @@
 //! The pages on the screen.
 
-mod ablations;
 mod alerts;
 mod ask;
 mod browser;

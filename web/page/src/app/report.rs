@@ -22,10 +22,13 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     };
     view! {
         <section aria-labelledby="report-title" data-testid="report">
-            <h2 id="report-title">"Over seeds"</h2>
+            <h2 id="report-title">"Arms and seeds"</h2>
             <p>
                 "All finished runs of this browser and all imported records, grouped by everything but the seed: means with 95 % intervals, differences to the baseline of the same seed, what the metric costs. Runs of several seeds are needed for an interval; what one run says is said as that."
             </p>
+            {move || (!any()).then(|| view! {
+                <p class="empty">"No run is finished yet. Run apt and an arm of an axis with a few seeds each, or import records."</p>
+            })}
             <div class="buttons" role="group" aria-label="Export the report">
                 {action("HTML", "report-html", never, any, file("report.html", "text/html", |report| Ok(html(report))))}
                 {action("Markdown", "report-markdown", never, any, file("report.md", "text/markdown", |report| Ok(markdown(report))))}
@@ -44,7 +47,7 @@ fn report(lab: Lab) -> Report {
     let entries: Vec<Entry> = lab.records.with(|records| {
         let entry = |(name, record): &(String, std::sync::Arc<apt_lab::Record>)| Entry {
             name: name.clone(),
-            record: Some(record.as_ref().clone()),
+            record: Some(std::sync::Arc::clone(record)),
             failure: None,
         };
         records.iter().map(entry).collect()

@@ -1,12 +1,11 @@
 //! What to run: preset, model, settings.
 
-use apt_lab::{Axis, PRESETS, Preset};
+use apt_lab::{Axis, PRESETS, Preset, ablation_axes};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::state::Lab;
 use super::{browser, knobs, own};
-use crate::ablation::axes;
 use crate::address::PRESET;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
@@ -45,7 +44,7 @@ fn presets(lab: Lab) -> impl IntoView {
                 </details>
                 <details class="axes" open=lab.settings.with_untracked(|settings| settings.preset.axis.is_some())>
                     <summary>"Ablations: one idea changed"</summary>
-                    {axes().into_iter().map(axis).collect_view()}
+                    {ablation_axes().into_iter().map(axis).collect_view()}
                     <p class="aside" aria-live="polite">
                         {move || lab.settings.with(|settings| settings.preset.axis.map(|_| settings.preset.summary))}
                     </p>
