@@ -6,9 +6,10 @@
 use crate::error::CliError;
 use crate::interrupt;
 use crate::progress::Voice;
+use crate::resume;
 use crate::run::{self, Manner};
 use crate::settings::Request;
-use crate::{folder, resume};
+use crate::study::StudyFolder;
 use apt_lab::Knobs;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -18,8 +19,10 @@ use std::path::{Path, PathBuf};
 /// What a study asks of a cell's process.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Order {
-    /// The run's folder.
-    pub folder: PathBuf,
+    /// The study's folder.
+    pub study: PathBuf,
+    /// The cell's name in it.
+    pub cell: String,
     /// The preset its arm starts from.
     pub preset: String,
     /// Its settings.
@@ -39,12 +42,15 @@ pub fn cell(voice: &mut Voice) -> Result<(), CliError> {
         let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
         interrupt::ask();
     });
+    let study = StudyFolder::new(&order.study);
+    let _held = study.hold(&order.cell)?;
+    let folder = study.cell(&order.cell);
     let manner = Manner { jobs: Some(order.jobs), keeps_model: false };
-    if is_begun(&order.folder)? {
-        resume::resume(&order.folder, manner, voice)?;
+    if is_begun(&folder)? {
+        resume::resume(&folder, manner, voice)?;
     } else {
         let request = Request { knobs: order.knobs, preset: Some(order.preset) };
-        run::start(&request, &order.folder, manner, voice)?;
+        run::start(&request, &folder, manner, voice)?;
     }
     Ok(())
 }
@@ -64,7 +70,6 @@ fn is_begun(root: &Path) -> Result<bool, CliError> {
     if !events.exists() {
         return Ok(false);
     }
-    drop(folder::RunFolder::reopen(root)?);
     let said = fs::metadata(&events).map_err(|e| CliError::reading(&events, e))?.len() > 0;
     if said && root.join("config.toml").exists() {
         return Ok(true);

@@ -262,9 +262,10 @@ fn make_parent(path: &Path) -> Result<(), CliError> {
     }
 }
 
-/// Where a file or folder is while it is not complete; shares of a study may write the same one at the same time.
+/// Where a file or folder is while it is not complete. The name is the same for every process: what one that was killed
+/// left there, the next one writes over.
 fn sibling(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.unfinished", std::process::id()));
+    name.push(".unfinished");
     path.with_file_name(name)
 }

@@ -154,6 +154,21 @@ fn shares_add_up_to_the_study_and_jobs_mark_times() {
 }
 
 #[test]
+fn shares_may_start_in_one_folder_at_the_same_moment() {
+    let dir = prepared(SLOW);
+    let start = |share: &str| {
+        let mut command = program(&["study", "masks.toml", "--out", "s", "--shard", share], dir.path());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
+    };
+    let shares: Vec<_> = ["1/3", "2/3", "3/3", "1/3"].map(start).into_iter().collect();
+    for share in shares {
+        let ended = program::done(share.wait_with_output().expect("it ends"));
+        assert_eq!(ended.status, 0, "{}{}", ended.out, ended.err);
+    }
+    assert_eq!(written(&dir.path().join("s")).len(), 6);
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_before_anything_is_written() {
     let dir = prepared(SLOW);
     for (args, said) in [

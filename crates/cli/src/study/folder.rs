@@ -4,16 +4,23 @@
 //! ```text
 //! study.toml  report.{html, md, csv, json}
 //! cells/<arm>-d<density>-s<seed>-<digest>/{config.toml, events.jsonl, record.json | failure.json}
+//! locks/<cell>
 //! ```
 
 use crate::error::CliError;
-use crate::folder::{RunFolder, free, write_whole};
+use crate::folder::write_whole;
 use apt_lab::{Event, Record, StudyFile};
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+const CELLS: &str = "cells";
+const LOCKS: &str = "locks";
 const STUDY: &str = "study.toml";
 const FAILURE: &str = "failure.json";
+/// How long a cell's process waits for one that is just leaving, such as that of a study that was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The folder of a study.
 #[derive(Clone, Debug)]
@@ -82,7 +89,7 @@ impl StudyFolder {
 
     /// The folder of a cell.
     pub fn cell(&self, name: &str) -> PathBuf {
-        self.root.join("cells").join(name)
+        self.root.join(CELLS).join(name)
     }
 
     /// Whether there is a study here.
@@ -100,28 +107,40 @@ impl StudyFolder {
         Ok(StudyFile::from_toml(&text, &path.display().to_string())?)
     }
 
-    /// Writes the study's file, over that of an earlier start of the same study.
+    /// Writes the study's file, over that of an earlier start of the same study. Shares may do so at the same moment.
     ///
     /// # Errors
     /// Another study or something else is here; a folder that cannot be written.
     pub fn write_study(&self, file: &StudyFile, name: &str) -> Result<(), CliError> {
+        if !self.exists() && !self.is_free()? {
+            let remedy = "name an empty or a new one with --out";
+            return Err(CliError::place(&self.root, "there is something in this folder already", remedy));
+        }
+        let _held = self.hold(STUDY)?;
+        let named = StudyFile { name: Some(name.to_owned()), ..file.clone() };
         if self.exists() {
-            let there = self.study()?.name.unwrap_or_default();
-            if there != name {
-                let what = format!("the study `{there}` is in this folder");
+            let there = self.study()?;
+            if there == named {
+                return Ok(());
+            }
+            if there.name.as_deref() != Some(name) {
+                let what = format!("the study `{}` is in this folder", there.name.unwrap_or_default());
                 return Err(CliError::place(&self.root, what, "name another folder with --out"));
             }
-        } else {
-            free(&self.root)?;
         }
-        let cells = self.root.join("cells");
+        let cells = self.root.join(CELLS);
         fs::create_dir_all(&cells).map_err(|e| CliError::writing(&cells, e))?;
-        let named = StudyFile { name: Some(name.to_owned()), ..file.clone() };
-        let text = named.to_toml()?;
-        if fs::read_to_string(self.study_path()).is_ok_and(|there| there == text) {
-            return Ok(());
-        }
-        write_whole(&self.study_path(), text.as_bytes())
+        write_whole(&self.study_path(), named.to_toml()?.as_bytes())
+    }
+
+    /// Whether nothing is here but what another share may just have begun.
+    fn is_free(&self) -> Result<bool, CliError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+            entries => entries.map_err(|e| CliError::writing(&self.root, e))?,
+        };
+        let ours = |name: &str| name == CELLS || name == LOCKS || name.starts_with(STUDY);
+        Ok(entries.flatten().all(|entry| ours(&entry.file_name().to_string_lossy())))
     }
 
     /// The cell called `name`: how far it has come, and its record. A record that cannot be read counts as a failure.
@@ -146,14 +165,40 @@ impl StudyFolder {
             };
             return found(State::Failed(why), None);
         }
+        if self.is_held(name) {
+            return found(State::Running, None);
+        }
         if !folder.join("events.jsonl").is_file() {
             return found(State::Queued, None);
         }
-        match RunFolder::reopen(&folder) {
-            Ok(_) => found(State::Begun, None),
-            Err(CliError::Busy { .. }) => found(State::Running, None),
-            Err(error) => Err(error),
+        found(State::Begun, None)
+    }
+
+    /// Holds the cell called `name` for this process, from before there is anything in its folder.
+    ///
+    /// # Errors
+    /// [`CliError::Busy`] if another process goes on holding it; a folder that cannot be written.
+    pub fn hold(&self, name: &str) -> Result<File, CliError> {
+        let path = self.lock(name);
+        let locks = self.root.join(LOCKS);
+        fs::create_dir_all(&locks).map_err(|e| CliError::writing(&locks, e))?;
+        let file = File::create(&path).map_err(|e| CliError::writing(&path, e))?;
+        let began = Instant::now();
+        while is_locked(&file) {
+            if began.elapsed() > PATIENCE {
+                return Err(CliError::Busy { folder: self.cell(name).display().to_string() });
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
+        Ok(file)
+    }
+
+    fn is_held(&self, name: &str) -> bool {
+        File::open(self.lock(name)).is_ok_and(|file| is_locked(&file))
+    }
+
+    fn lock(&self, name: &str) -> PathBuf {
+        self.root.join(LOCKS).join(name)
     }
 
     /// How far the cell called `name` has come.
@@ -198,7 +243,7 @@ impl StudyFolder {
     /// # Errors
     /// A folder that cannot be read.
     pub fn cells(&self) -> Result<Vec<Found>, CliError> {
-        let folder = self.root.join("cells");
+        let folder = self.root.join(CELLS);
         let entries = fs::read_dir(&folder).map_err(|e| CliError::reading(&folder, e))?;
         let mut names = Vec::new();
         for entry in entries {
@@ -210,4 +255,10 @@ impl StudyFolder {
         names.sort();
         names.iter().map(|name| self.cell_found(name)).collect()
     }
+}
+
+/// Whether another process has locked the file; if none has, this one has now, until it closes it. Some network folders
+/// have no locks: a cell is then only as safe as its run's own folder makes it.
+fn is_locked(file: &File) -> bool {
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }

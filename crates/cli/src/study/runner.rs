@@ -169,7 +169,8 @@ fn one(
     sender: &Sender<News>,
 ) -> End {
     let order = Order {
-        folder: folder.cell(&planned.folder),
+        study: folder.root().to_path_buf(),
+        cell: planned.folder.clone(),
         preset: planned.cell.preset.to_owned(),
         knobs: planned.cell.knobs.clone(),
         jobs,
