@@ -7,10 +7,12 @@
 mod error;
 mod file;
 mod identity;
+mod progress;
 
 pub use error::StudyError;
 pub use file::{ArmFile, AxisFile, STUDIES, Seeds, StudyFile};
-pub use identity::{Sources, compared, same_experiment, setting};
+pub use identity::{Sources, compared, data_digest, same_experiment, setting};
+pub use progress::{CellState, time_left};
 
 use crate::{KnobError, Knobs, PRESETS, Preset, ablation_axes, preset_entry};
 

@@ -1,6 +1,8 @@
 //! Studies: those built in can be run, arms are paired and run once, and what is wrong in a file is named with its place.
 
-use apt_lab::{STUDIES, Seeds, Sources, Study, StudyFile, ablation_axes};
+mod example;
+
+use apt_lab::{Cell, Device, Record, STUDIES, Seeds, Sources, Study, StudyFile, ablation_axes};
 use std::collections::BTreeSet;
 
 fn study(text: &str) -> Result<Study, String> {
@@ -60,6 +62,28 @@ fn a_digest_changes_with_settings_data_model_and_code_and_with_no_path() {
         with("").digest(&sources("d", "f")),
     ];
     assert!(others.iter().all(|other| *other != plain), "{others:?}");
+}
+
+#[test]
+fn a_record_is_a_cells_wherever_it_was_made_but_not_from_other_sources() {
+    let sources = Sources { data: "data".to_owned(), model: "model".to_owned(), code: "code".to_owned() };
+    let mut record = Record { turns: Vec::new(), ..example::record() };
+    record.config.train_examples = None;
+    let from = &mut record.provenance;
+    from.data_hash = Some(sources.data.clone());
+    from.model_hash = Some(sources.model.clone());
+    from.code = Some(sources.code.clone());
+    let cell = Cell { arm: "apt".to_owned(), preset: "apt", knobs: record.config.clone() };
+    let with = |turn: fn(&mut Record)| {
+        let mut other = record.clone();
+        turn(&mut other);
+        cell.is_of(&other, &sources)
+    };
+    assert!(with(|_| {}) && with(|r| r.provenance.device = "another".to_owned()));
+    assert!(with(|r| r.config.device = Device::Webgpu), "what it computed on is no other experiment");
+    assert!(!with(|r| r.config.seed += 1) && !with(|r| r.config.density = 0.123));
+    assert!(!with(|r| r.provenance.code = Some("other".to_owned())) && !with(|r| r.provenance.model_hash = None));
+    assert!(!with(|r| r.provenance.data_hash = Some("other".to_owned())));
 }
 
 #[test]

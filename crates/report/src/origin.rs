@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use apt_lab::Record;
+use apt_lab::{Record, data_digest};
 use serde::Serialize;
 
 /// What runs must share to be compared at all.
@@ -26,16 +26,20 @@ impl Place {
         Self {
             device: from.device.clone(),
             backend: from.backend.clone(),
-            data: from.data_hash.clone().filter(|_| record.config.train_examples.is_none()),
+            data: data_digest(record).map(str::to_owned),
             model: from.model_hash.clone(),
         }
     }
 
-    /// Of all runs, that with the most runs first.
-    pub(crate) fn all(runs: &[(&str, &Record)]) -> Vec<Self> {
+    /// The same data and model on any device.
+    pub(crate) fn anywhere(self) -> Self {
+        Self { device: String::new(), backend: String::new(), ..self }
+    }
+
+    /// Each once, that of the most runs first.
+    pub(crate) fn all(of_runs: impl Iterator<Item = Self>) -> Vec<Self> {
         let mut places: Vec<(Self, usize)> = Vec::new();
-        for (_, record) in runs {
-            let place = Self::of(record);
+        for place in of_runs {
             match places.iter_mut().find(|(of, _)| *of == place) {
                 Some((_, runs)) => *runs += 1,
                 None => places.push((place, 1)),
@@ -47,15 +51,16 @@ impl Place {
 
     /// `CPU, 2 threads (flex)`, with the digests in which it differs from the others.
     pub(crate) fn title(&self, others: &[Self]) -> Option<String> {
-        let mut title = hardware(&self.device, &self.backend);
         let digest = |digest: &Option<String>| digest.as_deref().map_or_else(|| "unknown".to_owned(), short);
+        let mut parts = vec![hardware(&self.device, &self.backend)];
         if others.iter().any(|other| other.data != self.data) {
-            title.push_str(&format!(", data {}", digest(&self.data)));
+            parts.push(format!("data {}", digest(&self.data)));
         }
         if others.iter().any(|other| other.model != self.model) {
-            title.push_str(&format!(", model {}", digest(&self.model)));
+            parts.push(format!("model {}", digest(&self.model)));
         }
-        (!title.is_empty()).then_some(title)
+        parts.retain(|part| !part.is_empty());
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::report::Section;
 use crate::statistics::Summary;
 
 /// Stands beside times of runs that were made side by side.
-pub const SIDE_BY_SIDE: &str = "†";
+pub const NOT_COMPARABLE: &str = "†";
 
 /// The metric on validation data by step: means as lines, their 95 % intervals as areas, single seeds faint behind.
 #[must_use]
@@ -75,7 +75,7 @@ pub fn front_plot(front: &Front, section: &Section) -> Plot {
     let spots = front.points.iter().map(|point| {
         let group = &section.groups[point.group];
         let across = point.cost.interval.map(|of| (scaled(of.low), scaled(of.high)));
-        let mark = if column.timed && group.side_by_side { " †" } else { "" };
+        let mark = if column.timed && section.is_marked(point.group) { " †" } else { "" };
         Spot {
             name: format!("{}{mark}", group.name(densities)),
             colour: colour(group, section),

@@ -60,6 +60,8 @@ pub struct Section {
     pub target: Option<Target>,
     /// Whether runs of it were made side by side, so that times are not comparable.
     pub side_by_side: bool,
+    /// Whether runs of it were made on several devices, which makes their times not comparable either.
+    pub several_devices: bool,
     /// Runs that differ in nothing but the seed.
     pub groups: Vec<Group>,
     /// Arms beside each other.
@@ -102,8 +104,9 @@ pub enum Reason {
 }
 
 impl Report {
-    /// Compares the runs of `entries` as the arms of `study`. Without one, runs are compared that share all settings but
-    /// the four ablation arms, density and seed.
+    /// Compares the runs of `entries` as the arms of `study`, wherever they were made: one study may be shared out over
+    /// many machines. Without a study, runs of one device are compared that share all settings but the four ablation
+    /// arms, density and seed.
     #[must_use]
     pub fn new(entries: &[Entry], study: Option<&Study>) -> Self {
         let mut left_out = Vec::new();
@@ -124,12 +127,16 @@ impl Report {
             let fits = |record: &Record| arms.iter().any(|knobs| apt_lab::same_experiment(knobs, &record.config));
             let own: Vec<_> = runs.iter().filter(|(_, record)| fits(record)).copied().collect();
             homeless.retain(|(_, record)| own.iter().all(|(_, of)| !std::ptr::eq(*of, *record)));
-            let mut places = Place::all(&own);
+            let place_of = |record: &Record| {
+                let place = Place::of(record);
+                if study.is_some() { place.anywhere() } else { place }
+            };
+            let mut places = Place::all(own.iter().map(|(_, record)| place_of(record)));
             if places.is_empty() && study.is_some() {
                 places.push(Place::default());
             }
             for place in &places {
-                let own: Vec<_> = own.iter().filter(|(_, record)| Place::of(record) == *place).copied().collect();
+                let own: Vec<_> = own.iter().filter(|(_, record)| place_of(record) == *place).copied().collect();
                 let title = [several.then(|| of.summary.clone()), place.title(&places)];
                 let title = title.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
                 sections.push(Section::new(title, of, &own, study.is_some(), &mut left_out));
@@ -164,6 +171,7 @@ impl Section {
             metric: first.map_or_else(String::new, |record| record.measures.metric.name.clone()),
             compared_by,
             side_by_side: groups.iter().any(|group| group.side_by_side),
+            several_devices: Place::all(runs.iter().map(|(_, record)| Place::of(record))).len() > 1,
             curves: curves(&tables, &groups, &runs),
             fronts: fronts(&groups, compared_by),
             structures: structures(&groups, &runs),
@@ -173,6 +181,13 @@ impl Section {
             groups,
             tables,
         }
+    }
+}
+
+impl Section {
+    /// Whether the times of the group at `place` must not be compared with others.
+    pub(crate) fn is_marked(&self, place: usize) -> bool {
+        self.several_devices || self.groups[place].side_by_side
     }
 }
 

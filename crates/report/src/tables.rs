@@ -44,8 +44,6 @@ pub struct Row {
     pub n: usize,
     /// The same as text, with how many the study asks for.
     pub count: String,
-    /// Whether its times are not comparable.
-    pub side_by_side: bool,
     /// A value for each column, over the runs that have it.
     pub cells: Vec<Option<Summary>>,
     /// Arm minus baseline for each measure, Holm's correction within the measure.
@@ -277,7 +275,6 @@ impl Row {
             is_base: false,
             n: group.runs.len(),
             count: group.count(),
-            side_by_side: group.side_by_side,
             cells,
             differences: BTreeMap::new(),
         }

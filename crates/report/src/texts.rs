@@ -3,7 +3,7 @@
 use crate::column::Column;
 use crate::figures::NOTHING;
 use crate::metric::{METRICS, Metric, metric};
-use crate::plots::SIDE_BY_SIDE;
+use crate::plots::NOT_COMPARABLE;
 use crate::report::{Report, Section};
 use crate::statistics::{Difference, Summary, Verdict};
 use crate::tables::{Row, Table};
@@ -47,7 +47,7 @@ fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<Str
     let values = |metric: bool| {
         let columns = table.columns.iter().zip(&row.cells).filter(move |(column, _)| is_metric(column) == metric);
         columns
-            .map(|(column, value)| value.as_ref().map_or_else(|| NOTHING.to_owned(), |of| cell(table, row, column, of)))
+            .map(|(column, value)| value.as_ref().map_or_else(|| NOTHING.to_owned(), |of| cell(table, row, column, of, section)))
     };
     let mut cells = vec![row.name.clone(), row.count.clone()];
     cells.extend(values(true));
@@ -61,8 +61,8 @@ fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<Str
     cells
 }
 
-fn cell(table: &Table, row: &Row, column: &Column, value: &Summary) -> String {
-    let mark = if column.timed && row.side_by_side { " †" } else { "" };
+fn cell(table: &Table, row: &Row, column: &Column, value: &Summary, section: &Section) -> String {
+    let mark = if column.timed && section.is_marked(row.group) { " †" } else { "" };
     let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
     let unit = if table.relative && !is_metric(column) { " %" } else { "" };
     format!("{}{unit}{mark}{n}", column.text(value))
@@ -124,8 +124,8 @@ pub(crate) fn remarks(table: &Table, section: &Section) -> Vec<String> {
             }
         });
     }
-    if table.rows.iter().any(|row| row.side_by_side) && table.columns.iter().any(|column| column.timed) {
-        remarks.push(side_by_side());
+    if table.rows.iter().any(|row| section.is_marked(row.group)) && table.columns.iter().any(|column| column.timed) {
+        remarks.extend(not_comparable(section));
     }
     remarks
 }
@@ -147,8 +147,14 @@ fn resampled(row: &Row, section: &Section) -> Option<String> {
 }
 
 /// The footnote of times that must not be compared.
-pub(crate) fn side_by_side() -> String {
-    format!("{SIDE_BY_SIDE} Runs were made side by side on one machine; their times are not comparable.")
+pub(crate) fn not_comparable(section: &Section) -> Option<String> {
+    let why = match (section.side_by_side, section.several_devices) {
+        (true, false) => "side by side on one machine",
+        (false, true) => "on several devices",
+        (true, true) => "on several devices, some side by side",
+        (false, false) => return None,
+    };
+    Some(format!("{NOT_COMPARABLE} Runs were made {why}; their times are not comparable."))
 }
 
 /// How the numbers are made.

@@ -91,7 +91,7 @@ fn turned_repeated_and_foreign_runs_are_left_out() {
 }
 
 #[test]
-fn devices_and_data_are_sections_of_their_own() {
+fn data_and_without_a_study_devices_are_sections_of_their_own() {
     let study = study(SALIENCE);
     let mut entries = cells(&study, 10, some_metric);
     for (place, part) in entries.chunks_mut(7).enumerate() {
@@ -104,11 +104,18 @@ fn devices_and_data_are_sections_of_their_own() {
             }
         }
     }
-    let report = Report::new(&entries, Some(&study));
-    let sections: Vec<_> = report.sections.iter().map(|section| section.groups[0].runs.len()).collect();
-    assert_eq!(sections, [1, 1, 1]);
-    let titles: Vec<_> = report.sections.iter().map(|section| section.title.as_str()).collect();
+    let sections = |study| {
+        let report = Report::new(&entries, study);
+        let titles: Vec<_> = report.sections.iter().map(|section| section.title.clone()).collect();
+        (report.sections.iter().map(|section| section.groups[0].runs.len()).sum::<usize>(), titles)
+    };
+    let (runs, titles) = sections(None);
+    assert_eq!((runs, titles.len()), (3, 3));
     assert!(titles[0].contains("another GPU") && titles[1].contains("data ffffffffffff"), "{titles:?}");
+    // A study may be shared out over machines.
+    let (runs, titles) = sections(Some(&study));
+    assert_eq!((runs, titles.len()), (3, 2));
+    assert_eq!(titles[1], "data ffffffffffff");
 }
 
 #[test]

@@ -139,6 +139,23 @@ fn times_of_runs_made_side_by_side_are_marked() {
 }
 
 #[test]
+fn a_study_made_on_several_devices_is_one_table_whose_times_are_marked() {
+    let study = study("seeds = 2\n[[axes]]\nname = \"schedule\"\n");
+    let mut entries = cells(&study, 5, some_metric);
+    for entry in entries.iter_mut().filter(|entry| entry.name.ends_with("-s2")) {
+        record_of(entry).provenance.device = "another machine".to_owned();
+    }
+    let report = Report::new(&entries, Some(&study));
+    assert_eq!((report.sections.len(), report.compared), (1, entries.len()));
+    let text = markdown(&report);
+    let late = text.lines().find(|line| line.starts_with("| late | 2 |")).expect("both seeds in one row");
+    assert_eq!(late.matches('†').count(), 5, "{late}");
+    assert!(text.contains("† Runs were made on several devices"));
+    // Without a study two devices are two comparisons.
+    assert_eq!(Report::new(&entries, None).sections.len(), 2);
+}
+
+#[test]
 fn csv_has_a_line_for_each_run_and_measure_and_one_for_what_is_missing() {
     let study = study("seeds = 3\n[[axes]]\nname = \"tuning\"\n");
     let mut entries = cells(&study, 5, some_metric);

@@ -1,6 +1,6 @@
 //! What the page asks of the worker.
 
-use apt_lab::Knobs;
+use apt_lab::{Knobs, StudyFile};
 use serde::{Deserialize, Serialize};
 
 /// A wish of the page. The worker obeys them in order; those about a run concern the run that is open.
@@ -32,6 +32,17 @@ pub enum Command {
         run: String,
         /// Whether to train on at once.
         running: bool,
+    },
+    /// Run what is not finished of a study, cell after cell; answered by [`crate::Message::Study`] whenever one has come
+    /// further. Whatever was open is saved and closed first. A command that opens or closes a run ends it; the same
+    /// command goes on with it.
+    Study {
+        /// What it is kept under.
+        study: String,
+        /// Its file.
+        file: Box<StudyFile>,
+        /// Run failed cells again.
+        retry: bool,
     },
     /// Hold after the step that is being made; saves.
     Pause,

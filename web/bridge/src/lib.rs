@@ -1,7 +1,7 @@
 //! What crosses between the page and its worker.
 //!
 //! The page shows and asks, the worker owns device and session; neither links the other. Here is what both must agree
-//! on: [`Command`]s to the worker, [`Message`]s back, how either travels ([`letter`]), and the runs, records and files
+//! on: [`Command`]s to the worker, [`Message`]s back, how either travels ([`letter`]), and the runs, studies, records and files
 //! kept in the browser's database ([`store`]).
 
 mod command;
@@ -16,4 +16,4 @@ mod stored;
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};
 pub use message::{Answer, Fault, Message, Verdict};
-pub use stored::{FileSet, MODEL_FILES, RunState, StoredRun};
+pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy};

@@ -1,6 +1,6 @@
 //! What the worker tells the page.
 
-use crate::{DeviceReport, Estimate, StoredRun};
+use crate::{DeviceReport, Estimate, StoredRun, StoredStudy};
 use apt_lab::{Event, Record};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ pub enum Message {
     Estimate(Estimate),
     /// The open run is in another state or at another step; also the first news of a run.
     Run(Box<StoredRun>),
+    /// A study has come further, is over, or is left.
+    Study(Box<StoredStudy>),
     /// What the open run said, in order.
     Events {
         /// The run.

@@ -1,15 +1,15 @@
-//! The browser's database (IndexedDB): runs, what they said, their saves and records, dropped files, and which adapters
-//! have passed the self-test. Page and worker both use it; a save and the events up to it are written together or not at
+//! The browser's database (IndexedDB): runs, what they said, their saves and records, studies, dropped files, and which
+//! adapters have passed the self-test. Page and worker both use it; a save and the events up to it are written together or not at
 //! all.
 
-use crate::{FileSet, StoredRun};
+use crate::{FileSet, StoredRun, StoredStudy};
 use apt_lab::{Event, Record};
 use js_sys::{Array, JsString, Uint8Array};
 use rexie::{KeyRange, ObjectStore, Rexie, Store as Table, Transaction, TransactionMode, TransactionResult};
 use wasm_bindgen::{JsCast, JsValue};
 
 const DATABASE: &str = "apt-lab";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// [`StoredRun`] as JSON, by name.
 const RUNS: &str = "runs";
 /// Lines of events, by `name/index of the first`.
@@ -22,6 +22,8 @@ const RECORDS: &str = "records";
 const FILES: &str = "files";
 /// Self-tests passed, by adapter.
 const CHECKS: &str = "checks";
+/// [`StoredStudy`] as JSON, by name.
+const STUDIES: &str = "studies";
 /// `[JSON, tokenizer, weights]` of finished runs, by name.
 const MODELS: &str = "models";
 
@@ -66,7 +68,7 @@ impl Store {
     /// # Errors
     /// When the browser allows no storage (some do so in private windows).
     pub async fn open() -> Result<Self, StoreError> {
-        let tables = [RUNS, EVENTS, SAVES, RECORDS, FILES, CHECKS, MODELS];
+        let tables = [RUNS, EVENTS, SAVES, RECORDS, FILES, CHECKS, STUDIES, MODELS];
         let builder = Rexie::builder(DATABASE).version(VERSION);
         let builder = tables.iter().fold(builder, |builder, table| builder.add_object_store(ObjectStore::new(table)));
         let database = builder.build().await.map_err(failed("opening"))?;
@@ -183,6 +185,42 @@ impl Store {
         remove.await.map_err(failed("removing a run"))
     }
 
+    /// Every study, newest first, as it was written last.
+    ///
+    /// # Errors
+    /// When the database cannot be read; entries of other versions are left out.
+    pub async fn studies(&self) -> Result<Vec<StoredStudy>, StoreError> {
+        let rows = self.all(STUDIES).await?;
+        let read = |(_, value): &(String, JsValue)| from_json(value);
+        let mut studies: Vec<StoredStudy> = rows.iter().filter_map(read).collect();
+        studies.sort_by(|a, b| b.began.total_cmp(&a.began));
+        Ok(studies)
+    }
+
+    /// The study of this name, as it was written last.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn study(&self, name: &str) -> Result<Option<StoredStudy>, StoreError> {
+        Ok(self.get(STUDIES, name).await?.and_then(|value| from_json(&value)))
+    }
+
+    /// Writes a study.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn put_study(&self, study: &StoredStudy) -> Result<(), StoreError> {
+        self.put(STUDIES, &study.name, &json(study)?).await
+    }
+
+    /// Removes a study; its runs stay.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn remove_study(&self, name: &str) -> Result<(), StoreError> {
+        self.remove(STUDIES, name, "removing a study").await
+    }
+
     /// Every record with its name, of runs made here and elsewhere. Those of other versions are left out.
     ///
     /// # Errors
@@ -262,12 +300,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn remove_files(&self, name: &str) -> Result<(), StoreError> {
-        let remove = async {
-            let transaction = self.database.transaction(&[FILES], TransactionMode::ReadWrite)?;
-            transaction.store(FILES)?.delete(name.into()).await?;
-            committed(transaction).await
-        };
-        remove.await.map_err(failed("removing files"))
+        self.remove(FILES, name, "removing files").await
     }
 
     /// The self-test that the adapter of this description passed.
@@ -301,6 +334,15 @@ impl Store {
             committed(transaction).await
         };
         write.await.map_err(failed("writing"))
+    }
+
+    async fn remove(&self, table: &str, key: &str, doing: &'static str) -> Result<(), StoreError> {
+        let remove = async {
+            let transaction = self.database.transaction(&[table], TransactionMode::ReadWrite)?;
+            transaction.store(table)?.delete(key.into()).await?;
+            committed(transaction).await
+        };
+        remove.await.map_err(failed(doing))
     }
 
     async fn all(&self, table: &str) -> Result<Vec<(String, JsValue)>, StoreError> {

@@ -63,7 +63,7 @@ export class Lab {
   }
 
   async ready() {
-    await this.at("page-lab").waitFor();
+    await this.page.locator("[data-testid^=page-]").first().waitFor();
   }
 
   at(name) {

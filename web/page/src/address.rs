@@ -1,14 +1,21 @@
-//! The configuration in the address: `?preset=apt&density=0.5&lock=density&hide=seed`.
+//! The configuration in the address: `?preset=apt&density=0.5&lock=density&hide=seed`, or that of a study:
+//! `?study=salience&seeds=3&model=nano`.
 //!
 //! Names and values are those of [`KNOBS`], as on the command line. Only what differs from the preset is written, so
 //! that an address says what is special about an experiment.
 
 use std::collections::BTreeSet;
 
-use apt_lab::{KNOBS, Knob, Knobs, PRESETS, Preset, preset_entry};
+use apt_lab::{KNOBS, Knob, Knobs, PRESETS, Preset, Seeds, StudyFile, preset_entry};
 
 /// The word that stands for the preset among what can be locked or hidden.
 pub const PRESET: &str = "preset";
+/// The word that stands for the study.
+pub const STUDY: &str = "study";
+/// The word that stands for the number of seeds of the study.
+pub const SEEDS: &str = "seeds";
+/// Most seeds that an address or the form may ask for.
+pub const MOST_SEEDS: u32 = 100;
 const LOCK: &str = "lock";
 const HIDE: &str = "hide";
 
@@ -19,16 +26,28 @@ pub struct Settings {
     pub preset: &'static Preset,
     /// The knobs.
     pub knobs: Knobs,
-    /// Names of knobs (or `preset`) that are shown and cannot be changed.
+    /// Names of knobs (or `preset`, `study`, `seeds`) that are shown and cannot be changed.
     pub locked: BTreeSet<String>,
-    /// Names of knobs (or `preset`) that are not shown.
+    /// Names of knobs (or `preset`, `study`, `seeds`) that are not shown.
     pub hidden: BTreeSet<String>,
+    /// The study, if there is one.
+    pub study: Option<StudyChoice>,
+}
+
+/// A built-in study and how many seeds it is to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StudyChoice {
+    /// Its name.
+    pub name: String,
+    /// Seeds from 1 on; those of its file if it does not say.
+    pub seeds: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         // The first preset is the defaults.
-        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked: BTreeSet::default(), hidden: BTreeSet::default() }
+        let (locked, hidden) = (BTreeSet::default(), BTreeSet::default());
+        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked, hidden, study: None }
     }
 }
 
@@ -57,9 +76,21 @@ pub fn read(query: &str) -> Reading {
             Err(error) => reading.faults.push(error.to_string()),
         }
     }
+    let mut seeds = None;
     for (key, value) in &pairs {
         match key.as_str() {
             PRESET => {}
+            STUDY => match StudyFile::built_in(value) {
+                Ok(file) => {
+                    let name = file.name.unwrap_or_default();
+                    reading.settings.study = Some(StudyChoice { name, seeds: None });
+                }
+                Err(error) => reading.faults.push(error.to_string()),
+            },
+            SEEDS => match value.parse() {
+                Ok(count) if (1..=MOST_SEEDS).contains(&count) => seeds = Some(count),
+                _ => reading.faults.push(format!("seeds: `{value}` is not a number from 1 to {MOST_SEEDS}")),
+            },
             LOCK | HIDE => {
                 let (names, faults) = names(value);
                 let set = if key == LOCK { &mut reading.settings.locked } else { &mut reading.settings.hidden };
@@ -69,6 +100,9 @@ pub fn read(query: &str) -> Reading {
             _ => reading.faults.extend(reading.settings.knobs.set(key, value).err().map(|error| error.to_string())),
         }
     }
+    if let Some(study) = &mut reading.settings.study {
+        study.seeds = seeds;
+    }
     reading
 }
 
@@ -77,7 +111,7 @@ fn names(list: &str) -> (Vec<String>, Vec<String>) {
     let mut faults = Vec::new();
     for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match apt_lab::knob(word) {
-            _ if word == PRESET => names.push(PRESET.to_owned()),
+            _ if [PRESET, STUDY, SEEDS].contains(&word) => names.push(word.to_owned()),
             Ok(knob) => names.push(knob.name.to_owned()),
             Err(error) => faults.push(error.to_string()),
         }
@@ -89,6 +123,12 @@ fn names(list: &str) -> (Vec<String>, Vec<String>) {
 #[must_use]
 pub fn write(settings: &Settings) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
+    if let Some(study) = &settings.study {
+        query.append_pair(STUDY, &study.name);
+        if let Some(seeds) = study.seeds {
+            query.append_pair(SEEDS, &seeds.to_string());
+        }
+    }
     query.append_pair(PRESET, settings.preset.name);
     let unturned = settings.preset.knobs().unwrap_or_default();
     for knob in own(settings, &unturned) {
@@ -108,6 +148,20 @@ fn own<'a>(settings: &'a Settings, unturned: &'a Knobs) -> impl Iterator<Item = 
 }
 
 impl Settings {
+    /// The study that is chosen, the knobs that are turned here turned in its every cell; `None` if none is chosen.
+    #[must_use]
+    pub fn study_file(&self) -> Option<StudyFile> {
+        let choice = self.study.as_ref()?;
+        let mut file = StudyFile::built_in(&choice.name).ok()?;
+        file.seeds = choice.seeds.map_or(file.seeds, Seeds::Count);
+        let unturned = self.preset.knobs().unwrap_or_default();
+        // A study has seeds of its own.
+        for knob in own(self, &unturned).filter(|knob| knob.name != "seed") {
+            file.knobs.insert(knob.name.to_owned(), knob.get(&self.knobs));
+        }
+        Some(file)
+    }
+
     /// How many knobs differ from the preset.
     #[must_use]
     pub fn turned(&self) -> usize {
@@ -184,6 +238,21 @@ mod tests {
         other.knobs.reference_metric = Some(0.5);
         other.knobs.learning_rate = 3e-5;
         assert_eq!(read(&write(&other)).settings, other);
+    }
+
+    #[test]
+    fn a_study_in_the_address_turns_the_other_knobs_in_every_cell() {
+        let settings = read("?study=salience&model=nano&seeds=2&seed=4").settings;
+        assert_eq!(read(&write(&settings)).settings, settings);
+        assert_eq!(write(&settings), "study=salience&seeds=2&preset=apt&model=nano&seed=4");
+        let file = settings.study_file().expect("a study");
+        assert_eq!(file.seeds.list(), [1, 2]);
+        assert_eq!(file.knobs.keys().collect::<Vec<_>>(), ["model"]);
+        let study = apt_lab::Study::resolve(&file, "salience").expect("it can be run");
+        assert!(study.cells().iter().all(|cell| cell.knobs.model == "nano"));
+        let reading = read("?study=salienc&seeds=0&seeds=many");
+        assert_eq!(reading.faults.len(), 3, "{:?}", reading.faults);
+        assert!(reading.faults[0].contains("did you mean `salience`") && reading.settings.study.is_none());
     }
 
     #[test]

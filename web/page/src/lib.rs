@@ -1,7 +1,7 @@
 //! The lab's pages.
 //!
 //! What can be decided without a browser stands in modules of its own and is tested natively: the configuration in the
-//! address, what the events of a run amount to, charts as SVG, files to export. `app` puts it on the
+//! address, what the events of a run amount to, how far studies are, charts as SVG, files to export. `app` puts it on the
 //! screen.
 
 pub mod address;
@@ -12,6 +12,7 @@ pub mod history;
 pub mod picture;
 pub mod plots;
 pub mod runs;
+pub mod studies;
 
 #[cfg(target_family = "wasm")]
 pub use app::start;

@@ -3,7 +3,7 @@
 use apt_bridge::Fault;
 use apt_bridge::store::StoreError;
 use apt_data::DataError;
-use apt_lab::{KnobError, RecordError};
+use apt_lab::{KnobError, RecordError, StudyError};
 use apt_nn::NnError;
 use apt_train::TrainError;
 
@@ -19,6 +19,15 @@ pub enum WorkerError {
     /// The browser's database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A study that cannot be run.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// Another tab has the run open.
+    #[error("{run}: this run is open in another tab; go on with it there, or close that tab first")]
+    Busy {
+        /// The run.
+        run: String,
+    },
     /// Something else: what, where, and what to do.
     #[error("{place}: {what}; {remedy}")]
     Place {
@@ -47,6 +56,12 @@ impl WorkerError {
         let (what, place, remedy) = match self {
             Self::Train(error) => error.parts(),
             Self::Place { what, place, remedy } => (what.clone(), place.clone(), remedy.clone()),
+            Self::Study(error) => (error.to_string(), "study".into(), "correct the study".into()),
+            Self::Busy { run } => (
+                "this run is open in another tab".into(),
+                run.clone(),
+                "go on with it there, or close that tab first".into(),
+            ),
             Self::Record(error) => (error.to_string(), "record".into(), "start the run again".into()),
             Self::Store(error) => {
                 let text = error.to_string();

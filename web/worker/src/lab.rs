@@ -4,11 +4,12 @@ use crate::claim::Claim;
 use crate::error::WorkerError;
 use crate::gpu::Gpu;
 use crate::run::Run;
+use crate::study::{Queue, reason};
 use crate::trouble::{self, Trouble};
 use crate::{clock, port, sources, verdicts};
 use apt_bridge::store::Store;
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted};
-use apt_lab::{Event, Knobs};
+use apt_lab::{CellState, Event, Knobs};
 use burn::tensor::Device;
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
@@ -25,6 +26,7 @@ pub(crate) struct Lab {
     pub(crate) store: Option<Store>,
     pub(crate) gpu: Option<Gpu>,
     pub(crate) run: Option<Run>,
+    pub(crate) study: Option<Queue>,
     losses: usize,
 }
 
@@ -37,10 +39,10 @@ pub async fn serve(mut commands: Commands) {
             None
         }
     };
-    let mut lab = Lab { store, gpu: None, run: None, losses: 0 };
+    let mut lab = Lab { store, gpu: None, run: None, study: None, losses: 0 };
     port::post(&Message::Ready);
     loop {
-        let command = if lab.is_running() {
+        let command = if lab.is_running() || lab.is_cell_due() {
             clock::breathe().await;
             commands.try_recv().ok()
         } else {
@@ -51,6 +53,7 @@ pub async fn serve(mut commands: Commands) {
             }
         };
         match command {
+            None if lab.is_cell_due() => lab.next_cell().await,
             None => lab.advance().await,
             Some(Err(what)) => {
                 let error = WorkerError::place("the page", what, "reload the page: it and its worker differ");
@@ -78,13 +81,24 @@ impl Lab {
         match command {
             Command::Devices { again } => self.report_devices(again).await,
             Command::Estimate { knobs } => self.estimate(&knobs).await,
-            Command::Start { run, preset, knobs } => self.start(run, preset, *knobs).await,
-            Command::Open { run, running } => self.open(&run, running).await,
+            Command::Start { run, preset, knobs } => {
+                self.close_all().await?;
+                self.start(run, preset, *knobs).await
+            }
+            Command::Open { run, running } => {
+                self.close_all().await?;
+                self.open(&run, running).await
+            }
             Command::Restart => {
                 let entry = self.opened()?.entry.clone();
+                self.close_all().await?;
                 self.start(entry.name, entry.preset, entry.knobs).await
             }
-            Command::Stop => self.close().await,
+            Command::Stop => self.close_all().await,
+            Command::Study { study, file, retry } => {
+                self.close_all().await?;
+                self.begin_study(study, *file, retry).await
+            }
             Command::Pause => self.hold().await,
             Command::Step => {
                 let run = self.opened()?;
@@ -98,6 +112,11 @@ impl Lab {
                 run.enter(RunState::Running);
                 Ok(())
             }
+            Command::Turn { knob, .. } if self.study.is_some() => Err(WorkerError::place(
+                knob,
+                "a study's runs are made as the study has them",
+                "stop the study, or turn it in a run of its own",
+            )),
             Command::Turn { knob, value } => {
                 let run = self.opened()?;
                 if let Some(session) = &mut run.session {
@@ -142,7 +161,7 @@ impl Lab {
         }
     }
 
-    async fn start(&mut self, name: String, preset: Option<String>, knobs: Knobs) -> Result<(), WorkerError> {
+    pub(crate) async fn start(&mut self, name: String, preset: Option<String>, knobs: Knobs) -> Result<(), WorkerError> {
         self.close().await?;
         let entry = StoredRun {
             name,
@@ -167,7 +186,7 @@ impl Lab {
         Ok(())
     }
 
-    async fn open(&mut self, name: &str, running: bool) -> Result<(), WorkerError> {
+    pub(crate) async fn open(&mut self, name: &str, running: bool) -> Result<(), WorkerError> {
         self.close().await?;
         let entry = match &self.store {
             Some(store) => store.run(name).await?,
@@ -205,11 +224,7 @@ impl Lab {
         port::post(&Message::Run(Box::new(entry.clone())));
         let made = async {
             let Some(claim) = Claim::of(&entry.name).await else {
-                return Err(WorkerError::place(
-                    &entry.name,
-                    "this run is open in another tab",
-                    "go on with it there, or close that tab first",
-                ));
+                return Err(WorkerError::Busy { run: entry.name.clone() });
             };
             let (opened, on_gpu) = self.choose(entry.knobs.device).await?;
             let store = self.store.as_ref();
@@ -226,6 +241,13 @@ impl Lab {
             port::post(&Message::Run(Box::new(StoredRun { state, ..entry })));
         }
         made
+    }
+
+    /// Saves and closes the open run, and leaves the study that it is of.
+    async fn close_all(&mut self) -> Result<(), WorkerError> {
+        self.close().await?;
+        self.leave_study().await;
+        Ok(())
     }
 
     /// Saves and closes the open run.
@@ -296,7 +318,14 @@ impl Lab {
         if settled && !run.is_sound().await {
             return Ok(());
         }
-        let Some(event) = event else { return run.finish(self.store.as_ref()).await };
+        let Some(event) = event else {
+            // Nobody asks the models of a study's many runs anything.
+            run.finish(self.store.as_ref(), self.study.is_none()).await?;
+            if !run.is_open() {
+                self.end_cell(CellState::Done).await;
+            }
+            return Ok(());
+        };
         let trained = matches!(event, Event::Step(_));
         run.note(event);
         if settled {
@@ -346,6 +375,8 @@ impl Lab {
         if run.is_open() {
             run.one_step = false;
             run.enter(RunState::Paused);
+        } else {
+            self.leave_study().await;
         }
         port::post(&Message::Fault(error.fault(None)));
         self.run = Some(run);
@@ -363,6 +394,7 @@ impl Lab {
         }
         run.enter(RunState::Failed);
         port::post(&Message::Fault(error.fault(Some(run.entry.name.clone()))));
+        self.end_cell(CellState::Failed(reason(error, run.entry.step))).await;
         self.run = Some(run);
     }
 
@@ -392,7 +424,10 @@ impl Lab {
                 run.enter(state);
                 self.run = Some(run);
             }
-            Err(error) => port::post(&Message::Fault(error.fault(Some(entry.name)))),
+            Err(error) => {
+                self.end_cell(CellState::Failed(reason(&error, entry.step))).await;
+                port::post(&Message::Fault(error.fault(Some(entry.name))));
+            }
         }
     }
 

@@ -24,6 +24,8 @@ mod run;
 #[cfg(target_family = "wasm")]
 mod sources;
 #[cfg(target_family = "wasm")]
+mod study;
+#[cfg(target_family = "wasm")]
 mod trouble;
 #[cfg(target_family = "wasm")]
 mod verdicts;

@@ -201,14 +201,14 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the run: the page is told, record and model are stored.
+    /// Ends the run: the page is told, the record is stored, and the model if it is to be kept.
     ///
     /// # Errors
     /// A record that lacks parts, values that cannot be read back, or a database that cannot be written; in the last case
     /// the page has the record all the same.
-    pub async fn finish(&mut self, store: Option<&Store>) -> Result<(), WorkerError> {
+    pub async fn finish(&mut self, store: Option<&Store>, keeps_model: bool) -> Result<(), WorkerError> {
         let record = self.builder.clone().finish()?;
-        let model = self.model().await?;
+        let model = if keeps_model { Some(self.model().await?) } else { None };
         if !self.is_sound().await {
             return Ok(());
         }
@@ -218,7 +218,9 @@ impl Run {
         let stored = async {
             let Some(store) = store else { return Ok(()) };
             store.put_record(&name, &record).await?;
-            store.put_model(&name, &model).await?;
+            if let Some(model) = &model {
+                store.put_model(&name, model).await?;
+            }
             store.save(&self.entry, None, &self.unsaved, self.saved).await
         };
         let stored = stored.await;

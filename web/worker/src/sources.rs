@@ -6,10 +6,12 @@ use crate::{clock, fetch};
 use apt_bridge::MODEL_FILES;
 use apt_bridge::store::Store;
 use apt_data::{RawTask, TaskSpec, parse_task};
-use apt_lab::Knobs;
+use apt_lab::{Knobs, Sources};
 use apt_nn::ModelConfig;
 use apt_train::device::OpenDevice;
-use apt_train::{BUILTIN, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, sha256};
+use apt_train::{BUILTIN, CODE, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, sha256};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 const CONFIG: &str = MODEL_FILES[0];
@@ -53,6 +55,28 @@ pub async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, W
     let place = Place::named(model);
     let config = ModelConfig::from_json(&place.file(CONFIG, store).await?, &place.called(CONFIG))?;
     Ok(if model == NANO { nano_config(&config) } else { config })
+}
+
+/// Digests of what cells are made from; what several cells share is read once.
+#[derive(Default)]
+pub struct Digests {
+    known: BTreeMap<(String, String, Option<String>), Sources>,
+}
+
+impl Digests {
+    /// Of what `knobs` name.
+    ///
+    /// # Errors
+    /// Files that are missing or cannot be read.
+    pub async fn of(&mut self, knobs: &Knobs, store: Option<&Store>) -> Result<&Sources, WorkerError> {
+        match self.known.entry((knobs.model.clone(), knobs.task.clone(), knobs.data.clone())) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let (model, data) = (model(&knobs.model, store).await?.hash, task(knobs, store).await?.hash);
+                Ok(unknown.insert(Sources { data, model, code: CODE.to_owned() }))
+            }
+        }
+    }
 }
 
 async fn model(model: &str, store: Option<&Store>) -> Result<ModelFiles, WorkerError> {

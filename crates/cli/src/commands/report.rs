@@ -3,8 +3,8 @@
 use crate::error::CliError;
 use crate::folder::write_whole;
 use crate::progress::to_stdout;
-use crate::study::{Found, State, StudyFolder};
-use apt_lab::{Record, Study};
+use crate::study::{Found, StudyFolder};
+use apt_lab::{CellState, Record, Study};
 use apt_report::{Entry, Report, csv, html, json, markdown};
 use clap::ArgMatches;
 use std::fs;
@@ -61,8 +61,8 @@ pub fn write(report: &Report, out: &Path) -> Result<(), CliError> {
 /// A study's cell as the report takes it.
 pub fn entry(found: Found) -> Entry {
     let failure = match found.state {
-        State::Done => None,
-        State::Failed(why) => Some(why),
+        CellState::Done => None,
+        CellState::Failed(why) => Some(why),
         unfinished => Some(unfinished.name().to_owned()),
     };
     Entry { name: found.name, record: found.record.map(Into::into), failure }

@@ -9,7 +9,7 @@
 
 use crate::error::CliError;
 use crate::folder::write_whole;
-use apt_lab::{Event, Record, StudyFile};
+use apt_lab::{CellState, Event, Record, StudyFile};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,37 +28,9 @@ pub struct StudyFolder {
     root: PathBuf,
 }
 
-/// How far a cell has come.
-#[derive(Clone, Debug)]
-pub enum State {
-    /// Nothing has been done.
-    Queued,
-    /// A process is working on it.
-    Running,
-    /// It was begun and not finished; it goes on from its last checkpoint.
-    Begun,
-    /// It has a record.
-    Done,
-    /// It ended with an error.
-    Failed(String),
-}
-
-impl State {
-    /// In one word.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Begun => "interrupted",
-            Self::Done => "done",
-            Self::Failed(_) => "failed",
-        }
-    }
-
-    /// Why it failed, with a colon before it.
-    pub fn reason(&self) -> String {
-        if let Self::Failed(why) = self { format!(": {why}") } else { String::new() }
-    }
+/// Why a cell failed, with a colon before it; nothing for one that did not.
+pub fn reason(state: &CellState) -> String {
+    state.reason().map_or_else(String::new, |why| format!(": {why}"))
 }
 
 /// A cell as it was found in a folder.
@@ -66,7 +38,7 @@ pub struct Found {
     /// Its folder's name.
     pub name: String,
     /// How far it has come.
-    pub state: State,
+    pub state: CellState,
     /// Its record, when it is done.
     pub record: Option<Record>,
 }
@@ -152,8 +124,8 @@ impl StudyFolder {
         let folder = self.cell(name);
         if folder.join("record.json").is_file() {
             return match self.record(name) {
-                Ok(record) => found(State::Done, Some(record)),
-                Err(error) => found(State::Failed(error.to_string()), None),
+                Ok(record) => found(CellState::Done, Some(record)),
+                Err(error) => found(CellState::Failed(error.to_string()), None),
             };
         }
         let failure = folder.join(FAILURE);
@@ -163,15 +135,15 @@ impl StudyFolder {
                 Ok(Event::Failed { step, what, place, .. }) => format!("{what} ({place}, step {step})"),
                 _ => "the reason cannot be read".into(),
             };
-            return found(State::Failed(why), None);
+            return found(CellState::Failed(why), None);
         }
         if self.is_held(name) {
-            return found(State::Running, None);
+            return found(CellState::Running, None);
         }
         if !folder.join("events.jsonl").is_file() {
-            return found(State::Queued, None);
+            return found(CellState::Queued, None);
         }
-        found(State::Begun, None)
+        found(CellState::Begun, None)
     }
 
     /// Holds the cell called `name` for this process, from before there is anything in its folder.
@@ -205,7 +177,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// As [`StudyFolder::cell_found`].
-    pub fn state(&self, name: &str) -> Result<State, CliError> {
+    pub fn state(&self, name: &str) -> Result<CellState, CliError> {
         Ok(self.cell_found(name)?.state)
     }
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub use folder::{Found, State, StudyFolder};
+pub use folder::{Found, StudyFolder, reason};
 
 /// A share of the cells: those whose place, counted from 0, leaves `index` − 1 when divided by `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ fn list_studies(voice: &Voice) {
 fn list(folder: &StudyFolder, planned: &[Planned], voice: &Voice) -> Result<(), CliError> {
     for planned in planned {
         let state = folder.state(&planned.folder)?;
-        voice.say(&format!("{:12} {}{}", state.name(), planned.folder, state.reason()));
+        voice.say(&format!("{:12} {}{}", state.name(), planned.folder, reason(&state)));
     }
     Ok(())
 }

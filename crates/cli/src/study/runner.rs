@@ -3,12 +3,12 @@
 //! The child is told what to do in the first line of its standard input and stops when that is closed: no cell outlives
 //! the study that started it.
 
-use super::{Planned, State, StudyFolder};
+use super::{Planned, StudyFolder, reason};
 use crate::cell::Order;
 use crate::error::{BUSY, CliError, INTERRUPTED};
 use crate::interrupt;
 use crate::progress::Voice;
-use apt_lab::Event;
+use apt_lab::{CellState, Event, time_left};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -104,16 +104,16 @@ pub fn run(
     let mut queue = VecDeque::new();
     for (place, planned) in cells.iter().enumerate() {
         match folder.state(&planned.folder)? {
-            State::Done => tally.skipped += 1,
-            State::Failed(_) if retry => {
+            CellState::Done => tally.skipped += 1,
+            CellState::Failed(_) if retry => {
                 folder.clear(&planned.folder)?;
                 queue.push_back(place);
             }
-            state @ State::Failed(_) => {
+            state @ CellState::Failed(_) => {
                 tally.failed += 1;
-                voice.say(&format!("  failed before  {}{}", planned.folder, state.reason()));
+                voice.say(&format!("  failed before  {}{}", planned.folder, reason(&state)));
             }
-            State::Queued | State::Begun | State::Running => queue.push_back(place),
+            CellState::Queued | CellState::Begun | CellState::Running => queue.push_back(place),
         }
     }
     if tally.skipped > 0 {
@@ -281,7 +281,7 @@ impl<'a> Board<'a> {
             End::Failed(event) => {
                 self.tally.failed += 1;
                 self.folder.write_failure(name, &event)?;
-                format!("FAILED  {name}{}", self.folder.state(name)?.reason())
+                format!("FAILED  {name}{}", reason(&self.folder.state(name)?))
             }
             End::Busy => {
                 self.tally.elsewhere += 1;
@@ -297,13 +297,8 @@ impl<'a> Board<'a> {
 
     /// From the cells that were finished since the start; cells side by side count as one.
     fn time_left(&self) -> Option<String> {
-        let (over, left) = (self.tally.done + self.tally.failed, self.tally.left());
-        if over == 0 || left == 0 {
-            return None;
-        }
-        let rounds = left.div_ceil(self.jobs) as f64 / (over as f64 / self.jobs as f64);
-        let seconds = self.began.elapsed().as_secs_f64() * rounds;
-        Some(if seconds < 100.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) })
+        let over = self.tally.done + self.tally.failed;
+        time_left(self.began.elapsed().as_secs_f64(), over, self.tally.left(), self.jobs)
     }
 }
 

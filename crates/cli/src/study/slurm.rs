@@ -2,7 +2,7 @@
 //!
 //! A task is `apt-lab study … --shard i/n`. One that is killed and requeued goes on from its cell's last checkpoint.
 
-use super::{Planned, State, StudyFolder};
+use super::{Planned, StudyFolder};
 use crate::error::CliError;
 use crate::folder::write_whole;
 use crate::progress::Voice;
@@ -18,7 +18,7 @@ pub fn submit(folder: &StudyFolder, planned: &[Planned], partition: &str, voice:
     let root = fs::canonicalize(folder.root()).map_err(|e| CliError::reading(folder.root(), e))?;
     let mut tasks = Vec::new();
     for (place, planned) in planned.iter().enumerate() {
-        if !matches!(folder.state(&planned.folder)?, State::Done | State::Failed(_)) {
+        if !folder.state(&planned.folder)?.is_over() {
             tasks.push(place + 1);
         }
     }

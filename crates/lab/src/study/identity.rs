@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Cell;
-use crate::{KNOBS, Knobs, ablation_axes};
+use crate::{KNOBS, Knobs, Record, ablation_axes};
 
 /// Knobs that do not change what is computed, or say in other words what [`Sources`] says.
 const NOT_COMPARED: [&str; 4] = ["seed", "device", "checkpoint_every", "reference_metric"];
@@ -39,6 +39,12 @@ pub fn same_experiment(a: &Knobs, b: &Knobs) -> bool {
     compared(a) == compared(b)
 }
 
+/// Digest of the data that a run was made from; none where it trained on a sample, which each seed draws anew.
+#[must_use]
+pub fn data_digest(record: &Record) -> Option<&str> {
+    record.provenance.data_hash.as_deref().filter(|_| record.config.train_examples.is_none())
+}
+
 fn forget(knobs: &Knobs, names: &[&str]) -> Knobs {
     let (mut knobs, defaults) = (knobs.clone(), Knobs::default());
     for knob in KNOBS.iter().filter(|knob| names.contains(&knob.name)) {
@@ -61,5 +67,19 @@ impl Cell {
             hash.update(format!("{name}:{digest}\n"));
         }
         hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether `record` is this cell's, on whatever device it was made: the same settings and seed from the same data,
+    /// model and code.
+    #[must_use]
+    pub fn is_of(&self, record: &Record, sources: &Sources) -> bool {
+        let from = &record.provenance;
+        let is = |digest: &Option<String>, of: &str| digest.as_deref() == Some(of);
+        record.turns.is_empty()
+            && record.config.seed == self.knobs.seed
+            && same_experiment(&record.config, &self.knobs)
+            && is(&from.model_hash, &sources.model)
+            && is(&from.code, &sources.code)
+            && data_digest(record).is_none_or(|digest| digest == sources.data)
     }
 }

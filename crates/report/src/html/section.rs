@@ -10,7 +10,7 @@ use crate::picture::picture;
 use crate::plots::{curve_plot, curve_words, front_counts, front_legend, front_plot, front_words, several_densities};
 use crate::report::Section;
 use crate::tables::Table;
-use crate::texts::{Grid, remarks, setting, side_by_side};
+use crate::texts::{Grid, not_comparable, remarks, setting};
 
 pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
     let id = |part: &str| format!("s{place}-{part}");
@@ -100,8 +100,8 @@ fn curve_legend(plot: &Plot) -> Vec<(String, usize)> {
 }
 
 fn front_remarks(front: &Front, section: &Section) -> Vec<String> {
-    let timed = metric(front.cost).is_some_and(|metric| metric.timed) && section.side_by_side;
-    [front_counts(front, section)].into_iter().chain(timed.then(side_by_side)).collect()
+    let timed = metric(front.cost).is_some_and(|metric| metric.timed);
+    [front_counts(front, section)].into_iter().chain(not_comparable(section).filter(|_| timed)).collect()
 }
 
 /// Lines of a cell break between its parts, not within them.

@@ -4,8 +4,8 @@ use apt_bridge::{Fault, RunState, StoredRun};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::browser;
 use super::state::{Engine, Lab};
+use super::{browser, study};
 use crate::runs::is_open;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
@@ -15,6 +15,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             <div role="alert">
                 {move || lab.faults.with(|faults| faults.front().cloned().map(|newest| fault(lab, newest, faults.len() - 1)))}
             </div>
+            {move || study::resumable(lab).map(|cut_off| study::resume(lab, cut_off))}
             {move || resumable(lab).map(|run| resume(lab, run))}
             <div role="status">
                 {move || lab.notices.with(|notices| notices.front().cloned().map(|newest| notice(lab, newest)))}
@@ -96,7 +97,9 @@ fn resumable(lab: Lab) -> Option<StoredRun> {
         return None;
     }
     let newest = lab.runs.with(|runs| runs.first().cloned())?;
-    (is_open(newest.state) && newest.state != RunState::Loading).then_some(newest)
+    // With its study goes on a run that is of one.
+    let of_study = lab.studies.with(|all| all.iter().any(|of| of.cells.iter().any(|cell| cell.run == newest.name)));
+    (is_open(newest.state) && newest.state != RunState::Loading && !of_study).then_some(newest)
 }
 
 fn resume(lab: Lab, run: StoredRun) -> impl IntoView {

@@ -1,4 +1,4 @@
-//! Runs side by side: what each set otherwise, their curves, the report on all of them, and the way in and out for records.
+//! Studies, and runs side by side: what each set otherwise, their curves, the report on all of them, and the way in and out for records.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::export::offer;
 use super::figure::figure;
 use super::shell::{action, never};
 use super::state::{Lab, Page};
-use super::{chosen, report};
+use super::{chosen, report, study};
 use crate::chart::Plot;
 use crate::export::{Saved, comparison_csv, comparison_json};
 use crate::figures::{bytes, metric, milliseconds, or_nothing, seconds, share};
@@ -44,6 +44,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <div class="page" data-testid="page-compare">
             <h1>"Compare"</h1>
+            {study::view(lab)}
             {bring(lab)}
             {listing(lab, table, selected)}
             {exports(lab, table, selected)}

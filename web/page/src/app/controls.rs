@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::shell::{action, never};
 use super::state::{Engine, Lab};
+use super::study;
 use crate::figures::bytes;
 use crate::runs::{hardware, state_name};
 
@@ -13,6 +14,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         <section class="controls" aria-label="Run">
             {buttons(lab)}
             {standing(lab)}
+            {study::line(lab)}
             {waiting(lab)}
         </section>
     }

@@ -63,7 +63,7 @@ fn group(lab: Lab, axis: Axis, title: &'static str) -> impl IntoView {
 
 fn control(lab: Lab, knob: &'static Knob) -> impl IntoView {
     let locked = lab.settings.with_untracked(|settings| settings.is_locked(knob.name));
-    let disabled = Memo::new(move |_| locked || (lab.is_open() && !knob.live));
+    let disabled = Memo::new(move |_| locked || (lab.is_open() && (!knob.live || lab.is_studying())));
     let text = Memo::new(move |_| {
         let draft = lab.drafts.with(|drafts| drafts.get(knob.name).map(|draft| draft.text.clone()));
         draft.unwrap_or_else(|| lab.settings.with(|settings| knob.text(&settings.knobs)))

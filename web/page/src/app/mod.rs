@@ -22,6 +22,7 @@ mod setup;
 mod shell;
 mod state;
 mod storage;
+mod study;
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -41,12 +42,16 @@ pub fn start() {
 fn root() -> impl IntoView {
     let reading = address::read(&browser::query());
     let lab = Lab::new(reading.settings);
+    if browser::fragment().is_empty() && lab.settings.with_untracked(|settings| settings.study.is_some()) {
+        lab.page.set(Page::Compare);
+    }
     for fault in &reading.faults {
         lab.trouble("the address of this page", fault, "Correct the address.");
     }
     lab.start_worker();
     lab.load_runs();
     lab.load_sets();
+    lab.load_studies();
     shell::watch_theme(lab);
     follow_browser(lab);
     follow_settings(lab);

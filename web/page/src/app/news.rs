@@ -46,6 +46,12 @@ impl Lab {
         self.asking.set(false);
         self.history.update_value(|history| history.sealed = true);
         self.fail_run();
+        self.studies.update(|studies| {
+            for study in studies.iter_mut().filter(|study| study.running) {
+                self.cut_off.set(Some(study.name.clone()));
+                *study = study.clone().at_rest();
+            }
+        });
         self.panic.set(Some(report));
     }
 
@@ -62,6 +68,7 @@ impl Lab {
             Message::Devices(report) => self.devices.set(Some(*report)),
             Message::Estimate(estimate) => self.estimate.set(Some(estimate)),
             Message::Run(run) => self.hear_of_run(*run),
+            Message::Study(study) => self.take_study(*study),
             Message::Events { run, events } if self.follows(&run) => self.hear_events(&events),
             Message::History { run, events } => {
                 self.current.set_value(Some(run));

@@ -1,5 +1,6 @@
-//! What the records of this browser say together: the desktop's report, computed here.
+//! What the records of this browser say together: the desktop's report, computed here, on one study or on all runs.
 
+use apt_lab::Study;
 use apt_report::{Entry, Report, ReportError, charts, csv, fragment, html, json, markdown};
 use leptos::prelude::*;
 
@@ -7,12 +8,15 @@ use super::export::offer;
 use super::shell::{action, never};
 use super::state::Lab;
 use crate::export::Saved;
+use crate::studies;
+
+const TITLE: &str = "report-title";
 
 /// Writes a report as a file.
 type Writer = fn(&Report) -> Result<String, ReportError>;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
-    let any = move || lab.records.with(|records| !records.is_empty());
+    let any = move || lab.report_of.with(Option::is_some) || lab.records.with(|records| !records.is_empty());
     let piece = Memo::new(move |_| if any() { fragment(&report(lab)) } else { String::new() });
     let file = move |name: &'static str, kind: &'static str, write: Writer| {
         move || match write(&report(lab)) {
@@ -21,13 +25,18 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         }
     };
     view! {
-        <section aria-labelledby="report-title" data-testid="report">
-            <h2 id="report-title">"Arms and seeds"</h2>
+        <section aria-labelledby=TITLE data-testid="report">
+            <h2 id=TITLE tabindex="-1">"Arms and seeds"</h2>
+            {choice(lab)}
             <p>
-                "All finished runs of this browser and all imported records, grouped by everything but the seed: means with 95 % intervals, differences to the baseline of the same seed, what the metric costs. Runs of several seeds are needed for an interval; what one run says is said as that."
+                {move || if lab.report_of.with(Option::is_some) {
+                    "The runs of the study, and whatever else is here of one of its arms: runs made by hand, imported records. Means with 95 % intervals, differences to the baseline of the same seed, what the metric costs."
+                } else {
+                    "All finished runs of this browser and all imported records, grouped by everything but the seed: means with 95 % intervals, differences to the baseline of the same seed, what the metric costs. Runs of several seeds are needed for an interval; what one run says is said as that."
+                }}
             </p>
             {move || (!any()).then(|| view! {
-                <p class="empty">"No run is finished yet. Run apt and an arm of an axis with a few seeds each, or import records."</p>
+                <p class="empty">"No run is finished yet. Run a study, or apt and an arm of an axis with a few seeds each, or import records."</p>
             })}
             <div class="buttons" role="group" aria-label="Export the report">
                 {action("HTML", "report-html", never, any, file("report.html", "text/html", |report| Ok(html(report))))}
@@ -42,15 +51,57 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     }
 }
 
-/// The report on all records; names come from whoever wrote them, knobs decide what is compared.
-fn report(lab: Lab) -> Report {
-    let entries: Vec<Entry> = lab.records.with(|records| {
-        let entry = |(name, record): &(String, std::sync::Arc<apt_lab::Record>)| Entry {
-            name: name.clone(),
-            record: Some(std::sync::Arc::clone(record)),
-            failure: None,
-        };
-        records.iter().map(entry).collect()
+/// Which study the report is on.
+fn choice(lab: Lab) -> impl IntoView {
+    let names = Memo::new(move |_| {
+        lab.studies.with(|studies| studies.iter().map(|study| study.name.clone()).collect::<Vec<_>>())
     });
-    Report::new(&entries, None)
+    let choose = move |event| {
+        let name = event_target_value(&event);
+        lab.report_of.set((!name.is_empty()).then_some(name));
+    };
+    let chosen = move |name: &str| lab.report_of.with(|of| of.as_deref().unwrap_or_default() == name);
+    let option = move |name: String| {
+        let (of, label) = (name.clone(), format!("study {name}"));
+        view! { <option value=name prop:selected=move || chosen(&of)>{label}</option> }
+    };
+    move || {
+        (!names.with(Vec::is_empty)).then(|| {
+            view! {
+                <p class="line">
+                    <label for="report-of">"Report on"</label>
+                    <select id="report-of" data-testid="report-of" on:change=choose>
+                        <option value="" prop:selected=move || chosen("")>"all runs"</option>
+                        {names.get().into_iter().map(option).collect_view()}
+                    </select>
+                </p>
+            }
+        })
+    }
+}
+
+/// Goes to the report.
+pub(crate) fn scroll_to() {
+    if let Some(title) = document().get_element_by_id(TITLE) {
+        title.scroll_into_view();
+    }
+}
+
+/// The report on the chosen study, else on all records; names come from whoever wrote them, knobs decide what is
+/// compared.
+fn report(lab: Lab) -> Report {
+    let chosen = lab.report_of.get();
+    let stored = lab.studies.with(|studies| studies.iter().find(|study| Some(&study.name) == chosen.as_ref()).cloned());
+    let study = stored.and_then(|stored| Some((Study::resolve(&stored.file, &stored.name).ok()?, stored)));
+    lab.records.with(|records| match &study {
+        Some((study, stored)) => Report::new(&studies::entries(stored, study, records), Some(study)),
+        None => {
+            let entry = |(name, record): &(String, std::sync::Arc<apt_lab::Record>)| Entry {
+                name: name.clone(),
+                record: Some(std::sync::Arc::clone(record)),
+                failure: None,
+            };
+            Report::new(&records.iter().map(entry).collect::<Vec<_>>(), None)
+        }
+    })
 }

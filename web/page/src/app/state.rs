@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use apt_bridge::{Answer, Command, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun};
+use apt_bridge::{Answer, Command, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy};
 use apt_lab::{Knob, Phase, Record, run_name};
 use leptos::prelude::*;
 
@@ -115,6 +115,11 @@ pub(crate) struct Lab {
     pub(crate) records: RwSignal<Vec<(String, Arc<Record>)>>,
     /// Whether the stored records have been read; reading all takes a while, so it is done once and when needed.
     pub(crate) has_records: RwSignal<bool>,
+    pub(crate) studies: RwSignal<Vec<StoredStudy>>,
+    /// The study that the worker went through when an earlier page ended.
+    pub(crate) cut_off: RwSignal<Option<String>>,
+    /// The study that the report is on; on all records if none.
+    pub(crate) report_of: RwSignal<Option<String>>,
     pub(crate) sets: RwSignal<Vec<FileSet>>,
     /// The address of a model whose host may be asked: typed here, not only part of a link.
     pub(crate) agreed: RwSignal<Option<String>>,
@@ -152,6 +157,9 @@ impl Lab {
             runs: RwSignal::default(),
             records: RwSignal::default(),
             has_records: RwSignal::default(),
+            studies: RwSignal::default(),
+            cut_off: RwSignal::default(),
+            report_of: RwSignal::default(),
             sets: RwSignal::default(),
             agreed: RwSignal::default(),
             dark: RwSignal::default(),
@@ -216,6 +224,11 @@ impl Lab {
     /// Whether the worker has a run open.
     pub(crate) fn is_open(self) -> bool {
         self.state.get().is_some_and(is_open)
+    }
+
+    /// Whether the worker makes steps, or is about to.
+    pub(crate) fn is_running(self) -> bool {
+        matches!(self.state.get(), Some(RunState::Loading | RunState::Running))
     }
 
     /// The state of the run that is shown.

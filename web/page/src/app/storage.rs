@@ -1,12 +1,12 @@
-//! What the page does with the browser's database: lists, records, dropped files.
+//! What the page does with the browser's database: lists, records, studies, dropped files.
 
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use apt_bridge::MODEL_FILES;
+use apt_bridge::{MODEL_FILES, StoredStudy};
 use apt_bridge::store::{Store, StoreError};
-use apt_lab::{Record, run_name};
+use apt_lab::{Record, StudyFile, run_name};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
@@ -61,6 +61,16 @@ impl Lab {
         });
     }
 
+    /// Reads the list of studies. One that a worker went through when it was written last was cut off.
+    pub(crate) fn load_studies(self) {
+        self.stored(move |store| async move {
+            let studies = store.studies().await?;
+            self.cut_off.set(studies.iter().find(|study| study.running).map(|study| study.name.clone()));
+            self.studies.set(studies.into_iter().map(StoredStudy::at_rest).collect());
+            Ok(())
+        });
+    }
+
     /// Reads the list of dropped files.
     pub(crate) fn load_sets(self) {
         self.stored(move |store| async move {
@@ -69,10 +79,15 @@ impl Lab {
         });
     }
 
-    /// Removes a run or record.
+    /// Removes a run or record; a study that had it may make it again.
     pub(crate) fn remove_run(self, name: String) {
         self.stored(move |store| async move {
             store.remove_run(&name).await?;
+            let mut studies = self.studies.get_untracked();
+            for study in studies.iter_mut().filter(|study| study.lose(&name)) {
+                store.put_study(study).await?;
+            }
+            self.studies.set(studies);
             self.runs.update(|runs| runs.retain(|run| run.name != name));
             self.records.update(|records| records.retain(|(of, _)| *of != name));
             Ok(())
@@ -88,7 +103,7 @@ impl Lab {
         });
     }
 
-    /// Takes dropped files: those of a model, of a task, and records.
+    /// Takes dropped files: those of a model, of a task, records and studies.
     pub(crate) fn take_files(self, files: Vec<File>) {
         let ending = |file: &File| file.name().rsplit_once('.').map_or_else(String::new, |(_, e)| e.to_lowercase());
         let is_model = |file: &File| MODEL_FILES.contains(&file.name().as_str());
@@ -96,6 +111,7 @@ impl Lab {
         let (data, others): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|file| DATA_ENDINGS.contains(&ending(file).as_str()));
         let (records, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| ending(file) == "json");
+        let (studies, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| ending(file) == "toml");
         if !model.is_empty() {
             self.take_model(model);
         }
@@ -105,9 +121,12 @@ impl Lab {
         if !records.is_empty() {
             self.import(records);
         }
+        if !studies.is_empty() {
+            self.take_studies(studies);
+        }
         for file in others {
             let remedy = "Drop config.json, tokenizer.json and model.safetensors together, a .csv, .tsv or .jsonl file, \
-                          or a record.json.";
+                          a record.json, or the .toml of a study.";
             self.trouble(&file.name(), "the lab has no use for this file", remedy);
         }
     }
@@ -147,6 +166,29 @@ impl Lab {
                 }
             });
             Ok(())
+        });
+    }
+
+    /// Queues studies.
+    fn take_studies(self, files: Vec<File>) {
+        spawn_local(async move {
+            for file in files {
+                let name = file.name();
+                let Some(text) = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string()) else {
+                    self.trouble(&name, "the file cannot be read", "Choose it again.");
+                    continue;
+                };
+                let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+                let read = StudyFile::from_toml(&text, &name).map_err(|error| error.to_string());
+                let queued = read.and_then(|read| {
+                    let called = read.name.clone().unwrap_or_else(|| stem.to_owned());
+                    self.queue_study(StudyFile { name: Some(called), ..read })
+                });
+                match queued {
+                    Ok(study) => self.notice(format!("The study {} is queued in Compare.", study.name)),
+                    Err(why) => self.trouble(&name, &why, "Correct the study."),
+                }
+            }
         });
     }
 

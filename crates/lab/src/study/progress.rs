@@ -1,0 +1,68 @@
+//! How far the cells of a study have come, wherever they are run.
+
+use serde::{Deserialize, Serialize};
+
+/// How far a cell has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CellState {
+    /// Nothing has been done.
+    Queued,
+    /// It is being worked on.
+    Running,
+    /// It was begun and not finished; it goes on from its last checkpoint.
+    Begun,
+    /// It has a record.
+    Done,
+    /// It ended with an error.
+    Failed(String),
+}
+
+impl CellState {
+    /// In one word.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Begun => "interrupted",
+            Self::Done => "done",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        if let Self::Failed(why) = self { Some(why) } else { None }
+    }
+
+    /// Whether nothing is left to do.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Done | Self::Failed(_))
+    }
+}
+
+/// How long, in words, `left` cells will take, `jobs` at a time, where `over` took `seconds`. `None` before one is over.
+#[must_use]
+pub fn time_left(seconds: f64, over: usize, left: usize, jobs: usize) -> Option<String> {
+    if over == 0 || left == 0 {
+        return None;
+    }
+    let rounds = left.div_ceil(jobs.max(1)) as f64 / (over as f64 / jobs.max(1) as f64);
+    let seconds = seconds * rounds;
+    Some(if seconds < 100.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_counts_rounds() {
+        assert_eq!(time_left(60.0, 3, 2, 1).as_deref(), Some("40 s"));
+        assert_eq!(time_left(60.0, 2, 5, 2).as_deref(), Some("3 min"), "three rounds of a minute");
+        assert_eq!((time_left(60.0, 0, 2, 1), time_left(60.0, 2, 0, 1)), (None, None));
+    }
+}

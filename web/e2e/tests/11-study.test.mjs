@@ -1,0 +1,152 @@
+// A study is queued in the page, goes on after a reload, and says what the desktop's study says.
+
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { HOSTILE_MODELS } from "../support/files.mjs";
+import { withLab } from "../support/lab.mjs";
+import * as native from "../support/native.mjs";
+
+// Steps large enough that accuracies differ, few enough that float rounding does not grow to be seen.
+const SMALL = { model: "nano", device: "cpu", steps: 48, batch_size: 32, max_length: 16, learning_rate: 0.02, eval_every: 8 };
+const STUDY = { study: "salience", seeds: 2, ...SMALL };
+const CELLS = 14;
+const NOT_NUMBERS = "weights that are not numbers";
+const LIMIT = 600_000;
+
+const progress = (lab, name = "salience") => lab.at(`study-progress-${name}`).textContent();
+const done = async (lab, name) => Number(/^(\d+) of/.exec(await progress(lab, name))?.[1] ?? -1);
+
+/** The report's tables without what depends on the machine: arm, N, metrics, differences and verdict, sizes, steps. */
+function judged(report) {
+  const machine = /seconds|bytes|latency|throughput|memory_time/;
+  const groups = report.sections.flatMap(({ groups }) => groups);
+  const pick = (values) => Object.fromEntries(Object.entries(values).filter(([key]) => !machine.test(key)));
+  const sections = report.sections.map(({ target, tables }) => ({
+    target,
+    rows: tables.flatMap(({ title, rows }) =>
+      rows.map(({ name, n, count, is_base, differences }) => ({ title, name, n, count, is_base, differences: pick(differences) })),
+    ),
+  }));
+  return {
+    sections,
+    groups: groups.map(({ arm, density, seeds_asked, summaries }) => ({ arm, density, seeds_asked, summaries: pick(summaries) })),
+  };
+}
+
+/** Compares numbers to 1e-6 and everything else exactly. */
+function assertClose(actual, expected, at = "") {
+  if (typeof actual === "number" && typeof expected === "number") {
+    assert.ok(Math.abs(actual - expected) <= 1e-6 * Math.max(1, Math.abs(expected)), `${at}: ${actual}, not ${expected}`);
+  } else if (actual && expected && typeof actual === "object" && typeof expected === "object") {
+    assert.deepEqual(Object.keys(actual), Object.keys(expected), at);
+    for (const key of Object.keys(actual)) assertClose(actual[key], expected[key], `${at}/${key}`);
+  } else {
+    assert.equal(actual, expected, at);
+  }
+}
+
+test("a study from the address runs through a reload, and its table is the desktop's", () =>
+  withLab({ settings: STUDY }, async (lab) => {
+    // The address opens Compare with the study chosen.
+    await lab.at("page-compare").waitFor();
+    assert.match(await lab.at("study-plan").textContent(), new RegExp(`${CELLS} runs.*apt-lab study salience --seeds 2`));
+    await lab.press("study-run");
+    await lab.until("three runs", async () => (await done(lab)) >= 3, LIMIT);
+    assert.match(await lab.at("study-work-salience").textContent(), /run \d+ of 14: .*seed 1; about .* left/);
+    const before = await lab.records();
+    // No goodbye: the tab is simply gone while a cell is being made.
+    await lab.reload();
+    await lab.at("resume-study").waitFor();
+    assert.equal(await lab.at("resume-stored").count(), 0, "the cell alone is not offered beside its study");
+    await lab.press("resume-study");
+    await lab.until("the end of the study", async () => (await done(lab)) === CELLS, LIMIT);
+    const after = await lab.records();
+    assert.equal(Object.keys(after).length, CELLS);
+    for (const [name, record] of Object.entries(before)) assert.equal(after[name], record, `${name} was made twice`);
+    assert.deepEqual(Object.keys(await lab.table("models")), [], "a study keeps no models");
+
+    await lab.press("study-report-salience");
+    const here = JSON.parse(await lab.download("report-json"));
+    const folder = await mkdtemp(join(tmpdir(), "apt-lab-"));
+    try {
+      const knobs = Object.entries(SMALL).map(([name, value]) => `--${name.replaceAll("_", "-")}=${value}`);
+      await native.lab("study", "salience", "--seeds=2", ...knobs, "--out", join(folder, "study"));
+      const there = JSON.parse(await readFile(join(folder, "study", "report.json"), "utf8"));
+      assert.deepEqual([here.title, here.compared], [there.title, there.compared]);
+      assertClose(judged(here), judged(there));
+      const accuracies = there.sections[0].groups.map(({ summaries }) => summaries.validation.mean);
+      assert.ok(new Set(accuracies).size > 2, `too much alike to compare: ${accuracies}`);
+      const shown = await lab.at("report").locator("table").first().locator("tbody tr").count();
+      assert.equal(shown, 6, "six scorers");
+
+      // A desktop's record of a run of this study stands for it, and nothing is run again.
+      const cells = here.sections[0].groups.flatMap(({ runs }) => runs.map(({ name }) => name));
+      const random = cells.find((name) => name.startsWith("random") && name.includes("-s2-"));
+      await lab.at(`delete-${random}`).click();
+      await lab.at(`delete-${random}`).click();
+      await lab.until("its removal", async () => !(random in (await lab.records())));
+      await lab.bring("import", [
+        { name: "elsewhere.json", body: await readFile(join(folder, "study", "cells", random, "record.json")), type: "application/json" },
+      ]);
+      await lab.until("the record", async () => "elsewhere" in (await lab.records()));
+      assert.equal(await lab.at("study-go-salience").getAttribute("aria-disabled"), "false", "its cell is no longer done");
+      await lab.press("study-go-salience");
+      await lab.until("the whole study", async () => (await done(lab)) === CELLS);
+      assert.equal(Object.keys(await lab.records()).length, CELLS, "the cell was run again");
+      const merged = JSON.parse(await lab.download("report-json"));
+      assert.equal(merged.sections.length, 1);
+      assert.equal(merged.sections[0].several_devices, true, "times of two machines are marked");
+      assertClose(judged(merged), judged(there));
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }));
+
+test("a cell that fails is told with its reason, the rest completes, and it can be run again", () =>
+  withLab({ settings: SMALL, complaints: true }, async (lab) => {
+    // A model whose weights are no numbers: it can be read, and fails when its cell is run.
+    await lab.bring("files", HOSTILE_MODELS[NOT_NUMBERS]);
+    await lab.at("model-my-model-1").waitFor();
+    const mine = `
+      summary = "One arm starts from a broken model."
+      seeds = [1]
+      [knobs]
+      model = "nano"
+      device = "cpu"
+      steps = 8
+      batch_size = 8
+      max_length = 16
+      train_examples = 64
+      [[axes]]
+      name = "model"
+      arms = [{ name = "broken", knobs = { model = "my-model-1" } }, { name = "slow", knobs = { learning_rate = 1e-5 } }]`;
+    await lab.bring("files", [{ name: "mine.toml", body: mine, type: "application/toml" }]);
+    await lab.visitPage("compare");
+    await lab.press("study-go-mine");
+    await lab.until("the end", async () => (await lab.dismissFaults(), /2 of 3 done, 1 failed/.test(await progress(lab, "mine"))), LIMIT);
+    assert.match(await lab.at("study-item-mine").locator(".failures").textContent(), /broken-d0\.4-s1: .*NaN.*\(.*step \d+\)/);
+    await lab.press("study-report-mine");
+    assert.match(await lab.at("report").textContent(), /broken-d0\.4-s1.*failed/s);
+    await lab.press("study-retry-mine");
+    await lab.until("the second end", async () => (await lab.dismissFaults(), /1 failed/.test(await progress(lab, "mine"))), LIMIT);
+  }));
+
+test("what is wrong with a study is told before anything runs", () =>
+  withLab({ settings: { study: "salience", salience: "random" } }, async (lab) => {
+    assert.match(await lab.at("study-refusal").textContent(), /two arms|nothing to compare/);
+    assert.equal(await lab.at("study-run").getAttribute("aria-disabled"), "true");
+    await lab.go({ study: "salienc", seeds: "many" });
+    const said = [await lab.faulted()];
+    await lab.press("fault-dismiss");
+    said.push(await lab.faulted());
+    assert.match(JSON.stringify(said), /did you mean `salience`/);
+    assert.match(JSON.stringify(said), /`many` is not a number/);
+    await lab.dismissFaults();
+    await lab.bring("files", [{ name: "broken.toml", body: "seeds = 2\n[[axes]]\nnam = 1\n", type: "application/toml" }]);
+    const { what, where } = await lab.faulted();
+    assert.match(`${where} ${what}`, /broken\.toml, line 3/);
+    await lab.dismissFaults();
+  }));

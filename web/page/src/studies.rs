@@ -1,0 +1,165 @@
+//! The studies of this browser: what they are kept under, how far they are, what their reports are made from.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use apt_bridge::{StoredCell, StoredStudy};
+use apt_lab::{CellState, Record, Seeds, Study, StudyFile, same_experiment};
+use apt_report::Entry;
+
+/// What `file` is to be kept under: the name of a kept study of the same file, else its own, with a number if that is
+/// another's.
+#[must_use]
+pub fn name_for(file: &StudyFile, kept: &[StoredStudy]) -> String {
+    if let Some(same) = kept.iter().find(|study| study.file == *file) {
+        return same.name.clone();
+    }
+    let own = file.name.clone().unwrap_or_else(|| "study".to_owned());
+    let numbered = (2..).map(|number| format!("{own}-{number}"));
+    let mut names = std::iter::once(own.clone()).chain(numbered);
+    names.find(|name| kept.iter().all(|study| study.name != *name)).unwrap_or_default()
+}
+
+/// `5 of 14 done, 1 failed`.
+#[must_use]
+pub fn progress(study: &StoredStudy) -> String {
+    let done = study.count(|state| *state == CellState::Done);
+    let mut words = format!("{done} of {} done", study.cells.len());
+    let failed = study.count(|state| state.reason().is_some());
+    if failed > 0 {
+        words.push_str(&format!(", {failed} failed"));
+    }
+    words
+}
+
+/// What is being worked on: `run 3 of 14: random at 0.4, seed 1; about 2 min left`.
+#[must_use]
+pub fn at_work(study: &StoredStudy) -> Option<String> {
+    let (place, cell) = study.at_work()?;
+    let left = study.time_left.as_ref().map_or_else(String::new, |left| format!("; about {left} left"));
+    Some(format!("run {} of {}: {}, seed {}{left}", place + 1, study.cells.len(), cell.arm, cell.seed))
+}
+
+/// An arm with its cell of each seed.
+pub type Line<'a> = (&'a str, Vec<Option<&'a StoredCell>>);
+
+/// The seeds, and every arm with its cell of each.
+#[must_use]
+pub fn grid(study: &StoredStudy) -> (Vec<u64>, Vec<Line<'_>>) {
+    let seeds: BTreeSet<u64> = study.cells.iter().map(|cell| cell.seed).collect();
+    let mut arms: Vec<&str> = Vec::new();
+    for cell in &study.cells {
+        if !arms.contains(&cell.arm.as_str()) {
+            arms.push(&cell.arm);
+        }
+    }
+    let of = |arm: &str, seed: u64| study.cells.iter().find(|cell| cell.arm == arm && cell.seed == seed);
+    let lines = arms.into_iter().map(|arm| (arm, seeds.iter().map(|&seed| of(arm, seed)).collect())).collect();
+    (seeds.into_iter().collect(), lines)
+}
+
+/// What the report of a study is made from: the cells that were begun, and whatever else is here of one of its arms,
+/// wherever it was made.
+#[must_use]
+pub fn entries(stored: &StoredStudy, study: &Study, records: &[(String, Arc<Record>)]) -> Vec<Entry> {
+    let record = |run: &str| records.iter().find(|(name, _)| name == run).map(|(_, record)| Arc::clone(record));
+    let begun = stored.cells.iter().filter(|cell| cell.state != CellState::Queued);
+    let own = begun.map(|cell| match (record(&cell.run), &cell.state) {
+        (Some(record), _) => Entry { name: cell.run.clone(), record: Some(record), failure: None },
+        (None, CellState::Failed(why)) => Entry { name: cell.run.clone(), record: None, failure: Some(why.clone()) },
+        (None, state) => Entry { name: cell.run.clone(), record: None, failure: Some(state.name().to_owned()) },
+    });
+    let arms: Vec<_> = study.arms().flat_map(|arm| study.at_densities(arm)).collect();
+    let is_own = |name: &str| stored.cells.iter().any(|cell| cell.run == name);
+    let fits = |record: &Record| arms.iter().any(|knobs| same_experiment(knobs, &record.config));
+    let others = records.iter().filter(|(name, record)| !is_own(name) && fits(record));
+    let others = others.map(|(name, record)| Entry {
+        name: name.clone(),
+        record: Some(Arc::clone(record)),
+        failure: None,
+    });
+    own.chain(others).collect()
+}
+
+/// The command that runs the built-in study of this file on a desktop.
+#[must_use]
+pub fn command(name: &str, file: &StudyFile) -> String {
+    let seeds = match &file.seeds {
+        Seeds::Count(count) => format!(" --seeds {count}"),
+        Seeds::List(_) => String::new(),
+    };
+    let knobs = file.knobs.iter().map(|(name, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!(" --{} {value}", name.replace('_', "-"))
+    });
+    format!("apt-lab study {name}{seeds}{}", knobs.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::read;
+    use apt_lab::{Knobs, RecordBuilder};
+
+    fn stored(query: &str) -> (StoredStudy, Study) {
+        let file = read(query).settings.study_file().expect("a study");
+        let study = Study::resolve(&file, "test").expect("it can be run");
+        (StoredStudy::queued("salience", file, &study, 0.0), study)
+    }
+
+    #[test]
+    fn a_study_keeps_its_name_and_another_of_that_name_gets_a_number() {
+        let (two, _) = stored("study=salience&seeds=2");
+        let (three, _) = stored("study=salience&seeds=3");
+        assert_eq!(name_for(&two.file, &[]), "salience");
+        assert_eq!(name_for(&two.file, std::slice::from_ref(&two)), "salience");
+        assert_eq!(name_for(&three.file, &[two]), "salience-2");
+    }
+
+    #[test]
+    fn the_grid_has_every_cell_once_and_progress_counts_them() {
+        let (mut study, _) = stored("study=salience&seeds=2");
+        let (seeds, lines) = grid(&study);
+        assert_eq!((seeds.as_slice(), lines.len()), ([1, 2].as_slice(), 7), "six scorers and the dense reference");
+        assert_eq!(lines.iter().flat_map(|(_, cells)| cells).flatten().count(), study.cells.len());
+        study.cells[0].state = CellState::Done;
+        study.cells[1].state = CellState::Failed("NaN".to_owned());
+        study.cells[2].state = CellState::Running;
+        study.time_left = Some("2 min".to_owned());
+        assert_eq!(progress(&study), "1 of 14 done, 1 failed");
+        let words = at_work(&study).expect("one is being worked on");
+        assert!(words.starts_with("run 3 of 14: ") && words.ends_with(", seed 1; about 2 min left"), "{words}");
+        assert_eq!(at_work(&study.at_rest()), None);
+    }
+
+    #[test]
+    fn a_report_is_made_from_cells_begun_and_from_what_else_fits() {
+        let (mut stored, study) = stored("study=salience&seeds=2&steps=4");
+        let record = |knobs: Knobs| {
+            let events = crate::history::tests::run(knobs, 4, true);
+            Arc::new(RecordBuilder::from_events(&events).expect("a whole run"))
+        };
+        let own = record(study.cells()[1].knobs.clone());
+        let other = record(Knobs { seed: 7, ..study.cells()[1].knobs.clone() });
+        let foreign = record(Knobs { rank: 16, ..Knobs::default() });
+        stored.cells[1].state = CellState::Done;
+        stored.cells[2].state = CellState::Failed("NaN (loss, step 3)".to_owned());
+        let records = [(stored.cells[1].run.as_str(), own), ("desktop", other), ("foreign", foreign)];
+        let records = records.map(|(name, record)| (name.to_owned(), record));
+        let entries = entries(&stored, &study, &records);
+        let found: Vec<_> =
+            entries.iter().map(|entry| (entry.name.as_str(), entry.record.is_some(), entry.failure.as_deref())).collect();
+        let expected = [
+            (stored.cells[1].run.as_str(), true, None),
+            (stored.cells[2].run.as_str(), false, Some("NaN (loss, step 3)")),
+            ("desktop", true, None),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_desktop_is_told_what_the_address_says() {
+        let (study, _) = stored("study=salience&seeds=2&model=nano&train_examples=64");
+        assert_eq!(command("salience", &study.file), "apt-lab study salience --seeds 2 --model nano --train-examples 64");
+    }
+}
