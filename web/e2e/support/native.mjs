@@ -12,7 +12,12 @@ const LARGE = { maxBuffer: 1 << 28 };
 
 /** What `apt-lab` prints. */
 export async function lab(...words) {
-  const { stdout } = await call(PROGRAM, words, LARGE);
+  return labIn(process.cwd(), ...words);
+}
+
+/** What `apt-lab` prints when it is started in this folder. */
+export async function labIn(folder, ...words) {
+  const { stdout } = await call(PROGRAM, words, { ...LARGE, cwd: folder });
   return stdout;
 }
 

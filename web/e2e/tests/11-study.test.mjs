@@ -1,7 +1,7 @@
 // A study is queued in the page, goes on after a reload, and says what the desktop's study says.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,12 +9,27 @@ import { HOSTILE_MODELS } from "../support/files.mjs";
 import { withLab } from "../support/lab.mjs";
 import * as native from "../support/native.mjs";
 
-// Steps large enough that accuracies differ, few enough that float rounding does not grow to be seen.
-const SMALL = { model: "nano", device: "cpu", steps: 48, batch_size: 32, max_length: 16, learning_rate: 0.02, eval_every: 8 };
-const STUDY = { study: "salience", seeds: 2, ...SMALL };
+const SMALL = { model: "nano", device: "cpu", steps: 64, batch_size: 16, max_length: 16, eval_every: 8 };
+// The built-in task is beyond the nano model: this one is easy enough that arms and seeds come out differently.
+const STUDY = { study: "salience", seeds: 2, ...SMALL, learning_rate: 0.005, task: "text", data: "easy.csv" };
 const CELLS = 14;
 const NOT_NUMBERS = "weights that are not numbers";
 const LIMIT = 600_000;
+
+/** Four hundred sentences with one word of praise or blame, an eighth of them labelled wrongly. */
+function easy() {
+  let state = 7;
+  const draw = (n) => (state = (state * 1103515245 + 12345) % 2147483648, Math.floor(state / 65536) % n);
+  const things = ["soup", "room", "plot", "waiter", "shower", "view", "music", "story"];
+  const verdicts = [["awful", "dull"], ["superb", "lovely"]];
+  const line = () => {
+    const label = draw(2);
+    const words = [0, 1, 2].map(() => things[draw(things.length)]);
+    words.splice(draw(4), 0, verdicts[label][draw(2)]);
+    return `the ${words.join(" and the ")},${draw(8) === 0 ? 1 - label : label}`;
+  };
+  return ["text,label", ...Array.from({ length: 400 }, line), ""].join("\n");
+}
 
 const progress = (lab, name = "salience") => lab.at(`study-progress-${name}`).textContent();
 const done = async (lab, name) => Number(/^(\d+) of/.exec(await progress(lab, name))?.[1] ?? -1);
@@ -49,8 +64,11 @@ function assertClose(actual, expected, at = "") {
 }
 
 test("a study from the address runs through a reload, and its table is the desktop's", () =>
-  withLab({ settings: STUDY }, async (lab) => {
+  withLab({}, async (lab) => {
+    await lab.bring("files", [{ name: STUDY.data, body: easy(), type: "text/csv" }]);
+    await lab.until("the file to be kept", async () => STUDY.data in (await lab.table("files")));
     // The address opens Compare with the study chosen.
+    await lab.go(STUDY);
     await lab.at("page-compare").waitFor();
     assert.match(await lab.at("study-plan").textContent(), new RegExp(`${CELLS} runs.*apt-lab study salience --seeds 2`));
     await lab.press("study-run");
@@ -72,8 +90,10 @@ test("a study from the address runs through a reload, and its table is the deskt
     const here = JSON.parse(await lab.download("report-json"));
     const folder = await mkdtemp(join(tmpdir(), "apt-lab-"));
     try {
-      const knobs = Object.entries(SMALL).map(([name, value]) => `--${name.replaceAll("_", "-")}=${value}`);
-      await native.lab("study", "salience", "--seeds=2", ...knobs, "--out", join(folder, "study"));
+      await writeFile(join(folder, STUDY.data), easy());
+      const { study, ...knobs } = STUDY;
+      const flags = Object.entries(knobs).map(([name, value]) => `--${name.replaceAll("_", "-")}=${value}`);
+      await native.labIn(folder, "study", study, ...flags, "--out", "study");
       const there = JSON.parse(await readFile(join(folder, "study", "report.json"), "utf8"));
       assert.deepEqual([here.title, here.compared], [there.title, there.compared]);
       assertClose(judged(here), judged(there));
@@ -126,12 +146,14 @@ test("a cell that fails is told with its reason, the rest completes, and it can 
     await lab.bring("files", [{ name: "mine.toml", body: mine, type: "application/toml" }]);
     await lab.visitPage("compare");
     await lab.press("study-go-mine");
-    await lab.until("the end", async () => (await lab.dismissFaults(), /2 of 3 done, 1 failed/.test(await progress(lab, "mine"))), LIMIT);
+    const ended = () => lab.at("study-progress-mine").filter({ hasText: "2 of 3 done, 1 failed" }).waitFor();
+    await ended();
     assert.match(await lab.at("study-item-mine").locator(".failures").textContent(), /broken-d0\.4-s1: .*NaN.*\(.*step \d+\)/);
     await lab.press("study-report-mine");
     assert.match(await lab.at("report").textContent(), /broken-d0\.4-s1.*failed/s);
     await lab.press("study-retry-mine");
-    await lab.until("the second end", async () => (await lab.dismissFaults(), /1 failed/.test(await progress(lab, "mine"))), LIMIT);
+    await lab.at("study-progress-mine").filter({ hasNotText: "failed" }).waitFor();
+    await ended();
   }));
 
 test("what is wrong with a study is told before anything runs", () =>

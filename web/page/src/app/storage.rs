@@ -84,7 +84,7 @@ impl Lab {
         self.stored(move |store| async move {
             store.remove_run(&name).await?;
             let mut studies = self.studies.get_untracked();
-            for study in studies.iter_mut().filter(|study| study.lose(&name)) {
+            for study in studies.iter_mut().filter_map(|study| study.lose(&name).then_some(study)) {
                 store.put_study(study).await?;
             }
             self.studies.set(studies);
