@@ -46,8 +46,9 @@ fn is_metric(column: &Column) -> bool {
 fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<String> {
     let values = |metric: bool| {
         let columns = table.columns.iter().zip(&row.cells).filter(move |(column, _)| is_metric(column) == metric);
-        columns
-            .map(|(column, value)| value.as_ref().map_or_else(|| NOTHING.to_owned(), |of| cell(table, row, column, of, section)))
+        columns.map(|(column, value)| {
+            value.as_ref().map_or_else(|| NOTHING.to_owned(), |of| cell(table, row, column, of, section))
+        })
     };
     let mut cells = vec![row.name.clone(), row.count.clone()];
     cells.extend(values(true));

@@ -73,11 +73,8 @@ pub fn entries(stored: &StoredStudy, study: &Study, records: &[(String, Arc<Reco
     let is_own = |name: &str| stored.cells.iter().any(|cell| cell.run == name);
     let fits = |record: &Record| arms.iter().any(|knobs| same_experiment(knobs, &record.config));
     let others = records.iter().filter(|(name, record)| !is_own(name) && fits(record));
-    let others = others.map(|(name, record)| Entry {
-        name: name.clone(),
-        record: Some(Arc::clone(record)),
-        failure: None,
-    });
+    let others =
+        others.map(|(name, record)| Entry { name: name.clone(), record: Some(Arc::clone(record)), failure: None });
     own.chain(others).collect()
 }
 
@@ -147,8 +144,10 @@ mod tests {
         let records = [(stored.cells[1].run.as_str(), own), ("desktop", other), ("foreign", foreign)];
         let records = records.map(|(name, record)| (name.to_owned(), record));
         let entries = entries(&stored, &study, &records);
-        let found: Vec<_> =
-            entries.iter().map(|entry| (entry.name.as_str(), entry.record.is_some(), entry.failure.as_deref())).collect();
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.name.as_str(), entry.record.is_some(), entry.failure.as_deref()))
+            .collect();
         let expected = [
             (stored.cells[1].run.as_str(), true, None),
             (stored.cells[2].run.as_str(), false, Some("NaN (loss, step 3)")),
@@ -160,6 +159,9 @@ mod tests {
     #[test]
     fn the_desktop_is_told_what_the_address_says() {
         let (study, _) = stored("study=salience&seeds=2&model=nano&train_examples=64");
-        assert_eq!(command("salience", &study.file), "apt-lab study salience --seeds 2 --model nano --train-examples 64");
+        assert_eq!(
+            command("salience", &study.file),
+            "apt-lab study salience --seeds 2 --model nano --train-examples 64"
+        );
     }
 }

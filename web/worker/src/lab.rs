@@ -4,8 +4,7 @@ use crate::claim::Claim;
 use crate::error::WorkerError;
 use crate::gpu::Gpu;
 use crate::run::Run;
-use crate::study::{Queue, reason};
-use crate::trouble::{self, Trouble};
+use crate::study::Queue;
 use crate::{clock, port, sources, verdicts};
 use apt_bridge::store::Store;
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted};
@@ -13,11 +12,6 @@ use apt_lab::{CellState, Event, Knobs};
 use burn::tensor::Device;
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
-
-/// A device may be lost this often in a row without a save in between before the run is given up.
-const LOSSES: usize = 3;
-/// Milliseconds in which the loss of a device is heard of at the latest, once a read from it failed.
-const LOSS_HEARD: f64 = 2_000.0;
 
 type Commands = UnboundedReceiver<Result<Command, String>>;
 
@@ -27,7 +21,7 @@ pub(crate) struct Lab {
     pub(crate) gpu: Option<Gpu>,
     pub(crate) run: Option<Run>,
     pub(crate) study: Option<Queue>,
-    losses: usize,
+    pub(crate) losses: usize,
 }
 
 /// Serves the page until it is gone.
@@ -161,7 +155,12 @@ impl Lab {
         }
     }
 
-    pub(crate) async fn start(&mut self, name: String, preset: Option<String>, knobs: Knobs) -> Result<(), WorkerError> {
+    pub(crate) async fn start(
+        &mut self,
+        name: String,
+        preset: Option<String>,
+        knobs: Knobs,
+    ) -> Result<(), WorkerError> {
         self.close().await?;
         let entry = StoredRun {
             name,
@@ -219,7 +218,7 @@ impl Lab {
     }
 
     /// Makes everything a run needs; with `saved`, as its last save has it.
-    async fn build(&mut self, mut entry: StoredRun, saved: bool) -> Result<Run, WorkerError> {
+    pub(crate) async fn build(&mut self, mut entry: StoredRun, saved: bool) -> Result<Run, WorkerError> {
         entry.state = RunState::Loading;
         port::post(&Message::Run(Box::new(entry.clone())));
         let made = async {
@@ -342,93 +341,6 @@ impl Lab {
             self.losses = 0;
         }
         Ok(())
-    }
-
-    /// If the open run's GPU is in trouble, deals with it and says so.
-    async fn check_gpu(&mut self, error: Option<&WorkerError>) -> bool {
-        if !self.run.as_ref().is_some_and(|run| run.on_gpu && run.is_open()) {
-            return false;
-        }
-        // A read that failed is heard of before the loss of the device that made it fail.
-        if error.is_some_and(WorkerError::may_be_a_loss) {
-            trouble::wait(LOSS_HEARD).await;
-        }
-        match (trouble::seen(), self.run.take()) {
-            (Some(trouble), Some(run)) => {
-                self.recover(run, trouble).await;
-                true
-            }
-            (_, run) => {
-                self.run = run;
-                false
-            }
-        }
-    }
-
-    /// After an error of the open run. One of the database leaves the run whole: it is held, so that room can be made
-    /// and nothing is lost. Any other ends it.
-    async fn stumble(&mut self, error: WorkerError) {
-        let Some(mut run) = self.run.take() else { return };
-        if !matches!(error, WorkerError::Store(_)) {
-            return self.fail(run, &error).await;
-        }
-        if run.is_open() {
-            run.one_step = false;
-            run.enter(RunState::Paused);
-        } else {
-            self.leave_study().await;
-        }
-        port::post(&Message::Fault(error.fault(None)));
-        self.run = Some(run);
-    }
-
-    /// Ends the open run; it can be opened again as it was last saved.
-    async fn fail(&mut self, mut run: Run, error: &WorkerError) {
-        run.tell(true);
-        run.session = None;
-        run.entry.state = RunState::Failed;
-        if let Some(store) = &self.store
-            && let Err(error) = store.put_run(&run.entry).await
-        {
-            port::post(&Message::Fault(WorkerError::from(error).fault(None)));
-        }
-        run.enter(RunState::Failed);
-        port::post(&Message::Fault(error.fault(Some(run.entry.name.clone()))));
-        self.end_cell(CellState::Failed(reason(error, run.entry.step))).await;
-        self.run = Some(run);
-    }
-
-    /// After trouble on the GPU: with another device from the last save if the old one was lost, else the run ends.
-    async fn recover(&mut self, mut run: Run, trouble: Trouble) {
-        run.take_back();
-        self.gpu = None;
-        self.losses += 1;
-        if !trouble.lost || self.losses > LOSSES {
-            let error = WorkerError::place(
-                if trouble.lost { "the graphics device" } else { "a kernel on the GPU" },
-                trouble.what,
-                "open the run again to go on from its last save, if need be with device set to cpu",
-            );
-            trouble::forget();
-            return self.fail(run, &error).await;
-        }
-        let entry = run.entry.clone();
-        drop(run);
-        let state = entry.state;
-        port::post(&Message::Notice {
-            text: format!("The graphics device was lost ({}). Going on from the last save.", trouble.what),
-        });
-        trouble::forget();
-        match self.build(entry.clone(), true).await {
-            Ok(mut run) => {
-                run.enter(state);
-                self.run = Some(run);
-            }
-            Err(error) => {
-                self.end_cell(CellState::Failed(reason(&error, entry.step))).await;
-                port::post(&Message::Fault(error.fault(Some(entry.name))));
-            }
-        }
     }
 
     async fn export(&mut self, what: Wanted) -> Result<(), WorkerError> {

@@ -20,6 +20,8 @@ mod machine;
 #[cfg(target_family = "wasm")]
 mod port;
 #[cfg(target_family = "wasm")]
+mod recovery;
+#[cfg(target_family = "wasm")]
 mod run;
 #[cfg(target_family = "wasm")]
 mod sources;

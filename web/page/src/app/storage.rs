@@ -4,8 +4,8 @@ use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use apt_bridge::{MODEL_FILES, StoredStudy};
 use apt_bridge::store::{Store, StoreError};
+use apt_bridge::{MODEL_FILES, StoredStudy};
 use apt_lab::{Record, StudyFile, run_name};
 use leptos::prelude::*;
 use leptos::task::spawn_local;

@@ -213,7 +213,8 @@ fn item(lab: Lab, name: String) -> impl IntoView {
     let left = of(|study| !study.running && study.count(|state| !state.is_over()) > 0);
     let failed = of(|study| !study.running && study.count(|state| state.reason().is_some()) > 0);
     let free = move || lab.engine.get() == Engine::Ready && !lab.is_studying() && !lab.is_running();
-    let go = move |retry| move || study.with_untracked(|study| study.iter().for_each(|study| lab.run_study(study, retry)));
+    let go =
+        move |retry| move || study.with_untracked(|study| study.iter().for_each(|study| lab.run_study(study, retry)));
     let words = move || study.with(|study| study.as_ref().map(|study| (progress(study), at_work(study))));
     let share = move || study.with(|study| study.as_ref().map(|s| (s.count(CellState::is_over), s.cells.len())));
     let (heading, of_name) = (name.clone(), name.clone());
@@ -221,7 +222,10 @@ fn item(lab: Lab, name: String) -> impl IntoView {
         lab.report_of.set(Some(of_name.clone()));
         report::scroll_to();
     };
-    let forget = { let name = name.clone(); move || lab.forget_study(name.clone()) };
+    let forget = {
+        let name = name.clone();
+        move || lab.forget_study(name.clone())
+    };
     view! {
         <article class="study" data-testid=test("item") aria-label=format!("Study {name}")>
             <h3>{heading}</h3>
@@ -269,7 +273,7 @@ fn runs(study: &StoredStudy) -> impl IntoView + use<> {
     };
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label=format!("Runs of {}", study.name)>
-            <table class="runs cells">
+            <table class="runs by-seed">
                 <thead>
                     <tr>
                         <th scope="col">"arm"</th>
