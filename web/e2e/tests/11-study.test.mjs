@@ -171,4 +171,14 @@ test("what is wrong with a study is told before anything runs", () =>
     const { what, where } = await lab.faulted();
     assert.match(`${where} ${what}`, /broken\.toml, line 3/);
     await lab.dismissFaults();
+    // As JSON too, and one of the same name beside it.
+    const twice = (seeds) => ({ name: "mine.json", body: JSON.stringify({ seeds, axes: [{ name: "tuning" }] }), type: "application/json" });
+    await lab.bring("files", [twice(2)]);
+    await lab.bring("files", [twice(3)]);
+    await lab.visitPage("compare");
+    for (const [name, cells] of [["mine", 6], ["mine-2", 9]]) {
+      await lab.at(`study-progress-${name}`).filter({ hasText: `0 of ${cells} done` }).waitFor();
+    }
+    await lab.press("study-forget-mine");
+    await lab.until("it to be forgotten", async () => Object.keys(await lab.table("studies")).join() === "mine-2");
   }));

@@ -126,7 +126,7 @@ impl Lab {
         }
         for file in others {
             let remedy = "Drop config.json, tokenizer.json and model.safetensors together, a .csv, .tsv or .jsonl file, \
-                          a record.json, or the .toml of a study.";
+                          a record.json, or the file of a study.";
             self.trouble(&file.name(), "the lab has no use for this file", remedy);
         }
     }
@@ -178,21 +178,23 @@ impl Lab {
                     self.trouble(&name, "the file cannot be read", "Choose it again.");
                     continue;
                 };
-                let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
                 let read = StudyFile::from_toml(&text, &name).map_err(|error| error.to_string());
-                let queued = read.and_then(|read| {
-                    let called = read.name.clone().unwrap_or_else(|| stem.to_owned());
-                    self.queue_study(StudyFile { name: Some(called), ..read })
-                });
-                match queued {
-                    Ok(study) => self.notice(format!("The study {} is queued in Compare.", study.name)),
-                    Err(why) => self.trouble(&name, &why, "Correct the study."),
+                if let Err(why) = read.and_then(|read| self.take_study_file(&name, read)) {
+                    self.trouble(&name, &why, "Correct the study.");
                 }
             }
         });
     }
 
-    /// Takes in records of runs made elsewhere.
+    fn take_study_file(self, name: &str, file: StudyFile) -> Result<(), String> {
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let called = file.name.clone().unwrap_or_else(|| stem.to_owned());
+        let study = self.queue_study(StudyFile { name: Some(called), ..file })?;
+        self.notice(format!("The study {} is queued in Compare.", study.name));
+        Ok(())
+    }
+
+    /// Takes in records of runs made elsewhere, and studies.
     pub(crate) fn import(self, files: Vec<File>) {
         self.stored(move |store| async move {
             for file in files {
@@ -201,6 +203,12 @@ impl Lab {
                     self.trouble(&name, "the file cannot be read", "Choose it again.");
                     continue;
                 };
+                if let Ok(study) = StudyFile::from_json(&text, &name) {
+                    if let Err(why) = self.take_study_file(&name, study) {
+                        self.trouble(&name, &why, "Correct the study.");
+                    }
+                    continue;
+                }
                 match Record::from_json(text.as_bytes(), &name) {
                     Ok(record) => {
                         let kept = store.records().await?;
