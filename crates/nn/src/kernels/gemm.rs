@@ -88,7 +88,9 @@ impl<'a> View<'a> {
         } else {
             for column in 0..self.columns {
                 let values = self.values[column * self.column_stride..].iter().step_by(self.row_stride);
-                memory[column..].iter_mut().step_by(width).zip(values).for_each(|(out, value)| *out = *value);
+                for (out, value) in memory[column..].iter_mut().step_by(width).zip(values) {
+                    *out = *value;
+                }
             }
         }
     }

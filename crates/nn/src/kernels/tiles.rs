@@ -61,24 +61,32 @@ impl<const N: usize> WithSimd for Panel<'_, N> {
             let at = (vector * S::F32_LANES).min(start.len());
             simd.partial_load_f32s(&start[at..start.len().min(at + S::F32_LANES)])
         });
-        let mut store = |row: usize, values: &[S::f32s; N]| {
-            let (whole, rest) = S::as_mut_simd_f32s(&mut out[row * row_stride..][..b.columns]);
-            whole.iter_mut().zip(values).for_each(|(out, value)| *out = *value);
-            if let Some(&last) = values.get(whole.len()) {
-                simd.partial_store_f32s(rest, last);
-            }
-        };
         if a.rows < ROWS {
             for row in 0..a.rows {
-                store(row, &tile::<S, 1, N>(simd, a, row, panel, start)[0]);
+                let [values] = tile::<S, 1, N>(simd, a, row, panel, start);
+                store(simd, &mut out[row * row_stride..][..b.columns], values);
             }
             return;
         }
         // The last tile begins early enough to be whole: some rows are computed twice, to the same values.
         for row in (0..a.rows).step_by(ROWS).map(|row| row.min(a.rows - ROWS)) {
             let rows = tile::<S, ROWS, N>(simd, a, row, panel, start);
-            rows.iter().enumerate().for_each(|(index, values)| store(row + index, values));
+            for (index, values) in rows.into_iter().enumerate() {
+                store(simd, &mut out[(row + index) * row_stride..][..b.columns], values);
+            }
         }
+    }
+}
+
+/// Writes the first of the values, as many as `out` takes.
+#[inline(always)]
+fn store<S: Simd, const N: usize>(simd: S, out: &mut [f32], values: [S::f32s; N]) {
+    let (whole, rest) = S::as_mut_simd_f32s(out);
+    for (out, value) in whole.iter_mut().zip(values) {
+        *out = value;
+    }
+    if let Some(last) = values.get(whole.len()) {
+        simd.partial_store_f32s(rest, *last);
     }
 }
 
