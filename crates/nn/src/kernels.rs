@@ -200,9 +200,9 @@ pub(crate) fn attention_weights(scores: Tensor<4>, padding: Option<&Tensor<4>>, 
     activation::softmax(scores, 3)
 }
 
-/// Whether the model is on the CPU backend.
+/// Whether the model is on the CPU backend, without autodiff.
 pub(crate) fn is_on_cpu(model: &crate::Transformer) -> bool {
-    on_cpu(&model.embeddings.words.val().into_dispatch())
+    matches!(model.embeddings.words.val().into_dispatch().kind, DispatchTensorKind::Flex(_))
 }
 
 /// Whether the tensor is the CPU backend's.
