@@ -74,6 +74,9 @@ impl Attention {
         let split = |t: Tensor<2>| t.reshape([batch.size, batch.length, heads, size]).swap_dims(1, 2);
         let scale = 1.0 / (size as f64).sqrt();
         let qkv = [self.query.forward(x.clone()), self.key.forward(x.clone()), self.value.forward(x)];
+        if let Some(lengths) = &batch.packed {
+            return kernels::packed_attention(qkv, lengths, heads);
+        }
         if let Some(context) = kernels::attention(&qkv, batch.padding.as_ref(), [batch.size, batch.length], heads) {
             return context;
         }

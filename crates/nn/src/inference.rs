@@ -1,12 +1,14 @@
-//! Logits of a batch as fast as the device gives them. On the CPU each thread takes a share of the sequences through the
-//! whole model: a step through one layer is too short to be worth sharing out.
+//! Logits of a batch as fast as the device gives them. On the CPU nothing is computed for padding, and each thread takes a
+//! share of the sequences through the whole model: a step through one layer is too short to be worth sharing out.
 
 use crate::{Batch, Forward, NnError, Transformer};
 use burn::tensor::{Device, Tensor};
-
-/// Fewest sequences of a thread's share.
 #[cfg(not(target_family = "wasm"))]
-const SHARE: usize = 4;
+use std::ops::Range;
+
+/// Fewest tokens of a thread's share.
+#[cfg(not(target_family = "wasm"))]
+const SHARE: usize = 64;
 
 /// Logits `[batch, labels]` of `ids` and `type_ids` (`[batch · length]` in row order, `lengths` tokens of each row before
 /// padding) by `model`, which must be without autodiff, on `device`.
@@ -20,20 +22,42 @@ pub fn logits(
     lengths: &[usize],
     device: &Device,
 ) -> Result<Tensor<2>, NnError> {
-    let whole = |ids: &[i32], type_ids: &[i32], lengths: &[usize]| {
-        let batch = Batch::new(ids, type_ids, lengths, &model.config, device);
-        model.classify(model.forward(&batch, Forward::default()).hidden, &batch)
-    };
+    let of = |batch: &Batch| model.classify(model.forward(batch, Forward::default()).hidden, batch);
+    if !crate::kernels::is_on_cpu(model) {
+        return of(&Batch::new(ids, type_ids, lengths, &model.config, device));
+    }
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;
-        let share = lengths.len().div_ceil(rayon::current_num_threads()).max(SHARE);
-        if crate::kernels::is_on_cpu(model) && share < lengths.len() {
-            let tokens = share * (ids.len() / lengths.len());
-            let shares = ids.par_chunks(tokens).zip(type_ids.par_chunks(tokens)).zip(lengths.par_chunks(share));
-            let parts: Result<Vec<_>, _> = shares.map(|((ids, types), lengths)| whole(ids, types, lengths)).collect();
+        let length = ids.len() / lengths.len().max(1);
+        let share = |rows: Range<usize>| {
+            let tokens = rows.start * length..rows.end * length;
+            of(&Batch::packed(&ids[tokens.clone()], &type_ids[tokens], &lengths[rows], &model.config, device))
+        };
+        let shares = shares(lengths, rayon::current_num_threads());
+        if shares.len() > 1 {
+            let parts: Result<Vec<_>, _> = shares.into_par_iter().map(share).collect();
             return Ok(Tensor::cat(parts?, 0));
         }
     }
-    whole(ids, type_ids, lengths)
+    of(&Batch::packed(ids, type_ids, lengths, &model.config, device))
+}
+
+/// Runs of sequences with about as many tokens each, one for every thread that is worth its while.
+#[cfg(not(target_family = "wasm"))]
+fn shares(lengths: &[usize], threads: usize) -> Vec<Range<usize>> {
+    let tokens: usize = lengths.iter().sum();
+    let count = threads.min(tokens / SHARE).max(1);
+    let mut shares = Vec::with_capacity(count);
+    let (mut first, mut seen) = (0, 0);
+    for (index, n) in lengths.iter().enumerate() {
+        // To the nearer side of where the share ought to end.
+        if (seen + n / 2) * count >= tokens * (shares.len() + 1) && first < index {
+            shares.push(first..index);
+            first = index;
+        }
+        seen += n;
+    }
+    shares.push(first..lengths.len());
+    shares
 }

@@ -8,6 +8,7 @@ mod cpu;
 mod gemm;
 mod gpu;
 mod rows;
+mod tiles;
 
 use burn::backend::{Dispatch, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{Tensor, activation};
@@ -62,6 +63,12 @@ pub(crate) fn attention(
     }
     let padding = padding.cloned().unwrap_or_else(|| Tensor::zeros([batch[0], 1, 1, batch[1]], &device));
     Some(Tensor::from_dispatch(Dispatch::cpu_attention(q, k, v, padding.into_dispatch(), heads)))
+}
+
+/// As [`attention`], of sequences of these lengths that lie behind one another: only on the CPU and without autodiff.
+pub(crate) fn packed_attention(qkv: [Tensor<2>; 3], lengths: &[usize], heads: usize) -> Tensor<2> {
+    let [q, k, v] = qkv.map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::cpu_packed_attention(q, k, v, lengths.to_vec(), heads))
 }
 
 /// `x·Φ(x)`, element by element.
@@ -193,10 +200,9 @@ pub(crate) fn attention_weights(scores: Tensor<4>, padding: Option<&Tensor<4>>, 
     activation::softmax(scores, 3)
 }
 
-/// Whether the model is on the CPU backend.
-#[cfg(not(target_family = "wasm"))]
+/// Whether the model is on the CPU backend, without autodiff.
 pub(crate) fn is_on_cpu(model: &crate::Transformer) -> bool {
-    on_cpu(&model.embeddings.words.val().into_dispatch())
+    matches!(model.embeddings.words.val().into_dispatch().kind, DispatchTensorKind::Flex(_))
 }
 
 /// Whether the tensor is the CPU backend's.

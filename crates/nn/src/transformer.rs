@@ -1,7 +1,7 @@
 //! The one transformer. A family is a [`ModelConfig`], not another copy of this file.
 
 use crate::config::{HeadConfig, ModelConfig};
-use crate::linear::{replace, select_dim};
+use crate::linear::{indices, replace, select_dim};
 use crate::masks::DeviceMasks;
 pub use crate::salience::Site;
 use crate::salience::Taps;
@@ -26,6 +26,8 @@ pub struct Batch {
     pub positions: Tensor<1, Int>,
     /// 0 for tokens, a large negative number for padding, `[batch, 1, 1, length]`; `None` if nothing is padded.
     pub padding: Option<Tensor<4>>,
+    /// Tokens of each sequence, if they lie behind one another without padding.
+    pub packed: Option<Vec<usize>>,
     /// Sequences.
     pub size: usize,
     /// Tokens per sequence, padding included.
@@ -42,8 +44,6 @@ impl Batch {
             .iter()
             .flat_map(|&n| (0..length).map(move |i| if i < n { (first + i) as i32 } else { config.pad_position() }))
             .collect();
-        let upload =
-            |values: &[i32]| Tensor::<1, Int>::from_data(TensorData::new(values.to_vec(), [values.len()]), device);
         let padding = lengths.iter().any(|&n| n < length).then(|| {
             let values: Vec<f32> = lengths
                 .iter()
@@ -51,16 +51,61 @@ impl Batch {
                 .collect();
             Tensor::from_data(TensorData::new(values, [size, 1, 1, length]), device)
         });
+        Self { padding, length, ..Self::of_tokens(ids.to_vec(), type_ids.to_vec(), positions, size, device) }
+    }
+
+    /// As [`Self::new`], without the padding: only for passes without autodiff on the CPU.
+    pub fn packed(ids: &[i32], type_ids: &[i32], lengths: &[usize], config: &ModelConfig, device: &Device) -> Self {
+        let length = ids.len() / lengths.len().max(1);
+        // No sequence is empty: its first token is what is classified.
+        let lengths: Vec<usize> = lengths.iter().map(|&n| n.max(1).min(length)).collect();
+        let tokens = |values: &[i32]| -> Vec<i32> {
+            let rows = values.chunks_exact(length.max(1)).zip(&lengths);
+            rows.flat_map(|(row, &n)| row[..n].iter().copied()).collect()
+        };
+        let first = config.first_position();
+        let positions = lengths.iter().flat_map(|&n| (0..n).map(|i| (first + i) as i32)).collect();
+        let batch = Self::of_tokens(tokens(ids), tokens(type_ids), positions, lengths.len(), device);
+        Self { packed: Some(lengths), length, ..batch }
+    }
+
+    fn of_tokens(ids: Vec<i32>, type_ids: Vec<i32>, positions: Vec<i32>, size: usize, device: &Device) -> Self {
+        let upload = |values: Vec<i32>| {
+            let shape = [values.len()];
+            Tensor::<1, Int>::from_data(TensorData::new(values, shape), device)
+        };
         let first = type_ids.first().copied().and_then(|first| usize::try_from(first).ok());
         let one_type = first.filter(|_| type_ids.iter().all(|id| *id == type_ids[0]));
         Self {
             ids: upload(ids),
             type_ids: upload(type_ids),
             one_type,
-            positions: upload(&positions),
-            padding,
+            positions: upload(positions),
+            padding: None,
+            packed: None,
             size,
-            length,
+            length: 0,
+        }
+    }
+
+    /// The first token's row of each sequence, of `[tokens, width]`.
+    fn first_of(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let width = hidden.dims()[1];
+        match &self.packed {
+            Some(lengths) => {
+                let mut next = 0;
+                let start = |n: &usize| {
+                    next += n;
+                    next - n
+                };
+                let starts: Vec<usize> = lengths.iter().map(start).collect();
+                let device = hidden.device();
+                hidden.select(0, indices(&starts, &device))
+            }
+            None => {
+                let first = hidden.reshape([self.size, self.length, width]).slice([0..self.size, 0..1]);
+                first.reshape([self.size, width])
+            }
         }
     }
 }
@@ -251,9 +296,7 @@ impl Transformer {
             .head
             .as_ref()
             .ok_or_else(|| NnError::Config { file: "model".into(), what: "there is no classification head".into() })?;
-        let width = hidden.dims()[1];
-        let first = hidden.reshape([batch.size, batch.length, width]).slice([0..batch.size, 0..1]);
-        Ok(head.forward(first.reshape([batch.size, width])))
+        Ok(head.forward(batch.first_of(hidden)))
     }
 
     /// A new classifier for `labels` classes on the checkpoint's dense layer (BERT's pooler), if it has one.

@@ -6,7 +6,7 @@ use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::compact::{compact, kept_first};
-use apt_nn::{Activation, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer};
+use apt_nn::{Activation, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, inference};
 use burn::module::Module;
 use burn::tensor::Device;
 use rand::RngExt;
@@ -44,6 +44,19 @@ fn compaction_under_soft_masks_changes_nothing() {
             let compacted = logits(&compact(&model, &kept), Some(&masks.select(&kept)));
             close(&format!("{name} at {density}"), &compacted, &logits(&model, Some(&masks)), 1e-4);
         }
+    }
+}
+
+#[test]
+fn inference_without_padding_changes_nothing() {
+    for (name, model) in models() {
+        let sample = Tokens::sample(&model.config);
+        // Twelve times the sample: enough tokens for more than one share.
+        let many = |values: &[i32]| values.repeat(12);
+        let (ids, types, lengths) = (many(&sample.ids), many(&sample.types), sample.lengths.repeat(12));
+        let ours = inference::logits(&model.clone().valid(), &ids, &types, &lengths, &Device::flex())
+            .expect("there is a head");
+        close(name, &values(&ours), &logits(&model, None).repeat(12), 1e-5);
     }
 }
 

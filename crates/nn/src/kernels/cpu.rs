@@ -54,6 +54,14 @@ pub trait CpuInference: Backend {
         padding: FloatTensor<Self>,
         heads: usize,
     ) -> FloatTensor<Self>;
+    /// The same of sequences of these lengths that lie behind one another.
+    fn cpu_packed_attention(
+        q: FloatTensor<Self>,
+        k: FloatTensor<Self>,
+        v: FloatTensor<Self>,
+        lengths: Vec<usize>,
+        heads: usize,
+    ) -> FloatTensor<Self>;
     /// The sum of a term over every column.
     fn cpu_column_sums(x: FloatTensor<Self>, term: Term) -> FloatTensor<Self>;
 }
@@ -121,7 +129,20 @@ impl CpuInference for Flex {
     }
 
     fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: usize) -> FlexTensor {
-        attention::forward(&q.to_contiguous(), &k.to_contiguous(), &v.to_contiguous(), &padding.to_contiguous(), heads)
+        let [q, k, v, padding] = [q, k, v, padding].map(|x| x.to_contiguous());
+        attention::forward([&q, &k, &v], &attention::Span::of(&padding), heads)
+    }
+
+    fn cpu_packed_attention(
+        q: FlexTensor,
+        k: FlexTensor,
+        v: FlexTensor,
+        lengths: Vec<usize>,
+        heads: usize,
+    ) -> FlexTensor {
+        let [q, k, v] = [q, k, v].map(|x| x.to_contiguous());
+        let spans: Vec<_> = lengths.into_iter().map(|n| attention::Span { rows: n, keys: n }).collect();
+        attention::forward([&q, &k, &v], &spans, heads)
     }
 
     fn cpu_column_sums(x: FlexTensor, term: Term) -> FlexTensor {

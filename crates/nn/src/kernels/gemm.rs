@@ -6,6 +6,7 @@
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
+use std::ops::Range;
 
 /// Multiplications below which a second thread costs more than it saves.
 #[cfg(not(target_family = "wasm"))]
@@ -17,11 +18,11 @@ const ROWS: usize = 16;
 /// A matrix in a slice.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub values: &'a [f32],
+    pub rows: usize,
+    pub columns: usize,
+    pub row_stride: usize,
+    pub column_stride: usize,
 }
 
 impl<'a> View<'a> {
@@ -65,6 +66,33 @@ impl<'a> View<'a> {
         let view = Self { values: &self.values[(first * self.row_stride).min(self.values.len())..], rows, ..self };
         view.check();
         view
+    }
+
+    /// Some of its columns.
+    pub fn columns_of(self, columns: Range<usize>) -> Self {
+        let first = (columns.start * self.column_stride).min(self.values.len());
+        let view = Self { values: &self.values[first..], columns: columns.len(), ..self };
+        view.check();
+        view
+    }
+
+    /// Its values row by row, each row filled with zeros up to `width`.
+    #[inline(always)]
+    pub fn laid_out(self, width: usize, memory: &mut Vec<f32>) {
+        memory.clear();
+        memory.resize(self.rows * width, 0.0);
+        if self.column_stride == 1 {
+            for (row, out) in memory.chunks_exact_mut(width).enumerate() {
+                out[..self.columns].copy_from_slice(&self.values[row * self.row_stride..][..self.columns]);
+            }
+        } else {
+            for column in 0..self.columns {
+                let values = self.values[column * self.column_stride..].iter().step_by(self.row_stride);
+                for (out, value) in memory[column..].iter_mut().step_by(width).zip(values) {
+                    *out = *value;
+                }
+            }
+        }
     }
 
     fn check(&self) {

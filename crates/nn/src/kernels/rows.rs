@@ -106,25 +106,22 @@ impl Pass for Softmax<'_> {
         /// e to the power of less counts as nothing.
         const NOTHING: f32 = -80.0;
         if self.padding.is_empty() {
-            row.iter_mut().for_each(|x| *x *= self.scale);
+            each(row, |x| x * self.scale);
         } else {
             let padding = &self.padding[index / self.rows_per_padding * row.len()..];
-            row.iter_mut().zip(padding).for_each(|(x, padding)| *x = *x * self.scale + padding);
+            for (x, padding) in row.iter_mut().zip(padding) {
+                *x = *x * self.scale + padding;
+            }
         }
         let most = fold(row, row, f32::NEG_INFINITY, |x, _| x, f32::max);
-        for x in row.iter_mut() {
-            let below = *x - most;
+        each(row, |x| {
+            let below = x - most;
+            let power = if below <= NOTHING { 0.0 } else { exp(below) };
             // Zero, but for what is not a number, which must not get lost here.
-            *x = if below.is_nan() {
-                below
-            } else if below <= NOTHING {
-                0.0
-            } else {
-                exp(below)
-            };
-        }
+            if below.is_nan() { below } else { power }
+        });
         let total = sum(row, row, |x, _| x).recip();
-        row.iter_mut().for_each(|x| *x *= total);
+        each(row, |x| x * total);
     }
 }
 
@@ -160,11 +157,6 @@ impl<P: Pass> WithSimd for Rows<'_, P> {
             pass.row(first + index, row);
         }
     }
-}
-
-/// Makes `pass` over the rows of a slice, on this thread.
-pub(super) fn by_slice(rows: &mut [f32], width: usize, pass: impl Pass) {
-    Arch::new().dispatch(Rows(pass, width.max(1), 0, rows));
 }
 
 /// Makes `pass` over every row of the last dimension.
@@ -316,6 +308,20 @@ fn moments(row: &[f32], eps: f32) -> (f32, f32) {
     let mean = sum(row, row, |x, _| x) / n;
     let variance = sum(row, row, |x, _| (x - mean) * (x - mean)) / n;
     (mean, (variance + eps).sqrt().recip())
+}
+
+/// `xᵢ ← f(xᵢ)`, sixteen at a time: a row of a few vectors is too short for loops that the compiler unrolls.
+#[inline(always)]
+fn each(row: &mut [f32], f: impl Fn(f32) -> f32) {
+    let (chunks, rest) = row.as_chunks_mut::<16>();
+    for chunk in chunks {
+        for x in chunk {
+            *x = f(*x);
+        }
+    }
+    for x in rest {
+        *x = f(*x);
+    }
 }
 
 /// `Σ f(aᵢ, bᵢ)`.

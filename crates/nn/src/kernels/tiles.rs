@@ -1,0 +1,114 @@
+//! Matrix products in tiles of vector registers, for the short matrices of a model that is only used: a panel of the right
+//! matrix, as wide as a few vectors, is laid out once and meets every row of the left one. Widths that are no multiple of
+//! four vectors are shared out evenly, so that what pruning left over costs no more than its vectors.
+
+use super::gemm::View;
+use pulp::{Simd, WithSimd};
+
+/// Rows of a tile.
+const ROWS: usize = 6;
+
+/// `out ← start + a·b`, on this thread; `out` has rows `row_stride` apart, an empty `start` is zero. `panel` is memory to
+/// lay out panels in. The rows of `a` lie in one piece each.
+#[inline(always)]
+pub(super) fn product<S: Simd>(
+    simd: S,
+    (out, row_stride): (&mut [f32], usize),
+    start: &[f32],
+    a: View<'_>,
+    b: View<'_>,
+    panel: &mut Vec<f32>,
+) {
+    assert_eq!((a.columns, a.column_stride), (b.rows, 1), "inner dimensions of a product");
+    let vectors = b.columns.div_ceil(S::F32_LANES);
+    // AVX-512 has twice the registers of all others.
+    let panels = vectors.div_ceil(if S::F32_LANES == 16 { 4 } else { 2 });
+    let mut first = 0;
+    for index in 1..=panels {
+        let end = index * vectors / panels;
+        let columns = first * S::F32_LANES..(end * S::F32_LANES).min(b.columns);
+        let start = start.get(columns.clone()).unwrap_or_default();
+        let (out, b) = (&mut out[columns.start..], b.columns_of(columns));
+        match end - first {
+            1 => simd.vectorize(Panel::<1> { out, row_stride, start, a, b, panel }),
+            2 => simd.vectorize(Panel::<2> { out, row_stride, start, a, b, panel }),
+            3 => simd.vectorize(Panel::<3> { out, row_stride, start, a, b, panel }),
+            _ => simd.vectorize(Panel::<4> { out, row_stride, start, a, b, panel }),
+        }
+        first = end;
+    }
+}
+
+/// A product whose right matrix is at most N vectors wide.
+struct Panel<'a, const N: usize> {
+    out: &'a mut [f32],
+    row_stride: usize,
+    start: &'a [f32],
+    a: View<'a>,
+    b: View<'a>,
+    panel: &'a mut Vec<f32>,
+}
+
+impl<const N: usize> WithSimd for Panel<'_, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { out, row_stride, start, a, b, panel } = self;
+        b.laid_out(N * S::F32_LANES, panel);
+        let panel = S::as_simd_f32s(panel).0.as_chunks::<N>().0;
+        let start = std::array::from_fn(|vector| {
+            let at = (vector * S::F32_LANES).min(start.len());
+            simd.partial_load_f32s(&start[at..start.len().min(at + S::F32_LANES)])
+        });
+        if a.rows < ROWS {
+            for row in 0..a.rows {
+                let [values] = tile::<S, 1, N>(simd, a, row, panel, start);
+                store(simd, &mut out[row * row_stride..][..b.columns], values);
+            }
+            return;
+        }
+        // The last tile begins early enough to be whole: some rows are computed twice, to the same values.
+        for row in (0..a.rows).step_by(ROWS).map(|row| row.min(a.rows - ROWS)) {
+            let rows = tile::<S, ROWS, N>(simd, a, row, panel, start);
+            for (index, values) in rows.into_iter().enumerate() {
+                store(simd, &mut out[(row + index) * row_stride..][..b.columns], values);
+            }
+        }
+    }
+}
+
+/// Writes the first of the values, as many as `out` takes.
+#[inline(always)]
+fn store<S: Simd, const N: usize>(simd: S, out: &mut [f32], values: [S::f32s; N]) {
+    let (whole, rest) = S::as_mut_simd_f32s(out);
+    for (out, value) in whole.iter_mut().zip(values) {
+        *out = value;
+    }
+    if let Some(last) = values.get(whole.len()) {
+        simd.partial_store_f32s(rest, *last);
+    }
+}
+
+/// M rows of the product from `row` on.
+#[inline(always)]
+fn tile<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    a: View<'_>,
+    row: usize,
+    panel: &[[S::f32s; N]],
+    start: [S::f32s; N],
+) -> [[S::f32s; N]; M] {
+    let rows: [&[f32]; M] = std::array::from_fn(|index| &a.values[(row + index) * a.row_stride..][..a.columns]);
+    let panel = &panel[..a.columns];
+    let mut sums = [start; M];
+    for (at, vectors) in panel.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            let value = simd.splat_f32s(row[at]);
+            for (sum, vector) in sums.iter_mut().zip(vectors) {
+                *sum = simd.mul_add_e_f32s(value, *vector, *sum);
+            }
+        }
+    }
+    sums
+}
