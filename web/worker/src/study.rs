@@ -15,7 +15,7 @@ pub(crate) struct Queue {
     stored: StoredStudy,
     /// Its runs, beside those of `stored`.
     cells: Vec<Cell>,
-    /// Cells that are open in another tab.
+    /// Cells that were open in another tab: several tabs may go through one study together.
     elsewhere: BTreeSet<usize>,
     /// When the worker began with it, and how many cells it has ended since.
     began: f64,
@@ -121,10 +121,7 @@ impl Lab {
 
     async fn open_cell(&mut self) -> Result<(), WorkerError> {
         let Some(queue) = &mut self.study else { return Ok(()) };
-        let Some(place) = queue.next() else {
-            self.leave_study().await;
-            return Ok(());
-        };
+        let Some(place) = queue.next() else { return self.close_study().await };
         let (cell, entry) = (queue.cells[place].clone(), &mut queue.stored.cells[place]);
         let was = std::mem::replace(&mut entry.state, CellState::Running);
         let run = entry.run.clone();
@@ -142,6 +139,20 @@ impl Lab {
             CellState::Begun => self.open(&run, true).await,
             _ => self.start(run, Some(cell.preset.to_owned()), cell.knobs).await,
         }
+    }
+
+    /// Leaves a study that has no cell left to open, with what other tabs have finished of it.
+    async fn close_study(&mut self) -> Result<(), WorkerError> {
+        if let (Some(queue), Some(store)) = (&mut self.study, &self.store) {
+            for place in std::mem::take(&mut queue.elsewhere) {
+                let cell = &mut queue.stored.cells[place];
+                if store.run(&cell.run).await?.is_some_and(|run| run.state == RunState::Done) {
+                    cell.state = CellState::Done;
+                }
+            }
+        }
+        self.leave_study().await;
+        Ok(())
     }
 
     /// Notes the end of the cell that is being worked on, if there is one.
