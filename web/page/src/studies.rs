@@ -64,11 +64,13 @@ pub fn grid(study: &StoredStudy) -> (Vec<u64>, Vec<Line<'_>>) {
 pub fn entries(stored: &StoredStudy, study: &Study, records: &[(String, Arc<Record>)]) -> Vec<Entry> {
     let record = |run: &str| records.iter().find(|(name, _)| name == run).map(|(_, record)| Arc::clone(record));
     let begun = stored.cells.iter().filter(|cell| cell.state != CellState::Queued);
-    let own = begun.map(|cell| match (record(&cell.run), &cell.state) {
-        (Some(record), _) => Entry { name: cell.run.clone(), record: Some(record), failure: None },
-        (None, CellState::Failed(why)) => Entry { name: cell.run.clone(), record: None, failure: Some(why.clone()) },
-        (None, state) => Entry { name: cell.run.clone(), record: None, failure: Some(state.name().to_owned()) },
+    let own = begun.map(|cell| {
+        let record = record(&cell.run);
+        let why = cell.state.reason().unwrap_or(cell.state.name());
+        Entry { name: cell.run.clone(), failure: record.is_none().then(|| why.to_owned()), record }
     });
+    // The record of one that another tab has just finished is still being read.
+    let own = own.filter(|entry| entry.failure.as_deref() != Some(CellState::Done.name()));
     let arms: Vec<_> = study.arms().flat_map(|arm| study.at_densities(arm)).collect();
     let is_own = |name: &str| stored.cells.iter().any(|cell| cell.run == name);
     let fits = |record: &Record| arms.iter().any(|knobs| same_experiment(knobs, &record.config));

@@ -26,6 +26,13 @@ impl Lab {
 
     /// Takes in how far a study is.
     pub(crate) fn take_study(self, study: StoredStudy) {
+        let has_record = |run: &String| self.records.with_untracked(|records| records.iter().any(|(of, _)| of == run));
+        let lacks = study.cells.iter().any(|cell| cell.state == CellState::Done && !has_record(&cell.run));
+        if !study.running && lacks && self.has_records.get_untracked() {
+            // Another tab has made them.
+            self.has_records.set(false);
+            self.load_records();
+        }
         self.studies.update(|studies| match studies.iter_mut().find(|of| of.name == study.name) {
             Some(place) => *place = study,
             None => studies.insert(0, study),
