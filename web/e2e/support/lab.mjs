@@ -47,6 +47,14 @@ export class Lab {
     return lab;
   }
 
+  /** The same visitor's lab in another tab. */
+  async beside(settings) {
+    const page = await this.visit.newPage();
+    const lab = new Lab(this.server, this.visit, page, this.outside, await watch(page));
+    await lab.go(settings);
+    return lab;
+  }
+
   constructor(server, visit, page, outside, complaints) {
     Object.assign(this, { server, visit, page, outside, complaints });
   }

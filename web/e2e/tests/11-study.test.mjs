@@ -9,7 +9,8 @@ import { HOSTILE_MODELS } from "../support/files.mjs";
 import { withLab } from "../support/lab.mjs";
 import * as native from "../support/native.mjs";
 
-const SMALL = { model: "nano", device: "cpu", steps: 64, batch_size: 16, max_length: 16, eval_every: 8 };
+// Few steps: rounding differs between the machines' vectors, and with more steps it would grow until an example flips.
+const SMALL = { model: "nano", device: "cpu", steps: 48, batch_size: 16, max_length: 16, eval_every: 8 };
 // The built-in task is beyond the nano model: this one is easy enough that arms and seeds come out differently.
 const STUDY = { study: "salience", seeds: 2, ...SMALL, learning_rate: 0.005, task: "text", data: "easy.csv" };
 const CELLS = 14;
@@ -123,6 +124,24 @@ test("a study from the address runs through a reload, and its table is the deskt
     } finally {
       await rm(folder, { recursive: true });
     }
+  }));
+
+test("two tabs go through one study together, and no run is made twice", () =>
+  withLab({ settings: { ...SMALL, study: "tuning", seeds: 2 } }, async (lab) => {
+    await lab.press("study-run");
+    await lab.until("a run", async () => (await done(lab, "tuning")) >= 1, LIMIT);
+    const other = await lab.beside({ ...SMALL, study: "tuning", seeds: 2 });
+    await other.press("resume-study");
+    const rests = async (tab) => (await tab.at("study-stop-tuning").getAttribute("aria-disabled")) === "true";
+    await lab.until("the end of both", async () => (await rests(lab)) && (await rests(other)), LIMIT);
+    const runs = Object.values(await lab.table("runs")).map((run) => JSON.parse(run));
+    assert.deepEqual(runs.map(({ state }) => state), Array(8).fill("done"), "a run was left");
+    assert.equal(Object.keys(await lab.records()).length, 8);
+    // Whichever ended first has not heard of the last runs of the other, and finds them when it looks again.
+    if ((await done(lab, "tuning")) < 8) await lab.press("study-go-tuning");
+    await lab.until("the whole study", async () => (await done(lab, "tuning")) === 8);
+    assert.deepEqual([await lab.fault(), await other.fault()], [null, null]);
+    assert.deepEqual(other.complaints, []);
   }));
 
 test("a cell that fails is told with its reason, the rest completes, and it can be run again", () =>
