@@ -1,7 +1,7 @@
 //! The command line's grammar. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
 
 use crate::study::Shard;
-use apt_lab::{KNOBS, Knob, KnobKind};
+use apt_lab::{KNOBS, Knob, KnobKind, MOST_SEEDS};
 use clap::builder::{PossibleValuesParser, StyledStr};
 use clap::{Arg, ArgAction, Command, value_parser};
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ fn study() -> Command {
         .args_override_self(true)
         .args([
             Arg::new("study").value_name("STUDY").help("A built-in study, or a TOML or JSON file"),
-            Arg::new("seeds").long("seeds").value_name("N").value_parser(value_parser!(u32).range(1..=1000)).help("Seeds 1 to N [default: the study's]"),
+            Arg::new("seeds").long("seeds").value_name("N").value_parser(value_parser!(u32).range(1..=i64::from(MOST_SEEDS))).help("Seeds 1 to N [default: the study's]"),
             Arg::new("jobs").long("jobs").value_name("N").value_parser(value_parser!(usize)).help(
                 "Runs side by side; above 1 times are marked as not comparable [default: 1]",
             ),

@@ -32,6 +32,6 @@ pub use report::{
     comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture, summary, summary_markdown,
 };
 pub use study::{
-    Arm, ArmFile, AxisFile, Cell, CellState, STUDIES, Seeds, Sources, Study, StudyAxis, StudyError, StudyFile,
-    compared, data_digest, same_experiment, setting, time_left,
+    Arm, ArmFile, AxisFile, Cell, CellState, MOST_SEEDS, STUDIES, Seeds, Sources, Study, StudyAxis, StudyError,
+    StudyFile, compared, data_digest, same_experiment, setting, time_left,
 };

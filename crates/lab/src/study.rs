@@ -10,7 +10,7 @@ mod identity;
 mod progress;
 
 pub use error::StudyError;
-pub use file::{ArmFile, AxisFile, STUDIES, Seeds, StudyFile};
+pub use file::{ArmFile, AxisFile, MOST_SEEDS, STUDIES, Seeds, StudyFile};
 pub use identity::{Sources, compared, data_digest, same_experiment, setting};
 pub use progress::{CellState, time_left};
 
@@ -121,9 +121,12 @@ impl Study {
         if axes.is_empty() {
             return Err(StudyError::unfit(at("axes"), "there are none".into(), "add an [[axes]] with a name"));
         }
-        let seeds = file.seeds.list();
-        if seeds.is_empty() {
-            return Err(StudyError::unfit(at("seeds"), "there are none".into(), "give a number of seeds, or a list"));
+        if !(1..=MOST_SEEDS as usize).contains(&file.seeds.count()) {
+            let what = match file.seeds.count() {
+                0 => "there are none".to_owned(),
+                count => format!("there are {count}, and at most {MOST_SEEDS} can be had"),
+            };
+            return Err(StudyError::unfit(at("seeds"), what, "give a number of seeds, or a list"));
         }
         let study = Self {
             name,
@@ -132,7 +135,7 @@ impl Study {
             reference,
             axes,
             densities: file.densities.clone(),
-            seeds,
+            seeds: file.seeds.list(),
         };
         for cell in study.cells() {
             let place = format!("study `{}`, arm `{}`", study.name, cell.arm);
@@ -144,18 +147,20 @@ impl Study {
     /// Every run of the study, seed by seed so that differences can be seen early; each once.
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
-        let mut cells: Vec<Cell> = Vec::new();
-        for &seed in &self.seeds {
-            for arm in self.arms() {
-                for knobs in self.at_densities(arm) {
-                    let knobs = Knobs { seed, ..knobs };
-                    if !cells.iter().any(|cell| cell.knobs.seed == seed && same_experiment(&cell.knobs, &knobs)) {
-                        cells.push(Cell { arm: arm.name.clone(), preset: arm.preset, knobs });
-                    }
+        let mut once: Vec<(&Arm, Knobs)> = Vec::new();
+        for arm in self.arms() {
+            for knobs in self.at_densities(arm) {
+                if !once.iter().any(|(_, other)| same_experiment(other, &knobs)) {
+                    once.push((arm, knobs));
                 }
             }
         }
-        cells
+        let cell = |seed, (arm, knobs): &(&Arm, Knobs)| Cell {
+            arm: arm.name.clone(),
+            preset: arm.preset,
+            knobs: Knobs { seed, ..knobs.clone() },
+        };
+        self.seeds.iter().flat_map(|&seed| once.iter().map(move |of| cell(seed, of))).collect()
     }
 
     /// Every arm: the reference, the base and those of the axes; some may ask for the same run.

@@ -90,6 +90,7 @@ fn a_record_is_a_cells_wherever_it_was_made_but_not_from_other_sources() {
 fn what_is_wrong_in_a_file_is_named_with_place_and_remedy() {
     for (text, said) in [
         ("axes = 3", "my.toml, line 1"),
+        ("seeds = 4000000000\n[[axes]]\nname = \"tuning\"", "there are 4000000000, and at most 1000"),
         ("sedes = 2\n[[axes]]\nname = \"tuning\"", "sedes"),
         ("[[axes]]\nname = \"tuning\"\n[knobs]\nrnak = 3", "did you mean `rank`"),
         ("[[axes]]\nname = \"tuning\"\n[knobs]\nrank = 0", "`rank` cannot be 0"),

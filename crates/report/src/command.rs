@@ -1,6 +1,6 @@
-//! The command that makes an arm's runs again.
+//! Commands of the desktop: that of an arm's runs, that of a study.
 
-use apt_lab::{KNOBS, Knobs, preset};
+use apt_lab::{KNOBS, Knobs, Seeds, StudyFile, preset};
 
 /// `apt-lab run` with the preset, what differs from it, and the seeds; several seeds make a loop of the shell.
 #[must_use]
@@ -21,6 +21,23 @@ pub fn command(of: &str, knobs: &Knobs, seeds: &[u64]) -> String {
             format!("for seed in {}; do {line} --seed $seed; done", seeds.join(" "))
         }
     }
+}
+
+/// `apt-lab study` with the name of a built-in study, the seeds and the knobs that `file` turns in every cell.
+#[must_use]
+pub fn study_command(of: &str, file: &StudyFile) -> String {
+    let mut line = format!("apt-lab study {}", quoted(of));
+    if let Seeds::Count(count) = file.seeds {
+        line.push_str(&format!(" --seeds {count}"));
+    }
+    for knob in KNOBS.iter() {
+        let mut knobs = Knobs::default();
+        // A value that the knob refuses is no study's.
+        if file.knobs.get(knob.name).is_some_and(|value| knob.set_json(&mut knobs, value).is_ok()) {
+            line.push_str(&format!(" --{} {}", knob.flag(), quoted(&knob.text(&knobs))));
+        }
+    }
+    line
 }
 
 /// A word as a POSIX shell reads it back.
@@ -44,5 +61,24 @@ mod tests {
             r"for seed in 1 2; do apt-lab run --preset apt --data 'my data/it'\''s' --density 0.6 --seed $seed; done"
         );
         assert_eq!(command("apt", &Knobs::default(), &[3]), "apt-lab run --preset apt --seed 3");
+    }
+
+    #[test]
+    fn the_command_of_a_study_names_seeds_and_turned_knobs_as_a_shell_reads_them() {
+        let mut file = StudyFile { seeds: Seeds::Count(2), ..StudyFile::built_in("salience").expect("a study") };
+        for (name, value) in
+            [("train_examples", 64.into()), ("data", "my data.csv".into()), ("adapters", "query,up".into())]
+        {
+            file.knobs.insert(name.to_owned(), value);
+        }
+        let line = study_command("salience", &file);
+        for part in [
+            "apt-lab study salience --seeds 2 --",
+            " --train-examples 64",
+            " --data 'my data.csv'",
+            " --adapters query,up",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
     }
 }

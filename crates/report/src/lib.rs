@@ -27,7 +27,7 @@ mod target;
 mod texts;
 
 pub use column::Column;
-pub use command::command;
+pub use command::{command, study_command};
 pub use curves::{ArmCurve, Curves, MeanPoint, SeedCurve};
 pub use files::{ReportError, csv, json};
 pub use fronts::{Front, FrontPoint};

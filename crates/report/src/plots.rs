@@ -10,7 +10,7 @@ use crate::metric::metric;
 use crate::report::Section;
 use crate::statistics::Summary;
 
-/// Stands beside times of runs that were made side by side.
+/// Stands beside times that must not be compared: of runs made side by side, or on several devices.
 pub const NOT_COMPARABLE: &str = "†";
 
 /// The metric on validation data by step: means as lines, their 95 % intervals as areas, single seeds faint behind.
@@ -75,9 +75,13 @@ pub fn front_plot(front: &Front, section: &Section) -> Plot {
     let spots = front.points.iter().map(|point| {
         let group = &section.groups[point.group];
         let across = point.cost.interval.map(|of| (scaled(of.low), scaled(of.high)));
-        let mark = if column.timed && section.is_marked(point.group) { " †" } else { "" };
+        let name = group.name(densities);
         Spot {
-            name: format!("{}{mark}", group.name(densities)),
+            name: if column.timed && section.is_marked(point.group) {
+                format!("{name} {NOT_COMPARABLE}")
+            } else {
+                name
+            },
             colour: colour(group, section),
             at: (scaled(point.cost.mean), point.metric.mean),
             across,

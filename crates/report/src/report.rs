@@ -182,9 +182,7 @@ impl Section {
             tables,
         }
     }
-}
 
-impl Section {
     /// Whether the times of the group at `place` must not be compared with others.
     pub(crate) fn is_marked(&self, place: usize) -> bool {
         self.several_devices || self.groups[place].side_by_side

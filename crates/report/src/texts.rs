@@ -63,7 +63,8 @@ fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<Str
 }
 
 fn cell(table: &Table, row: &Row, column: &Column, value: &Summary, section: &Section) -> String {
-    let mark = if column.timed && section.is_marked(row.group) { " †" } else { "" };
+    let marked = column.timed && section.is_marked(row.group);
+    let mark = if marked { format!(" {NOT_COMPARABLE}") } else { String::new() };
     let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
     let unit = if table.relative && !is_metric(column) { " %" } else { "" };
     format!("{}{unit}{mark}{n}", column.text(value))

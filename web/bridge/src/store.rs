@@ -1,6 +1,6 @@
 //! The browser's database (IndexedDB): runs, what they said, their saves and records, studies, dropped files, and which
-//! adapters have passed the self-test. Page and worker both use it; a save and the events up to it are written together or not at
-//! all.
+//! adapters have passed the self-test. Page and worker both use it; a save and the events up to it are written together or
+//! not at all.
 
 use crate::{FileSet, StoredRun, StoredStudy};
 use apt_lab::{Event, Record};

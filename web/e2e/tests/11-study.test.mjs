@@ -14,7 +14,6 @@ const SMALL = { model: "nano", device: "cpu", steps: 48, batch_size: 16, max_len
 // The built-in task is beyond the nano model: this one is easy enough that arms and seeds come out differently.
 const STUDY = { study: "salience", seeds: 2, ...SMALL, learning_rate: 0.005, task: "text", data: "easy.csv" };
 const CELLS = 14;
-const NOT_NUMBERS = "weights that are not numbers";
 const LIMIT = 600_000;
 
 /** Four hundred sentences with one word of praise or blame, an eighth of them labelled wrongly. */
@@ -147,7 +146,7 @@ test("two tabs go through one study together, and no run is made twice", () =>
 test("a cell that fails is told with its reason, the rest completes, and it can be run again", () =>
   withLab({ settings: SMALL, complaints: true }, async (lab) => {
     // A model whose weights are no numbers: it can be read, and fails when its cell is run.
-    await lab.bring("files", HOSTILE_MODELS[NOT_NUMBERS]);
+    await lab.bring("files", HOSTILE_MODELS["weights that are not numbers"]);
     await lab.at("model-my-model-1").waitFor();
     const mine = `
       summary = "One arm starts from a broken model."
@@ -189,6 +188,9 @@ test("what is wrong with a study is told before anything runs", () =>
     await lab.bring("files", [{ name: "broken.toml", body: "seeds = 2\n[[axes]]\nnam = 1\n", type: "application/toml" }]);
     const { what, where } = await lab.faulted();
     assert.match(`${where} ${what}`, /broken\.toml, line 3/);
+    await lab.dismissFaults();
+    await lab.bring("files", [{ name: "huge.toml", body: 'seeds = 4000000000\n[[axes]]\nname = "tuning"\n', type: "application/toml" }]);
+    assert.match((await lab.faulted()).what, /4000000000, and at most 1000/);
     await lab.dismissFaults();
     // As JSON too, and one of the same name beside it.
     const twice = (seeds) => ({ name: "mine.json", body: JSON.stringify({ seeds, axes: [{ name: "tuning" }] }), type: "application/json" });

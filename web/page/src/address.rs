@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use apt_lab::{KNOBS, Knob, Knobs, PRESETS, Preset, Seeds, StudyFile, preset_entry};
+use apt_lab::{KNOBS, Knob, Knobs, MOST_SEEDS, PRESETS, Preset, Seeds, StudyFile, preset_entry};
 
 /// The word that stands for the preset among what can be locked or hidden.
 pub const PRESET: &str = "preset";
@@ -14,8 +14,6 @@ pub const PRESET: &str = "preset";
 pub const STUDY: &str = "study";
 /// The word that stands for the number of seeds of the study.
 pub const SEEDS: &str = "seeds";
-/// Most seeds that an address or the form may ask for.
-pub const MOST_SEEDS: u32 = 100;
 const LOCK: &str = "lock";
 const HIDE: &str = "hide";
 
@@ -100,8 +98,12 @@ pub fn read(query: &str) -> Reading {
             _ => reading.faults.extend(reading.settings.knobs.set(key, value).err().map(|error| error.to_string())),
         }
     }
-    if let Some(study) = &mut reading.settings.study {
-        study.seeds = seeds;
+    match &mut reading.settings.study {
+        Some(study) => study.seeds = seeds,
+        None if seeds.is_some() => {
+            reading.faults.push("seeds: they are a study's, and there is none; a run has a seed".into())
+        }
+        None => {}
     }
     reading
 }
@@ -253,6 +255,8 @@ mod tests {
         let reading = read("?study=salienc&seeds=0&seeds=many");
         assert_eq!(reading.faults.len(), 3, "{:?}", reading.faults);
         assert!(reading.faults[0].contains("did you mean `salience`") && reading.settings.study.is_none());
+        let lone = read("?seeds=3").faults;
+        assert!(lone.len() == 1 && lone[0].contains("a run has a seed"), "{lone:?}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The lab's pages.
 //!
 //! What can be decided without a browser stands in modules of its own and is tested natively: the configuration in the
-//! address, what the events of a run amount to, how far studies are, charts as SVG, files to export. `app` puts it on the
-//! screen.
+//! address, what the events of a run amount to, how far studies are, charts as SVG, files to export. `app` puts it on
+//! the screen.
 
 pub mod address;
 #[cfg(target_family = "wasm")]

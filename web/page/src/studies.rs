@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apt_bridge::{StoredCell, StoredStudy};
-use apt_lab::{CellState, Record, Seeds, Study, StudyFile, same_experiment};
+use apt_lab::{CellState, Record, Study, StudyFile, same_experiment};
 use apt_report::Entry;
 
 /// What `file` is to be kept under: the name of a kept study of the same file, else its own, with a number if that is
@@ -64,13 +64,16 @@ pub fn grid(study: &StoredStudy) -> (Vec<u64>, Vec<Line<'_>>) {
 pub fn entries(stored: &StoredStudy, study: &Study, records: &[(String, Arc<Record>)]) -> Vec<Entry> {
     let record = |run: &str| records.iter().find(|(name, _)| name == run).map(|(_, record)| Arc::clone(record));
     let begun = stored.cells.iter().filter(|cell| cell.state != CellState::Queued);
-    let own = begun.map(|cell| {
+    let own = begun.filter_map(|cell| {
         let record = record(&cell.run);
-        let why = cell.state.reason().unwrap_or(cell.state.name());
-        Entry { name: cell.run.clone(), failure: record.is_none().then(|| why.to_owned()), record }
+        let failure = match (&record, &cell.state) {
+            (Some(_), _) => None,
+            // Another tab has just finished it, and its record is still being read.
+            (None, CellState::Done) => return None,
+            (None, state) => Some(state.reason().unwrap_or(state.name()).to_owned()),
+        };
+        Some(Entry { name: cell.run.clone(), record, failure })
     });
-    // The record of one that another tab has just finished is still being read.
-    let own = own.filter(|entry| entry.failure.as_deref() != Some(CellState::Done.name()));
     let arms: Vec<_> = study.arms().flat_map(|arm| study.at_densities(arm)).collect();
     let is_own = |name: &str| stored.cells.iter().any(|cell| cell.run == name);
     let fits = |record: &Record| arms.iter().any(|knobs| same_experiment(knobs, &record.config));
@@ -78,20 +81,6 @@ pub fn entries(stored: &StoredStudy, study: &Study, records: &[(String, Arc<Reco
     let others =
         others.map(|(name, record)| Entry { name: name.clone(), record: Some(Arc::clone(record)), failure: None });
     own.chain(others).collect()
-}
-
-/// The command that runs the built-in study of this file on a desktop.
-#[must_use]
-pub fn command(name: &str, file: &StudyFile) -> String {
-    let seeds = match &file.seeds {
-        Seeds::Count(count) => format!(" --seeds {count}"),
-        Seeds::List(_) => String::new(),
-    };
-    let knobs = file.knobs.iter().map(|(name, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!(" --{} {value}", name.replace('_', "-"))
-    });
-    format!("apt-lab study {name}{seeds}{}", knobs.collect::<String>())
 }
 
 #[cfg(test)]
@@ -156,14 +145,5 @@ mod tests {
             ("desktop", true, None),
         ];
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn the_desktop_is_told_what_the_address_says() {
-        let (study, _) = stored("study=salience&seeds=2&model=nano&train_examples=64");
-        assert_eq!(
-            command("salience", &study.file),
-            "apt-lab study salience --seeds 2 --model nano --train-examples 64"
-        );
     }
 }

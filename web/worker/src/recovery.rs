@@ -4,10 +4,9 @@ use crate::error::WorkerError;
 use crate::lab::Lab;
 use crate::port;
 use crate::run::Run;
-use crate::study::reason;
+use crate::study::failed;
 use crate::trouble::{self, Trouble};
 use apt_bridge::{Message, RunState};
-use apt_lab::CellState;
 
 /// A device may be lost this often in a row without a save in between before the run is given up.
 const LOSSES: usize = 3;
@@ -65,7 +64,7 @@ impl Lab {
         }
         run.enter(RunState::Failed);
         port::post(&Message::Fault(error.fault(Some(run.entry.name.clone()))));
-        self.end_cell(CellState::Failed(reason(error, run.entry.step))).await;
+        self.end_cell(failed(error, run.entry.step)).await;
         self.run = Some(run);
     }
 
@@ -96,7 +95,7 @@ impl Lab {
                 self.run = Some(run);
             }
             Err(error) => {
-                self.end_cell(CellState::Failed(reason(&error, entry.step))).await;
+                self.end_cell(failed(&error, entry.step)).await;
                 port::post(&Message::Fault(error.fault(Some(entry.name))));
             }
         }

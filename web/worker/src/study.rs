@@ -58,7 +58,7 @@ impl Lab {
         let mut digests = sources::Digests::default();
         for (cell, entry) in cells.iter().zip(&mut stored.cells) {
             let from = digests.of(&cell.knobs, self.store.as_ref()).await?;
-            entry.run = format!("{}-{}", entry.name, cell.digest(from));
+            entry.run = cell.run_name(from);
             let own = records.iter().find(|(run, _)| *run == entry.run);
             let same = own.or_else(|| records.iter().find(|(_, record)| cell.is_of(record, from)));
             if let Some((run, _)) = same {
@@ -112,7 +112,7 @@ impl Lab {
                 if matches!(error, WorkerError::Store(_)) {
                     self.leave_study().await;
                 } else {
-                    self.end_cell(CellState::Failed(reason(&error, 0))).await;
+                    self.end_cell(failed(&error, 0)).await;
                 }
                 port::post(&Message::Fault(error.fault(None)));
             }
@@ -188,8 +188,8 @@ impl Lab {
     }
 }
 
-/// Why a cell failed, in one line.
-pub(crate) fn reason(error: &WorkerError, step: usize) -> String {
+/// The state of a cell that this error ended.
+pub(crate) fn failed(error: &WorkerError, step: usize) -> CellState {
     let fault = error.fault(None);
-    format!("{} ({}, step {step})", fault.what, fault.place)
+    CellState::failed(&fault.what, &fault.place, step)
 }

@@ -131,11 +131,11 @@ impl StudyFolder {
         let failure = folder.join(FAILURE);
         if failure.is_file() {
             let text = fs::read_to_string(&failure).map_err(|e| CliError::reading(&failure, e))?;
-            let why = match Event::from_line(text.trim()) {
-                Ok(Event::Failed { step, what, place, .. }) => format!("{what} ({place}, step {step})"),
-                _ => "the reason cannot be read".into(),
+            let state = match Event::from_line(text.trim()) {
+                Ok(Event::Failed { step, what, place, .. }) => CellState::failed(&what, &place, step),
+                _ => CellState::Failed("the reason cannot be read".into()),
             };
-            return found(CellState::Failed(why), None);
+            return found(state, None);
         }
         if self.is_held(name) {
             return found(CellState::Running, None);

@@ -147,7 +147,7 @@ fn plan(study: &Study) -> Result<Vec<Planned>, CliError> {
                 known.entry(key).or_insert(Sources { data, model, code: CODE.to_owned() })
             }
         };
-        let folder = format!("{}-{}", cell.name(), cell.digest(sources));
+        let folder = cell.run_name(sources);
         planned.push(Planned { cell, folder });
     }
     Ok(planned)

@@ -99,6 +99,9 @@ impl ArmFile {
     }
 }
 
+/// Most seeds that a study may have.
+pub const MOST_SEEDS: u32 = 1000;
+
 /// Which seeds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -116,6 +119,14 @@ impl Default for Seeds {
 }
 
 impl Seeds {
+    /// How many are asked for.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Count(count) => *count as usize,
+            Self::List(seeds) => seeds.len(),
+        }
+    }
+
     /// The seeds, each once.
     #[must_use]
     pub fn list(&self) -> Vec<u64> {

@@ -69,6 +69,12 @@ impl Cell {
         hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// What its folder, or its run in a browser, is called: [`Cell::name`] and [`Cell::digest`].
+    #[must_use]
+    pub fn run_name(&self, sources: &Sources) -> String {
+        format!("{}-{}", self.name(), self.digest(sources))
+    }
+
     /// Whether `record` is this cell's, on whatever device it was made: the same settings and seed from the same data,
     /// model and code.
     #[must_use]

@@ -19,6 +19,12 @@ pub enum CellState {
 }
 
 impl CellState {
+    /// It ended at `step` with what was wrong at `place`.
+    #[must_use]
+    pub fn failed(what: &str, place: &str, step: usize) -> Self {
+        Self::Failed(format!("{what} ({place}, step {step})"))
+    }
+
     /// In one word.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -78,12 +78,12 @@ impl<'a> WithSimd for Sequence<'a> {
         for head in 0..heads {
             let of = |values: &'a [f32], rows| View::new(&values[head * size..], rows, size, width);
             let [q, k, v] = [of(qkv[0], rows), of(qkv[1], keys), of(qkv[2], keys)];
-            product(simd, (&mut scores, stride), &[], q, k.transposed(), &mut panel);
+            product(simd, (&mut scores, stride), q, k.transposed(), &mut panel);
             for row in scores.chunks_exact_mut(stride) {
                 softmax.row(0, row);
             }
             let weights = View::new(&scores, rows, keys, stride);
-            product(simd, (&mut context[head * size..], width), &[], weights, v, &mut panel);
+            product(simd, (&mut context[head * size..], width), weights, v, &mut panel);
         }
     }
 }

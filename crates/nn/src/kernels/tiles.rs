@@ -8,13 +8,12 @@ use pulp::{Simd, WithSimd};
 /// Rows of a tile.
 const ROWS: usize = 6;
 
-/// `out ← start + a·b`, on this thread; `out` has rows `row_stride` apart, an empty `start` is zero. `panel` is memory to
-/// lay out panels in. The rows of `a` lie in one piece each.
+/// `out ← a·b`, on this thread; `out` has rows `row_stride` apart. `panel` is memory to lay out panels in. The rows of `a`
+/// lie in one piece each.
 #[inline(always)]
 pub(super) fn product<S: Simd>(
     simd: S,
     (out, row_stride): (&mut [f32], usize),
-    start: &[f32],
     a: View<'_>,
     b: View<'_>,
     panel: &mut Vec<f32>,
@@ -27,13 +26,12 @@ pub(super) fn product<S: Simd>(
     for index in 1..=panels {
         let end = index * vectors / panels;
         let columns = first * S::F32_LANES..(end * S::F32_LANES).min(b.columns);
-        let start = start.get(columns.clone()).unwrap_or_default();
         let (out, b) = (&mut out[columns.start..], b.columns_of(columns));
         match end - first {
-            1 => simd.vectorize(Panel::<1> { out, row_stride, start, a, b, panel }),
-            2 => simd.vectorize(Panel::<2> { out, row_stride, start, a, b, panel }),
-            3 => simd.vectorize(Panel::<3> { out, row_stride, start, a, b, panel }),
-            _ => simd.vectorize(Panel::<4> { out, row_stride, start, a, b, panel }),
+            1 => simd.vectorize(Panel::<1> { out, row_stride, a, b, panel }),
+            2 => simd.vectorize(Panel::<2> { out, row_stride, a, b, panel }),
+            3 => simd.vectorize(Panel::<3> { out, row_stride, a, b, panel }),
+            _ => simd.vectorize(Panel::<4> { out, row_stride, a, b, panel }),
         }
         first = end;
     }
@@ -43,7 +41,6 @@ pub(super) fn product<S: Simd>(
 struct Panel<'a, const N: usize> {
     out: &'a mut [f32],
     row_stride: usize,
-    start: &'a [f32],
     a: View<'a>,
     b: View<'a>,
     panel: &'a mut Vec<f32>,
@@ -54,23 +51,19 @@ impl<const N: usize> WithSimd for Panel<'_, N> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { out, row_stride, start, a, b, panel } = self;
+        let Self { out, row_stride, a, b, panel } = self;
         b.laid_out(N * S::F32_LANES, panel);
         let panel = S::as_simd_f32s(panel).0.as_chunks::<N>().0;
-        let start = std::array::from_fn(|vector| {
-            let at = (vector * S::F32_LANES).min(start.len());
-            simd.partial_load_f32s(&start[at..start.len().min(at + S::F32_LANES)])
-        });
         if a.rows < ROWS {
             for row in 0..a.rows {
-                let [values] = tile::<S, 1, N>(simd, a, row, panel, start);
+                let [values] = tile::<S, 1, N>(simd, a, row, panel);
                 store(simd, &mut out[row * row_stride..][..b.columns], values);
             }
             return;
         }
         // The last tile begins early enough to be whole: some rows are computed twice, to the same values.
         for row in (0..a.rows).step_by(ROWS).map(|row| row.min(a.rows - ROWS)) {
-            let rows = tile::<S, ROWS, N>(simd, a, row, panel, start);
+            let rows = tile::<S, ROWS, N>(simd, a, row, panel);
             for (index, values) in rows.into_iter().enumerate() {
                 store(simd, &mut out[(row + index) * row_stride..][..b.columns], values);
             }
@@ -97,11 +90,10 @@ fn tile<S: Simd, const M: usize, const N: usize>(
     a: View<'_>,
     row: usize,
     panel: &[[S::f32s; N]],
-    start: [S::f32s; N],
 ) -> [[S::f32s; N]; M] {
     let rows: [&[f32]; M] = std::array::from_fn(|index| &a.values[(row + index) * a.row_stride..][..a.columns]);
     let panel = &panel[..a.columns];
-    let mut sums = [start; M];
+    let mut sums = [[simd.splat_f32s(0.0); N]; M];
     for (at, vectors) in panel.iter().enumerate() {
         for (sums, row) in sums.iter_mut().zip(rows) {
             let value = simd.splat_f32s(row[at]);

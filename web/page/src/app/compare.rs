@@ -1,4 +1,5 @@
-//! Studies, and runs side by side: what each set otherwise, their curves, the report on all of them, and the way in and out for records.
+//! Studies, and runs side by side: what each set otherwise, their curves, the report on all of them, and the way in and
+//! out for records.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

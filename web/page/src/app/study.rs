@@ -1,7 +1,8 @@
 //! Studies in Compare: choosing one, queueing it, and how far each is.
 
 use apt_bridge::{Command, StoredCell, StoredStudy};
-use apt_lab::{CellState, STUDIES, Study, StudyFile};
+use apt_lab::{CellState, MOST_SEEDS, STUDIES, Study, StudyFile};
+use apt_report::study_command;
 use leptos::prelude::*;
 
 use super::export::offer;
@@ -9,9 +10,9 @@ use super::setup::lock_mark;
 use super::shell::{action, never};
 use super::state::{Engine, Lab};
 use super::{browser, report};
-use crate::address::{MOST_SEEDS, SEEDS, STUDY, StudyChoice};
+use crate::address::{SEEDS, STUDY, StudyChoice};
 use crate::export::Saved;
-use crate::studies::{at_work, command, grid, name_for, progress};
+use crate::studies::{at_work, grid, name_for, progress};
 
 impl Lab {
     /// The study that the worker goes through.
@@ -199,7 +200,7 @@ fn plan(lab: Lab, asked: Result<(StudyFile, usize), String>) -> impl IntoView {
                 true => "Settings changed in the Lab would hold for every run.".to_owned(),
                 false => format!("As set in the Lab, in every run: {}.", turned.join(", ")),
             };
-            let line = command(&name.unwrap_or_default(), &file);
+            let line = study_command(&name.unwrap_or_default(), &file);
             view! {
                 <p data-testid="study-plan">
                     {file.summary.clone()} " " {runs} " runs. " {turned} " On a desktop: " <code>{line}</code>
