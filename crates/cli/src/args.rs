@@ -1,7 +1,7 @@
 //! The command line's grammar. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
 
 use crate::study::Shard;
-use apt_lab::{KNOBS, Knob, KnobKind, MOST_SEEDS};
+use apt_experiment::{KNOBS, Knob, KnobKind, MOST_SEEDS};
 use clap::builder::{PossibleValuesParser, StyledStr};
 use clap::{Arg, ArgAction, Command, value_parser};
 use std::path::PathBuf;

@@ -10,7 +10,7 @@ use crate::resume;
 use crate::run::{self, Manner};
 use crate::settings::Request;
 use crate::study::StudyFolder;
-use apt_lab::Knobs;
+use apt_experiment::Knobs;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{BufRead, Read};

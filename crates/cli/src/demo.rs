@@ -6,7 +6,7 @@ use crate::folder;
 use crate::progress::Voice;
 use crate::run::{self, Manner, Outcome};
 use crate::settings::{Request, apply_flags};
-use apt_lab::{Knobs, comparison_table, preset_entry, record_picture};
+use apt_experiment::{Knobs, comparison_table, preset_entry, record_picture};
 use clap::ArgMatches;
 use serde_json::json;
 use std::path::Path;

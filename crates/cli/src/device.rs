@@ -1,7 +1,7 @@
 //! Where to compute: what `apt-train` chose, with the number of threads that only a desktop knows.
 
 use crate::error::CliError;
-use apt_lab::Device as Choice;
+use apt_experiment::Device as Choice;
 use apt_train::device::OpenDevice;
 
 /// Opens the device that `choice` asks for.

@@ -2,7 +2,7 @@
 //! the program leave with status 2.
 
 use apt_data::DataError;
-use apt_lab::{Event, EventError, KnobError, RecordError, StudyError};
+use apt_experiment::{Event, EventError, KnobError, RecordError, StudyError};
 use apt_nn::NnError;
 use apt_train::TrainError;
 use std::path::Path;

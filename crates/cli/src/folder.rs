@@ -7,7 +7,7 @@
 //! ```
 
 use crate::error::CliError;
-use apt_lab::Event;
+use apt_experiment::Event;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -3,18 +3,18 @@
 use crate::device;
 use crate::error::CliError;
 use crate::progress::to_stdout;
-use apt_lab::{PRESETS, Preset};
+use apt_experiment::{PRESETS, Preset};
 use apt_train::device::{OpCheck, OpenDevice, self_test};
 use serde_json::{Value, json};
 
 /// `knobs`.
 pub fn knobs(as_json: bool) {
-    to_stdout(&if as_json { format!("{:#}", apt_lab::table_json()) } else { apt_lab::table() });
+    to_stdout(&if as_json { format!("{:#}", apt_experiment::table_json()) } else { apt_experiment::table() });
 }
 
 /// `schema`.
 pub fn schema() {
-    to_stdout(&format!("{:#}", apt_lab::schema()));
+    to_stdout(&format!("{:#}", apt_experiment::schema()));
 }
 
 /// `presets`.
@@ -39,7 +39,7 @@ fn entry(preset: &Preset) -> Value {
     json!({
         "name": preset.name,
         "summary": preset.summary,
-        "axis": preset.axis.map(apt_lab::Axis::name),
+        "axis": preset.axis.map(apt_experiment::Axis::name),
         "baseline": preset.baseline,
         "overrides": overrides,
     })
@@ -51,9 +51,11 @@ fn entry(preset: &Preset) -> Value {
 /// Values that cannot be read back; a device that is not there is part of the list.
 pub fn devices(as_json: bool) -> Result<(), CliError> {
     let mut all = Vec::new();
-    for choice in apt_lab::Device::ALL {
+    for choice in apt_experiment::Device::ALL {
         let entry = match device::open(*choice) {
-            Ok(opened) if *choice == apt_lab::Device::Auto || opened.backend == "flex" => Ok((opened, Vec::new())),
+            Ok(opened) if *choice == apt_experiment::Device::Auto || opened.backend == "flex" => {
+                Ok((opened, Vec::new()))
+            }
             Ok(opened) => {
                 let checks = pollster::block_on(self_test(&opened.device, |_| ()))?;
                 Ok((opened, checks))

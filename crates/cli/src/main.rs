@@ -1,6 +1,6 @@
 //! `apt-lab`: prunes and tunes pretrained transformers on a desktop, and shows what that bought.
 //!
-//! The program only parses, opens files and draws; what happens in a run is `apt-train`'s, what it says `apt-lab`'s.
+//! The program only parses, opens files and draws; what happens in a run is `apt-train`'s, what it reports `apt-experiment`'s.
 
 mod allocator;
 mod args;

@@ -1,6 +1,6 @@
 //! What a run says to people: a bar on a terminal, plain lines when piped; and the event stream for programs.
 
-use apt_lab::{Event, Phase, Split};
+use apt_experiment::{Event, Phase, Split};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 

@@ -7,7 +7,7 @@ use crate::progress::Voice;
 use crate::run::{Manner, Outcome, Run};
 use crate::settings::apply_file;
 use crate::setup::{Prepared, prepare};
-use apt_lab::{Event, Knobs, Provenance, Record, RecordBuilder};
+use apt_experiment::{Event, Knobs, Provenance, Record, RecordBuilder};
 use apt_train::{Session, Setup, Snapshot};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use crate::probe::DesktopProbe;
 use crate::progress::Voice;
 use crate::setup::{Prepared, prepare};
 use crate::{interrupt, settings::Request};
-use apt_lab::{Event, Record, RecordBuilder, run_name};
+use apt_experiment::{Event, Record, RecordBuilder, run_name};
 use apt_nn::Transformer;
 use apt_nn::checkpoint::{Precision, to_safetensors};
 use apt_train::Session;

@@ -1,7 +1,7 @@
 //! From parsed arguments to knobs. What wins, from weakest: defaults, preset, configuration file, flags.
 
 use crate::error::CliError;
-use apt_lab::{KNOBS, Knobs, preset_entry};
+use apt_experiment::{KNOBS, Knobs, preset_entry};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub fn request(matches: &ArgMatches) -> Result<Request, CliError> {
     let named = matches.get_one::<String>("preset").map(String::as_str);
     // A configuration file alone is an experiment of its own; nothing at all is APT.
     let preset = named.or(if config.is_none() { Some("apt") } else { None }).map(preset_entry).transpose()?;
-    let mut knobs = preset.map_or_else(|| Ok(Knobs::default()), apt_lab::Preset::knobs)?;
+    let mut knobs = preset.map_or_else(|| Ok(Knobs::default()), apt_experiment::Preset::knobs)?;
     if let Some(file) = config {
         apply_file(&mut knobs, file)?;
     }

@@ -4,7 +4,7 @@ use crate::device;
 use crate::error::CliError;
 use crate::model::Place;
 use apt_data::{RawTask, load_task};
-use apt_lab::Knobs;
+use apt_experiment::Knobs;
 use apt_train::{Machine, Setup};
 use std::path::Path;
 

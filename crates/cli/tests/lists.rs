@@ -16,11 +16,11 @@ fn json(args: &[&str]) -> Value {
 fn every_knob_is_listed_and_is_a_flag() {
     let listed = json(&["knobs", "--json"]);
     let names: Vec<&str> = listed.as_array().expect("a list").iter().filter_map(|k| k["name"].as_str()).collect();
-    let all: Vec<&str> = apt_lab::KNOBS.iter().map(|k| k.name).collect();
+    let all: Vec<&str> = apt_experiment::KNOBS.iter().map(|k| k.name).collect();
     assert_eq!(names, all);
     let help = run(&["run", "--help"], Path::new(".")).out;
     let table = run(&["knobs"], Path::new(".")).out;
-    for knob in apt_lab::KNOBS.iter() {
+    for knob in apt_experiment::KNOBS.iter() {
         let flag = format!("--{}", knob.flag());
         assert!(help.contains(&flag), "`run --help` lacks {flag}");
         assert!(table.contains(&flag), "`knobs` lacks {flag}");
@@ -31,7 +31,7 @@ fn every_knob_is_listed_and_is_a_flag() {
 fn every_preset_is_listed_and_accepted() {
     let listed = json(&["presets", "--json"]);
     let names: Vec<&str> = listed.as_array().expect("a list").iter().filter_map(|p| p["name"].as_str()).collect();
-    assert_eq!(names, apt_lab::PRESETS.iter().map(|p| p.name).collect::<Vec<_>>());
+    assert_eq!(names, apt_experiment::PRESETS.iter().map(|p| p.name).collect::<Vec<_>>());
     for name in names {
         // A model that is not there: the preset has been accepted by the time that is noticed.
         let done = run(&["run", "--preset", name, "--model", "no-such-model", "--device", "cpu"], Path::new("."));

@@ -167,7 +167,7 @@ fn a_killed_run_resumes_to_the_same_final_numbers() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
     killed_and_resumed(dir.path(), &args("killed"), Duration::from_millis(u64::from(now.subsec_millis()) % 700));
     let record = |name: &str| {
-        let mut record = apt_lab::without_times(&read_json(&dir.path().join(name).join("record.json")));
+        let mut record = apt_experiment::without_times(&read_json(&dir.path().join(name).join("record.json")));
         record["provenance"].take();
         record
     };

@@ -63,7 +63,7 @@ macro_rules! arms {
 }
 
 arms! {
-    /// How a block's worth is scored (paper Eq. 4 and 5; SPEC 2).
+    /// How a block's worth is scored (paper Eq. 4 and 5; METHOD §2).
     Salience ("salience") {
         /// activation × gradient plus √kurtosis of the activations (paper Eq. 5)
         OutlierAware = "outlier_aware",
@@ -95,7 +95,7 @@ arms! {
 }
 
 arms! {
-    /// When density falls (SPEC 4).
+    /// When density falls (METHOD §4).
     PruneSchedule ("schedule") {
         /// in the first few percent of the run
         Early = "early",
@@ -119,7 +119,7 @@ arms! {
 }
 
 arms! {
-    /// How adapter ranks grow (paper §4.3; SPEC 5).
+    /// How adapter ranks grow (paper §4.3; METHOD §5).
     RankGrowth ("rank growth") {
         /// the more important half takes the whole growth
         Adaptive = "adaptive",
@@ -133,7 +133,7 @@ arms! {
 }
 
 arms! {
-    /// What the student learns from while it shrinks (SPEC 6).
+    /// What the student learns from while it shrinks (METHOD §6).
     Distillation ("distillation") {
         /// the frozen weights plus their own copy of the adapters
         Shared = "shared",
@@ -145,7 +145,7 @@ arms! {
 }
 
 arms! {
-    /// How an adapter's importance is measured (SPEC 2.3).
+    /// How an adapter's importance is measured (METHOD §2.3).
     RankImportance ("rank importance") {
         /// Σ|W_B ∘ ∂L/∂W_B|, as the paper defines it
         AdapterB = "adapter_b",

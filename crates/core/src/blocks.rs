@@ -1,9 +1,9 @@
 //! What there is to prune, and what each piece costs.
 //!
-//! A transformer is cut into heads, feed-forward neurons and hidden dimensions (SPEC 3.1). Every
+//! A transformer is cut into heads, feed-forward neurons and hidden dimensions (METHOD §3.1). Every
 //! count here is of what compaction leaves in the encoder layers: no embeddings, no task head, no
 //! adapters. A layer without heads loses its attention sub-block whole, output bias and norm
-//! included, and a layer without neurons its feed-forward sub-block (SPEC 1.5).
+//! included, and a layer without neurons its feed-forward sub-block (METHOD §1.5).
 
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ impl ModelShape {
 
     /// Exact parameters of a model of this kind with the given totals.
     ///
-    /// With every layer alive and all biases on this is the published C(H, F, d) of SPEC 3.1.
+    /// With every layer alive and all biases on this is the published C(H, F, d) of METHOD §3.1.
     pub fn parameters_of(&self, counts: &Counts) -> usize {
         let across_hidden = 4 * self.head_size * counts.heads
             + self.matrices() * counts.neurons
@@ -106,7 +106,7 @@ impl ModelShape {
         counts
     }
 
-    /// Parameters per block at the current widths (SPEC 3.1 `per_head`, `per_neuron`,
+    /// Parameters per block at the current widths (METHOD §3.1 `per_head`, `per_neuron`,
     /// `per_hidden`, with the biases this model really has).
     pub fn block_costs(&self) -> BlockCosts {
         let counts = self.counts();

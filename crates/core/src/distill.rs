@@ -1,17 +1,17 @@
 //! Which layer learns from which, how much distillation weighs, and its losses on plain slices
-//! (paper §4.4; SPEC 6). The slice forms are the reference the tensor ones are tested against.
+//! (paper §4.4; METHOD §6). The slice forms are the reference the tensor ones are tested against.
 
 use std::ops::Range;
 
 use rand::{Rng, RngExt};
 
-/// Teacher layers compared per step (SPEC 6.4).
+/// Teacher layers compared per step (METHOD §6.4).
 pub const TEACHER_BLOCKS: usize = 4;
 
-/// Factor of the prediction loss in the published classification recipe (SPEC 6.3).
+/// Factor of the prediction loss in the published classification recipe (METHOD §6.3).
 pub const PREDICTION_SCALE: f64 = 10.0;
 
-/// Temperature of the published classification recipe (SPEC 6.3).
+/// Temperature of the published classification recipe (METHOD §6.3).
 pub const TEMPERATURE: f64 = 2.0 / 3.0;
 
 /// μ, the weight of the distillation loss: 0 at the first step of `range`, rising in a straight
@@ -24,7 +24,7 @@ pub fn mu(step: usize, range: &Range<usize>) -> f64 {
 }
 
 /// μ as published: it rises over the pruning window, so that it is well above 0 when distillation
-/// begins, and is not clamped below (SPEC 6.3).
+/// begins, and is not clamped below (METHOD §6.3).
 pub fn published_mu(step: usize, pruning_start: usize, pruning_end: usize) -> f64 {
     let span = pruning_end as f64 - pruning_start as f64;
     if span <= 0.0 {
@@ -34,7 +34,7 @@ pub fn published_mu(step: usize, pruning_start: usize, pruning_end: usize) -> f6
 }
 
 /// The teacher layers of one step: one drawn from each of four blocks of equal length; what does
-/// not divide by four makes a fifth, shorter block (SPEC 6.4). With fewer than four layers, all.
+/// not divide by four makes a fifth, shorter block (METHOD §6.4). With fewer than four layers, all.
 pub fn teacher_layers(num_layers: usize, rng: &mut impl Rng) -> Vec<usize> {
     let length = (num_layers / TEACHER_BLOCKS).max(1);
     (0..num_layers).step_by(length).map(|start| rng.random_range(start..(start + length).min(num_layers))).collect()

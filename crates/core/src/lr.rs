@@ -2,7 +2,7 @@
 //!
 //! It depends on the step alone, never on the optimiser's history, so pruning a model, growing its
 //! adapters or resuming a run cannot disturb it. (The published code froze it at its peak from the
-//! first pruning point on; SPEC 4.)
+//! first pruning point on; METHOD §4.)
 
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@
 
 use crate::blocks::BlockCosts;
 
-/// Which of the published parameter formulas to use (SPEC 3.1).
+/// Which of the published parameter formulas to use (METHOD §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublishedFormula {
     /// T5 counts neither biases nor the cross-attention of its decoder apart.

@@ -1,4 +1,4 @@
-//! Where adapter rank grows as the model shrinks (paper §4.3; SPEC 5), or goes when it is allotted (AdaLoRA).
+//! Where adapter rank grows as the model shrinks (paper §4.3; METHOD §5), or goes when it is allotted (AdaLoRA).
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ impl AdapterState {
     }
 }
 
-/// Δ of SPEC 4: tuning parameters allowed after `fraction` (0..=1) of the pruning points' span has
+/// Δ of METHOD §4: tuning parameters allowed after `fraction` (0..=1) of the pruning points' span has
 /// passed, growing linearly from the initial count to `expand` times it.
 pub fn tuning_budget(initial_trainable: usize, expand: f64, fraction: f64) -> f64 {
     initial_trainable as f64 * (1.0 + (expand - 1.0) * fraction.clamp(0.0, 1.0))

@@ -1,6 +1,6 @@
 //! How much a block is worth, on plain slices.
 //!
-//! Matrices are row-major; `width` is the length of a row. These are the formulas of SPEC 2 in
+//! Matrices are row-major; `width` is the length of a row. These are the formulas of METHOD §2 in
 //! `f64`: what tensors compute on a device is tested against them, and what happens to scores after
 //! they have left the device (running means, re-indexing) happens here.
 
@@ -27,7 +27,7 @@ pub fn per_head(units: &[f64], head_size: usize) -> Vec<f64> {
     units.chunks(head_size.max(1)).map(|head| head.iter().sum()).collect()
 }
 
-/// Signed mean over tokens, x̄ of SPEC 2.2. `values`: `[tokens, width]`, result `[width]`.
+/// Signed mean over tokens, x̄ of METHOD §2.2. `values`: `[tokens, width]`, result `[width]`.
 pub fn mean_input(values: &[f64], width: usize) -> Vec<f64> {
     let rows = (values.len() / width.max(1)).max(1) as f64;
     column_sums(values, width, |value| value).into_iter().map(|sum| sum / rows).collect()
@@ -40,7 +40,7 @@ pub fn output_proxy(weight: &[f64], mean_input: &[f64]) -> Vec<f64> {
 }
 
 /// Excess kurtosis mean(((a − mean)/std)⁴) − 3 with the sample deviation (n − 1), as published;
-/// −3 for values that are all alike (SPEC 2.2).
+/// −3 for values that are all alike (METHOD §2.2).
 pub fn kurtosis(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -97,7 +97,7 @@ pub fn squared_inputs(values: &[f64], width: usize) -> Vec<f64> {
     column_sums(values, width, |value| value * value)
 }
 
-/// (Σ x_j²)·|W_ij|, no square root, as published (SPEC 2.4). `weight`: `[outputs, inputs]`.
+/// (Σ x_j²)·|W_ij|, no square root, as published (METHOD §2.4). `weight`: `[outputs, inputs]`.
 pub fn wanda(weight: &[f64], squared_inputs: &[f64]) -> Vec<f64> {
     let rows = weight.chunks(squared_inputs.len().max(1));
     rows.flat_map(|row| row.iter().zip(squared_inputs).map(|(w, x)| w.abs() * x)).collect()
@@ -110,13 +110,13 @@ pub fn add_fisher(sum: &mut [f64], mask_gradient: &[f64]) {
     }
 }
 
-/// (m·∂L/∂m)² per mask entry (SPEC 2.4, `running_salience`).
+/// (m·∂L/∂m)² per mask entry (METHOD §2.4, `running_salience`).
 pub fn mask_salience(masks: &[f64], gradient: &[f64]) -> Vec<f64> {
     masks.iter().zip(gradient).map(|(m, g)| (m * g).powi(2)).collect()
 }
 
 /// |Σ_j A_kj·∂L/∂A_kj| of every rank k; their mean is the published importance of an adapter
-/// (SPEC 2.3). `a`, `gradient`: `[rank, inputs]`.
+/// (METHOD §2.3). `a`, `gradient`: `[rank, inputs]`.
 pub fn rank_scores(a: &[f64], gradient: &[f64], inputs: usize) -> Vec<f64> {
     let rows = a.chunks(inputs.max(1)).zip(gradient.chunks(inputs.max(1)));
     rows.map(|(a, g)| a.iter().zip(g).map(|(a, g)| a * g).sum::<f64>().abs()).collect()
@@ -153,7 +153,7 @@ pub fn random_scores(shape: &ModelShape, rng: &mut impl Rng) -> BlockScores {
 }
 
 /// Exponential running mean of scores, corrected for its start at zero so that the very first read
-/// is usable (DECISIONS: β = 0.85).
+/// is usable (METHOD §2.1: β = 0.85).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunningMean {
     beta: f64,
@@ -224,7 +224,7 @@ impl RunningMean {
     }
 }
 
-/// Plain sum of scores, for pruning before training (SPEC 2, `static`).
+/// Plain sum of scores, for pruning before training (METHOD §2, `static`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScoreSum {
     total: BlockScores,

@@ -2,7 +2,7 @@
 //!
 //! A [`Timeline`] is fixed before the first step: the points at which blocks are removed, the decay
 //! window before each, the steps in which salience is gathered and the steps that distil
-//! (SPEC 4). A point at step P is applied before training step P runs; its decay window is the
+//! (METHOD §4). A point at step P is applied before training step P runs; its decay window is the
 //! steps from `window_start` up to, not including, P.
 
 use std::ops::Range;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::arms::{Curve, PruneSchedule};
 
 /// Density at `step` of a curve that stays at `start_density` until `warm_end` and reaches
-/// `target` at `end` (the paper's γ_t, which its text calls sparsity; SPEC 4).
+/// `target` at `end` (the paper's γ_t, which its text calls sparsity; METHOD §4).
 pub fn density_at(
     step: usize,
     start: usize,
@@ -188,7 +188,7 @@ impl Timeline {
         self.points.iter().enumerate().find(|(_, point)| point.step == step)
     }
 
-    /// How far growth of the tuning budget has come at a point, 0..=1 (SPEC 4: linear in steps
+    /// How far growth of the tuning budget has come at a point, 0..=1 (METHOD §4: linear in steps
     /// from the start of the first window to the last point).
     pub fn growth_fraction(&self, point: usize) -> f64 {
         let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else {

@@ -1,7 +1,7 @@
 //! Which blocks stay within a parameter budget.
 //!
 //! Blocks are ranked by salience density, their score divided by the parameters they account for,
-//! and the largest prefix that fits is kept (paper §4.2; SPEC 3.2). What counts against the budget
+//! and the largest prefix that fits is kept (paper §4.2; METHOD §3.2). What counts against the budget
 //! is the exact size compaction would leave. Widths may then be rounded to multiples that suit the
 //! kernels, and the room this leaves is filled again by whole groups.
 

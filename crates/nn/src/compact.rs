@@ -1,4 +1,4 @@
-//! Physical removal: blocks whose mask is zero vanish from the weights (SPEC §1.4, §3.4).
+//! Physical removal: blocks whose mask is zero vanish from the weights (METHOD §1.4, §3.4).
 //!
 //! A shared teacher must keep the blocks its student loses. [`compact_shared`] therefore reorders the shared weights so
 //! that what the student keeps comes first: the student's weights are then a corner of the teacher's. On the CPU that

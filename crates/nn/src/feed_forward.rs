@@ -39,7 +39,7 @@ impl FeedForward {
     ) -> Tensor<2> {
         let branch = Taps::watch(taps, Site::FeedForwardInput(layer), x.clone());
         let h = activate(self.up.forward(branch), self.activation);
-        // Before the neuron mask, so that a masked neuron can earn its way back (SPEC §2.1).
+        // Before the neuron mask, so that a masked neuron can earn its way back (METHOD §2.1).
         let h = Taps::watch(taps, Site::Activation(layer), h);
         let masks_of_down = LinearMasks {
             input: masks.map(|m| m.layers[layer].neurons.clone()),

@@ -41,7 +41,7 @@ impl Init {
         self.tensor(values, shape)
     }
 
-    /// LoRA's A: Kaiming-uniform with a = √5, that is `U(−1/√d_in, 1/√d_in)` (SPEC §1.2).
+    /// LoRA's A: Kaiming-uniform with a = √5, that is `U(−1/√d_in, 1/√d_in)` (METHOD §1.2).
     pub fn kaiming(&mut self, d_in: usize, columns: usize) -> Tensor<2> {
         self.uniform([d_in, columns], 1.0 / (d_in.max(1) as f32).sqrt())
     }

@@ -37,7 +37,7 @@ impl Adapter {
         (self.a.dims()[0] + self.b.dims()[1]) * self.rank()
     }
 
-    /// Grows to `rank` with `new_a` (`[d_in, rank − r]`) and zero rows of B; the output does not move (SPEC §1.3).
+    /// Grows to `rank` with `new_a` (`[d_in, rank − r]`) and zero rows of B; the output does not move (METHOD §1.3).
     pub fn grow(&self, new_a: Tensor<2>) -> Self {
         let extra = new_a.dims()[1];
         let (a, b) = (self.a.val().detach(), self.b.val().detach());
@@ -134,12 +134,12 @@ impl AptLinear {
         }
     }
 
-    /// The plain layer that computes the same: adapter folded into the weight (SPEC §7).
+    /// The plain layer that computes the same: adapter folded into the weight (METHOD §7).
     pub fn merge(&self) -> Self {
         Self::new(self.merged_weight().detach(), self.bias.as_ref().map(|b| b.val().detach()))
     }
 
-    /// Keeps the given rows (inputs) and columns (outputs); `None` keeps all. The rank does not change (SPEC §1.4).
+    /// Keeps the given rows (inputs) and columns (outputs); `None` keeps all. The rank does not change (METHOD §1.4).
     pub fn select(&self, inputs: Option<&[usize]>, outputs: Option<&[usize]>) -> Self {
         Self {
             weight: select2(&self.weight, inputs, outputs),

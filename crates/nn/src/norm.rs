@@ -26,7 +26,7 @@ impl LayerNorm {
     }
 
     /// `x: [tokens, hidden]`. With a mask, mean and variance are taken over the dims whose mask is not zero and the
-    /// result is multiplied by the mask (SPEC §1.5): masked and physically pruned models agree.
+    /// result is multiplied by the mask (METHOD §1.5): masked and physically pruned models agree.
     pub fn forward(&self, x: Tensor<2>, mask: Option<&HiddenMask>) -> Tensor<2> {
         match mask {
             None => kernels::norm(x, self.weight.val(), self.bias.val(), self.eps),

@@ -34,7 +34,7 @@ struct Tap {
     mean: Option<Tensor<1>>,
     /// Σ x² over tokens.
     squares: Option<Tensor<1>>,
-    /// Its gradient is c(H)∘c(∂L/∂H), where c(Z) = Σ over tokens of |Z| (APT Eq. 4; SPEC §2.1).
+    /// Its gradient is c(H)∘c(∂L/∂H), where c(Z) = Σ over tokens of |Z| (APT Eq. 4; METHOD §2.1).
     leaf: Option<Tensor<1>>,
     width: usize,
 }
@@ -96,7 +96,7 @@ impl Taps {
     }
 }
 
-/// c(Z) = Σ over tokens of |Z|: `[tokens, n]` → `[n]` (APT Eq. 4; SPEC §2.1).
+/// c(Z) = Σ over tokens of |Z|: `[tokens, n]` → `[n]` (APT Eq. 4; METHOD §2.1).
 pub fn compressed(z: &Tensor<2>) -> Tensor<1> {
     let [sizes] = kernels::column_sums(z, [Term::Size]);
     sizes
@@ -226,7 +226,7 @@ impl Parts {
     }
 }
 
-/// c(H)·c(∂L/∂H) per block (SPEC §2.1): heads sum over their dims; hidden dims sum over the inputs of both blocks of
+/// c(H)·c(∂L/∂H) per block (METHOD §2.1): heads sum over their dims; hidden dims sum over the inputs of both blocks of
 /// every layer and the encoder's output.
 fn activation_gradient(seen: &Seen<'_>) -> Option<Parts> {
     let taps = seen.taps?;
@@ -256,7 +256,7 @@ fn activation_gradient(seen: &Seen<'_>) -> Option<Parts> {
     Some(parts)
 }
 
-/// √max(kurtosis, 0) of the activation proxy O = x̄ ∘ W of the output and down projections (APT Eq. 5; SPEC §2.2).
+/// √max(kurtosis, 0) of the activation proxy O = x̄ ∘ W of the output and down projections (APT Eq. 5; METHOD §2.2).
 fn kurtosis(seen: &Seen<'_>) -> Option<Parts> {
     let taps = seen.taps?;
     let device = seen.model.device().inner();
@@ -291,7 +291,7 @@ fn kurtosis(seen: &Seen<'_>) -> Option<Parts> {
     Some(parts)
 }
 
-/// Kurtosis along `dim`: `mean(z⁴) − 3` with the sample standard deviation (ddof 1) in z; −3 for a constant (SPEC §2.2).
+/// Kurtosis along `dim`: `mean(z⁴) − 3` with the sample standard deviation (ddof 1) in z; −3 for a constant (METHOD §2.2).
 pub fn kurtosis_of(o: Tensor<2>, dim: usize) -> Tensor<1> {
     let n = o.dims()[dim];
     let other = o.dims()[1 - dim];
@@ -309,7 +309,7 @@ fn outlier_term(kurtosis: Tensor<1>) -> Tensor<1> {
 
 /// Scores from per-weight importances: a head owns its columns of query, key, value and its rows of output; a neuron
 /// its column of up and row of down; a hidden dim its row of every input side and column of every output side
-/// (SPEC §2.4). `with_bias` adds |bias| of the output units, as `magnitude` does.
+/// (METHOD §2.4). `with_bias` adds |bias| of the output units, as `magnitude` does.
 fn weights(model: &Transformer, importance: impl Fn(&AptLinear, Site) -> Tensor<2>, with_bias: bool) -> Parts {
     let rows = |w: &Tensor<2>| row_sums(w.clone());
     let columns = |linear: &AptLinear, w: &Tensor<2>| {
@@ -343,7 +343,7 @@ fn weights(model: &Transformer, importance: impl Fn(&AptLinear, Site) -> Tensor<
     parts
 }
 
-/// `of` ∂L/∂m of every mask entry: its square is the Fisher score (SPEC §2.4), its size the first order of what the loss
+/// `of` ∂L/∂m of every mask entry: its square is the Fisher score (METHOD §2.4), its size the first order of what the loss
 /// does without the block, |Σ wᵢ·∂L/∂wᵢ| over the weights that read the block, and as it is it moves learned masks.
 fn mask_gradient(seen: &Seen<'_>, of: impl Fn(Tensor<1>) -> Tensor<1>) -> Option<Parts> {
     let masks = seen.masks?;
@@ -372,7 +372,7 @@ pub fn adapter_b_importance(b: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     (b * gradient).abs().sum()
 }
 
-/// Importance of an adapter by its ranks: mean over k of |Σ_j A_kj·(∂L/∂A)_kj| (published code; SPEC §2.3). `a` is
+/// Importance of an adapter by its ranks: mean over k of |Σ_j A_kj·(∂L/∂A)_kj| (published code; METHOD §2.3). `a` is
 /// `[d_in, r]`.
 pub fn rank_mean_importance(a: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     column_sums(a * gradient).abs().mean()

@@ -1,6 +1,6 @@
 //! Commands of the desktop: that of an arm's runs, that of a study.
 
-use apt_lab::{KNOBS, Knobs, Seeds, StudyFile, preset};
+use apt_experiment::{KNOBS, Knobs, Seeds, StudyFile, preset};
 
 /// `apt-lab run` with the preset, what differs from it, and the seeds; several seeds make a loop of the shell.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apt_lab::{Record, Split};
+use apt_experiment::{Record, Split};
 use serde::Serialize;
 
 use crate::groups::Group;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apt_lab::{Knobs, Record, Study, same_experiment};
+use apt_experiment::{Knobs, Record, Study, same_experiment};
 use serde::Serialize;
 
 use crate::command::command;

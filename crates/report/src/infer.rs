@@ -1,7 +1,7 @@
 //! Studies read out of runs that belong to none: runs that share all settings but the four ablation arms, density and
 //! seed are arms of one.
 
-use apt_lab::{
+use apt_experiment::{
     Arm, Knobs, PRESETS, Preset, Record, Study, StudyAxis, ablation_axes, compared, differences, preset_entry,
     same_experiment, setting,
 };

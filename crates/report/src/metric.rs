@@ -1,6 +1,6 @@
 //! What is measured of a run: each measure with its name, unit, how it is read from a record and which way is better.
 
-use apt_lab::Record;
+use apt_experiment::Record;
 use serde::Serialize;
 
 /// A measure.

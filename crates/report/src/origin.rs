@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use apt_lab::{Record, data_digest};
+use apt_experiment::{Record, data_digest};
 use serde::Serialize;
 
 /// What runs must share to be compared at all.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apt_lab::{Record, Study};
+use apt_experiment::{Record, Study};
 use serde::Serialize;
 
 use crate::curves::{Curves, curves};
@@ -124,7 +124,8 @@ impl Report {
         let several = studies.len() > 1 || study.is_none();
         for of in studies {
             let arms: Vec<_> = of.arms().flat_map(|arm| of.at_densities(arm)).collect();
-            let fits = |record: &Record| arms.iter().any(|knobs| apt_lab::same_experiment(knobs, &record.config));
+            let fits =
+                |record: &Record| arms.iter().any(|knobs| apt_experiment::same_experiment(knobs, &record.config));
             let own: Vec<_> = runs.iter().filter(|(_, record)| fits(record)).copied().collect();
             homeless.retain(|(_, record)| own.iter().all(|(_, of)| !std::ptr::eq(*of, *record)));
             let place_of = |record: &Record| {

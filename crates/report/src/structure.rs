@@ -1,6 +1,6 @@
 //! What pruning left of each layer, of one seed per arm.
 
-use apt_lab::{ModelShape, PruningPoint, Record};
+use apt_experiment::{ModelShape, PruningPoint, Record};
 use serde::Serialize;
 
 use crate::groups::Group;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apt_lab::{Knobs, Study, StudyAxis, same_experiment};
+use apt_experiment::{Knobs, Study, StudyAxis, same_experiment};
 use serde::Serialize;
 
 use crate::column::Column;

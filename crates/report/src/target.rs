@@ -1,6 +1,6 @@
 //! What time to target is measured against: the dense runs of the same setting.
 
-use apt_lab::{Arm, Record, Study, same_experiment};
+use apt_experiment::{Arm, Record, Study, same_experiment};
 use serde::Serialize;
 
 use crate::statistics::{Summary, summarise};

@@ -2,7 +2,7 @@
 
 mod runs;
 
-use apt_lab::{Knobs, Turn};
+use apt_experiment::{Knobs, Turn};
 use apt_report::statistics::Verdict;
 use apt_report::{Entry, Group, Reason, Report, Section, Table};
 use runs::{cells, entry, of, record, record_of, some_metric, study};
@@ -140,7 +140,8 @@ fn densities_are_groups_and_tables_of_their_own() {
 #[test]
 fn time_to_target_is_measured_against_the_mean_of_the_dense_reference() {
     let study = study(SALIENCE);
-    let metric = |cell: &apt_lab::Cell| if cell.knobs.train_base { 0.7 + 0.1 * cell.knobs.seed as f64 } else { 0.9 };
+    let metric =
+        |cell: &apt_experiment::Cell| if cell.knobs.train_base { 0.7 + 0.1 * cell.knobs.seed as f64 } else { 0.9 };
     let report = Report::new(&cells(&study, 10, metric), Some(&study));
     let section = &report.sections[0];
     let target = section.target.as_ref().expect("a target");
@@ -200,7 +201,7 @@ fn without_a_study_axes_and_baseline_are_found_in_the_runs() {
 #[test]
 fn without_a_study_densities_stand_apart_and_two_turned_arms_are_a_method() {
     let at = |density: f64, seed: u64| record(Knobs { density, seed, ..Knobs::default() }, 0.9, 10);
-    let mut both = apt_lab::preset("salience-random").expect("a preset");
+    let mut both = apt_experiment::preset("salience-random").expect("a preset");
     both.set("rank_growth", "static").expect("an arm");
     let entries = [entry("a", at(0.4, 1)), entry("b", at(0.2, 1)), entry("both", record(both, 0.7, 10))];
     let report = Report::new(&entries, None);

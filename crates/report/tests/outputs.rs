@@ -4,7 +4,7 @@ mod runs;
 
 use std::cell::RefCell;
 
-use apt_lab::{Knobs, Study, StudyFile};
+use apt_experiment::{Knobs, Study, StudyFile};
 use apt_report::{Entry, Report, csv, html, json, markdown};
 use html5ever::tendril::TendrilSink;
 use html5ever::{ParseOpts, parse_document};

@@ -83,7 +83,7 @@ pub use native::open;
 #[cfg(not(target_family = "wasm"))]
 mod native {
     use super::{Device, OpenDevice, TrainError, cpu, self_test};
-    use apt_lab::Device as Choice;
+    use apt_experiment::Device as Choice;
     use burn::tensor::DeviceType;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -3,7 +3,7 @@
 use apt_core::schedule::TimelineError;
 use apt_core::search::SearchError;
 use apt_data::DataError;
-use apt_lab::KnobError;
+use apt_experiment::KnobError;
 use apt_nn::NnError;
 use thiserror::Error;
 

@@ -2,7 +2,7 @@
 
 use apt_core::arms::{Distillation, RankGrowth};
 use apt_core::ranks::first_rank;
-use apt_lab::{Keep, Knobs};
+use apt_experiment::{Keep, Knobs};
 use apt_nn::ModelConfig;
 
 /// Bytes of one value.

@@ -3,7 +3,7 @@
 use crate::TrainError;
 use crate::session::Session;
 use apt_data::{Example, collate, eval_batches};
-use apt_lab::{Evaluation, Event, Split};
+use apt_experiment::{Evaluation, Event, Split};
 use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back, inference};
 use burn::module::Module;
 use burn::tensor::Tensor;

@@ -4,7 +4,7 @@ use crate::session::Session;
 use crate::setup::GROWTH_STREAM;
 use apt_core::arms::RankGrowth;
 use apt_core::ranks::{AdapterState, allocate, component_budget, first_rank, grow, tuning_budget};
-use apt_lab::{Event, Growth};
+use apt_experiment::{Event, Growth};
 use apt_nn::Init;
 use burn::tensor::Tensor;
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ impl Session {
         self.tell(Event::Grown(Growth { step, budget: budget as u64, parameters, ranks, importance }));
     }
 
-    /// Ranks grow into the tuning budget of this pruning point (APT §4.3; SPEC §5).
+    /// Ranks grow into the tuning budget of this pruning point (APT §4.3; METHOD §5).
     fn grow_ranks(&mut self, index: usize) {
         let knobs = &self.setup.knobs;
         let fraction = self.timeline.growth_fraction(index);
@@ -82,7 +82,7 @@ impl Session {
             .collect();
         let names: Vec<String> = adapters.into_iter().map(|(name, _)| name).collect();
         let ranks = grow(&states, budget, knobs.rank * knobs.max_rank_factor, knobs.rank_growth);
-        // Importance is gathered anew between pruning points (SPEC §2).
+        // Importance is gathered anew between pruning points (METHOD §2).
         self.state.importance.fill(0.0);
         self.state.importances_seen = 0;
         if ranks.iter().zip(&states).all(|(&rank, state)| rank <= state.rank) {

@@ -7,7 +7,7 @@ use apt_nn::{Adapter, Init, Transformer, named};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-/// Tr of the layer-wise distillation loss: a square low-rank map that starts as the identity (SPEC §6.3).
+/// Tr of the layer-wise distillation loss: a square low-rank map that starts as the identity (METHOD §6.3).
 #[derive(Module, Debug)]
 pub struct Transform {
     /// `[hidden, rank]` and `[rank, hidden]`.

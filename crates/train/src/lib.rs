@@ -1,6 +1,6 @@
 //! The run: everything between a model with a task and a record.
 //!
-//! [`Session`] is a resumable state machine: `step().await` gives the next [`apt_lab::Event`]. It owns no clock
+//! [`Session`] is a resumable state machine: `step().await` gives the next [`apt_experiment::Event`]. It owns no clock
 //! ([`Probe`]), prints nothing and writes no file; a desktop blocks on it, a browser awaits it.
 
 mod clock;

@@ -3,13 +3,13 @@
 use crate::TrainError;
 use crate::session::{Session, Stage, lr_of};
 use apt_core::arms::Distillation;
-use apt_lab::{Event, Knobs, Turn, knob};
+use apt_experiment::{Event, Knobs, Turn, knob};
 
 impl Session {
     /// Turns a knob from the next step on, and tells so; setting it to what it is does nothing.
     ///
     /// # Errors
-    /// An unknown knob, one that is not [`live`](apt_lab::Knob::live), or a value that does not fit; nothing is changed
+    /// An unknown knob, one that is not [`live`](apt_experiment::Knob::live), or a value that does not fit; nothing is changed
     /// then.
     pub fn turn(&mut self, name: &str, text: &str) -> Result<(), TrainError> {
         let knob = knob(name)?;

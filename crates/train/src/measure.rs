@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::evaluate::PAD_MULTIPLE;
 use crate::session::Session;
 use apt_data::{Example, collate};
-use apt_lab::{BatchTimes, DenseKept, Inference, Measures, MetricMeasure, Params, Split, TrainMeasure};
+use apt_experiment::{BatchTimes, DenseKept, Inference, Measures, MetricMeasure, Params, Split, TrainMeasure};
 use apt_nn::checkpoint::{Precision, read_back, to_safetensors};
 use apt_nn::{Init, Transformer, inference};
 use burn::module::Module;

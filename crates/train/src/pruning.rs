@@ -11,7 +11,7 @@ use apt_core::masks::Masks;
 use apt_core::salience::{RunningMean, ScoreSum, random_scores};
 use apt_core::schedule::mask_step;
 use apt_core::search::{Rounding, search_with_floor};
-use apt_lab::{Event, LayerSalience, OptimizerState, PruningPoint};
+use apt_experiment::{Event, LayerSalience, OptimizerState, PruningPoint};
 use apt_nn::{named, salience};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -28,7 +28,7 @@ impl Session {
         left.parameters() as f64 / self.dense_shape.parameters() as f64
     }
 
-    /// Sums scores over the calibration batches before training (`one_shot`; SPEC §3.5).
+    /// Sums scores over the calibration batches before training (`one_shot`; METHOD §3.5).
     pub(crate) async fn score_before_training(&mut self) -> Result<(), TrainError> {
         let shape = self.learner.student.config.shape();
         let mut sum = ScoreSum::new(&shape);
@@ -103,7 +103,7 @@ impl Session {
         Ok(())
     }
 
-    /// Inside a decay window: search again and move every mask one step (SPEC §3.2–3.3).
+    /// Inside a decay window: search again and move every mask one step (METHOD §3.2–3.3).
     pub(crate) fn move_masks(&mut self, step: usize) -> Result<(), TrainError> {
         let Some((_, window)) = self.timeline.window_at(step) else { return Ok(()) };
         if !self.fades() || self.state.gates.is_some() {

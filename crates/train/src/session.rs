@@ -15,7 +15,7 @@ use apt_core::salience::RunningMean;
 use apt_core::schedule::{Timeline, TimelineConfig};
 use apt_data::BatchPlan;
 use apt_data::batch::lengths;
-use apt_lab::{AdapterInfo, Event, Keep, Knobs, LrCurve, Parameters, Phase};
+use apt_experiment::{AdapterInfo, Event, Keep, Knobs, LrCurve, Parameters, Phase};
 use apt_nn::named::{self, Slot};
 use apt_nn::{DeviceMasks, Transformer};
 use burn::module::Module;
@@ -270,7 +270,7 @@ impl Session {
             preset: self.setup.preset.clone(),
             config: Box::new(knobs.clone()),
             provenance: Box::new(self.setup.provenance.clone()),
-            shape: Box::new(apt_lab::ModelShape {
+            shape: Box::new(apt_experiment::ModelShape {
                 heads: shape.layers.iter().map(|l| l.heads).collect(),
                 neurons: shape.layers.iter().map(|l| l.neurons).collect(),
                 hidden: shape.hidden,

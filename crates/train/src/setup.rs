@@ -7,7 +7,7 @@ use crate::learner::{Learner, Transform};
 use crate::source::ModelSource;
 use apt_core::ranks::first_rank;
 use apt_data::{Example, Metric, RawTask, TokenizedTask, tokenize_task};
-use apt_lab::{Knobs, Provenance};
+use apt_experiment::{Knobs, Provenance};
 use apt_nn::{Init, ModelConfig, named};
 use burn::tensor::Device;
 

@@ -11,7 +11,7 @@ use crate::setup::Setup;
 use crate::teacher::Teacher;
 use apt_core::blocks::Kept;
 use apt_core::masks::Masks;
-use apt_lab::Knobs;
+use apt_experiment::Knobs;
 use apt_nn::{Transformer, compact, named};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -145,10 +145,10 @@ impl Session {
     pub fn resume(setup: Setup, probe: Box<dyn Probe>, bytes: &[u8], file: &str) -> Result<Self, TrainError> {
         let fail = |what: String| TrainError::Checkpoint { place: file.into(), what };
         let (plain, tensors) = parse(bytes).map_err(&fail)?;
-        let changed: Vec<String> = apt_lab::differences(&plain.knobs, &setup.knobs)
+        let changed: Vec<String> = apt_experiment::differences(&plain.knobs, &setup.knobs)
             .into_iter()
             // What may be turned during a run may have been.
-            .filter(|d| !apt_lab::knob(d.knob).is_ok_and(|knob| knob.live))
+            .filter(|d| !apt_experiment::knob(d.knob).is_ok_and(|knob| knob.live))
             .map(|d| format!("{}: {} is now {}", d.knob, d.a, d.b))
             .collect();
         if !changed.is_empty() {

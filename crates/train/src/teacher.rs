@@ -1,4 +1,4 @@
-//! The teacher: an earlier self of the student (APT §4.4; SPEC §6).
+//! The teacher: an earlier self of the student (APT §4.4; METHOD §6).
 
 use crate::learner::Learner;
 use crate::losses::{layer_mse, prediction_loss};
@@ -6,7 +6,7 @@ use crate::session::Session;
 use apt_core::arms::Distillation;
 use apt_core::blocks::Kept;
 use apt_core::distill::{candidates, teacher_layers};
-use apt_lab::{Event, TeacherUpdate};
+use apt_experiment::{Event, TeacherUpdate};
 use apt_nn::{Batch, Forward, NnError, Output, Transformer, compact};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -96,7 +96,7 @@ pub struct DistillWeights {
     pub layers: f64,
 }
 
-/// `w_logits·L_pred + w_layers·L_layer` (SPEC §6.3–6.4): four teacher layers are drawn, each is matched to the nearest
+/// `w_logits·L_pred + w_layers·L_layer` (METHOD §6.3–6.4): four teacher layers are drawn, each is matched to the nearest
 /// student layer that still has heads and neurons, the better one if two are equally near.
 pub fn distillation_loss(
     learner: &Learner,

@@ -11,7 +11,7 @@ use apt_core::distill::{mu, published_mu};
 use apt_core::l0::Draw;
 use apt_core::masks::Masks;
 use apt_data::{Example, collate};
-use apt_lab::{CurvePoint, Event, MuOver};
+use apt_experiment::{CurvePoint, Event, MuOver};
 use apt_nn::salience::{self, Seen, Taps};
 use apt_nn::{Adapter, Batch, Forward, Output, checkpoint::read_back, named};
 use burn::tensor::{Gradients, Tensor};

@@ -4,7 +4,7 @@
 
 mod common;
 
-use apt_lab::{Event, Knobs, preset};
+use apt_experiment::{Event, Knobs, preset};
 use apt_train::{Memory, Probe, Session, estimate};
 use peak_alloc::PeakAlloc;
 use pollster::block_on;

@@ -3,7 +3,7 @@
 mod common;
 
 use apt_core::arms::Distillation;
-use apt_lab::{Event, Knobs};
+use apt_experiment::{Event, Knobs};
 use apt_train::{NoProbe, Session};
 use pollster::block_on;
 

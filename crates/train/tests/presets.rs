@@ -4,7 +4,7 @@
 mod common;
 
 use apt_core::arms::RankGrowth;
-use apt_lab::{Event, Knobs, PRESETS, RecordBuilder, preset, without_times};
+use apt_experiment::{Event, Knobs, PRESETS, RecordBuilder, preset, without_times};
 use apt_train::{NoProbe, Session};
 use pollster::block_on;
 use serde_json::Value;

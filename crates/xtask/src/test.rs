@@ -8,8 +8,7 @@ use clap::ValueEnum;
 use std::process::{Command, Stdio};
 
 /// The crates a browser needs.
-const BROWSER: &str =
-    "-p apt-core -p apt-lab -p apt-report -p apt-nn -p apt-data -p apt-train -p apt-bridge -p apt-worker -p apt-page";
+const BROWSER: &str = "-p apt-core -p apt-experiment -p apt-report -p apt-nn -p apt-data -p apt-train -p apt-bridge -p apt-worker -p apt-page";
 
 /// Which steps to make.
 #[derive(clap::Args)]

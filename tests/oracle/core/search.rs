@@ -76,7 +76,7 @@ impl Arch {
         ModelShape::uniform(self.hidden, self.formula.head_size, self.layers, layer)
     }
 
-    /// The number of blocks the published search keeps (SPEC 3.2): its loop, off-by-one and all.
+    /// The number of blocks the published search keeps (METHOD §3.2): its loop, off-by-one and all.
     fn published_prefix(&self, order: &[Block], target: f64) -> usize {
         let cost = |prefix: usize| self.parameters(&totals(&order[..prefix]));
         let (mut low, mut high, mut probe) = (0, order.len(), order.len() / 2);

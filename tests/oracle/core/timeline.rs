@@ -41,7 +41,7 @@ fn oracle_density_and_tuning_schedules_match() {
     }
 }
 
-/// The published run, rule by rule (SPEC 4), from the formulas our timeline shares with it.
+/// The published run, rule by rule (METHOD §4), from the formulas our timeline shares with it.
 #[test]
 fn oracle_published_timeline_follows_from_the_shared_formulas() {
     for row in items(&load("trainer_timeline")["rows"]) {

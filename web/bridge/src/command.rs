@@ -1,6 +1,6 @@
 //! What the page asks of the worker.
 
-use apt_lab::{Knobs, StudyFile};
+use apt_experiment::{Knobs, StudyFile};
 use serde::{Deserialize, Serialize};
 
 /// A wish of the page. The worker obeys them in order; those about a run concern the run that is open.
@@ -54,7 +54,7 @@ pub enum Command {
     Restart,
     /// Save and close the open run.
     Stop,
-    /// Change a setting from the next step on; only knobs that [`apt_lab::Knob::live`] marks.
+    /// Change a setting from the next step on; only knobs that [`apt_experiment::Knob::live`] marks.
     Turn {
         /// The knob's name.
         knob: String,

@@ -1,7 +1,7 @@
 //! What the worker tells the page.
 
 use crate::{DeviceReport, Estimate, StoredRun, StoredStudy};
-use apt_lab::{Event, Record};
+use apt_experiment::{Event, Record};
 use serde::{Deserialize, Serialize};
 
 /// News from the worker.

@@ -3,7 +3,7 @@
 //! not at all.
 
 use crate::{FileSet, StoredRun, StoredStudy};
-use apt_lab::{Event, Record};
+use apt_experiment::{Event, Record};
 use js_sys::{Array, JsString, Uint8Array};
 use rexie::{KeyRange, ObjectStore, Rexie, Store as Table, Transaction, TransactionMode, TransactionResult};
 use wasm_bindgen::{JsCast, JsValue};

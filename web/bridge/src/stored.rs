@@ -1,6 +1,6 @@
 //! What stays in the browser's database, so that a reload or a closed tab loses nothing.
 
-use apt_lab::{CellState, Knobs, Study, StudyFile};
+use apt_experiment::{CellState, Knobs, Study, StudyFile};
 use serde::{Deserialize, Serialize};
 
 /// A run as the list of runs has it.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use apt_lab::{KNOBS, Knob, Knobs, MOST_SEEDS, PRESETS, Preset, Seeds, StudyFile, preset_entry};
+use apt_experiment::{KNOBS, Knob, Knobs, MOST_SEEDS, PRESETS, Preset, Seeds, StudyFile, preset_entry};
 
 /// The word that stands for the preset among what can be locked or hidden.
 pub const PRESET: &str = "preset";
@@ -112,7 +112,7 @@ fn names(list: &str) -> (Vec<String>, Vec<String>) {
     let mut names = Vec::new();
     let mut faults = Vec::new();
     for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        match apt_lab::knob(word) {
+        match apt_experiment::knob(word) {
             _ if [PRESET, STUDY, SEEDS].contains(&word) => names.push(word.to_owned()),
             Ok(knob) => names.push(knob.name.to_owned()),
             Err(error) => faults.push(error.to_string()),
@@ -191,7 +191,7 @@ impl Settings {
         let forth = preset.overrides.iter().map(|(name, text)| (*name, (*text).to_owned()));
         let turns: Vec<_> = back.chain(forth).filter(|(name, _)| !self.locked.contains(*name)).collect();
         for (name, text) in turns {
-            // Presets hold only values that are in range; a test in apt-lab sees to it.
+            // Presets hold only values that are in range; a test in apt-experiment sees to it.
             let _ = self.knobs.set(name, &text);
         }
         self.preset = preset;
@@ -250,7 +250,7 @@ mod tests {
         let file = settings.study_file().expect("a study");
         assert_eq!(file.seeds.list(), [1, 2]);
         assert_eq!(file.knobs.keys().collect::<Vec<_>>(), ["model"]);
-        let study = apt_lab::Study::resolve(&file, "salience").expect("it can be run");
+        let study = apt_experiment::Study::resolve(&file, "salience").expect("it can be run");
         assert!(study.cells().iter().all(|cell| cell.knobs.model == "nano"));
         let reading = read("?study=salienc&seeds=0&seeds=many");
         assert_eq!(reading.faults.len(), 3, "{:?}", reading.faults);

@@ -1,6 +1,6 @@
 //! Files made from runs: structure (masks, ranks, salience) as JSON and CSV, comparisons as CSV and JSON.
 
-use apt_lab::{KNOBS, Record};
+use apt_experiment::{KNOBS, Record};
 use serde_json::{Value, json};
 
 use crate::history::{Frame, History};
@@ -187,7 +187,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_lab::{Knobs, RecordBuilder};
+    use apt_experiment::{Knobs, RecordBuilder};
 
     fn history() -> History {
         History::of(&crate::history::tests::run(Knobs::default(), 10, true))

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use apt_lab::{
+use apt_experiment::{
     AdapterInfo, Event, Knobs, LayerSalience, ModelShape, Parameters, Phase, PruningPoint, Record, RecordBuilder,
 };
 
@@ -228,7 +228,7 @@ fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use apt_lab::{CurvePoint, Evaluation, Growth, Provenance, Split};
+    use apt_experiment::{CurvePoint, Evaluation, Growth, Provenance, Split};
 
     /// A run of `steps` steps on a model of two layers that is pruned once, in the middle.
     pub(crate) fn run(knobs: Knobs, steps: usize, grown: bool) -> Vec<Event> {

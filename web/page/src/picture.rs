@@ -3,7 +3,7 @@
 //! A row per layer: heads as cells, neurons as a strip, ranks as bars; hidden dims, which all layers share, are one band
 //! above. Places are those of the dense model and never move: what has left leaves its place.
 
-use apt_lab::ModelShape;
+use apt_experiment::ModelShape;
 
 use crate::figures::plain;
 use crate::history::Frame;
@@ -292,7 +292,7 @@ fn layer_of(adapter: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::history::History;
-    use apt_lab::Knobs;
+    use apt_experiment::Knobs;
 
     fn picture() -> (Layout, Frame) {
         let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true));

@@ -1,6 +1,6 @@
 //! The charts of a run.
 
-use apt_lab::{Phase, Record, Split};
+use apt_experiment::{Phase, Record, Split};
 
 use crate::chart::{Curve, Plot, Style};
 use crate::figures::{bytes, milliseconds};
@@ -125,7 +125,7 @@ fn overlay(title: &str, runs: &[(&str, &Record)], style: Style, of: impl Fn(&Rec
     Plot { title: title.to_owned(), across: "step".to_owned(), curves, ..Plot::default() }
 }
 
-fn points(record: Option<&Record>, of: impl Fn(&apt_lab::CurvePoint) -> Option<f64>) -> Vec<Point> {
+fn points(record: Option<&Record>, of: impl Fn(&apt_experiment::CurvePoint) -> Option<f64>) -> Vec<Point> {
     let curve = record.into_iter().flat_map(|record| &record.curve);
     curve.filter_map(|point| Some((point.step as f64, of(point)?))).collect()
 }
@@ -140,7 +140,7 @@ fn plot(history: &History, title: &str, mut curves: Vec<Curve>) -> Plot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_lab::Knobs;
+    use apt_experiment::Knobs;
 
     #[test]
     fn the_style_sheet_turns_every_colour_of_light_charts_into_that_of_dark_ones() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apt_bridge::{RunState, StoredRun};
-use apt_lab::{Knobs, Record, differences};
+use apt_experiment::{Knobs, Record, differences};
 pub use apt_report::hardware;
 
 /// A run as the table has it.
@@ -79,7 +79,7 @@ pub fn is_open(state: RunState) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_lab::RecordBuilder;
+    use apt_experiment::RecordBuilder;
 
     fn stored(name: &str, state: RunState) -> StoredRun {
         StoredRun {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apt_bridge::{StoredCell, StoredStudy};
-use apt_lab::{CellState, Record, Study, StudyFile, same_experiment};
+use apt_experiment::{CellState, Record, Study, StudyFile, same_experiment};
 use apt_report::Entry;
 
 /// What `file` is to be kept under: the name of a kept study of the same file, else its own, with a number if that is
@@ -87,7 +87,7 @@ pub fn entries(stored: &StoredStudy, study: &Study, records: &[(String, Arc<Reco
 mod tests {
     use super::*;
     use crate::address::read;
-    use apt_lab::{Knobs, RecordBuilder};
+    use apt_experiment::{Knobs, RecordBuilder};
 
     fn stored(query: &str) -> (StoredStudy, Study) {
         let file = read(query).settings.study_file().expect("a study");

@@ -3,7 +3,7 @@
 use apt_bridge::Fault;
 use apt_bridge::store::StoreError;
 use apt_data::DataError;
-use apt_lab::{KnobError, RecordError, StudyError};
+use apt_experiment::{KnobError, RecordError, StudyError};
 use apt_nn::NnError;
 use apt_train::TrainError;
 

@@ -8,7 +8,7 @@ use crate::study::Queue;
 use crate::{clock, port, sources, verdicts};
 use apt_bridge::store::Store;
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted};
-use apt_lab::{CellState, Event, Knobs};
+use apt_experiment::{CellState, Event, Knobs};
 use burn::tensor::Device;
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;

@@ -5,7 +5,7 @@ use crate::gpu::{self, Gpu};
 use crate::lab::Lab;
 use crate::{port, sources, trouble};
 use apt_bridge::{Estimate, Message};
-use apt_lab::{Device as Choice, Knobs};
+use apt_experiment::{Device as Choice, Knobs};
 use apt_train::device::{OpenDevice, cpu};
 
 /// The end of WebAssembly's memory.

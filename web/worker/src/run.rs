@@ -8,7 +8,7 @@ use crate::sources::Prepared;
 use crate::trouble;
 use apt_bridge::store::{Save, Store, StoredModel};
 use apt_bridge::{Message, RunState, StoredRun};
-use apt_lab::{Event, RecordBuilder};
+use apt_experiment::{Event, RecordBuilder};
 use apt_nn::checkpoint::{Precision, to_safetensors};
 use apt_train::Session;
 

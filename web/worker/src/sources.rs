@@ -6,7 +6,7 @@ use crate::{clock, fetch};
 use apt_bridge::MODEL_FILES;
 use apt_bridge::store::Store;
 use apt_data::{RawTask, TaskSpec, parse_task};
-use apt_lab::{Knobs, Sources};
+use apt_experiment::{Knobs, Sources};
 use apt_nn::ModelConfig;
 use apt_train::device::OpenDevice;
 use apt_train::{BUILTIN, CODE, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, sha256};

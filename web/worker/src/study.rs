@@ -7,7 +7,7 @@ use crate::lab::Lab;
 use crate::port;
 use crate::sources;
 use apt_bridge::{Message, RunState, StoredCell, StoredStudy};
-use apt_lab::{Cell, CellState, Study, StudyFile, time_left};
+use apt_experiment::{Cell, CellState, Study, StudyFile, time_left};
 use std::collections::BTreeSet;
 
 /// The study that the worker goes through.

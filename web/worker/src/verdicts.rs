@@ -6,7 +6,7 @@ use crate::run::Run;
 use apt_bridge::store::{Store, StoredModel};
 use apt_bridge::{Answer, RunState, StoredRun, Verdict};
 use apt_data::{Example, Tokenizer, collate};
-use apt_lab::Knobs;
+use apt_experiment::Knobs;
 use apt_nn::checkpoint::{Checkpoint, read_back};
 use apt_nn::{ModelConfig, Transformer, inference};
 use burn::tensor::Device;

@@ -93,7 +93,7 @@ fn start_pytorch(args: &Args, threads: usize) -> Option<PyTorch> {
 /// The CPU, and a GPU if there is a real one.
 fn devices() -> Vec<(Device, String, bool)> {
     let mut devices = vec![(Device::flex(), "CPU".to_string(), false)];
-    match pollster::block_on(apt_train::device::open(apt_lab::Device::Auto)) {
+    match pollster::block_on(apt_train::device::open(apt_experiment::Device::Auto)) {
         Ok(open) if open.backend != "flex" => {
             devices.push((open.device, format!("{} ({})", open.name, open.backend), true));
         }

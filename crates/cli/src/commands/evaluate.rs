@@ -7,7 +7,7 @@ use crate::progress::{to_stderr, to_stdout};
 use crate::settings::apply_flags;
 use crate::{device, resume, setup};
 use apt_data::{Example, tokenize_task};
-use apt_lab::Knobs;
+use apt_experiment::Knobs;
 use apt_nn::checkpoint::load_dir;
 use clap::ArgMatches;
 use serde_json::{Map, Value, json};

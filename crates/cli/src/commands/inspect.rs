@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::folder::checkpoints;
 use crate::model::{Place, family_name, is_model};
 use crate::progress::to_stdout;
-use apt_lab::{Knobs, ModelShape, PruningPoint, Record, layer_picture, record_picture, summary};
+use apt_experiment::{Knobs, ModelShape, PruningPoint, Record, layer_picture, record_picture, summary};
 use apt_nn::ModelConfig;
 use apt_train::{Contents, Snapshot};
 use std::fs;

@@ -9,7 +9,7 @@ use crate::error::CliError;
 use crate::progress::{Voice, to_stdout};
 use crate::run::{self, Manner, Outcome};
 use crate::{cell, demo, interrupt, listing, resume, settings, study};
-use apt_lab::{Event, record_picture, summary};
+use apt_experiment::{Event, record_picture, summary};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 

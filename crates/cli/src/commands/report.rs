@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::folder::write_whole;
 use crate::progress::to_stdout;
 use crate::study::{Found, StudyFolder};
-use apt_lab::{CellState, Record, Study};
+use apt_experiment::{CellState, Record, Study};
 use apt_report::{Entry, Report, csv, html, json, markdown};
 use clap::ArgMatches;
 use std::fs;

@@ -9,7 +9,7 @@
 
 use crate::error::CliError;
 use crate::folder::write_whole;
-use apt_lab::{CellState, Event, Record, StudyFile};
+use apt_experiment::{CellState, Event, Record, StudyFile};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};

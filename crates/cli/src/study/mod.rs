@@ -10,7 +10,7 @@ use crate::model::Place;
 use crate::progress::Voice;
 use crate::settings::{is_json, read_text};
 use crate::setup::task;
-use apt_lab::{Cell, KNOBS, Knobs, STUDIES, Seeds, Sources, Study, StudyFile};
+use apt_experiment::{Cell, KNOBS, Knobs, STUDIES, Seeds, Sources, Study, StudyFile};
 use apt_report::Report;
 use apt_train::CODE;
 use clap::ArgMatches;

@@ -8,7 +8,7 @@ use crate::cell::Order;
 use crate::error::{BUSY, CliError, INTERRUPTED};
 use crate::interrupt;
 use crate::progress::Voice;
-use apt_lab::{CellState, Event, time_left};
+use apt_experiment::{CellState, Event, time_left};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};

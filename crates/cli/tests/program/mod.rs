@@ -57,7 +57,7 @@ pub fn read_json(path: &Path) -> Value {
 /// The events of a run's folder, without times.
 pub fn events_without_times(folder: &Path) -> Vec<Value> {
     let text = fs::read_to_string(folder.join("events.jsonl")).expect("a run has events");
-    text.lines().map(|l| apt_lab::without_times(&serde_json::from_str(l).expect("an event is JSON"))).collect()
+    text.lines().map(|l| apt_experiment::without_times(&serde_json::from_str(l).expect("an event is JSON"))).collect()
 }
 
 /// Every file below `folder` with its content.

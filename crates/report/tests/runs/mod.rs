@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use std::collections::BTreeMap;
 
-use apt_lab::{
+use apt_experiment::{
     BatchTimes, Cell, CurvePoint, DenseKept, Evaluation, Inference, Knobs, Measures, MetricMeasure, ModelShape, Params,
     Provenance, PruningPoint, RECORD_SCHEMA, Record, Split, Study, StudyFile, TrainMeasure, preset,
 };

@@ -1,7 +1,7 @@
 //! A run of the nano model on the built-in task.
 
 use apt_data::parse_task;
-use apt_lab::Knobs;
+use apt_experiment::Knobs;
 use apt_nn::ModelConfig;
 use apt_train::device::cpu;
 use apt_train::{Machine, ModelFiles, ModelSource, NANO, Setup};

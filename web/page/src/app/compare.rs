@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use apt_lab::{Knobs, Record, comparison_markdown};
+use apt_experiment::{Knobs, Record, comparison_markdown};
 use leptos::prelude::*;
 
 use super::export::offer;

@@ -1,6 +1,6 @@
 //! One control for every knob, made from its one definition.
 
-use apt_lab::{Axis, KNOBS, Knob, KnobKind};
+use apt_experiment::{Axis, KNOBS, Knob, KnobKind};
 use leptos::either::EitherOf4;
 use leptos::prelude::*;
 

@@ -111,7 +111,7 @@ fn invitation(lab: Lab) -> impl IntoView {
     let name = move || lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
     let start = move |_| {
         lab.settings.update(|settings| {
-            let apt = apt_lab::preset_entry("apt").unwrap_or(settings.preset);
+            let apt = apt_experiment::preset_entry("apt").unwrap_or(settings.preset);
             settings.choose(apt);
             "nano".clone_into(&mut settings.knobs.model);
             settings.knobs.steps = Some(SHORT);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use apt_bridge::{Fault, Message, RunState, StoredRun};
-use apt_lab::Event;
+use apt_experiment::Event;
 use leptos::prelude::*;
 
 use super::browser;

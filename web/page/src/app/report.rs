@@ -1,6 +1,6 @@
 //! What the records of this browser say together: the desktop's report, computed here, on one study or on all runs.
 
-use apt_lab::Study;
+use apt_experiment::Study;
 use apt_report::{Entry, Report, ReportError, charts, csv, fragment, html, json, markdown};
 use leptos::prelude::*;
 
@@ -96,7 +96,7 @@ fn report(lab: Lab) -> Report {
     lab.records.with(|records| match &study {
         Some((study, stored)) => Report::new(&studies::entries(stored, study, records), Some(study)),
         None => {
-            let entry = |(name, record): &(String, std::sync::Arc<apt_lab::Record>)| Entry {
+            let entry = |(name, record): &(String, std::sync::Arc<apt_experiment::Record>)| Entry {
                 name: name.clone(),
                 record: Some(std::sync::Arc::clone(record)),
                 failure: None,

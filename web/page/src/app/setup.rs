@@ -1,6 +1,6 @@
 //! What to run: preset, model, settings.
 
-use apt_lab::{Axis, PRESETS, Preset, ablation_axes};
+use apt_experiment::{Axis, PRESETS, Preset, ablation_axes};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 

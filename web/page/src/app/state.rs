@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use apt_bridge::{Answer, Command, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy};
-use apt_lab::{Knob, Phase, Record, run_name};
+use apt_experiment::{Knob, Phase, Record, run_name};
 use leptos::prelude::*;
 
 use super::browser;
@@ -292,7 +292,7 @@ impl Lab {
     /// Shows the settings a run began with.
     fn take_settings(self, run: &StoredRun) {
         self.settings.update(|settings| {
-            if let Some(preset) = run.preset.as_ref().and_then(|name| apt_lab::preset_entry(name).ok()) {
+            if let Some(preset) = run.preset.as_ref().and_then(|name| apt_experiment::preset_entry(name).ok()) {
                 settings.preset = preset;
             }
             settings.knobs = run.knobs.clone();

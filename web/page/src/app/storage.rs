@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use apt_bridge::store::{Store, StoreError};
 use apt_bridge::{MODEL_FILES, StoredStudy};
-use apt_lab::{Record, StudyFile, run_name};
+use apt_experiment::{Record, StudyFile, run_name};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;

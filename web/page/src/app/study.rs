@@ -1,7 +1,7 @@
 //! Studies in Compare: choosing one, queueing it, and how far each is.
 
 use apt_bridge::{Command, StoredCell, StoredStudy};
-use apt_lab::{CellState, MOST_SEEDS, STUDIES, Study, StudyFile};
+use apt_experiment::{CellState, MOST_SEEDS, STUDIES, Study, StudyFile};
 use apt_report::study_command;
 use leptos::prelude::*;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use apt_lab::{
+use apt_experiment::{
     AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs, Measures,
     MetricMeasure, ModelShape, Parameters, Params, Phase, Provenance, PruningPoint, Record, RecordBuilder, Split,
     TeacherUpdate, TrainMeasure,

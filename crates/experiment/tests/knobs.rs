@@ -1,6 +1,6 @@
 //! Knobs, presets and configuration files: every way in agrees with every way out.
 
-use apt_lab::{
+use apt_experiment::{
     Adapters, KNOBS, KnobError, KnobKind, Knobs, PRESETS, Site, differences, is_time, knob, preset, schema, table,
     table_json,
 };

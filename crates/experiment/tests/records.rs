@@ -2,7 +2,9 @@
 
 mod example;
 
-use apt_lab::{Evaluation, Event, LayerSalience, Measures, Record, RecordBuilder, RecordError, Split, without_times};
+use apt_experiment::{
+    Evaluation, Event, LayerSalience, Measures, Record, RecordBuilder, RecordError, Split, without_times,
+};
 use example::{events, point, record};
 use serde_json::Value;
 

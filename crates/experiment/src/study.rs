@@ -1,6 +1,6 @@
 //! A study: arms that are compared, the seeds each is run with, and the cells (single runs) that come of it.
 //!
-//! A study is a TOML or JSON file; those built in are the files in `crates/lab/studies`. Every arm is run with the same
+//! A study is a TOML or JSON file; those built in are the files in `crates/experiment/studies`. Every arm is run with the same
 //! seeds, and a seed decides data order and initial weights, so differences between arms are paired. An arm that several
 //! axes share, such as the baseline, is run once per seed.
 

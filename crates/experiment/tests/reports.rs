@@ -2,7 +2,7 @@
 
 mod example;
 
-use apt_lab::{
+use apt_experiment::{
     ModelShape, PruningPoint, comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture,
     summary, summary_markdown,
 };

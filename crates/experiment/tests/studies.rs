@@ -2,7 +2,7 @@
 
 mod example;
 
-use apt_lab::{Cell, Device, Record, STUDIES, Seeds, Sources, Study, StudyFile, ablation_axes};
+use apt_experiment::{Cell, Device, Record, STUDIES, Seeds, Sources, Study, StudyFile, ablation_axes};
 use std::collections::BTreeSet;
 
 fn study(text: &str) -> Result<Study, String> {
@@ -16,7 +16,7 @@ fn every_built_in_study_resolves_and_names_each_cell_once() {
         let file = StudyFile::built_in(&format!("studies/{name}")).expect("built in");
         let study = Study::resolve(&file, name).expect("it resolves");
         let cells = study.cells();
-        let names: BTreeSet<_> = cells.iter().map(apt_lab::Cell::name).collect();
+        let names: BTreeSet<_> = cells.iter().map(apt_experiment::Cell::name).collect();
         assert_eq!(names.len(), cells.len(), "{name}: two cells share a name");
         assert!(!study.summary.is_empty() && cells.len() >= 2 * study.seeds.len(), "{name}");
         let again = StudyFile::from_toml(&file.to_toml().expect("TOML"), name).expect("it reads back");
@@ -41,7 +41,7 @@ fn the_baseline_is_shared_by_the_axes_and_run_once_per_seed() {
 fn densities_multiply_only_what_prunes() {
     let study =
         study("densities = [0.8, 0.4]\nseeds = 1\n[[axes]]\nname = \"x\"\narms = [\"lora\", \"salience-random\"]");
-    let names: Vec<_> = study.expect("it resolves").cells().iter().map(apt_lab::Cell::name).collect();
+    let names: Vec<_> = study.expect("it resolves").cells().iter().map(apt_experiment::Cell::name).collect();
     assert_eq!(names, ["apt-d0.8-s1", "apt-d0.4-s1", "lora-s1", "random-d0.8-s1", "random-d0.4-s1"]);
 }
 
