@@ -49,10 +49,10 @@ macro_rules! arms {
         }
 
         impl std::str::FromStr for $axis {
-            type Err = UnknownArm;
+            type Err = $crate::arms::UnknownArm;
 
-            fn from_str(name: &str) -> Result<Self, UnknownArm> {
-                Self::ALL.iter().copied().find(|arm| arm.name() == name).ok_or_else(|| UnknownArm {
+            fn from_str(name: &str) -> Result<Self, $crate::arms::UnknownArm> {
+                Self::ALL.iter().copied().find(|arm| arm.name() == name).ok_or_else(|| $crate::arms::UnknownArm {
                     axis: $title,
                     name: name.to_owned(),
                     choices: Self::ALL.iter().map(|arm| arm.name()).collect::<Vec<_>>().join(", "),
@@ -61,6 +61,8 @@ macro_rules! arms {
         }
     };
 }
+
+pub(crate) use arms;
 
 arms! {
     /// How a block's worth is scored (paper Eq. 4 and 5; METHOD §2).

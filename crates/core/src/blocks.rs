@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::wiring::{SubBlock, Wiring};
+
 /// How wide one layer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerShape {
@@ -16,19 +18,23 @@ pub struct LayerShape {
     pub neurons: usize,
 }
 
+impl LayerShape {
+    /// Units of one sub-block.
+    pub const fn units(&self, sub_block: SubBlock) -> usize {
+        match sub_block {
+            SubBlock::Attention => self.heads,
+            SubBlock::FeedForward => self.neurons,
+        }
+    }
+}
+
 /// The widths of a model, ragged layers included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelShape {
     /// Hidden dimensions, shared by all layers.
     pub hidden: usize,
-    /// Width of one head; pruning never changes it.
-    pub head_size: usize,
-    /// Whether the feed-forward has a gate beside its up and down matrices.
-    pub gated: bool,
-    /// Whether linear layers carry biases.
-    pub biases: bool,
-    /// Whether norms carry biases beside their weights.
-    pub norm_biases: bool,
+    /// What all layers have in common.
+    pub wiring: Wiring,
     /// One entry per layer.
     pub layers: Vec<LayerShape>,
 }
@@ -48,6 +54,24 @@ pub struct Counts {
     pub feed_forwards: usize,
 }
 
+impl Counts {
+    /// Units over all layers.
+    fn units(&self, sub_block: SubBlock) -> usize {
+        match sub_block {
+            SubBlock::Attention => self.heads,
+            SubBlock::FeedForward => self.neurons,
+        }
+    }
+
+    /// Layers that still have a unit.
+    fn sub_blocks(&self, sub_block: SubBlock) -> usize {
+        match sub_block {
+            SubBlock::Attention => self.attentions,
+            SubBlock::FeedForward => self.feed_forwards,
+        }
+    }
+}
+
 /// Parameters one block of each type accounts for, the denominator of salience density.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlockCosts {
@@ -60,9 +84,9 @@ pub struct BlockCosts {
 }
 
 impl ModelShape {
-    /// A model whose layers are all alike.
+    /// An encoder whose layers are all alike.
     pub fn uniform(hidden: usize, head_size: usize, layers: usize, layer: LayerShape) -> Self {
-        Self { hidden, head_size, gated: false, biases: true, norm_biases: true, layers: vec![layer; layers] }
+        Self { hidden, wiring: Wiring::encoder(head_size), layers: vec![layer; layers] }
     }
 
     /// Exact parameters of the encoder layers after compaction.
@@ -74,24 +98,29 @@ impl ModelShape {
     ///
     /// With every layer alive and all biases on this is the published C(H, F, d) of METHOD §3.1.
     pub fn parameters_of(&self, counts: &Counts) -> usize {
-        let across_hidden = 4 * self.head_size * counts.heads
-            + self.matrices() * counts.neurons
-            + self.per_sub_block() * (counts.attentions + counts.feed_forwards);
-        let inner_biases = self.head_biases() * counts.heads + self.neuron_biases() * counts.neurons;
-        counts.hidden * across_hidden + inner_biases
+        let of = |&sub_block: &SubBlock| {
+            let (size, units) = (self.wiring.size(sub_block), counts.units(sub_block));
+            let per_hidden = size.per_unit_and_hidden * units + size.per_hidden * counts.sub_blocks(sub_block);
+            counts.hidden * per_hidden + size.per_unit * units
+        };
+        SubBlock::ALL.iter().map(of).sum()
     }
 
     /// Multiply-accumulates of the encoder layers for one sequence of `seq_len` tokens.
     ///
-    /// Counts the four projections, the attention scores, the weighting of the values and the
-    /// feed-forward matrices; biases, norms, softmax and activations are not multiplications of
-    /// matrices and are left out.
+    /// Counts the linear layers, the attention scores and the weighting of the values; biases, norms, softmax and
+    /// activations are not multiplications of matrices and are left out.
     pub fn macs(&self, seq_len: usize) -> u64 {
-        let counts = self.counts();
-        let (tokens, hidden) = (seq_len as u64, self.hidden as u64);
-        let head = tokens * 4 * hidden * self.head_size as u64 + 2 * tokens * tokens * self.head_size as u64;
-        let neuron = tokens * self.matrices() as u64 * hidden;
-        counts.heads as u64 * head + counts.neurons as u64 * neuron
+        let (tokens, counts) = (seq_len as u64, self.counts());
+        let of = |&sub_block: &SubBlock| {
+            let weights = self.hidden * self.wiring.size(sub_block).per_unit_and_hidden;
+            let between_tokens = match sub_block {
+                SubBlock::Attention => 2 * tokens * self.wiring.activation_width(sub_block) as u64,
+                SubBlock::FeedForward => 0,
+            };
+            counts.units(sub_block) as u64 * tokens * (weights as u64 + between_tokens)
+        };
+        SubBlock::ALL.iter().map(of).sum()
     }
 
     /// Totals over the layers.
@@ -106,38 +135,17 @@ impl ModelShape {
         counts
     }
 
-    /// Parameters per block at the current widths (METHOD §3.1 `per_head`, `per_neuron`,
-    /// `per_hidden`, with the biases this model really has).
+    /// Parameters per block at the current widths (METHOD §3.1): what goes with one head, one neuron, one hidden dim,
+    /// with the biases this model really has.
     pub fn block_costs(&self) -> BlockCosts {
         let counts = self.counts();
-        let hidden = 4 * self.head_size * counts.heads
-            + self.matrices() * counts.neurons
-            + self.per_sub_block() * (counts.attentions + counts.feed_forwards);
-        BlockCosts {
-            head: (4 * self.hidden * self.head_size + self.head_biases()) as f64,
-            neuron: (self.matrices() * self.hidden + self.neuron_biases()) as f64,
-            hidden: hidden as f64,
-        }
-    }
-
-    /// Feed-forward matrices: up and down, and the gate if there is one.
-    pub(crate) fn matrices(&self) -> usize {
-        if self.gated { 3 } else { 2 }
-    }
-
-    /// Biases of q, k and v that belong to one head.
-    pub(crate) fn head_biases(&self) -> usize {
-        if self.biases { 3 * self.head_size } else { 0 }
-    }
-
-    /// Biases of the matrices into the neurons: up, and gate if there is one.
-    pub(crate) fn neuron_biases(&self) -> usize {
-        if self.biases { self.matrices() - 1 } else { 0 }
-    }
-
-    /// Per hidden dimension and sub-block: its output bias, norm weight and norm bias.
-    pub(crate) fn per_sub_block(&self) -> usize {
-        1 + usize::from(self.biases) + usize::from(self.norm_biases)
+        let unit = |sub_block| {
+            let size = self.wiring.size(sub_block);
+            (self.hidden * size.per_unit_and_hidden + size.per_unit) as f64
+        };
+        let one = self.parameters_of(&Counts { hidden: 1, ..counts });
+        let none = self.parameters_of(&Counts { hidden: 0, ..counts });
+        BlockCosts { head: unit(SubBlock::Attention), neuron: unit(SubBlock::FeedForward), hidden: (one - none) as f64 }
     }
 }
 
@@ -178,6 +186,14 @@ pub enum KeptError {
 }
 
 impl Kept {
+    /// The units kept of one sub-block of layer `layer`.
+    pub fn units(&self, sub_block: SubBlock, layer: usize) -> &[usize] {
+        match sub_block {
+            SubBlock::Attention => &self.heads[layer],
+            SubBlock::FeedForward => &self.neurons[layer],
+        }
+    }
+
     /// Everything the model has.
     pub fn all(shape: &ModelShape) -> Self {
         Self {

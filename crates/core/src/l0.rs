@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blocks::{BlockScores, Kept, ModelShape};
 use crate::masks::Masks;
+use crate::wiring::{SubBlock, SubBlockSize};
 
 /// β, γ and ζ of the hard-concrete distribution.
 const TEMPERATURE: f64 = 2.0 / 3.0;
@@ -187,21 +188,26 @@ pub fn expected_parameters(shape: &ModelShape, open: &BlockScores) -> (f64, Bloc
     let sum = |lists: &[Vec<f64>]| lists.iter().flatten().sum::<f64>();
     let (heads, neurons, hidden) = (sum(&open.heads), sum(&open.neurons), open.hidden.iter().sum::<f64>());
     let any = |lists: &[Vec<f64>]| lists.iter().map(|list| 1.0 - closed(list)).sum::<f64>();
-    let (per_head, per_neuron) = (4.0 * shape.head_size as f64, shape.matrices() as f64);
-    let (of_head, of_neuron) = (shape.head_biases() as f64, shape.neuron_biases() as f64);
-    let per_sub_block = shape.per_sub_block() as f64;
-    let across = per_head * heads + per_neuron * neurons + per_sub_block * (any(&open.heads) + any(&open.neurons));
+    let [attention, feed_forward] = [SubBlock::Attention, SubBlock::FeedForward].map(|kind| shape.wiring.size(kind));
+    let count = |size: SubBlockSize, units: f64, any: f64| {
+        (size.per_unit_and_hidden as f64 * units + size.per_hidden as f64 * any, size.per_unit as f64 * units)
+    };
+    let (of_attention, head_biases) = count(attention, heads, any(&open.heads));
+    let (of_feed_forward, neuron_biases) = count(feed_forward, neurons, any(&open.neurons));
+    let across = of_attention + of_feed_forward;
     // A block that may be its sub-block's last also carries the sub-block's own parameters.
-    let of = |lists: &[Vec<f64>], per_hidden: f64, own: f64| -> Vec<Vec<f64>> {
-        let block = |last: f64| hidden * (per_hidden + per_sub_block * last) + own;
+    let of = |lists: &[Vec<f64>], size: SubBlockSize| -> Vec<Vec<f64>> {
+        let block = |last: f64| {
+            hidden * (size.per_unit_and_hidden as f64 + size.per_hidden as f64 * last) + size.per_unit as f64
+        };
         lists.iter().map(|list| others_closed(list).into_iter().map(block).collect()).collect()
     };
     let gradient = BlockScores {
-        heads: of(&open.heads, per_head, of_head),
-        neurons: of(&open.neurons, per_neuron, of_neuron),
+        heads: of(&open.heads, attention),
+        neurons: of(&open.neurons, feed_forward),
         hidden: vec![across; open.hidden.len()],
     };
-    (hidden * across + of_head * heads + of_neuron * neurons, gradient)
+    (hidden * across + head_biases + neuron_biases, gradient)
 }
 
 /// The chance that none is open.

@@ -6,6 +6,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`arms`] | which arms an experiment can choose between |
+//! | [`wiring`] | which linear layer reads and writes which prunable axis |
 //! | [`blocks`] | what a head, a neuron and a hidden dimension cost |
 //! | [`salience`] | how much a block is worth |
 //! | [`search`] | which blocks stay within a budget |
@@ -28,3 +29,4 @@ pub mod ranks;
 pub mod salience;
 pub mod schedule;
 pub mod search;
+pub mod wiring;

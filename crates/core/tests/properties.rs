@@ -11,6 +11,7 @@ use apt_core::ranks::{AdapterState, grow};
 use apt_core::salience::{RunningMean, kurtosis, random_scores};
 use apt_core::schedule::{Timeline, TimelineConfig, mask_step};
 use apt_core::search::{Rounding, SearchError, search, search_with_floor};
+use apt_core::wiring::Wiring;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rand_chacha::ChaCha8Rng;
@@ -20,10 +21,13 @@ use rand_chacha::rand_core::SeedableRng;
 fn shapes() -> impl Strategy<Value = ModelShape> {
     let layer = (0..6usize, 0..40usize).prop_map(|(heads, neurons)| LayerShape { heads, neurons });
     let layers = prop::collection::vec(layer, 1..5);
-    (1..40usize, 1..6usize, any::<[bool; 3]>(), layers).prop_map(|(hidden, head_size, flags, layers)| {
-        let [gated, biases, norm_biases] = flags;
-        ModelShape { hidden, head_size, gated, biases, norm_biases, layers }
-    })
+    (1..40usize, 1..6usize, any::<[bool; 3]>(), 1..4usize, layers).prop_map(
+        |(hidden, head_size, flags, queries_per_key, layers)| {
+            let [gated, biases, norm_biases] = flags;
+            let wiring = Wiring { head_size, queries_per_key, gated, biases, norm_biases };
+            ModelShape { hidden, wiring, layers }
+        },
+    )
 }
 
 fn numbers(count: usize, range: Range<f64>) -> impl Strategy<Value = Vec<f64>> {
@@ -66,16 +70,17 @@ fn bits() -> impl Strategy<Value = Vec<bool>> {
 /// Parameters counted the long way: matrix by matrix, bias by bias.
 fn parameters_by_parts(shape: &ModelShape) -> usize {
     let hidden = shape.hidden;
-    let linear = |inputs: usize, outputs: usize| inputs * outputs + if shape.biases { outputs } else { 0 };
-    let norm = if shape.norm_biases { 2 * hidden } else { hidden };
+    let linear = |inputs: usize, outputs: usize| inputs * outputs + if shape.wiring.biases { outputs } else { 0 };
+    let norm = if shape.wiring.norm_biases { 2 * hidden } else { hidden };
     let layer = |layer: &LayerShape| {
         let mut parts = 0;
         if layer.heads > 0 {
-            let context = layer.heads * shape.head_size;
-            parts += 3 * linear(hidden, context) + linear(context, hidden) + norm;
+            let keys = layer.heads * shape.wiring.head_size;
+            let queries = keys * shape.wiring.queries_per_key;
+            parts += linear(hidden, queries) + 2 * linear(hidden, keys) + linear(queries, hidden) + norm;
         }
         if layer.neurons > 0 {
-            let into = if shape.gated { 2 } else { 1 };
+            let into = if shape.wiring.gated { 2 } else { 1 };
             parts += into * linear(hidden, layer.neurons) + linear(layer.neurons, hidden) + norm;
         }
         parts
