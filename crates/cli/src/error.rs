@@ -2,7 +2,7 @@
 //! the program leave with status 2.
 
 use apt_data::DataError;
-use apt_experiment::{Event, EventError, KnobError, RecordError, StudyError};
+use apt_experiment::{Event, EventError, KnobError, Problem, RecordError, StudyError};
 use apt_nn::NnError;
 use apt_train::TrainError;
 use std::path::Path;
@@ -147,6 +147,6 @@ impl CliError {
                 (step, what.to_owned(), "run".to_owned(), remedy.to_owned())
             }
         };
-        Event::Failed { step, what, place, remedy }
+        Event::Failed { step, problem: Problem { what, place, remedy } }
     }
 }

@@ -3,11 +3,11 @@
 //! Each arm is named once: its snake_case name is what configuration files, the command line and
 //! records say, and its doc comment is what a table of knobs shows.
 
+use crate::problem::{Explain, Problem};
 use serde::{Deserialize, Serialize};
 
 /// A name that no arm of an axis has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no {axis} is called {name:?}; choose one of {choices}")]
 pub struct UnknownArm {
     /// The axis that was asked.
     pub axis: &'static str,
@@ -15,6 +15,15 @@ pub struct UnknownArm {
     pub name: String,
     /// The names there are, separated by commas.
     pub choices: String,
+}
+
+crate::display_problem!(UnknownArm);
+
+impl Explain for UnknownArm {
+    fn problem(&self) -> Problem {
+        let what = format!("no {} is called {:?}", self.axis, self.name);
+        Problem::new(self.axis, what, format!("choose one of {}", self.choices))
+    }
 }
 
 macro_rules! arms {

@@ -5,6 +5,7 @@
 //! adapters. A layer without heads loses its attention sub-block whole, output bias and norm
 //! included, and a layer without neurons its feed-forward sub-block (METHOD §1.5).
 
+use crate::problem::{Explain, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::wiring::{SubBlock, Wiring};
@@ -164,9 +165,6 @@ pub struct Kept {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeptError {
     /// The list is for another number of layers.
-    #[error(
-        "the kept blocks cover {heads} layers of heads and {neurons} of neurons, the model has {layers}; use the checkpoint they were saved with"
-    )]
     Layers {
         /// Layers of heads listed.
         heads: usize,
@@ -176,13 +174,26 @@ pub enum KeptError {
         layers: usize,
     },
     /// Indices are unsorted, repeated or beyond the width.
-    #[error("the kept {what} must be sorted, distinct and below {width}; use the checkpoint they were saved with")]
     Indices {
         /// Which list, with its layer.
         what: String,
         /// The width the indices must stay below.
         width: usize,
     },
+}
+
+crate::display_problem!(KeptError);
+
+impl Explain for KeptError {
+    fn problem(&self) -> Problem {
+        let what = match self {
+            Self::Layers { heads, neurons, layers } => {
+                format!("they cover {heads} layers of heads and {neurons} of neurons, the model has {layers}")
+            }
+            Self::Indices { what, width } => format!("the {what} must be sorted, distinct and below {width}"),
+        };
+        Problem::new("kept blocks", what, "use the checkpoint they were saved with")
+    }
 }
 
 impl Kept {

@@ -16,6 +16,7 @@
 //! | [`l0`] | which masks to learn, when they are learned |
 //! | [`distill`] | which layer learns from which, and the losses |
 //! | [`lr`] | the learning rate at a step |
+//! | [`problem`] | what an error says: what, where, and the remedy |
 //! | [`published`] | what the published code would have counted |
 
 pub mod arms;
@@ -24,6 +25,7 @@ pub mod distill;
 pub mod l0;
 pub mod lr;
 pub mod masks;
+pub mod problem;
 pub mod published;
 pub mod ranks;
 pub mod salience;

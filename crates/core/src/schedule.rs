@@ -10,6 +10,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::arms::{Curve, PruneSchedule};
+use crate::problem::{Explain, Problem};
 
 /// Density at `step` of a curve that stays at `start_density` until `warm_end` and reaches
 /// `target` at `end` (the paper's γ_t, which its text calls sparsity; METHOD §4).
@@ -102,16 +103,13 @@ pub struct Timeline {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TimelineError {
     /// No room for a pruning point after the first step.
-    #[error("a run of {total_steps} steps is too short to prune while training; give it at least 2, or use one_shot")]
     TooShort {
         /// Steps of the run.
         total_steps: usize,
     },
     /// Density outside (0, 1].
-    #[error("density is {0}; it must be above 0 and at most 1")]
     Density(f64),
     /// A fraction outside [0, 1].
-    #[error("{name} is {value}; it must be between 0 and 1")]
     Fraction {
         /// The field of [`TimelineConfig`].
         name: &'static str,
@@ -119,16 +117,35 @@ pub enum TimelineError {
         value: f64,
     },
     /// Pruning is wished for at no point.
-    #[error("num_prunings is 0; use at least 1, or density 1 for no pruning")]
     NoPrunings,
     /// The late window would begin before the run.
-    #[error("prune_fraction {prune} and tuning_fraction {tuning} add up to more than the run; lower one of them")]
     Overlap {
         /// `prune_fraction`.
         prune: f64,
         /// `tuning_fraction`.
         tuning: f64,
     },
+}
+
+crate::display_problem!(TimelineError);
+
+impl Explain for TimelineError {
+    fn problem(&self) -> Problem {
+        let (what, remedy) = match self {
+            Self::TooShort { total_steps } => (
+                format!("a run of {total_steps} steps is too short to prune while training"),
+                "give it at least 2, or use one_shot",
+            ),
+            Self::Density(density) => (format!("density is {density}"), "set it above 0 and at most 1"),
+            Self::Fraction { name, value } => (format!("{name} is {value}"), "set it between 0 and 1"),
+            Self::NoPrunings => ("num_prunings is 0".to_owned(), "use at least 1, or density 1 for no pruning"),
+            Self::Overlap { prune, tuning } => (
+                format!("prune_fraction {prune} and tuning_fraction {tuning} add up to more than the run"),
+                "lower one of them",
+            ),
+        };
+        Problem::new("schedule", what, remedy)
+    }
 }
 
 impl Timeline {

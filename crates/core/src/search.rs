@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use self::refill::Refill;
 use crate::blocks::{BlockCosts, BlockScores, Counts, Kept, LayerShape, ModelShape};
+use crate::problem::{Explain, Problem};
 
 mod refill;
 
@@ -60,7 +61,6 @@ impl Default for Rounding {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SearchError {
     /// A score is NaN or infinite.
-    #[error("the score of {block} is {value}; lower the learning rate or choose another salience")]
     NotFinite {
         /// The block by type, layer and index.
         block: String,
@@ -68,22 +68,39 @@ pub enum SearchError {
         value: f64,
     },
     /// The scores belong to a model of other widths.
-    #[error("the scores do not cover the model's blocks; score the model again after compaction")]
     WrongShape,
     /// A multiple of zero.
-    #[error("widths cannot be rounded to multiples of 0; use 1 for no rounding")]
     ZeroRounding,
     /// Not even one head or one group of neurons fits.
-    #[error(
-        "a target of {target} parameters is below {minimum}, the smallest model that still has a \
-         head or a neuron; raise the density or round to smaller multiples"
-    )]
     TargetTooSmall {
         /// Parameters asked for.
         target: usize,
         /// The least that works.
         minimum: usize,
     },
+}
+
+crate::display_problem!(SearchError);
+
+impl Explain for SearchError {
+    fn problem(&self) -> Problem {
+        let (what, remedy) = match self {
+            Self::NotFinite { block, value } => {
+                (format!("the score of {block} is {value}"), "lower the learning rate or choose another salience")
+            }
+            Self::WrongShape => {
+                ("the scores do not cover the model's blocks".to_owned(), "score the model again after compaction")
+            }
+            Self::ZeroRounding => ("widths cannot be rounded to multiples of 0".to_owned(), "use 1 for no rounding"),
+            Self::TargetTooSmall { target, minimum } => (
+                format!(
+                    "a target of {target} parameters is below {minimum}, the smallest model that still has a head or a neuron"
+                ),
+                "raise the density or round to smaller multiples",
+            ),
+        };
+        Problem::new("block search", what, remedy)
+    }
 }
 
 /// The blocks to keep so that compaction leaves at most `target_parameters` in the layers.

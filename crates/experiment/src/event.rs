@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use apt_core::problem::{Explain, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -90,13 +91,9 @@ pub enum Event {
     Failed {
         /// The step it failed in.
         step: usize,
-        /// What happened.
-        what: String,
-        /// Where: the tensor, file or part.
-        #[serde(rename = "where")]
-        place: String,
-        /// What to do next.
-        remedy: String,
+        /// What happened, where, and what to do next: the fields `what`, `where` and `remedy`.
+        #[serde(flatten)]
+        problem: Problem,
     },
     /// The run is complete; always the last event.
     Done {
@@ -179,7 +176,6 @@ pub struct LayerSalience {
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// A number in it is NaN or infinite.
-    #[error("event field `{field}`: {message}; stop the run with a `failed` event that names the tensor")]
     Write {
         /// Path of the field.
         field: String,
@@ -187,13 +183,26 @@ pub enum EventError {
         message: String,
     },
     /// The line is no event.
-    #[error("event field `{field}`: {message}; the line is damaged or comes from another version")]
     Read {
         /// Path of the field.
         field: String,
         /// What is wrong.
         message: String,
     },
+}
+
+apt_core::display_problem!(EventError);
+
+impl Explain for EventError {
+    fn problem(&self) -> Problem {
+        let (field, message, remedy) = match self {
+            Self::Write { field, message } => {
+                (field, message, "stop the run with a `failed` event that names the tensor")
+            }
+            Self::Read { field, message } => (field, message, "the line is damaged or comes from another version"),
+        };
+        Problem::new(format!("event field `{field}`"), message, remedy)
+    }
 }
 
 impl Event {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use choices::{Adapters, Device, Keep, LrCurve, MuOver, OptimizerState, Site};
-pub(crate) use error::nearest;
-pub use error::{KnobError, Place};
+pub use error::{KnobError, SettingLocation};
+pub(crate) use error::{did_you_mean, nearest};
 pub use kind::KnobKind;
 pub(crate) use kind::KnobValue;
 pub use listing::{schema, table, table_json};
@@ -120,7 +120,7 @@ impl Knob {
     /// # Errors
     /// [`KnobError::WrongType`] or [`KnobError::OutOfRange`]; `knobs` is then unchanged.
     pub fn set(&self, knobs: &mut Knobs, text: &str) -> Result<(), KnobError> {
-        self.put(knobs, self.kind.parse(text), || text.to_owned(), &Place::default())
+        self.put(knobs, self.kind.parse(text), || text.to_owned(), &SettingLocation::default())
     }
 
     /// Sets this knob from a JSON value.
@@ -128,11 +128,11 @@ impl Knob {
     /// # Errors
     /// As [`Knob::set`].
     pub fn set_json(&self, knobs: &mut Knobs, value: &Value) -> Result<(), KnobError> {
-        self.set_json_at(knobs, value, &Place::default())
+        self.set_json_at(knobs, value, &SettingLocation::default())
     }
 
-    fn set_json_at(&self, knobs: &mut Knobs, value: &Value, place: &Place) -> Result<(), KnobError> {
-        self.put(knobs, self.kind.accept(value), || value.to_string(), place)
+    fn set_json_at(&self, knobs: &mut Knobs, value: &Value, location: &SettingLocation) -> Result<(), KnobError> {
+        self.put(knobs, self.kind.accept(value), || value.to_string(), location)
     }
 
     fn put(
@@ -140,7 +140,7 @@ impl Knob {
         knobs: &mut Knobs,
         value: Result<Value, Fault>,
         shown: impl Fn() -> String,
-        place: &Place,
+        location: &SettingLocation,
     ) -> Result<(), KnobError> {
         let fault = match value {
             // The kind has accepted the value; what the field's own type still refuses is a matter of type.
@@ -150,14 +150,14 @@ impl Knob {
             },
             Err(fault) => fault,
         };
-        Err(self.refusal(fault, shown(), place))
+        Err(self.refusal(fault, shown(), location))
     }
 
-    fn refusal(&self, fault: Fault, value: String, place: &Place) -> KnobError {
-        let (knob, expected, place) = (self.name, self.kind.expected(), place.clone());
+    fn refusal(&self, fault: Fault, value: String, location: &SettingLocation) -> KnobError {
+        let (knob, expected, location) = (self.name, self.kind.expected(), location.clone());
         match fault {
-            Fault::WrongType => KnobError::WrongType { knob, value, expected, place },
-            Fault::OutOfRange => KnobError::OutOfRange { knob, value, expected, place },
+            Fault::WrongType => KnobError::WrongType { knob, value, expected, location },
+            Fault::OutOfRange => KnobError::OutOfRange { knob, value, expected, location },
         }
     }
 }
@@ -167,15 +167,15 @@ impl Knob {
 /// # Errors
 /// [`KnobError::Unknown`], with the nearest name there is.
 pub fn knob(name: &str) -> Result<&'static Knob, KnobError> {
-    knob_at(name, &Place::default())
+    knob_at(name, &SettingLocation::default())
 }
 
-fn knob_at(name: &str, place: &Place) -> Result<&'static Knob, KnobError> {
+fn knob_at(name: &str, location: &SettingLocation) -> Result<&'static Knob, KnobError> {
     let wanted = name.trim_start_matches("--").replace('-', "_");
     KNOBS.iter().find(|knob| knob.name == wanted).ok_or_else(|| KnobError::Unknown {
         name: name.to_owned(),
         suggestion: nearest(&wanted, KNOBS.iter().map(|knob| knob.name)),
-        place: place.clone(),
+        location: location.clone(),
     })
 }
 

@@ -14,11 +14,15 @@ mod record;
 mod report;
 mod study;
 
+pub use apt_core::{
+    display_problem,
+    problem::{Explain, Problem},
+};
 pub use differences::{Difference, differences};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
 pub use knob::{
-    Adapters, Axis, Device, Keep, Knob, KnobError, KnobKind, LrCurve, MuOver, OptimizerState, Place, Site, knob,
-    schema, table, table_json,
+    Adapters, Axis, Device, Keep, Knob, KnobError, KnobKind, LrCurve, MuOver, OptimizerState, SettingLocation, Site,
+    knob, schema, table, table_json,
 };
 pub use knobs::{KNOBS, Knobs};
 pub use names::run_name;

@@ -3,7 +3,8 @@
 mod example;
 
 use apt_experiment::{
-    Evaluation, Event, LayerSalience, Measures, Record, RecordBuilder, RecordError, Split, without_times,
+    Evaluation, Event, Explain, Knobs, LayerSalience, Measures, Problem, Record, RecordBuilder, RecordError, Split,
+    without_times,
 };
 use example::{events, point, record};
 use serde_json::Value;
@@ -209,4 +210,28 @@ fn damaged_records_say_what_is_wrong() {
     assert!(matches!(swap("\"mask_step\"", "\"mask_stop\""), RecordError::Field { .. }));
     assert!(Record::from_json(b"\xff\xfe{}", "r.json").is_err());
     assert!(Record::from_json("[".repeat(100_000).as_bytes(), "r.json").is_err(), "deep nesting must not overflow");
+}
+
+#[test]
+fn a_failed_event_holds_the_three_parts_of_its_problem_beside_each_other() {
+    let event = Event::Failed { step: 3, problem: Problem::new("layers.0", "NaN; here", "lower the rate") };
+    let line = event.to_line().expect("it can be written");
+    assert_eq!(line, r#"{"event":"failed","step":3,"what":"NaN; here","where":"layers.0","remedy":"lower the rate"}"#);
+    assert_eq!(Event::from_line(&line).expect("it reads back"), event);
+}
+
+#[test]
+fn every_error_names_what_where_and_the_remedy_in_fields() {
+    let unreadable = Record::from_json(b"{", "a.json").expect_err("no record");
+    let problem = unreadable.problem();
+    assert_eq!(
+        (problem.place.as_str(), problem.remedy.as_str()),
+        ("a.json", "it was cut off, run the experiment again")
+    );
+    assert_eq!(unreadable.to_string(), problem.to_string());
+    let knob = Knobs::from_toml("\nrank = 0", "my.toml").expect_err("out of range").problem();
+    assert_eq!(
+        (knob.place.as_str(), knob.what.as_str(), knob.remedy.as_str()),
+        ("my.toml, line 2", "`rank` cannot be 0", "give a whole number from 1 to 1024")
+    );
 }

@@ -1,5 +1,7 @@
 //! The report as data: CSV for spreadsheets and data frames, JSON with everything computed.
 
+use apt_experiment::{Explain, Problem};
+
 use crate::groups::Group;
 use crate::metric::metric;
 use crate::report::Report;
@@ -9,11 +11,22 @@ use crate::texts::reason;
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// As CSV.
-    #[error("the report cannot be written as CSV: {0}")]
     Csv(String),
     /// As JSON.
-    #[error("the report cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+apt_experiment::display_problem!(ReportError);
+
+impl Explain for ReportError {
+    fn problem(&self) -> Problem {
+        let (format, why) = match self {
+            Self::Csv(why) => ("CSV", why.clone()),
+            Self::Json(why) => ("JSON", why.to_string()),
+        };
+        let remedy = "leave this format out, and report what happened to the authors of this program";
+        Problem::new("report", format!("it cannot be written as {format}: {why}"), remedy)
+    }
 }
 
 const HEADER: [&str; 12] =

@@ -228,7 +228,7 @@ fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use apt_experiment::{CurvePoint, Evaluation, Growth, Provenance, Split};
+    use apt_experiment::{CurvePoint, Evaluation, Growth, Problem, Provenance, Split};
 
     /// A run of `steps` steps on a model of two layers that is pruned once, in the middle.
     pub(crate) fn run(knobs: Knobs, steps: usize, grown: bool) -> Vec<Event> {
@@ -328,8 +328,7 @@ pub(crate) mod tests {
     fn nothing_is_taken_in_after_a_failure() {
         let mut history = History::of(&run(Knobs::default(), 10, true)[..5]);
         let steps = history.step();
-        let words = || "x".to_owned();
-        history.observe(&Event::Failed { step: 4, what: words(), place: words(), remedy: words() });
+        history.observe(&Event::Failed { step: 4, problem: Problem::new("x", "x", "x") });
         history.observe(&Event::Step(CurvePoint { step: 9, ..CurvePoint::default() }));
         assert_eq!(history.step(), steps);
     }

@@ -7,7 +7,7 @@ use crate::lab::Lab;
 use crate::port;
 use crate::sources;
 use apt_bridge::{Message, RunState, StoredCell, StoredStudy};
-use apt_experiment::{Cell, CellState, Study, StudyFile, time_left};
+use apt_experiment::{Cell, CellState, Problem, Study, StudyFile, time_left};
 use std::collections::BTreeSet;
 
 /// The study that the worker goes through.
@@ -191,5 +191,5 @@ impl Lab {
 /// The state of a cell that this error ended.
 pub(crate) fn failed(error: &WorkerError, step: usize) -> CellState {
     let fault = error.fault(None);
-    CellState::failed(&fault.what, &fault.place, step)
+    CellState::failed(&Problem::new(fault.place, fault.what, fault.remedy), step)
 }

@@ -132,7 +132,7 @@ impl StudyFolder {
         if failure.is_file() {
             let text = fs::read_to_string(&failure).map_err(|e| CliError::reading(&failure, e))?;
             let state = match Event::from_line(text.trim()) {
-                Ok(Event::Failed { step, what, place, .. }) => CellState::failed(&what, &place, step),
+                Ok(Event::Failed { step, problem }) => CellState::failed(&problem, step),
                 _ => CellState::Failed("the reason cannot be read".into()),
             };
             return found(state, None);

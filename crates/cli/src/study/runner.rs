@@ -8,7 +8,7 @@ use crate::cell::Order;
 use crate::error::{BUSY, CliError, INTERRUPTED};
 use crate::interrupt;
 use crate::progress::Voice;
-use apt_experiment::{CellState, Event, time_left};
+use apt_experiment::{CellState, Event, Problem, time_left};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -243,8 +243,8 @@ fn watch(child: &mut Child, place: usize, sender: &Sender<News>) -> End {
 }
 
 fn failed(what: &str, said: &str) -> Event {
-    let remedy = "run the study again with --retry; if memory was short, with fewer --jobs".to_owned();
-    Event::Failed { step: 0, what: format!("{what}: {said}"), place: "process".into(), remedy }
+    let remedy = "run the study again with --retry; if memory was short, with fewer --jobs";
+    Event::Failed { step: 0, problem: Problem::new("process", format!("{what}: {said}"), remedy) }
 }
 
 /// What is told of the study while it runs.

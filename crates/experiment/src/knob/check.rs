@@ -2,7 +2,7 @@
 
 use apt_core::arms::{Distillation, PruneSchedule, RankGrowth, Salience};
 
-use super::{KnobError, MuOver, Place};
+use super::{KnobError, MuOver, SettingLocation};
 use crate::{KNOBS, Knobs};
 
 impl Knobs {
@@ -14,7 +14,9 @@ impl Knobs {
     pub fn check(&self) -> Result<(), KnobError> {
         for knob in KNOBS.iter() {
             let value = knob.get(self);
-            knob.kind.accept(&value).map_err(|fault| knob.refusal(fault, value.to_string(), &Place::default()))?;
+            knob.kind
+                .accept(&value)
+                .map_err(|fault| knob.refusal(fault, value.to_string(), &SettingLocation::default()))?;
         }
         self.check_training()?;
         self.check_task()?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{Axis, Fault, KnobError, Place, knob_at};
+use super::{Axis, Fault, KnobError, SettingLocation, knob_at};
 use crate::{KNOBS, Knobs};
 
 impl Knobs {
@@ -28,15 +28,15 @@ impl Knobs {
         let entries: BTreeMap<Spanned<String>, Spanned<toml::Value>> =
             toml::from_str(text).map_err(|error| KnobError::Syntax {
                 message: error.message().to_owned(),
-                place: Place::new(file, error.span().map(|span| line_at(text, span.start))),
+                location: SettingLocation::new(file, error.span().map(|span| line_at(text, span.start))),
             })?;
         let mut changed = self.clone();
         for (name, value) in entries {
-            let place = Place::new(file, Some(line_at(text, name.span().start)));
-            let knob = knob_at(name.get_ref(), &place)?;
+            let location = SettingLocation::new(file, Some(line_at(text, name.span().start)));
+            let knob = knob_at(name.get_ref(), &location)?;
             match plain(value.get_ref()) {
-                Ok(value) => knob.set_json_at(&mut changed, &value, &place)?,
-                Err(fault) => return Err(knob.refusal(fault, value.get_ref().to_string(), &place)),
+                Ok(value) => knob.set_json_at(&mut changed, &value, &location)?,
+                Err(fault) => return Err(knob.refusal(fault, value.get_ref().to_string(), &location)),
             }
         }
         *self = changed;
@@ -60,12 +60,12 @@ impl Knobs {
     pub fn apply_json(&mut self, text: &str, file: &str) -> Result<(), KnobError> {
         let entries: BTreeMap<String, Value> = serde_json::from_str(text).map_err(|error| KnobError::Syntax {
             message: error.to_string(),
-            place: Place::new(file, Some(error.line())),
+            location: SettingLocation::new(file, Some(error.line())),
         })?;
         let mut changed = self.clone();
-        let place = Place::new(file, None);
+        let location = SettingLocation::new(file, None);
         for (name, value) in &entries {
-            knob_at(name, &place)?.set_json_at(&mut changed, value, &place)?;
+            knob_at(name, &location)?.set_json_at(&mut changed, value, &location)?;
         }
         *self = changed;
         Ok(())

@@ -1,30 +1,32 @@
-//! Everything that can be wrong with a knob, said so that the next step is plain.
+//! Everything that can be wrong with a knob, each with its place and remedy.
 
 use std::fmt;
 
-/// Where a value stood. Empty for flags, forms and URLs.
+use apt_core::problem::{Explain, Problem};
+
+/// The file and line in which a setting stood. Empty for flags, forms and URLs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct SettingLocation {
     /// The file.
     pub file: Option<String>,
     /// The line, from 1.
     pub line: Option<usize>,
 }
 
-impl Place {
-    /// A place in `file`.
+impl SettingLocation {
+    /// A line of `file`.
     #[must_use]
     pub fn new(file: &str, line: Option<usize>) -> Self {
         Self { file: Some(file.to_owned()), line }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SettingLocation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(out, "{file}, line {line}: "),
-            (Some(file), None) => write!(out, "{file}: "),
-            _ => Ok(()),
+            (Some(file), Some(line)) => write!(out, "{file}, line {line}"),
+            (Some(file), None) => out.write_str(file),
+            (None, _) => out.write_str("settings"),
         }
     }
 }
@@ -33,17 +35,15 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum KnobError {
     /// No knob has this name.
-    #[error("{place}there is no knob `{name}`{}; `apt-lab knobs` lists all", did_you_mean(suggestion))]
     Unknown {
         /// As it was given.
         name: String,
         /// The nearest name there is.
         suggestion: Option<String>,
         /// Where it stood.
-        place: Place,
+        location: SettingLocation,
     },
     /// The value has the knob's type but is not allowed.
-    #[error("{place}`{knob}` cannot be {value}; give {expected}")]
     OutOfRange {
         /// The knob.
         knob: &'static str,
@@ -52,10 +52,9 @@ pub enum KnobError {
         /// What may stand there.
         expected: String,
         /// Where it stood.
-        place: Place,
+        location: SettingLocation,
     },
     /// The value has another type.
-    #[error("{place}`{knob}` is given as {value}, which has the wrong type; give {expected}")]
     WrongType {
         /// The knob.
         knob: &'static str,
@@ -64,10 +63,9 @@ pub enum KnobError {
         /// What may stand there.
         expected: String,
         /// Where it stood.
-        place: Place,
+        location: SettingLocation,
     },
     /// Two knobs contradict each other.
-    #[error("`{first}` and `{second}` contradict each other: {why}; {remedy}")]
     Contradiction {
         /// One knob.
         first: &'static str,
@@ -79,15 +77,13 @@ pub enum KnobError {
         remedy: String,
     },
     /// The file is not TOML or not JSON.
-    #[error("{place}this is not a configuration: {message}; write lines such as `density = 0.4`")]
     Syntax {
         /// What the parser says.
         message: String,
         /// Where.
-        place: Place,
+        location: SettingLocation,
     },
     /// No preset has this name.
-    #[error("there is no preset `{name}`{}; `apt-lab presets` lists all", did_you_mean(suggestion))]
     UnknownPreset {
         /// As it was given.
         name: String,
@@ -96,8 +92,46 @@ pub enum KnobError {
     },
 }
 
-fn did_you_mean(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
+apt_core::display_problem!(KnobError);
+
+impl Explain for KnobError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Unknown { name, suggestion, location } => Problem::new(
+                location.to_string(),
+                format!("there is no knob `{name}`{}", did_you_mean(suggestion.as_deref())),
+                "`apt-lab knobs` lists all",
+            ),
+            Self::OutOfRange { knob, value, expected, location } => {
+                Problem::new(location.to_string(), format!("`{knob}` cannot be {value}"), format!("give {expected}"))
+            }
+            Self::WrongType { knob, value, expected, location } => Problem::new(
+                location.to_string(),
+                format!("`{knob}` is given as {value}, which has the wrong type"),
+                format!("give {expected}"),
+            ),
+            Self::Contradiction { first, second, why, remedy } => Problem::new(
+                SettingLocation::default().to_string(),
+                format!("`{first}` and `{second}` contradict each other: {why}"),
+                remedy,
+            ),
+            Self::Syntax { message, location } => Problem::new(
+                location.to_string(),
+                format!("this is not a configuration: {message}"),
+                "write lines such as `density = 0.4`",
+            ),
+            Self::UnknownPreset { name, suggestion } => Problem::new(
+                SettingLocation::default().to_string(),
+                format!("there is no preset `{name}`{}", did_you_mean(suggestion.as_deref())),
+                "`apt-lab presets` lists all",
+            ),
+        }
+    }
+}
+
+/// `, did you mean …?` where there is a name to suggest.
+pub(crate) fn did_you_mean(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }
 
 /// The name among `known` that `wanted` most likely was meant to be.

@@ -1,5 +1,6 @@
 //! Records as files: written without NaN, read with an error that names file, place and remedy.
 
+use apt_core::problem::{Explain, Problem};
 use serde::Serialize;
 use serde_json::{Value, error::Category};
 
@@ -10,7 +11,6 @@ use crate::KnobError;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The file ends in the middle.
-    #[error("{file}: the record ends too early, at line {line}; it was cut off, run the experiment again")]
     Truncated {
         /// The file.
         file: String,
@@ -18,7 +18,6 @@ pub enum RecordError {
         line: usize,
     },
     /// The file is not JSON.
-    #[error("{file}, line {line}, column {column}: {message}; this is not a record, name a record.json")]
     Syntax {
         /// The file.
         file: String,
@@ -30,7 +29,6 @@ pub enum RecordError {
         message: String,
     },
     /// A number is NaN, infinite or too large.
-    #[error("{file}: {place} is not a finite number; the run that wrote it went wrong, run it again")]
     NotFinite {
         /// The file.
         file: String,
@@ -38,7 +36,6 @@ pub enum RecordError {
         place: String,
     },
     /// Another format or version.
-    #[error("{file}: the schema is {found}, this program reads `{RECORD_SCHEMA}`; use the version that wrote it")]
     Schema {
         /// The file.
         file: String,
@@ -46,7 +43,6 @@ pub enum RecordError {
         found: String,
     },
     /// A field is missing or has another type.
-    #[error("{file}: field `{field}`: {message}; the record is damaged, run the experiment again")]
     Field {
         /// The file.
         file: String,
@@ -56,7 +52,6 @@ pub enum RecordError {
         message: String,
     },
     /// The settings inside cannot be meant.
-    #[error("{file}: the record's config is not usable: {source}")]
     Config {
         /// The file.
         file: String,
@@ -64,11 +59,53 @@ pub enum RecordError {
         source: Box<KnobError>,
     },
     /// The events do not make a whole run.
-    #[error("the event stream has no `{missing}` event; the run did not come that far, resume it")]
     Incomplete {
         /// The event that is missing.
         missing: &'static str,
     },
+}
+
+apt_core::display_problem!(RecordError);
+
+impl Explain for RecordError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Truncated { file, line } => Problem::new(
+                file,
+                format!("the record ends too early, at line {line}"),
+                "it was cut off, run the experiment again",
+            ),
+            Self::Syntax { file, line, column, message } => Problem::new(
+                format!("{file}, line {line}, column {column}"),
+                message,
+                "this is not a record, name a record.json",
+            ),
+            Self::NotFinite { file, place } => Problem::new(
+                file,
+                format!("{place} is not a finite number"),
+                "the run that wrote it went wrong, run it again",
+            ),
+            Self::Schema { file, found } => Problem::new(
+                file,
+                format!("the schema is {found}, this program reads `{RECORD_SCHEMA}`"),
+                "use the version that wrote it",
+            ),
+            Self::Field { file, field, message } => Problem::new(
+                file,
+                format!("field `{field}`: {message}"),
+                "the record is damaged, run the experiment again",
+            ),
+            Self::Config { file, source } => {
+                let Problem { what, remedy, .. } = source.problem();
+                Problem::new(file, format!("the record's config is not usable: {what}"), remedy)
+            }
+            Self::Incomplete { missing } => Problem::new(
+                "events",
+                format!("the stream has no `{missing}` event"),
+                "the run did not come that far, resume it",
+            ),
+        }
+    }
 }
 
 impl Record {

@@ -1,12 +1,13 @@
 //! Everything that can be wrong with a study's file.
 
-use crate::KnobError;
+use apt_core::problem::{Explain, Problem};
+
+use crate::{KnobError, knob::did_you_mean};
 
 /// A study that cannot be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StudyError {
     /// No built-in study has this name.
-    #[error("there is no study `{name}`{}; there are {choices}, or give a TOML or JSON file", hint(suggestion))]
     Unknown {
         /// As it was given.
         name: String,
@@ -16,17 +17,13 @@ pub enum StudyError {
         choices: String,
     },
     /// The file cannot be read as a study.
-    #[error(
-        "{place}: this is not a study: {message}; the fields are summary, base, reference, seeds, densities, knobs, axes"
-    )]
     Syntax {
         /// File and line.
         place: String,
         /// What the parser says.
         message: String,
     },
-    /// A knob or preset.
-    #[error("{place}: {source}")]
+    /// A knob or preset in it.
     Knob {
         /// Where it stands.
         place: String,
@@ -34,7 +31,6 @@ pub enum StudyError {
         source: Box<KnobError>,
     },
     /// What it says cannot be meant.
-    #[error("{place}: {what}; {remedy}")]
     Unfit {
         /// Where it stands.
         place: String,
@@ -43,6 +39,27 @@ pub enum StudyError {
         /// What to do.
         remedy: String,
     },
+}
+
+apt_core::display_problem!(StudyError);
+
+impl Explain for StudyError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Unknown { name, suggestion, choices } => Problem::new(
+                "study",
+                format!("there is no study `{name}`{}", did_you_mean(suggestion.as_deref())),
+                format!("there are {choices}, or give a TOML or JSON file"),
+            ),
+            Self::Syntax { place, message } => Problem::new(
+                place,
+                format!("this is not a study: {message}"),
+                "the fields are summary, base, reference, seeds, densities, knobs, axes",
+            ),
+            Self::Knob { place, source } => Problem { place: place.clone(), ..source.problem() },
+            Self::Unfit { place, what, remedy } => Problem::new(place, what, remedy),
+        }
+    }
 }
 
 impl StudyError {
@@ -55,8 +72,4 @@ impl StudyError {
     pub(super) fn unfit(place: String, what: String, remedy: &str) -> Self {
         Self::Unfit { place, what, remedy: remedy.to_owned() }
     }
-}
-
-fn hint(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }

@@ -1,5 +1,6 @@
 //! How far the cells of a study have come, wherever they are run.
 
+use apt_core::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 /// How far a cell has come.
@@ -19,10 +20,10 @@ pub enum CellState {
 }
 
 impl CellState {
-    /// It ended at `step` with what was wrong at `place`.
+    /// It ended at `step` with this problem.
     #[must_use]
-    pub fn failed(what: &str, place: &str, step: usize) -> Self {
-        Self::Failed(format!("{what} ({place}, step {step})"))
+    pub fn failed(problem: &Problem, step: usize) -> Self {
+        Self::Failed(format!("{} ({}, step {step})", problem.what, problem.place))
     }
 
     /// In one word.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use apt_bridge::{Fault, Message, RunState, StoredRun};
-use apt_experiment::Event;
+use apt_experiment::{Event, Problem};
 use leptos::prelude::*;
 
 use super::browser;
@@ -145,9 +145,8 @@ impl Lab {
         self.history.update_value(|history| events.iter().for_each(|event| history.observe(event)));
         self.take_turns(events);
         for event in events {
-            if let Event::Failed { what, place, remedy, .. } = event {
-                let (run, what) = (self.current.get_value(), what.clone());
-                self.fault(Fault { run, what, place: place.clone(), remedy: remedy.clone() });
+            if let Event::Failed { problem: Problem { what, place, remedy }, .. } = event.clone() {
+                self.fault(Fault { run: self.current.get_value(), what, place, remedy });
             }
         }
         self.due();
