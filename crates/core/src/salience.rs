@@ -153,7 +153,7 @@ pub fn random_scores(shape: &ModelShape, rng: &mut impl Rng) -> BlockScores {
 }
 
 /// Exponential running mean of scores, corrected for its start at zero so that the very first read
-/// is usable (METHOD §2.1: β = 0.85).
+/// is usable (METHOD §2: β = 0.85).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunningMean {
     beta: f64,

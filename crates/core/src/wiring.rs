@@ -131,24 +131,28 @@ impl Wiring {
         Self { head_size, queries_per_key: 1, gated: false, biases: true, norm_biases: true }
     }
 
-    /// Every linear layer of a layer, in the order of checkpoints.
-    pub fn linears(self) -> impl Iterator<Item = LinearSpec> {
+    /// The row of one linear layer.
+    pub const fn linear(self, site: Site) -> LinearSpec {
         let hidden = Side { axis: Axis::Hidden, width: 1 };
         let queries = Side { axis: Axis::Heads, width: self.head_size * self.queries_per_key };
         let keys = Side { axis: Axis::Heads, width: self.head_size };
         let neurons = Side { axis: Axis::Neurons, width: 1 };
-        let rows = [
-            (Site::Query, SubBlock::Attention, hidden, queries),
-            (Site::Key, SubBlock::Attention, hidden, keys),
-            (Site::Value, SubBlock::Attention, hidden, keys),
-            (Site::Output, SubBlock::Attention, queries, hidden),
-            (Site::Gate, SubBlock::FeedForward, hidden, neurons),
-            (Site::Up, SubBlock::FeedForward, hidden, neurons),
-            (Site::Down, SubBlock::FeedForward, neurons, hidden),
-        ];
-        let row =
-            move |(site, sub_block, input, output)| LinearSpec { site, sub_block, input, output, bias: self.biases };
-        rows.into_iter().filter(move |(site, ..)| self.gated || *site != Site::Gate).map(row)
+        let (sub_block, input, output) = match site {
+            Site::Query => (SubBlock::Attention, hidden, queries),
+            Site::Key => (SubBlock::Attention, hidden, keys),
+            Site::Value => (SubBlock::Attention, hidden, keys),
+            Site::Output => (SubBlock::Attention, queries, hidden),
+            Site::Gate => (SubBlock::FeedForward, hidden, neurons),
+            Site::Up => (SubBlock::FeedForward, hidden, neurons),
+            Site::Down => (SubBlock::FeedForward, neurons, hidden),
+        };
+        LinearSpec { site, sub_block, input, output, bias: self.biases }
+    }
+
+    /// Every linear layer of a layer, in the order of checkpoints.
+    pub fn linears(self) -> impl Iterator<Item = LinearSpec> {
+        let there = move |site: &&Site| self.gated || **site != Site::Gate;
+        Site::ALL.iter().filter(there).map(move |&site| self.linear(site))
     }
 
     /// The linear layers of one sub-block.

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use apt_core::arms::{Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
+pub use apt_core::wiring::Site;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::kind::{KnobKind, KnobValue};
@@ -78,23 +79,6 @@ choices! {
         Distillation = "distillation",
         /// The steps of pruning (published code).
         PruningWindow = "pruning_window",
-    }
-    /// A linear layer that may carry an adapter.
-    Site {
-        /// Attention, queries.
-        Query = "query",
-        /// Attention, keys.
-        Key = "key",
-        /// Attention, values.
-        Value = "value",
-        /// Attention, output projection.
-        Output = "output",
-        /// Feed-forward, the gate where there is one.
-        Gate = "gate",
-        /// Feed-forward, into the neurons.
-        Up = "up",
-        /// Feed-forward, out of the neurons.
-        Down = "down",
     }
 }
 
