@@ -1,4 +1,4 @@
-//! Tensors against the published code's own numbers, to 1e-4 of each tensor's largest, in `f32` with autodiff.
+//! Tensors against the published code's own numbers (the families' against transformers), to 1e-4 of each tensor's largest, in `f32` with autodiff.
 //!
 //! Every test name holds `oracle`, so that `cargo test --release oracle` finds it. Rules that only the published code
 //! has (adapter masks on the low-rank branch alone) live here and nowhere in the method.
@@ -9,6 +9,8 @@ mod adapter;
 mod checkpoints;
 #[path = "nn/distillation.rs"]
 mod distillation;
+#[path = "nn/families.rs"]
+mod families;
 #[path = "nn/masks.rs"]
 mod masks;
 #[path = "nn/salience.rs"]

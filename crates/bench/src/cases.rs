@@ -5,10 +5,11 @@
 use anyhow::{Context, Result};
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::Kept;
+use apt_core::wiring::Site;
 use apt_nn::checkpoint::read_back;
 use apt_nn::inference;
-use apt_nn::salience::{self, Seen, Taps};
-use apt_nn::{Batch, Forward, HeadConfig, Init, ModelConfig, Transformer, named};
+use apt_nn::salience::{self, ScoreInputs};
+use apt_nn::{Batch, Forward, HeadConfig, Init, ModelConfig, Taps, Transformer, named};
 use apt_train::{AdamW, DistillWeights, Learner, Targets, Teacher, Transform, cross_entropy, distillation_loss};
 use burn::tensor::{Device, Tensor};
 use pollster::block_on;
@@ -25,7 +26,7 @@ pub const RANK: usize = 8;
 /// Scale of every adapter.
 pub const SCALE: f64 = 2.0;
 /// Linear layers that carry an adapter.
-pub const ADAPTED: [&str; 3] = ["query", "value", "up"];
+pub const ADAPTED: [Site; 3] = [Site::Query, Site::Value, Site::Up];
 /// Learning rate of the timed steps.
 pub const LEARNING_RATE: f64 = 1e-4;
 /// Classes of the head.
@@ -183,7 +184,7 @@ impl Training {
             }
         };
         let mut gradients = loss.backward();
-        let seen = Seen {
+        let seen = ScoreInputs {
             model: student,
             taps: taps.as_ref(),
             gradients: &gradients,

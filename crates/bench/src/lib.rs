@@ -19,6 +19,7 @@ pub fn bert(vocab_size: usize, max_positions: usize, hidden: usize, layers: usiz
         vocab_size,
         max_positions,
         type_vocab_size: 2,
+        embedding: None,
         hidden,
         head_size,
         layers: vec![LayerShape { heads: hidden / head_size, neurons }; layers],
@@ -26,6 +27,7 @@ pub fn bert(vocab_size: usize, max_positions: usize, hidden: usize, layers: usiz
         norm_eps: 1e-12,
         pad_id: 0,
         head: None,
+        label_names: vec![],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use apt_data::Tokenizer;
-use apt_nn::{Family, ModelConfig, NnError};
+use apt_nn::{ModelConfig, NnError};
 use apt_train::{BUILTIN, ModelFiles, ModelSource, NANO, TrainError, nano_config, sha256};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -102,12 +102,4 @@ impl Place {
 /// Whether `folder` looks like a model's.
 pub fn is_model(folder: &Path) -> bool {
     folder.join("config.json").is_file()
-}
-
-/// The family in words.
-pub fn family_name(family: Family) -> &'static str {
-    match family {
-        Family::Bert => "BERT",
-        Family::Roberta => "RoBERTa",
-    }
 }

@@ -1,12 +1,12 @@
 //! Multi-head self-attention whose heads can be masked and removed.
 
+use crate::batch::{Batch, Layout};
 use crate::kernels;
-use crate::linear::AptLinear;
+use crate::linear::{AptLinear, LinearMasks};
 use crate::masks::DeviceMasks;
 use crate::norm::LayerNorm;
-use crate::salience::{Site, Taps};
-use crate::transformer::Batch;
-use crate::{LinearMasks, NnError};
+use crate::taps::{TapPoint, Taps};
+use apt_core::wiring::{Site, SubBlock};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -34,6 +34,50 @@ impl Attention {
         self.query.dims()[1] / self.head_size
     }
 
+    /// Built from its linear layers, each made by `linear`.
+    pub(crate) fn build<E>(
+        mut linear: impl FnMut(Site) -> Result<AptLinear, E>,
+        norm: LayerNorm,
+        head_size: usize,
+    ) -> Result<Self, E> {
+        Ok(Self {
+            query: linear(Site::Query)?,
+            key: linear(Site::Key)?,
+            value: linear(Site::Value)?,
+            output: linear(Site::Output)?,
+            norm,
+            head_size,
+        })
+    }
+
+    /// With each linear layer changed by `linear`, and the norm by `norm`.
+    pub(crate) fn map(
+        &self,
+        linear: impl Fn(Site, &AptLinear) -> AptLinear,
+        norm: impl Fn(&LayerNorm) -> LayerNorm,
+    ) -> Self {
+        Self {
+            query: linear(Site::Query, &self.query),
+            key: linear(Site::Key, &self.key),
+            value: linear(Site::Value, &self.value),
+            output: linear(Site::Output, &self.output),
+            norm: norm(&self.norm),
+            head_size: self.head_size,
+        }
+    }
+
+    /// Its linear layers.
+    pub(crate) fn linears(&self) -> Vec<(Site, &AptLinear)> {
+        let Self { query, key, value, output, .. } = self;
+        vec![(Site::Query, query), (Site::Key, key), (Site::Value, value), (Site::Output, output)]
+    }
+
+    /// As [`Self::linears`], to change them.
+    pub(crate) fn linears_mut(&mut self) -> Vec<(Site, &mut AptLinear)> {
+        let Self { query, key, value, output, .. } = self;
+        vec![(Site::Query, query), (Site::Key, key), (Site::Value, value), (Site::Output, output)]
+    }
+
     /// `x: [tokens, hidden]` → the same shape. `layer` names the block for masks and taps.
     pub fn forward(
         &self,
@@ -43,66 +87,34 @@ impl Attention {
         masks: Option<&DeviceMasks>,
         taps: &mut Option<&mut Taps>,
     ) -> Tensor<2> {
-        let branch = Taps::watch(taps, Site::AttentionInput(layer), x.clone());
+        let branch = Taps::record(taps, TapPoint::Input(SubBlock::Attention, layer), x.clone());
         let mut context = self.context(branch, batch);
         if let Some(masks) = masks {
-            context = masks.layers[layer].heads.on(context);
+            context = masks.of(SubBlock::Attention, layer).mask.on(context);
         }
-        let context = Taps::watch(taps, Site::Context(layer), context);
+        let context = Taps::record(taps, TapPoint::Activation(SubBlock::Attention, layer), context);
         let output_mask = LinearMasks { input: None, output: masks.and_then(DeviceMasks::of_stream) };
         let y = self.output.forward_masked(context, &output_mask);
         self.norm.forward_sum(x, y, masks.and_then(|m| m.hidden.as_ref()))
     }
 
-    /// Keeps the given heads and hidden dims.
-    pub fn select(&self, heads: &[usize], hidden: Option<&[usize]>) -> Self {
-        let dims: Vec<usize> = heads.iter().flat_map(|h| h * self.head_size..(h + 1) * self.head_size).collect();
-        let dims = (heads.len() < self.heads() || !heads.is_sorted()).then_some(dims.as_slice());
-        Self {
-            query: self.query.select(hidden, dims),
-            key: self.key.select(hidden, dims),
-            value: self.value.select(hidden, dims),
-            output: self.output.select(dims, hidden),
-            norm: self.norm.select(hidden),
-            head_size: self.head_size,
-        }
-    }
-
     /// Softmax(QKᵀ/√head_size)·V of every head, `[tokens, heads · head_size]`.
     fn context(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
         let (heads, size) = (self.heads(), self.head_size);
-        let split = |t: Tensor<2>| t.reshape([batch.size, batch.length, heads, size]).swap_dims(1, 2);
         let scale = 1.0 / (size as f64).sqrt();
         let qkv = [self.query.forward(x.clone()), self.key.forward(x.clone()), self.value.forward(x)];
-        if let Some(lengths) = &batch.packed {
-            return kernels::packed_attention(qkv, lengths, heads);
-        }
-        if let Some(context) = kernels::attention(&qkv, batch.padding.as_ref(), [batch.size, batch.length], heads) {
+        let (length, padding) = match &batch.layout {
+            Layout::Packed { lengths } => return kernels::packed_attention(qkv, lengths, heads),
+            Layout::Padded { length, padding } => (*length, padding.as_ref()),
+        };
+        if let Some(context) = kernels::attention(&qkv, padding, [batch.size, length], heads) {
             return context;
         }
+        let split = |t: Tensor<2>| t.reshape([batch.size, length, heads, size]).swap_dims(1, 2);
         let [q, k, v] = qkv.map(split); // (B, H, S, D)
         let scores = q.matmul(k.swap_dims(2, 3)); // (B, H, S, S)
-        let weights = kernels::attention_weights(scores, batch.padding.as_ref(), scale);
+        let weights = kernels::attention_weights(scores, padding, scale);
         let context = weights.matmul(v); // (B, H, S, D)
-        context.swap_dims(1, 2).reshape([batch.size * batch.length, heads * size])
-    }
-
-    /// The four projections with their names, in the order of checkpoints.
-    pub fn projections(&self) -> [(&'static str, &AptLinear); 4] {
-        [("query", &self.query), ("key", &self.key), ("value", &self.value), ("output", &self.output)]
-    }
-
-    /// The projection called `name`.
-    ///
-    /// # Errors
-    /// [`NnError::Config`] when there is none.
-    pub fn projection_mut(&mut self, name: &str) -> Result<&mut AptLinear, NnError> {
-        match name {
-            "query" => Ok(&mut self.query),
-            "key" => Ok(&mut self.key),
-            "value" => Ok(&mut self.value),
-            "output" => Ok(&mut self.output),
-            _ => Err(NnError::Config { file: "adapters".into(), what: format!("no linear layer is called `{name}`") }),
-        }
+        context.swap_dims(1, 2).reshape([batch.size * length, heads * size])
     }
 }

@@ -4,21 +4,26 @@
 //! fit is a typed error, never a panic. Writing gives the same names back, so that a dense model reads elsewhere; a
 //! compacted one carries its ragged sizes in `config.json` and reloads here.
 
-use crate::config::{Family, ModelConfig};
-use crate::{
-    AptLinear, Attention, ClassificationHead, Embeddings, FeedForward, Layer, LayerNorm, NnError, Transformer,
-};
+use crate::config::{HeadConfig, ModelConfig};
+use crate::family::Family;
+use crate::{AptLinear, ClassificationHead, Embeddings, Layer, LayerNorm, NnError, Transformer};
+use apt_core::wiring::{Site, SubBlock};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Tensors of published checkpoints that this model has no use for.
-const IGNORED: [&str; 5] = ["embeddings.position_ids", "cls.", "lm_head.", "pooler.", "classifier."];
+/// The embeddings' names, the same in every family.
+const WORDS: &str = "embeddings.word_embeddings.weight";
+const POSITIONS: &str = "embeddings.position_embeddings.weight";
+const TYPES: &str = "embeddings.token_type_embeddings.weight";
+const EMBEDDING_NORM: &str = "embeddings.LayerNorm";
 
 /// A checkpoint's weights as read, before they are a model.
 pub struct Checkpoint<'a> {
     file: String,
+    family: Family,
     tensors: BTreeMap<String, TensorView<'a>>,
 }
 
@@ -33,34 +38,30 @@ impl<'a> Checkpoint<'a> {
             SafeTensors::deserialize(bytes).map_err(|e| bad(format!("not a complete safetensors file ({e})")))?;
         let mut tensors = BTreeMap::new();
         for (name, view) in parsed.tensors() {
-            let name = name.strip_prefix(family.prefix()).unwrap_or(&name).to_string();
+            let name = name.strip_prefix(family.spec().prefix).unwrap_or(&name).to_string();
             let name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias");
             if tensors.insert(name.clone(), view).is_some() {
                 return Err(bad(format!("tensor `{name}` is there twice, with and without prefix")));
             }
         }
-        Ok(Self { file: file.into(), tensors })
+        Ok(Self { file: file.into(), family, tensors })
     }
 
-    /// Builds the model on `device`. A head is built when the configuration has one; otherwise BERT's pooler, if there,
-    /// becomes the dense layer of the head that [`Transformer::with_head`] makes.
+    /// Builds the model on `device`. The checkpoint's classifier is its head, whether `config` or only the tensors tell of
+    /// it; without one there is no head, and a pooler is kept for the head that [`Transformer::with_head`] makes.
     ///
     /// # Errors
     /// [`NnError::Tensor`] for tensors that are missing, unexpected, of another shape or type, or hold NaN or infinity.
     pub fn model(&self, config: &ModelConfig, device: &Device) -> Result<Transformer, NnError> {
-        let mut used = BTreeSet::new();
-        let mut reader = Reader { checkpoint: self, device, used: &mut used };
+        let mut reader = Reader { checkpoint: self, device, used: BTreeSet::new() };
         // Nothing is allocated before the file has shown that it holds it: a configuration may claim any size.
         let embeddings = reader.embeddings(config)?;
         let layers = (0..config.layers.len()).map(|i| reader.layer(i, config)).collect::<Result<Vec<_>, _>>()?;
-        let head = reader.head(config)?;
-        self.no_others(&used)?;
-        Ok(Transformer { embeddings, layers, head, config: config.clone() })
-    }
-
-    fn no_others(&self, used: &BTreeSet<String>) -> Result<(), NnError> {
-        match self.tensors.keys().find(|n| !used.contains(*n) && !IGNORED.iter().any(|i| n.starts_with(i))) {
-            None => Ok(()),
+        let mut config = config.clone();
+        let (pooler, head) = reader.head(&mut config)?;
+        let unused = self.family.spec().unused;
+        match self.tensors.keys().find(|n| !reader.used.contains(*n) && !unused.iter().any(|i| n.starts_with(i))) {
+            None => Ok(Transformer { embeddings, layers, pooler, head, config }),
             Some(name) => Err(NnError::Tensor {
                 file: self.file.clone(),
                 tensor: name.clone(),
@@ -132,32 +133,36 @@ pub async fn read_back<const D: usize>(tensor: Tensor<D>, what: &str) -> Result<
 
 /// Every tensor of a merged model with its name and dimensions in the file (`[out, in]` for linear layers).
 fn tensors(model: &Transformer) -> Vec<(String, Tensor<1>, Vec<usize>)> {
-    let names = Names(model.config.family);
+    let spec = model.config.family.spec();
+    let names = spec.tensors;
     let mut file = Listing(Vec::new());
-    let e = &model.embeddings;
-    file.matrix(names.embedding("word_embeddings.weight"), e.words.val());
-    file.matrix(names.embedding("position_embeddings.weight"), e.positions.val());
-    file.matrix(names.embedding("token_type_embeddings.weight"), e.types.val());
-    file.norm(&names.embedding("LayerNorm"), &e.norm);
+    let embeddings = &model.embeddings;
+    file.matrix(WORDS.into(), embeddings.words.val());
+    file.matrix(POSITIONS.into(), embeddings.positions.val());
+    if let Some(types) = &embeddings.types {
+        file.matrix(TYPES.into(), types.val());
+    }
+    file.norm(EMBEDDING_NORM, &embeddings.norm);
+    if let Some(projection) = &embeddings.projection {
+        file.linear(names.projection, projection);
+    }
     for (i, layer) in model.layers.iter().enumerate() {
-        if let Some(a) = &layer.attention {
-            for (name, linear) in a.projections() {
-                file.linear(&names.linear(i, name), linear);
+        for &sub_block in SubBlock::ALL {
+            let of_block = |site: &Site| model.config.wiring().linear(*site).sub_block == sub_block;
+            for (site, linear) in layer.linears().filter(|(site, _)| of_block(site)) {
+                file.linear(&names.linear(i, site), linear);
             }
-            file.norm(&names.norm(i, "attention"), &a.norm);
-        }
-        if let Some(ff) = &layer.feed_forward {
-            file.linear(&names.linear(i, "up"), &ff.up);
-            file.linear(&names.linear(i, "down"), &ff.down);
-            file.norm(&names.norm(i, "feed_forward"), &ff.norm);
+            if let Some(norm) = layer.norm(sub_block) {
+                file.norm(&names.norm(i, sub_block), norm);
+            }
         }
     }
+    if let Some(pooler) = &model.pooler {
+        file.linear(spec.head.dense, pooler);
+    }
     if let Some(head) = &model.head {
-        let [dense, out] = names.head();
-        file.linear(dense, &head.dense);
-        if model.config.head.is_some() {
-            file.linear(out, &head.out);
-        }
+        file.linear(spec.head.dense, &head.dense);
+        file.linear(spec.head.out, &head.out);
     }
     file.0
 }
@@ -189,105 +194,60 @@ impl Listing {
     }
 }
 
-/// The names of the Hugging Face layout, without prefix.
-struct Names(Family);
-
-impl Names {
-    fn embedding(&self, name: &str) -> String {
-        format!("embeddings.{name}")
-    }
-
-    fn linear(&self, layer: usize, name: &str) -> String {
-        let place = match name {
-            "query" | "key" | "value" => format!("attention.self.{name}"),
-            "output" => "attention.output.dense".into(),
-            "up" => "intermediate.dense".into(),
-            _ => "output.dense".into(),
-        };
-        format!("encoder.layer.{layer}.{place}")
-    }
-
-    fn norm(&self, layer: usize, block: &str) -> String {
-        let place = if block == "attention" { "attention.output" } else { "output" };
-        format!("encoder.layer.{layer}.{place}.LayerNorm")
-    }
-
-    /// The head's dense and output layers.
-    fn head(&self) -> [&'static str; 2] {
-        match self.0 {
-            Family::Bert => ["pooler.dense", "classifier"],
-            Family::Roberta => ["classifier.dense", "classifier.out_proj"],
-        }
-    }
-}
-
 struct Reader<'c, 'a> {
     checkpoint: &'c Checkpoint<'a>,
     device: &'c Device,
-    used: &'c mut BTreeSet<String>,
+    used: BTreeSet<String>,
 }
 
 impl Reader<'_, '_> {
     fn embeddings(&mut self, config: &ModelConfig) -> Result<Embeddings, NnError> {
-        let names = Names(config.family);
+        let width = config.embedding_width();
         let mut table = |name: &str, rows| {
-            let table = self.tensor(&names.embedding(&format!("{name}.weight")), [rows, config.hidden])?;
-            Ok::<_, NnError>(Param::from_tensor(table).set_require_grad(false))
+            Ok::<_, NnError>(Param::from_tensor(self.tensor(name, [rows, width])?).set_require_grad(false))
         };
-        let words = table("word_embeddings", config.vocab_size)?;
-        let positions = table("position_embeddings", config.max_positions)?;
-        let types = table("token_type_embeddings", config.type_vocab_size)?;
-        let norm = self.norm(&names.embedding("LayerNorm"), config)?;
-        Ok(Embeddings { words, positions, types, norm })
+        let words = table(WORDS, config.vocab_size)?;
+        let positions = table(POSITIONS, config.max_positions)?;
+        let types = (config.type_vocab_size > 0).then(|| table(TYPES, config.type_vocab_size)).transpose()?;
+        let norm = self.norm(EMBEDDING_NORM, width, config)?;
+        let name = config.family.spec().tensors.projection;
+        let projection = config.embedding.map(|width| self.linear(name, [width, config.hidden], true)).transpose()?;
+        Ok(Embeddings { words, positions, types, norm, projection })
     }
 
     fn layer(&mut self, i: usize, config: &ModelConfig) -> Result<Layer, NnError> {
-        let names = Names(config.family);
-        let (hidden, shape) = (config.hidden, config.layers[i]);
-        let width = shape.heads * config.head_size;
-        let attention = if shape.heads > 0 {
-            Some(Attention {
-                query: self.linear(&names.linear(i, "query"), hidden, width)?,
-                key: self.linear(&names.linear(i, "key"), hidden, width)?,
-                value: self.linear(&names.linear(i, "value"), hidden, width)?,
-                output: self.linear(&names.linear(i, "output"), width, hidden)?,
-                norm: self.norm(&names.norm(i, "attention"), config)?,
-                head_size: config.head_size,
-            })
-        } else {
-            None
-        };
-        let feed_forward = if shape.neurons > 0 {
-            Some(FeedForward {
-                up: self.linear(&names.linear(i, "up"), hidden, shape.neurons)?,
-                down: self.linear(&names.linear(i, "down"), shape.neurons, hidden)?,
-                norm: self.norm(&names.norm(i, "feed_forward"), config)?,
-                activation: config.activation,
-            })
-        } else {
-            None
-        };
-        Ok(Layer { attention, feed_forward })
+        let names = config.family.spec().tensors;
+        let reader = RefCell::new(self);
+        Layer::build(
+            config,
+            config.layers[i],
+            |spec, dims| reader.borrow_mut().linear(&names.linear(i, spec.site), dims, spec.bias),
+            |sub_block| reader.borrow_mut().norm(&names.norm(i, sub_block), config.hidden, config),
+        )
     }
 
-    fn head(&mut self, config: &ModelConfig) -> Result<Option<ClassificationHead>, NnError> {
-        let [dense, out] = Names(config.family).head();
-        let hidden = config.hidden;
+    /// The pooler or the classifier, whichever the file has; `config` is told of a classifier that only the file knows.
+    fn head(&mut self, config: &mut ModelConfig) -> Result<(Option<AptLinear>, Option<ClassificationHead>), NnError> {
+        let spec = &config.family.spec().head;
+        let rows = |name: &str| {
+            let tensor = self.checkpoint.tensors.get(&format!("{name}.weight"))?;
+            tensor.shape().first().copied()
+        };
+        // A layer of that name alone is another head's, such as that of token classification.
+        let found = rows(spec.dense).zip(rows(spec.out)).map(|(dense, labels)| HeadConfig { dense, labels });
+        config.head = config.head.or(found);
         if let Some(head) = config.head {
-            let dense = self.linear(dense, hidden, head.dense)?;
-            return Ok(Some(ClassificationHead { dense, out: self.linear(out, head.dense, head.labels)? }));
+            let dense = self.linear(spec.dense, [config.hidden, head.dense], true)?;
+            let out = self.linear(spec.out, [head.dense, head.labels], true)?;
+            return Ok((None, Some(ClassificationHead { dense, out, activation: spec.activation })));
         }
-        if !self.checkpoint.tensors.contains_key(&format!("{dense}.weight")) {
-            return Ok(None);
-        }
-        // No labels yet: only the dense layer is the checkpoint's, `with_head` makes the rest.
-        let dense = self.linear(dense, hidden, hidden)?;
-        let out = AptLinear::new(Tensor::zeros([hidden, 1], self.device), None);
-        Ok(Some(ClassificationHead { dense, out }))
+        let pooler = rows(spec.dense).filter(|_| spec.is_pooler);
+        let pooler = pooler.map(|dense| self.linear(spec.dense, [config.hidden, dense], true)).transpose()?;
+        Ok((pooler, None))
     }
 
     /// A linear layer; the file has `[out, in]`, the model `[in, out]`.
-    fn linear(&mut self, name: &str, d_in: usize, d_out: usize) -> Result<AptLinear, NnError> {
+    fn linear(&mut self, name: &str, [d_in, d_out]: [usize; 2], bias: bool) -> Result<AptLinear, NnError> {
         let values = self.values(&format!("{name}.weight"), &[d_out, d_in])?;
         let mut transposed = vec![0.0; values.len()];
         for (o, row) in values.chunks_exact(d_in.max(1)).enumerate() {
@@ -296,12 +256,13 @@ impl Reader<'_, '_> {
             }
         }
         let weight = Tensor::from_data(TensorData::new(transposed, [d_in, d_out]), self.device);
-        Ok(AptLinear::new(weight, Some(self.tensor(&format!("{name}.bias"), [d_out])?)))
+        let bias = bias.then(|| self.tensor(&format!("{name}.bias"), [d_out])).transpose()?;
+        Ok(AptLinear::new(weight, bias))
     }
 
-    fn norm(&mut self, name: &str, config: &ModelConfig) -> Result<LayerNorm, NnError> {
-        let weight = self.tensor(&format!("{name}.weight"), [config.hidden])?;
-        Ok(LayerNorm::new(weight, self.tensor(&format!("{name}.bias"), [config.hidden])?, config.norm_eps))
+    fn norm(&mut self, name: &str, width: usize, config: &ModelConfig) -> Result<LayerNorm, NnError> {
+        let weight = self.tensor(&format!("{name}.weight"), [width])?;
+        Ok(LayerNorm::new(weight, self.tensor(&format!("{name}.bias"), [width])?, config.norm_eps))
     }
 
     fn tensor<const D: usize>(&mut self, name: &str, dims: [usize; D]) -> Result<Tensor<D>, NnError> {

@@ -1,46 +1,78 @@
 //! Physical removal: blocks whose mask is zero vanish from the weights (METHOD §1.4, §3.4).
 //!
 //! A shared teacher must keep the blocks its student loses. [`compact_shared`] therefore reorders the shared weights so
-//! that what the student keeps comes first: the student's weights are then a corner of the teacher's. On the CPU that
-//! corner is a view, no byte is copied; a GPU copies it.
+//! that what the student keeps comes first: the student's weights are then submatrices of the teacher's that begin where
+//! those begin. On the CPU such a submatrix is a view, no byte is copied; a GPU copies it.
 
 use crate::linear::replace;
 use crate::named::is_trainable;
-use crate::{Attention, ClassificationHead, FeedForward, Layer, LayerNorm, Transformer};
+use crate::{AptLinear, Layer, LayerNorm, Transformer};
 use apt_core::blocks::{Kept, ModelShape};
+use apt_core::wiring::{Axis, Side, Site, SubBlock};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
 /// The model without the blocks that `kept` does not name. Indices refer to the model as it is; a complete but unsorted
 /// `kept` reorders the blocks and leaves the function as it was.
 pub fn compact(model: &Transformer, kept: &Kept) -> Transformer {
-    let all = kept.hidden.len() == model.config.hidden && kept.hidden.is_sorted();
-    let hidden = (!all).then_some(kept.hidden.as_slice());
-    let layers: Vec<Layer> = model
-        .layers
-        .iter()
-        .zip(kept.heads.iter().zip(&kept.neurons))
-        .map(|(layer, (heads, neurons))| Layer {
-            attention: layer.attention.as_ref().filter(|_| !heads.is_empty()).map(|a| a.select(heads, hidden)),
-            feed_forward: layer
-                .feed_forward
-                .as_ref()
-                .filter(|_| !neurons.is_empty())
-                .map(|f| f.select(neurons, hidden)),
-        })
-        .collect();
+    let keep = Keep { model, kept };
+    let hidden = keep.hidden();
+    let layers: Vec<Layer> = (0..model.layers.len()).map(|layer| keep.layer(layer)).collect();
     let mut config = model.config.clone();
     config.hidden = kept.hidden.len();
     config.layers = layers.iter().map(Layer::shape).collect();
     Transformer {
         embeddings: model.embeddings.select(hidden),
         layers,
-        head: model.head.as_ref().map(|h: &ClassificationHead| h.select(hidden)),
+        pooler: model.pooler.as_ref().map(|pooler| pooler.select(hidden, None)),
+        head: model.head.as_ref().map(|head| head.select(hidden)),
         config,
     }
 }
 
-/// Compacts `student` and reorders `teacher` so that the student's frozen weights are corners of the teacher's. The
+/// What stays of a model.
+struct Keep<'a> {
+    model: &'a Transformer,
+    kept: &'a Kept,
+}
+
+impl Keep<'_> {
+    /// The hidden dims to select; `None` if all stay where they are.
+    fn hidden(&self) -> Option<&[usize]> {
+        let all = self.kept.hidden.len() == self.model.config.hidden && self.kept.hidden.is_sorted();
+        (!all).then_some(self.kept.hidden.as_slice())
+    }
+
+    /// The entries to select of one side of a linear layer; `None` if all stay where they are.
+    fn entries(&self, layer: usize, sub_block: SubBlock, side: Side) -> Option<Vec<usize>> {
+        if side.axis == Axis::Hidden {
+            return self.hidden().map(<[usize]>::to_vec);
+        }
+        let units = self.kept.units(sub_block, layer);
+        let all = units.len() == self.model.layers[layer].shape().units(sub_block) && units.is_sorted();
+        (!all).then(|| side.entries(units))
+    }
+
+    fn layer(&self, index: usize) -> Layer {
+        let layer = &self.model.layers[index];
+        let wiring = self.model.config.wiring();
+        let linear = |site: Site, linear: &AptLinear| {
+            let spec = wiring.linear(site);
+            let [inputs, outputs] = [spec.input, spec.output].map(|side| self.entries(index, spec.sub_block, side));
+            linear.select(inputs.as_deref(), outputs.as_deref())
+        };
+        let norm = |norm: &LayerNorm| norm.select(self.hidden());
+        let any = |sub_block| !self.kept.units(sub_block, index).is_empty();
+        let attention = layer.attention.as_ref().filter(|_| any(SubBlock::Attention));
+        let feed_forward = layer.feed_forward.as_ref().filter(|_| any(SubBlock::FeedForward));
+        Layer {
+            attention: attention.map(|attention| attention.map(linear, norm)),
+            feed_forward: feed_forward.map(|feed_forward| feed_forward.map(linear, norm)),
+        }
+    }
+}
+
+/// Compacts `student` and reorders `teacher` so that the student's frozen weights are submatrices of the teacher's. The
 /// student's blocks must be the first of the teacher's, which holds for a fresh copy and after every call of this
 /// function. Returns (student, teacher).
 pub fn compact_shared(student: &Transformer, teacher: &Transformer, kept: &Kept) -> (Transformer, Transformer) {
@@ -64,48 +96,56 @@ pub fn kept_first(kept: &Kept, shape: &ModelShape) -> Kept {
     }
 }
 
-/// Replaces every frozen weight of `student` by the matching corner of `teacher`'s.
+/// Replaces every frozen weight of `student` by the matching submatrix of `teacher`'s.
 pub fn share(student: &mut Transformer, teacher: &Transformer) {
-    let corner2 = |s: &mut Param<Tensor<2>>, t: &Param<Tensor<2>>| {
-        if !is_trainable(s) {
-            let [rows, columns] = s.dims();
-            *s = replace(s, t.val().slice([0..rows, 0..columns]));
-        }
-    };
-    let corner1 = |s: &mut Param<Tensor<1>>, t: &Param<Tensor<1>>| {
-        if !is_trainable(s) {
-            let [n] = s.dims();
-            *s = replace(s, t.val().slice(0..n));
-        }
-    };
-    let norm = |s: &mut LayerNorm, t: &LayerNorm| {
-        corner1(&mut s.weight, &t.weight);
-        corner1(&mut s.bias, &t.bias);
-    };
-    let (se, te) = (&mut student.embeddings, &teacher.embeddings);
-    corner2(&mut se.words, &te.words);
-    corner2(&mut se.positions, &te.positions);
-    corner2(&mut se.types, &te.types);
-    norm(&mut se.norm, &te.norm);
-    for (s, t) in student.layers.iter_mut().zip(&teacher.layers) {
-        if let (Some(s), Some(t)) = (&mut s.attention, &t.attention) {
-            let (s, t): (&mut Attention, &Attention) = (s, t);
-            norm(&mut s.norm, &t.norm);
-        }
-        if let (Some(s), Some(t)) = (&mut s.feed_forward, &t.feed_forward) {
-            let (s, t): (&mut FeedForward, &FeedForward) = (s, t);
-            norm(&mut s.norm, &t.norm);
-        }
+    let (of_student, of_teacher) = (&mut student.embeddings, &teacher.embeddings);
+    share_matrix(&mut of_student.words, &of_teacher.words);
+    share_matrix(&mut of_student.positions, &of_teacher.positions);
+    if let Some((student, teacher)) = of_student.types.as_mut().zip(of_teacher.types.as_ref()) {
+        share_matrix(student, teacher);
     }
-    let of_teacher = teacher.linears();
-    for (name, s) in student.linears_mut() {
-        // Invariant: a student's layer exists in its teacher.
-        if let Some((_, t)) = of_teacher.iter().find(|(n, _)| *n == name) {
-            corner2(&mut s.weight, &t.weight);
-            if let (Some(sb), Some(tb)) = (&mut s.bias, &t.bias) {
-                corner1(sb, tb);
+    share_norm(&mut of_student.norm, &of_teacher.norm);
+    if let Some((student, teacher)) = of_student.projection.as_mut().zip(of_teacher.projection.as_ref()) {
+        share_linear(student, teacher);
+    }
+    for (student, teacher) in student.layers.iter_mut().zip(&teacher.layers) {
+        for &sub_block in SubBlock::ALL {
+            if let Some((student, teacher)) = student.norm_mut(sub_block).zip(teacher.norm(sub_block)) {
+                share_norm(student, teacher);
             }
         }
+        for (site, student) in student.linears_mut() {
+            // Invariant: a student's linear layer exists in its teacher.
+            if let Some((_, teacher)) = teacher.linears().find(|(of, _)| *of == site) {
+                share_linear(student, teacher);
+            }
+        }
+    }
+}
+
+fn share_linear(student: &mut AptLinear, teacher: &AptLinear) {
+    share_matrix(&mut student.weight, &teacher.weight);
+    if let Some((student, teacher)) = student.bias.as_mut().zip(teacher.bias.as_ref()) {
+        share_vector(student, teacher);
+    }
+}
+
+fn share_norm(student: &mut LayerNorm, teacher: &LayerNorm) {
+    share_vector(&mut student.weight, &teacher.weight);
+    share_vector(&mut student.bias, &teacher.bias);
+}
+
+fn share_matrix(student: &mut Param<Tensor<2>>, teacher: &Param<Tensor<2>>) {
+    if !is_trainable(student) {
+        let [rows, columns] = student.dims();
+        *student = replace(student, teacher.val().slice([0..rows, 0..columns]));
+    }
+}
+
+fn share_vector(student: &mut Param<Tensor<1>>, teacher: &Param<Tensor<1>>) {
+    if !is_trainable(student) {
+        let [n] = student.dims();
+        *student = replace(student, teacher.val().slice(0..n));
     }
 }
 

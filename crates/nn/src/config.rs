@@ -1,42 +1,16 @@
 //! What a transformer looks like: the Hugging Face `config.json`, checked, plus the ragged sizes of a compacted model.
 
 use crate::NnError;
+use crate::family::{Family, Positions};
 use apt_core::blocks::{LayerShape, ModelShape};
+use apt_core::wiring::Wiring;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Largest size accepted for any dimension; beyond it a configuration is taken for damaged.
 const MAX_DIMENSION: u64 = 1 << 20;
 
-/// The checkpoint families that are configurations of the one transformer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Family {
-    /// BERT: token types, positions from 0, a pooler before the classifier.
-    Bert,
-    /// RoBERTa: positions from `pad_id + 1`, a dense layer inside the classifier.
-    Roberta,
-}
-
-impl Family {
-    /// The prefix that published checkpoints of this family put before the encoder's tensor names.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::Bert => "bert.",
-            Self::Roberta => "roberta.",
-        }
-    }
-
-    /// `model_type` of the configuration file.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Self::Bert => "bert",
-            Self::Roberta => "roberta",
-        }
-    }
-}
-
-/// Activation of the feed-forward block (`hidden_act`).
+/// An activation function: of the neurons (`hidden_act`), or inside a classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
@@ -46,9 +20,25 @@ pub enum Activation {
     GeluNew,
     /// `max(x, 0)`.
     Relu,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
-/// The classification head on the first token: `out(tanh(dense(h)))`.
+impl Activation {
+    /// Every activation with the names it goes by in configuration files; the first one is written.
+    const NAMES: [(Self, &'static [&'static str]); 4] = [
+        (Self::Gelu, &["gelu"]),
+        (Self::GeluNew, &["gelu_new", "gelu_pytorch_tanh"]),
+        (Self::Relu, &["relu"]),
+        (Self::Tanh, &["tanh"]),
+    ];
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(activation, _)| *activation)
+    }
+}
+
+/// Sizes of the classification head on the first token: `out(activation(dense(h)))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadConfig {
     /// Output size of the dense layer (BERT's pooler, RoBERTa's `classifier.dense`); not pruned.
@@ -66,8 +56,10 @@ pub struct ModelConfig {
     pub vocab_size: usize,
     /// Rows of the position embedding.
     pub max_positions: usize,
-    /// Rows of the token type embedding.
+    /// Rows of the token type embedding; 0 for families without token types.
     pub type_vocab_size: usize,
+    /// Width of the embedding tables where it is not that of the hidden stream; a projection then joins the two.
+    pub embedding: Option<usize>,
     /// Width of the hidden stream.
     pub hidden: usize,
     /// Width of one attention head, the same in every layer.
@@ -82,26 +74,31 @@ pub struct ModelConfig {
     pub pad_id: usize,
     /// The classification head, if the checkpoint has one.
     pub head: Option<HeadConfig>,
+    /// What the head's outputs are called (`id2label`); empty if nobody has named them.
+    pub label_names: Vec<String>,
 }
 
 impl ModelConfig {
-    /// Heads, neurons and hidden dims as `apt-core` counts them.
-    pub fn shape(&self) -> ModelShape {
-        ModelShape {
-            hidden: self.hidden,
-            head_size: self.head_size,
-            gated: false,
-            biases: true,
-            norm_biases: true,
-            layers: self.layers.clone(),
-        }
+    /// How every layer is wired.
+    pub fn wiring(&self) -> Wiring {
+        Wiring::encoder(self.head_size)
     }
 
-    /// Position of a sequence's first token: 0, or `pad_id + 1` for RoBERTa.
+    /// Heads, neurons and hidden dims as `apt-core` counts them.
+    pub fn shape(&self) -> ModelShape {
+        ModelShape { hidden: self.hidden, wiring: self.wiring(), layers: self.layers.clone() }
+    }
+
+    /// Width of the embedding tables.
+    pub fn embedding_width(&self) -> usize {
+        self.embedding.unwrap_or(self.hidden)
+    }
+
+    /// Position of a sequence's first token.
     pub fn first_position(&self) -> usize {
-        match self.family {
-            Family::Bert => 0,
-            Family::Roberta => self.pad_id + 1,
+        match self.family.spec().positions {
+            Positions::FromZero => 0,
+            Positions::AfterPadding => self.pad_id + 1,
         }
     }
 
@@ -110,9 +107,10 @@ impl ModelConfig {
         self.max_positions.saturating_sub(self.first_position())
     }
 
-    /// Parameters of the three embeddings and their norm.
+    /// Parameters of the embedding tables, their norm and their projection.
     pub fn embedding_parameters(&self) -> usize {
-        (self.vocab_size + self.max_positions + self.type_vocab_size + 2) * self.hidden
+        let rows = self.vocab_size + self.max_positions + self.type_vocab_size + 2;
+        rows * self.embedding_width() + self.embedding.map_or(0, |width| (width + 1) * self.hidden)
     }
 
     /// Parameters of the classification head (0 without one).
@@ -128,50 +126,49 @@ impl ModelConfig {
         let bad = |what: String| NnError::Config { file: file.into(), what };
         let json: Value = serde_json::from_slice(bytes).map_err(|e| bad(format!("not JSON ({e})")))?;
         let reader = Reader { json: &json, file };
-        let family = match reader.text("model_type")? {
-            "bert" => Family::Bert,
-            "roberta" | "xlm-roberta" => Family::Roberta,
-            other => return Err(bad(format!("model_type `{other}` is not supported"))),
-        };
+        let family = Family::of_model_type(reader.text("model_type")?).map_err(bad)?;
+        let spec = family.spec();
         match json.get("position_embedding_type").and_then(Value::as_str) {
             None | Some("absolute") => {}
             Some(other) => return Err(bad(format!("position_embedding_type `{other}` is not supported"))),
         }
-        let activation = match reader.text("hidden_act")? {
-            "gelu" => Activation::Gelu,
-            "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluNew,
-            "relu" => Activation::Relu,
-            other => return Err(bad(format!("hidden_act `{other}` is not supported"))),
-        };
-        let hidden = reader.size("hidden_size")?;
-        let (head_size, layers, head) = match json.get("apt_lab") {
-            Some(compact) => {
-                let compact: CompactSizes =
-                    serde_json::from_value(compact.clone()).map_err(|e| bad(format!("`apt_lab`: {e}")))?;
-                (compact.head_size, compact.layers, compact.head)
-            }
+        let name = reader.text(spec.keys.activation)?;
+        let activation = Activation::from_name(name).ok_or_else(|| {
+            let known: Vec<&str> = Activation::NAMES.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+            bad(format!("{} `{name}` is not known; known are {}", spec.keys.activation, known.join(", ")))
+        })?;
+        let hidden = reader.size(spec.keys.hidden)?;
+        let compact = match json.get(COMPACT) {
+            Some(compact) => serde_json::from_value(compact.clone()).map_err(|e| bad(format!("`{COMPACT}`: {e}")))?,
             None => {
-                let heads = reader.size("num_attention_heads")?;
+                let heads = reader.size(spec.keys.heads)?;
                 if hidden % heads != 0 {
-                    return Err(reader
-                        .impossible(format!("hidden_size {hidden} is not a multiple of num_attention_heads {heads}")));
+                    let (of_hidden, of_heads) = (spec.keys.hidden, spec.keys.heads);
+                    return Err(
+                        reader.impossible(format!("{of_hidden} {hidden} is not a multiple of {of_heads} {heads}"))
+                    );
                 }
-                let layer = LayerShape { heads, neurons: reader.size("intermediate_size")? };
-                (hidden / heads, vec![layer; reader.size("num_hidden_layers")?], None)
+                let layer = LayerShape { heads, neurons: reader.size(spec.keys.neurons)? };
+                let layers = vec![layer; reader.size(spec.keys.layers)?];
+                let embedding = spec.keys.embedding.map(|key| reader.size(key)).transpose()?;
+                let embedding = embedding.filter(|&width| width != hidden);
+                CompactSizes { head_size: hidden / heads, layers, embedding, head: None }
             }
         };
         let config = Self {
             family,
             vocab_size: reader.size("vocab_size")?,
             max_positions: reader.size("max_position_embeddings")?,
-            type_vocab_size: reader.size("type_vocab_size")?,
+            type_vocab_size: if spec.token_types { reader.size("type_vocab_size")? } else { 0 },
+            embedding: compact.embedding,
             hidden,
-            head_size,
-            layers,
+            head_size: compact.head_size,
+            layers: compact.layers,
             activation,
             norm_eps: reader.optional("layer_norm_eps", Value::as_f64)?.unwrap_or(1e-12),
             pad_id: reader.optional("pad_token_id", Value::as_u64)?.unwrap_or(0) as usize,
-            head,
+            head: compact.head,
+            label_names: reader.label_names()?,
         };
         config.check(file)?;
         Ok(config)
@@ -180,23 +177,41 @@ impl ModelConfig {
     /// The `config.json` that goes with an exported model. A uniform model's file reads in other tools; a ragged one
     /// carries its sizes under `apt_lab` and reloads here.
     pub fn to_json(&self) -> Value {
+        let keys = self.family.spec().keys;
+        let most = |units: fn(&LayerShape) -> usize| self.layers.iter().map(units).max().unwrap_or(0);
+        let compact = CompactSizes {
+            head_size: self.head_size,
+            layers: self.layers.clone(),
+            embedding: self.embedding,
+            head: self.head,
+        };
         let mut json = serde_json::json!({
-            "model_type": self.family.model_type(),
+            "model_type": self.family.spec().model_type,
             "vocab_size": self.vocab_size,
             "max_position_embeddings": self.max_positions,
-            "type_vocab_size": self.type_vocab_size,
-            "hidden_size": self.hidden,
-            "num_hidden_layers": self.layers.len(),
-            "num_attention_heads": self.layers.iter().map(|l| l.heads).max().unwrap_or(0),
-            "intermediate_size": self.layers.iter().map(|l| l.neurons).max().unwrap_or(0),
-            "hidden_act": self.activation,
             "layer_norm_eps": self.norm_eps,
             "pad_token_id": self.pad_id,
             "position_embedding_type": "absolute",
-            "apt_lab": CompactSizes { head_size: self.head_size, layers: self.layers.clone(), head: self.head },
         });
-        if let (Some(head), Some(map)) = (self.head, json.as_object_mut()) {
-            map.insert("num_labels".into(), head.labels.into());
+        json[keys.hidden] = self.hidden.into();
+        json[keys.layers] = self.layers.len().into();
+        json[keys.heads] = most(|layer| layer.heads).into();
+        json[keys.neurons] = most(|layer| layer.neurons).into();
+        json[keys.activation] = serde_json::json!(self.activation);
+        json[COMPACT] = serde_json::json!(compact);
+        if self.family.spec().token_types {
+            json["type_vocab_size"] = self.type_vocab_size.into();
+        }
+        if let Some(key) = keys.embedding {
+            json[key] = self.embedding_width().into();
+        }
+        if let Some(head) = self.head {
+            json["num_labels"] = head.labels.into();
+        }
+        if !self.label_names.is_empty() {
+            let names = self.label_names.iter().enumerate();
+            json["id2label"] = names.clone().map(|(id, name)| (id.to_string(), Value::from(name.clone()))).collect();
+            json["label2id"] = names.map(|(id, name)| (name.clone(), Value::from(id))).collect();
         }
         json
     }
@@ -214,6 +229,9 @@ impl ModelConfig {
             if layer.heads.saturating_mul(self.head_size) > max || layer.neurons > max {
                 return impossible(format!("layer {i} has {} heads and {} neurons", layer.heads, layer.neurons));
             }
+        }
+        if self.embedding.is_some_and(|width| !(1..=max).contains(&width)) {
+            return impossible(format!("embeddings of width {}", self.embedding_width()));
         }
         if self.pad_id >= self.vocab_size {
             return impossible(format!(
@@ -236,12 +254,16 @@ impl ModelConfig {
     }
 }
 
-/// What a uniform Hugging Face configuration cannot say.
+/// Where the file holds what a uniform Hugging Face configuration cannot say.
+const COMPACT: &str = "apt_lab";
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CompactSizes {
     head_size: usize,
     layers: Vec<LayerShape>,
+    #[serde(default)]
+    embedding: Option<usize>,
     head: Option<HeadConfig>,
 }
 
@@ -272,6 +294,20 @@ impl<'a> Reader<'a> {
                 None => Err(self.impossible(format!("`{key}` is {value}"))),
             },
         }
+    }
+
+    /// `id2label` in the order of its numbers; nothing where it only numbers them as transformers does (`LABEL_0`).
+    fn label_names(&self) -> Result<Vec<String>, NnError> {
+        let Some(map) = self.optional("id2label", |value| value.as_object().cloned())? else { return Ok(vec![]) };
+        let mut names = Vec::new();
+        for id in 0..map.len() {
+            match map.get(&id.to_string()).and_then(Value::as_str) {
+                Some(name) => names.push(name.to_owned()),
+                None => return Err(self.impossible(format!("`id2label` names no label {id} of {}", map.len()))),
+            }
+        }
+        let numbered = names.iter().enumerate().all(|(id, name)| *name == format!("LABEL_{id}"));
+        Ok(if numbered { vec![] } else { names })
     }
 
     fn missing(&self, key: &str) -> NnError {

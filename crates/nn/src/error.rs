@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum NnError {
     /// A configuration file that is not valid JSON or lacks a field.
-    #[error("{file}: {what}; expected the Hugging Face config.json of a BERT or RoBERTa model")]
+    #[error("{file}: {what}; expected the Hugging Face config.json of an encoder of a known family")]
     Config {
         /// The file, or a name for bytes that came from elsewhere.
         file: String,

@@ -5,7 +5,8 @@ use crate::kernels;
 use crate::linear::{AptLinear, LinearMasks};
 use crate::masks::DeviceMasks;
 use crate::norm::LayerNorm;
-use crate::salience::{Site, Taps};
+use crate::taps::{TapPoint, Taps};
+use apt_core::wiring::{Site, SubBlock};
 use burn::module::Module;
 use burn::tensor::{Tensor, activation};
 
@@ -29,6 +30,39 @@ impl FeedForward {
         self.up.dims()[1]
     }
 
+    /// Built from its linear layers, each made by `linear`.
+    pub(crate) fn build<E>(
+        mut linear: impl FnMut(Site) -> Result<AptLinear, E>,
+        norm: LayerNorm,
+        activation: Activation,
+    ) -> Result<Self, E> {
+        Ok(Self { up: linear(Site::Up)?, down: linear(Site::Down)?, norm, activation })
+    }
+
+    /// With each linear layer changed by `linear`, and the norm by `norm`.
+    pub(crate) fn map(
+        &self,
+        linear: impl Fn(Site, &AptLinear) -> AptLinear,
+        norm: impl Fn(&LayerNorm) -> LayerNorm,
+    ) -> Self {
+        Self {
+            up: linear(Site::Up, &self.up),
+            down: linear(Site::Down, &self.down),
+            norm: norm(&self.norm),
+            activation: self.activation,
+        }
+    }
+
+    /// Its linear layers.
+    pub(crate) fn linears(&self) -> Vec<(Site, &AptLinear)> {
+        vec![(Site::Up, &self.up), (Site::Down, &self.down)]
+    }
+
+    /// As [`Self::linears`], to change them.
+    pub(crate) fn linears_mut(&mut self) -> Vec<(Site, &mut AptLinear)> {
+        vec![(Site::Up, &mut self.up), (Site::Down, &mut self.down)]
+    }
+
     /// `x: [tokens, hidden]` → the same shape. `layer` names the block for masks and taps.
     pub fn forward(
         &self,
@@ -37,27 +71,16 @@ impl FeedForward {
         masks: Option<&DeviceMasks>,
         taps: &mut Option<&mut Taps>,
     ) -> Tensor<2> {
-        let branch = Taps::watch(taps, Site::FeedForwardInput(layer), x.clone());
+        let branch = Taps::record(taps, TapPoint::Input(SubBlock::FeedForward, layer), x.clone());
         let h = activate(self.up.forward(branch), self.activation);
         // Before the neuron mask, so that a masked neuron can earn its way back (METHOD §2.1).
-        let h = Taps::watch(taps, Site::Activation(layer), h);
+        let h = Taps::record(taps, TapPoint::Activation(SubBlock::FeedForward, layer), h);
         let masks_of_down = LinearMasks {
-            input: masks.map(|m| m.layers[layer].neurons.clone()),
+            input: masks.map(|m| m.of(SubBlock::FeedForward, layer).mask.clone()),
             output: masks.and_then(DeviceMasks::of_stream),
         };
         let y = self.down.forward_masked(h, &masks_of_down);
         self.norm.forward_sum(x, y, masks.and_then(|m| m.hidden.as_ref()))
-    }
-
-    /// Keeps the given neurons and hidden dims.
-    pub fn select(&self, neurons: &[usize], hidden: Option<&[usize]>) -> Self {
-        let keep = (neurons.len() < self.neurons() || !neurons.is_sorted()).then_some(neurons);
-        Self {
-            up: self.up.select(hidden, keep),
-            down: self.down.select(keep, hidden),
-            norm: self.norm.select(hidden),
-            activation: self.activation,
-        }
     }
 }
 
@@ -67,5 +90,6 @@ pub fn activate(x: Tensor<2>, by: Activation) -> Tensor<2> {
         Activation::Gelu => kernels::gelu(x),
         Activation::GeluNew => activation::gelu_approximate(x),
         Activation::Relu => activation::relu(x),
+        Activation::Tanh => x.tanh(),
     }
 }

@@ -1,44 +1,39 @@
 //! What stands on the encoder: a classifier, or a masked-language-model head for pretraining.
 
-use crate::config::{Activation, HeadConfig};
+use crate::config::{Activation, HeadConfig, ModelConfig};
 use crate::feed_forward::activate;
 use crate::{AptLinear, Init, LayerNorm};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-/// `out(tanh(dense(h_first)))`: BERT's pooler and classifier, RoBERTa's classification head.
+/// `out(activation(dense(h_first)))`: BERT's pooler and classifier, RoBERTa's classification head.
 #[derive(Module, Debug)]
 pub struct ClassificationHead {
     /// `[hidden, dense]`; only its input side is pruned.
     pub dense: AptLinear,
     /// `[dense, labels]`.
     pub out: AptLinear,
+    /// Between the two.
+    #[module(skip)]
+    pub activation: Activation,
 }
 
 impl ClassificationHead {
     /// A new head, N(0, 0.02²) with zero biases, on the `dense` layer of a checkpoint if it has one.
-    pub fn new(hidden: usize, config: HeadConfig, pooler: Option<AptLinear>, init: &mut Init) -> Self {
-        let mut linear =
-            |d_in, d_out| AptLinear::new(init.normal([d_in, d_out], 0.02), Some(Tensor::zeros([d_out], init.device())));
-        let dense = linear(hidden, config.dense);
-        let out = linear(config.dense, config.labels);
-        Self { dense: pooler.unwrap_or(dense), out }
-    }
-
-    /// Sizes.
-    pub fn config(&self) -> HeadConfig {
-        let [dense, labels] = self.out.dims();
-        HeadConfig { dense, labels }
+    pub fn new(config: &ModelConfig, head: HeadConfig, pooler: Option<AptLinear>, init: &mut Init) -> Self {
+        let dense = AptLinear::random(config.hidden, head.dense, true, init);
+        let out = AptLinear::random(head.dense, head.labels, true, init);
+        Self { dense: pooler.unwrap_or(dense), out, activation: config.family.spec().head.activation }
     }
 
     /// `first: [batch, hidden]` → logits `[batch, labels]`.
     pub fn forward(&self, first: Tensor<2>) -> Tensor<2> {
-        self.out.forward(self.dense.forward(first).tanh())
+        self.out.forward(activate(self.dense.forward(first), self.activation))
     }
 
     /// Keeps the given hidden dims.
     pub fn select(&self, hidden: Option<&[usize]>) -> Self {
-        Self { dense: self.dense.select(hidden, None), out: self.out.clone() }
+        Self { dense: self.dense.select(hidden, None), ..self.clone() }
     }
 }
 
@@ -56,12 +51,10 @@ pub struct MaskedLmHead {
 impl MaskedLmHead {
     /// A new head.
     pub fn new(hidden: usize, vocab: usize, eps: f64, init: &mut Init) -> Self {
-        let weight = init.normal([hidden, hidden], 0.02);
-        let device = init.device();
         Self {
-            dense: AptLinear::new(weight, Some(Tensor::zeros([hidden], device))),
-            norm: LayerNorm::new(Tensor::ones([hidden], device), Tensor::zeros([hidden], device), eps),
-            bias: Param::from_tensor(Tensor::zeros([vocab], device)),
+            dense: AptLinear::random(hidden, hidden, true, init),
+            norm: LayerNorm::ones(hidden, eps, init.device()),
+            bias: Param::from_tensor(Tensor::zeros([vocab], init.device())),
         }
     }
 

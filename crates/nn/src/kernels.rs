@@ -131,13 +131,13 @@ pub(crate) fn gpu_norm(
 }
 
 /// The vectors behind one another.
-pub(crate) fn concatenated(parts: Vec<Tensor<1>>) -> Tensor<1> {
-    gpu::flat::concatenated(&parts).unwrap_or_else(|| Tensor::cat(parts, 0))
+pub(crate) fn concat(parts: Vec<Tensor<1>>) -> Tensor<1> {
+    gpu::flat::concat(&parts).unwrap_or_else(|| Tensor::cat(parts, 0))
 }
 
-/// The vector cut into pieces of these lengths; a piece may be a view.
-pub(crate) fn cut(whole: &Tensor<1>, lengths: &[usize]) -> Vec<Tensor<1>> {
-    gpu::flat::cut(whole, lengths).unwrap_or_else(|| {
+/// The vector split into pieces of these lengths; a piece may be a view.
+pub(crate) fn split(whole: &Tensor<1>, lengths: &[usize]) -> Vec<Tensor<1>> {
+    gpu::flat::split(whole, lengths).unwrap_or_else(|| {
         let mut at = 0;
         let piece = |&n: &usize| {
             at += n;

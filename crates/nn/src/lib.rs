@@ -8,10 +8,13 @@
 //! projection instead of a batch of small ones.
 
 mod attention;
+mod batch;
 pub mod checkpoint;
 pub mod compact;
 mod config;
+mod embeddings;
 mod error;
+mod family;
 mod feed_forward;
 mod head;
 pub mod inference;
@@ -22,16 +25,21 @@ mod masks;
 pub mod named;
 mod norm;
 pub mod salience;
+mod taps;
 mod transformer;
 
 pub use attention::Attention;
-pub use config::{Activation, Family, HeadConfig, ModelConfig};
+pub use batch::Batch;
+pub use config::{Activation, HeadConfig, ModelConfig};
+pub use embeddings::Embeddings;
 pub use error::NnError;
+pub use family::{Family, FamilySpec, Positions};
 pub use feed_forward::FeedForward;
 pub use head::{ClassificationHead, MaskedLmHead};
 pub use init::Init;
 pub use kernels::{AdamWResult, AdamWStep, adamw};
 pub use linear::{Adapter, AptLinear, LinearMasks};
-pub use masks::{DeviceMasks, LayerMasks, Mask};
+pub use masks::{DeviceMasks, Mask, UnitMasks};
 pub use norm::LayerNorm;
-pub use transformer::{Batch, Embeddings, Forward, Layer, Output, Site, Transformer};
+pub use taps::{TapPoint, Taps};
+pub use transformer::{Forward, Layer, Output, Transformer, linear_name};

@@ -15,7 +15,7 @@ pub struct Adapter {
     pub a: Param<Tensor<2>>,
     /// W_Bᵀ, `[r, d_out]`.
     pub b: Param<Tensor<2>>,
-    /// s; stays the same when the rank changes (APT §4.2, "set as 2 statically").
+    /// s; stays the same when the rank changes (APT Appendix A, "set as 2 statically").
     #[module(skip)]
     pub scale: f64,
 }
@@ -90,6 +90,12 @@ impl AptLinear {
     pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
         let frozen = |t: Tensor<1>| Param::from_tensor(t).set_require_grad(false);
         Self { weight: Param::from_tensor(weight).set_require_grad(false), bias: bias.map(frozen), adapter: None }
+    }
+
+    /// A frozen layer with N(0, 0.02²) weights, and a bias of zeros if it has one.
+    pub(crate) fn random(d_in: usize, d_out: usize, bias: bool, init: &mut Init) -> Self {
+        let bias = bias.then(|| Tensor::zeros([d_out], init.device()));
+        Self::new(init.normal([d_in, d_out], 0.02), bias)
     }
 
     /// `[d_in, d_out]`.

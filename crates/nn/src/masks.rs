@@ -3,6 +3,7 @@
 use crate::kernels;
 use crate::norm::HiddenMask;
 use apt_core::masks::Masks;
+use apt_core::wiring::{SubBlock, Wiring};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// A factor for every column of an activation.
@@ -33,70 +34,72 @@ impl From<Tensor<1>> for Mask {
     }
 }
 
-/// Masks of one layer.
+/// Masks of the units of one sub-block.
 #[derive(Clone, Debug)]
-pub struct LayerMasks {
-    /// One value per head, repeated over the head's `head_size` dims: `[heads · head_size]`.
-    pub heads: Mask,
-    /// `[neurons]`.
-    pub neurons: Mask,
-    /// Whether no head has a mask above zero: the attention block is skipped, norm and all.
-    pub no_heads: bool,
-    /// Whether no neuron has a mask above zero: the feed-forward block is skipped, norm and all.
-    pub no_neurons: bool,
+pub struct UnitMasks {
+    /// One value per entry of the sub-block's activation: a head's is repeated over its dims.
+    pub mask: Mask,
+    /// One value per unit, behind [`Self::mask`]: where gradients of the masks arrive, when they are wanted.
+    pub leaf: Option<Tensor<1>>,
+    /// Whether no unit has a mask above zero: the sub-block is skipped, norm and all.
+    pub none: bool,
 }
 
 /// Masks of a model: head context, feed-forward activation, hidden stream.
 #[derive(Clone, Debug)]
 pub struct DeviceMasks {
-    /// One entry per layer.
-    pub layers: Vec<LayerMasks>,
+    /// One entry per layer, in the order of [`SubBlock::ALL`].
+    layers: Vec<[UnitMasks; 2]>,
     /// Shared by all layers; `None` if hidden dims are not masked.
     pub hidden: Option<HiddenMask>,
-    /// Per-head leaves `[heads]` behind `layers[i].heads`, when gradients of the masks are wanted.
-    pub head_leaves: Vec<Tensor<1>>,
 }
 
 impl DeviceMasks {
     /// Uploads `masks`. With `tracked`, the masks require gradients (some scorers read ∂L/∂m).
-    pub fn new(masks: &Masks, head_size: usize, device: &Device, tracked: bool) -> Self {
-        let leaf = |values: &[f64]| {
+    pub fn new(masks: &Masks, wiring: Wiring, device: &Device, tracked: bool) -> Self {
+        let upload = |values: &[f64]| {
             let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
             let n = values.len();
             let tensor = Tensor::<1>::from_data(TensorData::new(values, [n]), device);
             if tracked { tensor.require_grad() } else { tensor }
         };
         let mask = |values: &[f64], tensor| Mask { values: tensor, tracked, ones: values.iter().all(|&v| v == 1.0) };
-        let none = |values: &[f64]| values.iter().all(|&v| v <= 0.0);
-        let mut head_leaves = Vec::new();
-        let mut of_heads = |heads: &[f64]| {
-            if !tracked {
-                let repeated = heads.iter().flat_map(|&m| std::iter::repeat_n(m, head_size));
-                return leaf(&repeated.collect::<Vec<_>>());
-            }
-            let leaf = leaf(heads);
-            head_leaves.push(leaf.clone());
-            leaf.unsqueeze_dim::<2>(1).repeat_dim(1, head_size).reshape([heads.len() * head_size])
+        let of_units = |sub_block: SubBlock, values: &[f64]| {
+            let width = wiring.activation_width(sub_block);
+            let (entries, leaf) = if !tracked {
+                let repeated = values.iter().flat_map(|&m| std::iter::repeat_n(m, width));
+                (upload(&repeated.collect::<Vec<_>>()), None)
+            } else if width == 1 {
+                let leaf = upload(values);
+                (leaf.clone(), Some(leaf))
+            } else {
+                let leaf = upload(values);
+                let repeated = leaf.clone().unsqueeze_dim::<2>(1).repeat_dim(1, width);
+                (repeated.reshape([values.len() * width]), Some(leaf))
+            };
+            UnitMasks { mask: mask(values, entries), leaf, none: values.iter().all(|&v| v <= 0.0) }
         };
-        let layers = masks
-            .heads
-            .iter()
-            .zip(&masks.neurons)
-            .map(|(heads, neurons)| LayerMasks {
-                heads: mask(heads, of_heads(heads)),
-                neurons: mask(neurons, leaf(neurons)),
-                no_heads: none(heads),
-                no_neurons: none(neurons),
-            })
+        let layers = masks.heads.iter().zip(&masks.neurons);
+        let layers = layers
+            .map(|(heads, neurons)| [of_units(SubBlock::Attention, heads), of_units(SubBlock::FeedForward, neurons)])
             .collect();
         let kept: Vec<f32> = masks.hidden.iter().map(|&v| if v > 0.0 { 1.0 } else { 0.0 }).collect();
         let count = kept.iter().sum::<f32>().max(1.0);
         let hidden = HiddenMask {
-            values: mask(&masks.hidden, leaf(&masks.hidden)),
+            values: mask(&masks.hidden, upload(&masks.hidden)),
             kept: Tensor::from_data(TensorData::new(kept, [masks.hidden.len()]), device),
             count,
         };
-        Self { layers, hidden: Some(hidden), head_leaves }
+        Self { layers, hidden: Some(hidden) }
+    }
+
+    /// The masks of one sub-block's units.
+    pub fn of(&self, sub_block: SubBlock, layer: usize) -> &UnitMasks {
+        let [attention, feed_forward] = &self.layers[layer];
+        match sub_block {
+            SubBlock::Attention => attention,
+            SubBlock::FeedForward => feed_forward,
+        }
     }
 
     /// Without masks of hidden dims, which then cost nothing and have no gradients; for runs that never prune them.

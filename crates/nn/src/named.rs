@@ -51,7 +51,7 @@ pub fn gradients<M: Module>(module: &M, gradients: &mut Gradients) -> Option<Ten
 /// The module with its trainable parameters replaced by slices of `flat`, which is laid out as [`values`].
 pub fn with_values<M: Module>(module: M, flat: &Tensor<1>) -> M {
     let lengths: Vec<usize> = slots(&module).iter().map(Slot::len).collect();
-    module.map(&mut Assign { pieces: kernels::cut(flat, &lengths).into_iter() })
+    module.map(&mut Assign { pieces: kernels::split(flat, &lengths).into_iter() })
 }
 
 /// Makes exactly the parameters whose path satisfies `which` trainable.
@@ -60,14 +60,14 @@ pub fn set_trainable<M: Module>(module: M, which: &dyn Fn(&str) -> bool) -> M {
 }
 
 /// The vectors behind one another, none of them with autodiff.
-pub fn joined(parts: Vec<Tensor<1>>) -> Tensor<1> {
-    kernels::concatenated(parts)
+pub fn concat(parts: Vec<Tensor<1>>) -> Tensor<1> {
+    kernels::concat(parts)
 }
 
 fn collect<M: Module>(module: &M, read: Read<'_>) -> Option<Tensor<1>> {
     let mut visitor = Collect { path: Vec::new(), slots: Vec::new(), values: Vec::new(), read };
     module.visit(&mut visitor);
-    (!visitor.values.is_empty()).then(|| joined(visitor.values))
+    (!visitor.values.is_empty()).then(|| concat(visitor.values))
 }
 
 enum Read<'a> {

@@ -4,7 +4,7 @@ use crate::kernels;
 use crate::linear::{replace, select_dim};
 use crate::masks::Mask;
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 /// `γ ∘ (x − mean)/√(var + ε) + β` over the last dimension.
 #[derive(Module, Debug)]
@@ -23,6 +23,11 @@ impl LayerNorm {
     pub fn new(weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Self {
         let frozen = |t: Tensor<1>| Param::from_tensor(t).set_require_grad(false);
         Self { weight: frozen(weight), bias: frozen(bias), eps }
+    }
+
+    /// A frozen norm that only normalises: γ = 1, β = 0.
+    pub(crate) fn ones(n: usize, eps: f64, device: &Device) -> Self {
+        Self::new(Tensor::ones([n], device), Tensor::zeros([n], device), eps)
     }
 
     /// `x: [tokens, hidden]`. With a mask, mean and variance are taken over the dims whose mask is not zero and the

@@ -1,134 +1,70 @@
-//! Salience: taps that see activations and their gradients inside autodiff, and the scorers that read them.
+//! The scorers: what every block is worth, from what a step's taps, masks and gradients hold.
 //!
-//! A tap lets an activation H through as it is and keeps sums over tokens only: of H when it passes, and of the ∂L/∂H
-//! that comes back, which on a branch excludes the residual path. Nothing is done when nothing is collected.
 //! Scores stay on the device as one vector `[heads of all layers | neurons of all layers | hidden dims]`
 //! ([`unflatten`] turns it into blocks), so that a step reads once.
 
-use crate::kernels::Term;
 use crate::masks::DeviceMasks;
-use crate::{AptLinear, Transformer, kernels, named};
+use crate::taps::{TapNeeds, TapPoint, Taps};
+use crate::{AptLinear, Transformer, named};
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{BlockScores, ModelShape};
+use apt_core::wiring::{Axis, LinearSpec, SubBlock};
 use burn::tensor::{Gradients, Tensor};
 
-/// Where a tap sits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Site {
-    /// Input of the attention block of a layer, on the branch.
-    AttentionInput(usize),
-    /// Masked context of a layer, before the output projection.
-    Context(usize),
-    /// Input of the feed-forward block of a layer, on the branch.
-    FeedForwardInput(usize),
-    /// Activation of a layer's neurons, before their mask.
-    Activation(usize),
-    /// What the encoder returns.
-    EncoderOutput,
+pub use crate::taps::compressed;
+
+/// What a scorer needs of a step.
+struct Needs {
+    taps: Option<TapNeeds>,
+    mask_gradients: bool,
 }
 
-/// What one tap saw of H `[tokens, n]`; every part is `[n]` and there only if the scorer needs it.
-struct Tap {
-    site: Site,
-    /// x̄, the signed mean over tokens.
-    mean: Option<Tensor<1>>,
-    /// Σ x² over tokens.
-    squares: Option<Tensor<1>>,
-    /// Its gradient is c(H)∘c(∂L/∂H), where c(Z) = Σ over tokens of |Z| (APT Eq. 4; METHOD §2.1).
-    leaf: Option<Tensor<1>>,
-    width: usize,
-}
-
-/// Collects what a scorer needs of activations during a forward pass.
-pub struct Taps {
-    scorer: Salience,
-    taps: Vec<Tap>,
+fn needs(scorer: Salience) -> Needs {
+    let taps =
+        |gradients, means, squares| Needs { taps: Some(TapNeeds { gradients, means, squares }), mask_gradients: false };
+    match scorer {
+        Salience::OutlierAware => taps(true, true, false),
+        Salience::ActivationGradient => taps(true, false, false),
+        Salience::Wanda => taps(false, false, true),
+        Salience::Gradient | Salience::Taylor | Salience::L0 => Needs { taps: None, mask_gradients: true },
+        Salience::Magnitude | Salience::Random => Needs { taps: None, mask_gradients: false },
+    }
 }
 
 impl Taps {
-    /// What `scorer` needs to see; `None` if it looks at no activation.
+    /// Taps for what `scorer` reads of activations; `None` if it reads none.
     pub fn for_scorer(scorer: Salience) -> Option<Self> {
-        match scorer {
-            Salience::OutlierAware | Salience::ActivationGradient | Salience::Wanda => {
-                Some(Self { scorer, taps: Vec::new() })
-            }
-            Salience::Magnitude | Salience::Gradient | Salience::Random | Salience::Taylor | Salience::L0 => None,
-        }
-    }
-
-    /// Watches `h` at `site` if taps are given.
-    pub(crate) fn watch(taps: &mut Option<&mut Self>, site: Site, h: Tensor<2>) -> Tensor<2> {
-        let Some(taps) = taps else { return h };
-        let mut tap = Tap { site, mean: None, squares: None, leaf: None, width: h.dims()[1] };
-        let outliers = matches!(site, Site::Context(_) | Site::Activation(_)) && taps.scorer == Salience::OutlierAware;
-        let sizes = if taps.scorer == Salience::Wanda {
-            let [squares] = kernels::column_sums(&h, [Term::Square]);
-            tap.squares = Some(squares);
-            None
-        } else if outliers {
-            let [sizes, mean] = kernels::column_sums(&h, [Term::Size, Term::Mean]);
-            tap.mean = Some(mean);
-            Some(sizes)
-        } else {
-            Some(compressed(&h))
-        };
-        let h = match sizes {
-            Some(sizes) => {
-                let (h, leaf) = kernels::tapped(h, &sizes);
-                tap.leaf = Some(leaf);
-                h
-            }
-            None => h,
-        };
-        taps.taps.push(tap);
-        h
-    }
-
-    fn at(&self, site: Site) -> Option<&Tap> {
-        self.taps.iter().find(|tap| tap.site == site)
-    }
-
-    /// c(H)∘c(∂L/∂H) per unit at `site`, `[n]`; zeros where the loss does not reach.
-    fn product(&self, site: Site, gradients: &Gradients) -> Option<Tensor<1>> {
-        let tap = self.at(site)?;
-        let leaf = tap.leaf.as_ref()?;
-        Some(leaf.grad(gradients).unwrap_or_else(|| Tensor::zeros([tap.width], &leaf.device().inner())))
+        needs(scorer).taps.map(Self::new)
     }
 }
 
-/// c(Z) = Σ over tokens of |Z|: `[tokens, n]` → `[n]` (APT Eq. 4; METHOD §2.1).
-pub fn compressed(z: &Tensor<2>) -> Tensor<1> {
-    let [sizes] = kernels::column_sums(z, [Term::Size]);
-    sizes
+/// Whether `scorer` needs masks that require gradients.
+pub fn needs_mask_gradients(scorer: Salience) -> bool {
+    needs(scorer).mask_gradients
 }
 
-/// What the scorers look at.
-pub struct Seen<'a> {
+/// What the scorers read.
+pub struct ScoreInputs<'a> {
     /// The model the step ran.
     pub model: &'a Transformer,
-    /// What its taps collected.
+    /// What its taps recorded.
     pub taps: Option<&'a Taps>,
     /// The gradients of the step's loss.
     pub gradients: &'a Gradients,
-    /// The masks of the step, tracked if the scorer [looks at their gradients](looks_at_masks).
+    /// The masks of the step, tracked if the scorer [needs their gradients](needs_mask_gradients).
     pub masks: Option<&'a DeviceMasks>,
     /// Units of √kurtosis (`outlier_aware` only).
     pub outliers: OutlierScale,
 }
 
-/// Whether `scorer` needs masks that require gradients.
-pub fn looks_at_masks(scorer: Salience) -> bool {
-    matches!(scorer, Salience::Gradient | Salience::Taylor | Salience::L0)
-}
-
 /// Scores of one step by `scorer`, `[heads | neurons | hidden]`. `None` for `random`, which looks at nothing, and when
 /// what the scorer needs was not collected.
-pub fn scores(scorer: Salience, seen: &Seen<'_>) -> Option<Tensor<1>> {
+pub fn scores(scorer: Salience, inputs: &ScoreInputs<'_>) -> Option<Tensor<1>> {
     let parts = match scorer {
-        Salience::ActivationGradient => activation_gradient(seen)?,
+        Salience::ActivationGradient => activation_gradient(inputs)?,
         Salience::OutlierAware => {
-            let (first, outliers) = (activation_gradient(seen)?, kurtosis(seen)?);
-            match seen.outliers {
+            let (first, outliers) = (activation_gradient(inputs)?, kurtosis(inputs)?);
+            match inputs.outliers {
                 OutlierScale::Raw => first.plus(outliers),
                 OutlierScale::Balanced => {
                     let scaled = outliers.scaled_to(&first);
@@ -136,25 +72,22 @@ pub fn scores(scorer: Salience, seen: &Seen<'_>) -> Option<Tensor<1>> {
                 }
             }
         }
-        Salience::Magnitude => weights(seen.model, |linear, _| linear.merged_weight().without_autodiff().abs(), true),
+        Salience::Magnitude => weights(inputs.model, |linear, _| linear.merged_weight().without_autodiff().abs(), true),
         Salience::Wanda => {
-            let taps = seen.taps?;
-            weights(
-                seen.model,
-                |linear, site| {
-                    let weight = linear.merged_weight().without_autodiff().abs();
-                    match taps.at(site).and_then(|tap| tap.squares.clone()) {
-                        Some(squares) => weight * squares.unsqueeze_dim(1),
-                        // The block was fully masked and skipped: it saw no input.
-                        None => weight.zeros_like(),
-                    }
-                },
-                false,
-            )
+            let taps = inputs.taps?;
+            let importance = |linear: &AptLinear, point| {
+                let weight = linear.merged_weight().without_autodiff().abs();
+                match taps.at(point).and_then(|tap| tap.squares.clone()) {
+                    Some(squares) => weight * squares.unsqueeze_dim(1),
+                    // The sub-block was fully masked and skipped: it saw no input.
+                    None => weight.zeros_like(),
+                }
+            };
+            weights(inputs.model, importance, false)
         }
-        Salience::Gradient => mask_gradient(seen, |gradient| gradient.square())?,
-        Salience::Taylor => mask_gradient(seen, |gradient| gradient.abs())?,
-        Salience::L0 => mask_gradient(seen, |gradient| gradient)?,
+        Salience::Gradient => mask_gradient(inputs, |gradient| gradient.square())?,
+        Salience::Taylor => mask_gradient(inputs, |gradient| gradient.abs())?,
+        Salience::L0 => mask_gradient(inputs, |gradient| gradient)?,
         Salience::Random => return None,
     };
     Some(parts.flat())
@@ -180,7 +113,7 @@ pub fn flat_len(shape: &ModelShape) -> usize {
     shape.layers.iter().map(|l| l.heads + l.neurons).sum::<usize>() + shape.hidden
 }
 
-/// Scores by kind; one entry per layer that still has the block.
+/// Scores by axis. Of heads and neurons one entry per layer that still has the sub-block.
 struct Parts {
     heads: Vec<Tensor<1>>,
     neurons: Vec<Tensor<1>>,
@@ -188,31 +121,44 @@ struct Parts {
 }
 
 impl Parts {
-    fn flat(self) -> Tensor<1> {
-        named::joined(self.heads.into_iter().chain(self.neurons).chain([self.hidden]).collect())
+    /// Zeros for the hidden dims of `model`, no units yet.
+    fn new(model: &Transformer) -> Self {
+        let hidden = Tensor::zeros([model.config.hidden], &model.device().inner());
+        Self { heads: vec![], neurons: vec![], hidden }
     }
 
-    /// These scores times one factor per kind, so that each kind's mean is that of `other`'s. A kind that is all zero
+    /// The units of a sub-block, in the order of layers.
+    fn units(&mut self, sub_block: SubBlock) -> &mut Vec<Tensor<1>> {
+        match sub_block {
+            SubBlock::Attention => &mut self.heads,
+            SubBlock::FeedForward => &mut self.neurons,
+        }
+    }
+
+    fn add_hidden(&mut self, scores: Tensor<1>) {
+        self.hidden = self.hidden.clone() + scores;
+    }
+
+    fn flat(self) -> Tensor<1> {
+        named::concat(self.heads.into_iter().chain(self.neurons).chain([self.hidden]).collect())
+    }
+
+    /// These scores times one factor per axis, so that each axis' mean is that of `other`'s. An axis that is all zero
     /// stays so: the least divisor is far below any √kurtosis and far from overflowing.
     fn scaled_to(self, other: &Self) -> Self {
-        let mean = |parts: &[Tensor<1>]| (!parts.is_empty()).then(|| named::joined(parts.to_vec()).mean());
-        let factor = |ours: &[Tensor<1>], theirs: &[Tensor<1>]| {
-            mean(ours).zip(mean(theirs)).map(|(ours, theirs)| theirs / ours.clamp_min(1e-12))
+        let mean = |parts: &[Tensor<1>]| (!parts.is_empty()).then(|| named::concat(parts.to_vec()).mean());
+        let scale = |ours: Vec<Tensor<1>>, theirs: &[Tensor<1>]| match mean(&ours).zip(mean(theirs)) {
+            Some((of_ours, of_theirs)) => {
+                let by = of_theirs / of_ours.clamp_min(1e-12);
+                ours.into_iter().map(|part| part * by.clone()).collect()
+            }
+            None => ours,
         };
-        let scale = |parts: Vec<Tensor<1>>, by: Option<Tensor<1>>| match by {
-            Some(by) => parts.into_iter().map(|part| part * by.clone()).collect(),
-            None => parts,
-        };
-        let heads = factor(&self.heads, &other.heads);
-        let neurons = factor(&self.neurons, &other.neurons);
-        let hidden = factor(std::slice::from_ref(&self.hidden), std::slice::from_ref(&other.hidden));
+        let hidden = scale(vec![self.hidden.clone()], std::slice::from_ref(&other.hidden)).pop();
         Self {
-            heads: scale(self.heads, heads),
-            neurons: scale(self.neurons, neurons),
-            hidden: match hidden {
-                Some(by) => self.hidden * by,
-                None => self.hidden,
-            },
+            heads: scale(self.heads, &other.heads),
+            neurons: scale(self.neurons, &other.neurons),
+            hidden: hidden.unwrap_or(self.hidden),
         }
     }
 
@@ -226,67 +172,46 @@ impl Parts {
     }
 }
 
-/// c(H)·c(∂L/∂H) per block (METHOD §2.1): heads sum over their dims; hidden dims sum over the inputs of both blocks of
-/// every layer and the encoder's output.
-fn activation_gradient(seen: &Seen<'_>) -> Option<Parts> {
-    let taps = seen.taps?;
-    let product = |site| taps.product(site, seen.gradients);
-    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: product(Site::EncoderOutput)? };
-    for (i, layer) in seen.model.layers.iter().enumerate() {
-        if let Some(attention) = &layer.attention {
-            match (product(Site::Context(i)), product(Site::AttentionInput(i))) {
-                (Some(context), Some(input)) => {
-                    parts.heads.push(head_sums(context, attention.heads()));
-                    parts.hidden = parts.hidden + input;
-                }
-                // The block was fully masked and skipped: it earned nothing.
-                _ => parts.heads.push(Tensor::zeros([attention.heads()], &parts.hidden.device())),
+/// c(H)·c(∂L/∂H) per block (METHOD §2.1): heads sum over their dims; hidden dims sum over the inputs of both sub-blocks
+/// of every layer and the encoder's output.
+fn activation_gradient(inputs: &ScoreInputs<'_>) -> Option<Parts> {
+    let taps = inputs.taps?;
+    let product = |point| taps.product(point, inputs.gradients);
+    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: product(TapPoint::Output)? };
+    for (layer, sub_block, units) in inputs.model.sub_blocks() {
+        let entries = product(TapPoint::Activation(sub_block, layer)).zip(product(TapPoint::Input(sub_block, layer)));
+        let scores = match entries {
+            Some((activation, input)) => {
+                parts.add_hidden(input);
+                unit_sums(activation, units)
             }
-        }
-        if let Some(ff) = &layer.feed_forward {
-            match (product(Site::Activation(i)), product(Site::FeedForwardInput(i))) {
-                (Some(neurons), Some(input)) => {
-                    parts.neurons.push(neurons);
-                    parts.hidden = parts.hidden + input;
-                }
-                _ => parts.neurons.push(Tensor::zeros([ff.neurons()], &parts.hidden.device())),
-            }
-        }
+            // The sub-block was fully masked and skipped: it earned nothing.
+            None => Tensor::zeros([units], &parts.hidden.device()),
+        };
+        parts.units(sub_block).push(scores);
     }
     Some(parts)
 }
 
-/// √max(kurtosis, 0) of the activation proxy O = x̄ ∘ W of the output and down projections (APT Eq. 5; METHOD §2.2).
-fn kurtosis(seen: &Seen<'_>) -> Option<Parts> {
-    let taps = seen.taps?;
-    let device = seen.model.device().inner();
-    let mut parts =
-        Parts { heads: vec![], neurons: vec![], hidden: Tensor::zeros([seen.model.config.hidden], &device) };
-    let proxy = |linear: &AptLinear, site| {
-        let mean = taps.at(site)?.mean.clone()?;
-        Some(linear.merged_weight().without_autodiff() * mean.unsqueeze_dim(1))
-    };
-    for (i, layer) in seen.model.layers.iter().enumerate() {
-        if let Some(attention) = &layer.attention {
-            let heads = attention.heads();
-            match proxy(&attention.output, Site::Context(i)) {
-                Some(o) => {
-                    let [n, d] = o.dims();
-                    parts.heads.push(outlier_term(kurtosis_of(o.clone().reshape([heads, n / heads * d]), 1)));
-                    parts.hidden = parts.hidden + outlier_term(kurtosis_of(o, 0));
-                }
-                None => parts.heads.push(Tensor::zeros([heads], &device)),
+/// √max(kurtosis, 0) of the activation proxy O = x̄ ∘ W of the linear layers that read units: the output and down
+/// projections (APT Eq. 5; METHOD §2.2).
+fn kurtosis(inputs: &ScoreInputs<'_>) -> Option<Parts> {
+    let taps = inputs.taps?;
+    let mut parts = Parts::new(inputs.model);
+    let reads_units = |spec: &LinearSpec| spec.input.axis != Axis::Hidden;
+    for (layer, spec, linear) in inputs.model.wired_linears().filter(|(_, spec, _)| reads_units(spec)) {
+        let units = linear.dims()[0] / spec.input.width.max(1);
+        let mean = taps.at(TapPoint::Activation(spec.sub_block, layer)).and_then(|tap| tap.mean.clone());
+        let scores = match mean {
+            Some(mean) => {
+                let o = linear.merged_weight().without_autodiff() * mean.unsqueeze_dim(1);
+                let [n, d] = o.dims();
+                parts.add_hidden(outlier_term(kurtosis_of(o.clone(), 0)));
+                outlier_term(kurtosis_of(o.reshape([units, n / units.max(1) * d]), 1))
             }
-        }
-        if let Some(ff) = &layer.feed_forward {
-            match proxy(&ff.down, Site::Activation(i)) {
-                Some(o) => {
-                    parts.neurons.push(outlier_term(kurtosis_of(o.clone(), 1)));
-                    parts.hidden = parts.hidden + outlier_term(kurtosis_of(o, 0));
-                }
-                None => parts.neurons.push(Tensor::zeros([ff.neurons()], &device)),
-            }
-        }
+            None => Tensor::zeros([units], &parts.hidden.device()),
+        };
+        parts.units(spec.sub_block).push(scores);
     }
     Some(parts)
 }
@@ -307,67 +232,61 @@ fn outlier_term(kurtosis: Tensor<1>) -> Tensor<1> {
     kurtosis.clamp_min(0.0).sqrt()
 }
 
-/// Scores from per-weight importances: a head owns its columns of query, key, value and its rows of output; a neuron
-/// its column of up and row of down; a hidden dim its row of every input side and column of every output side
-/// (METHOD §2.4). `with_bias` adds |bias| of the output units, as `magnitude` does.
-fn weights(model: &Transformer, importance: impl Fn(&AptLinear, Site) -> Tensor<2>, with_bias: bool) -> Parts {
-    let rows = |w: &Tensor<2>| row_sums(w.clone());
-    let columns = |linear: &AptLinear, w: &Tensor<2>| {
-        let sums = column_sums(w.clone());
-        match linear.bias.as_ref().filter(|_| with_bias) {
-            Some(bias) => sums + bias.val().without_autodiff().abs(),
-            None => sums,
-        }
-    };
-    let device = model.device().inner();
-    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: Tensor::zeros([model.config.hidden], &device) };
-    for (i, layer) in model.layers.iter().enumerate() {
-        if let Some(a) = &layer.attention {
-            let w = importance(&a.output, Site::Context(i));
-            let mut units = rows(&w);
-            parts.hidden = parts.hidden + columns(&a.output, &w);
-            for linear in [&a.query, &a.key, &a.value] {
-                let w = importance(linear, Site::AttentionInput(i));
-                units = units + columns(linear, &w);
-                parts.hidden = parts.hidden + rows(&w);
+/// Scores from per-weight importances: a block owns the columns that a linear layer writes of it and the rows that one
+/// reads of it (METHOD §2.4). `with_bias` adds |bias| of the outputs, as `magnitude` does.
+fn weights(model: &Transformer, importance: impl Fn(&AptLinear, TapPoint) -> Tensor<2>, with_bias: bool) -> Parts {
+    let mut parts = Parts::new(model);
+    for (layer, sub_block, units) in model.sub_blocks() {
+        let mut own: Option<Tensor<1>> = None;
+        for (_, spec, linear) in
+            model.wired_linears().filter(|(at, spec, _)| (*at, spec.sub_block) == (layer, sub_block))
+        {
+            let read = match spec.input.axis {
+                Axis::Hidden => TapPoint::Input(sub_block, layer),
+                Axis::Heads | Axis::Neurons => TapPoint::Activation(sub_block, layer),
+            };
+            let weight = importance(linear, read);
+            let mut columns = column_sums(weight.clone());
+            if let Some(bias) = linear.bias.as_ref().filter(|_| with_bias) {
+                columns = columns + bias.val().without_autodiff().abs();
             }
-            parts.heads.push(head_sums(units, a.heads()));
+            for (side, sums) in [(spec.input, row_sums(weight)), (spec.output, columns)] {
+                match side.axis {
+                    Axis::Hidden => parts.add_hidden(sums),
+                    Axis::Heads | Axis::Neurons => {
+                        let scores = unit_sums(sums, units);
+                        own = Some(match own {
+                            Some(others) => others + scores,
+                            None => scores,
+                        });
+                    }
+                }
+            }
         }
-        if let Some(ff) = &layer.feed_forward {
-            let up = importance(&ff.up, Site::FeedForwardInput(i));
-            let down = importance(&ff.down, Site::Activation(i));
-            parts.neurons.push(columns(&ff.up, &up) + rows(&down));
-            parts.hidden = parts.hidden + rows(&up) + columns(&ff.down, &down);
-        }
+        parts.units(sub_block).extend(own);
     }
     parts
 }
 
-/// `of` ∂L/∂m of every mask entry: its square is the Fisher score (METHOD §2.4), its size the first order of what the loss
-/// does without the block, |Σ wᵢ·∂L/∂wᵢ| over the weights that read the block, and as it is it moves learned masks.
-fn mask_gradient(seen: &Seen<'_>, of: impl Fn(Tensor<1>) -> Tensor<1>) -> Option<Parts> {
-    let masks = seen.masks?;
-    let of_leaf = |leaf: &Tensor<1>| match leaf.grad(seen.gradients) {
+/// `of` ∂L/∂m of every mask entry: its square is the Fisher score (METHOD §2.4), its size the first order of what the
+/// loss does without the block, |Σ wᵢ·∂L/∂wᵢ| over the weights that read the block, and as it is it moves learned masks.
+fn mask_gradient(inputs: &ScoreInputs<'_>, of: impl Fn(Tensor<1>) -> Tensor<1>) -> Option<Parts> {
+    let masks = inputs.masks?;
+    let of_leaf = |leaf: &Tensor<1>| match leaf.grad(inputs.gradients) {
         Some(g) => of(g),
         None => leaf.clone().without_autodiff().zeros_like(),
     };
-    let hidden = match &masks.hidden {
-        Some(hidden) => of_leaf(&hidden.values.values),
-        None => Tensor::zeros([seen.model.config.hidden], &seen.model.device().inner()),
-    };
-    let mut parts = Parts { heads: vec![], neurons: vec![], hidden };
-    for (i, layer) in seen.model.layers.iter().enumerate() {
-        if layer.attention.is_some() {
-            parts.heads.push(of_leaf(&masks.head_leaves[i]));
-        }
-        if layer.feed_forward.is_some() {
-            parts.neurons.push(of_leaf(&masks.layers[i].neurons.values));
-        }
+    let mut parts = Parts::new(inputs.model);
+    if let Some(hidden) = &masks.hidden {
+        parts.hidden = of_leaf(&hidden.values.values);
+    }
+    for (layer, sub_block, _) in inputs.model.sub_blocks() {
+        parts.units(sub_block).push(of_leaf(masks.of(sub_block, layer).leaf.as_ref()?));
     }
     Some(parts)
 }
 
-/// Importance of an adapter by its B matrix: Σ|W_B ∘ ∂L/∂W_B| (APT Eq. 7), one value.
+/// Importance of an adapter by its B matrix: Σ|W_B ∘ ∂L/∂W_B| (APT §4.3), one value.
 pub fn adapter_b_importance(b: Tensor<2>, gradient: Tensor<2>) -> Tensor<1> {
     (b * gradient).abs().sum()
 }
@@ -385,9 +304,10 @@ pub fn component_importance([a, of_a]: [Tensor<2>; 2], [b, of_b]: [Tensor<2>; 2]
     column_sums((a * of_a).abs()) / inputs + row_sums((b * of_b).abs()) / outputs
 }
 
-fn head_sums(units: Tensor<1>, heads: usize) -> Tensor<1> {
-    let [n] = units.dims();
-    row_sums(units.reshape([heads, n / heads.max(1)]))
+/// One sum for each of so many units of equal width.
+fn unit_sums(entries: Tensor<1>, units: usize) -> Tensor<1> {
+    let [n] = entries.dims();
+    if n == units { entries } else { row_sums(entries.reshape([units, n / units.max(1)])) }
 }
 
 fn column_sums(t: Tensor<2>) -> Tensor<1> {

@@ -4,6 +4,7 @@ mod reference;
 
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
+use apt_core::wiring::Site;
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::compact::{compact, kept_first};
 use apt_nn::{Activation, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, inference};
@@ -56,7 +57,7 @@ fn inference_without_padding_changes_nothing() {
         let (ids, types, lengths) = (many(&sample.ids), many(&sample.types), sample.lengths.repeat(12));
         let ours = inference::logits(&model.clone().valid(), &ids, &types, &lengths, &Device::flex())
             .expect("there is a head");
-        close(name, &values(&ours), &logits(&model, None).repeat(12), 1e-5);
+        close(&name, &values(&ours), &logits(&model, None).repeat(12), 1e-5);
     }
 }
 
@@ -64,7 +65,7 @@ fn inference_without_padding_changes_nothing() {
 fn masks_of_one_change_nothing() {
     for (name, model) in models() {
         let ones = Masks::ones(&model.config.shape());
-        close(name, &logits(&model, Some(&ones)), &logits(&model, None), 1e-5);
+        close(&name, &logits(&model, Some(&ones)), &logits(&model, None), 1e-5);
     }
 }
 
@@ -73,7 +74,7 @@ fn reordering_blocks_changes_nothing() {
     for (name, model) in models() {
         let masks = random_masks(&model.config, 0.5, 3);
         let order = kept_first(&masks.kept(), &model.config.shape());
-        close(name, &logits(&compact(&model, &order), None), &logits(&model, None), 1e-4);
+        close(&name, &logits(&compact(&model, &order), None), &logits(&model, None), 1e-4);
     }
 }
 
@@ -141,15 +142,16 @@ fn device() -> Device {
     Device::flex().autodiff()
 }
 
-/// A BERT and a RoBERTa with adapters, ragged layers, a layer that has no heads and one that has no neurons.
-fn models() -> Vec<(&'static str, Transformer)> {
+/// Every family with adapters; ragged layers, a layer that has no heads and one that has no neurons.
+fn models() -> Vec<(String, Transformer)> {
     let layer = |heads, neurons| LayerShape { heads, neurons };
-    let build = |family, activation, layers: &[LayerShape]| {
+    let build = |family: Family, activation, layers: &[LayerShape]| {
         let config = ModelConfig {
             family,
             vocab_size: 21,
             max_positions: 11,
-            type_vocab_size: 2,
+            type_vocab_size: if family.spec().token_types { 2 } else { 0 },
+            embedding: (family == Family::Electra).then_some(7),
             hidden: 12,
             head_size: 4,
             layers: layers.to_vec(),
@@ -157,18 +159,20 @@ fn models() -> Vec<(&'static str, Transformer)> {
             norm_eps: 1e-12,
             pad_id: 1,
             head: Some(HeadConfig { dense: 12, labels: 3 }),
+            label_names: ["no", "yes", "maybe"].map(String::from).to_vec(),
         };
         let mut init = Init::new(11, &device());
-        let model = Transformer::new(&config, &mut init).with_adapters(&["query", "value", "up"], 2, 2.0, &mut init);
+        let sites = [Site::Query, Site::Value, Site::Up];
+        let model = Transformer::new(&config, &mut init).with_adapters(&sites, 2, 2.0, &mut init);
         shaken(model, &mut init, 0.3)
     };
     let ragged = [layer(3, 10), layer(0, 7), layer(4, 0), layer(2, 16)];
-    vec![
-        ("bert", build(Family::Bert, Activation::Gelu, &[layer(3, 10); 4])),
-        ("roberta", build(Family::Roberta, Activation::Gelu, &[layer(3, 10); 4])),
-        ("ragged bert", build(Family::Bert, Activation::GeluNew, &ragged)),
-        ("ragged roberta", build(Family::Roberta, Activation::Relu, &ragged)),
-    ]
+    let all =
+        Family::ALL.map(|family| (family.spec().name.to_owned(), build(family, Activation::Gelu, &[layer(3, 10); 4])));
+    let mut models = Vec::from(all);
+    models.push(("ragged BERT".into(), build(Family::Bert, Activation::GeluNew, &ragged)));
+    models.push(("ragged RoBERTa".into(), build(Family::Roberta, Activation::Relu, &ragged)));
+    models
 }
 
 /// Zeros and ones; layer 1 loses all heads, layer 2 all neurons.
@@ -190,7 +194,7 @@ fn random_masks(config: &ModelConfig, density: f64, seed: u64) -> Masks {
 fn logits(model: &Transformer, masks: Option<&Masks>) -> Vec<f64> {
     let tokens = Tokens::sample(&model.config);
     let batch = tokens.batch(&model.config, &device());
-    let masks = masks.map(|m| DeviceMasks::new(m, model.config.head_size, &device(), false));
+    let masks = masks.map(|m| DeviceMasks::new(m, model.config.wiring(), &device(), false));
     let output = model.forward(&batch, Forward { masks: masks.as_ref(), ..Forward::default() });
     values(&model.classify(output.hidden, &batch).expect("there is a head"))
 }

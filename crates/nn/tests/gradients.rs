@@ -7,10 +7,11 @@ use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::LayerShape;
 use apt_core::masks::Masks;
 use apt_core::salience as slices;
-use apt_nn::salience::{Seen, Taps, scores};
+use apt_core::wiring::{Site, SubBlock};
+use apt_nn::salience::{ScoreInputs, scores};
 use apt_nn::{
-    Activation, Adapter, AptLinear, DeviceMasks, Family, Forward, HeadConfig, Init, LinearMasks, ModelConfig, Site,
-    Transformer,
+    Activation, Adapter, AptLinear, DeviceMasks, Family, Forward, HeadConfig, Init, LinearMasks, ModelConfig, TapPoint,
+    Taps, Transformer,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -171,7 +172,8 @@ fn random_scores_look_at_nothing() {
     let case = cases().remove(0);
     assert!(Taps::for_scorer(Salience::Random).is_none());
     let gradients = (case.logits(None) * case.weigh.clone()).sum().backward();
-    let seen = Seen { model: &case.model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
+    let seen =
+        ScoreInputs { model: &case.model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
     assert!(scores(Salience::Random, &seen).is_none(), "random scores come from a seed, not from the model");
 }
 
@@ -204,6 +206,7 @@ fn case(name: &'static str, family: Family, activation: Activation, layers: Vec<
         vocab_size: 13,
         max_positions: 9,
         type_vocab_size: 2,
+        embedding: None,
         hidden: 6,
         head_size: 3,
         layers,
@@ -211,9 +214,11 @@ fn case(name: &'static str, family: Family, activation: Activation, layers: Vec<
         norm_eps: 1e-5,
         pad_id: 1,
         head: Some(HeadConfig { dense: 4, labels: 3 }),
+        label_names: vec![],
     };
     let mut init = Init::new(7, &device);
-    let model = Transformer::new(&config, &mut init).with_adapters(&["query", "value", "up"], 2, 2.0, &mut init);
+    let model =
+        Transformer::new(&config, &mut init).with_adapters(&[Site::Query, Site::Value, Site::Up], 2, 2.0, &mut init);
     let model = shaken(model, &mut init, 0.4);
     let tokens = Tokens::sample(&config);
     let mut masks = Masks::ones(&config.shape());
@@ -240,7 +245,7 @@ fn case(name: &'static str, family: Family, activation: Activation, layers: Vec<
 
 impl Case {
     fn device_masks(&self, tracked: bool) -> DeviceMasks {
-        DeviceMasks::new(&self.masks, self.model.config.head_size, &self.device, tracked)
+        DeviceMasks::new(&self.masks, self.model.config.wiring(), &self.device, tracked)
     }
 
     fn logits(&self, with: Option<(&DeviceMasks, Option<&mut Taps>)>) -> Tensor<2> {
@@ -256,12 +261,17 @@ impl Case {
     }
 
     fn scores_in(&self, scorer: Salience, outliers: OutlierScale) -> Vec<f64> {
-        let masks = self.device_masks(apt_nn::salience::looks_at_masks(scorer));
+        let masks = self.device_masks(apt_nn::salience::needs_mask_gradients(scorer));
         let mut taps = Taps::for_scorer(scorer);
         let logits = self.logits(Some((&masks, taps.as_mut())));
         let gradients = (logits * self.weigh.clone()).sum().backward();
-        let seen =
-            Seen { model: &self.model, taps: taps.as_ref(), gradients: &gradients, masks: Some(&masks), outliers };
+        let seen = ScoreInputs {
+            model: &self.model,
+            taps: taps.as_ref(),
+            gradients: &gradients,
+            masks: Some(&masks),
+            outliers,
+        };
         let flat = scores(scorer, &seen).expect("everything was collected");
         assert_eq!(flat.dims()[0], apt_nn::salience::flat_len(&self.model.config.shape()), "{}: {scorer}", self.name);
         values(&flat)
@@ -284,7 +294,7 @@ impl Case {
     }
 
     /// c(H)·c(∂L/∂H) of every unit at `site`, the gradient by finite differences.
-    fn product(&self, base: &Pass, site: Site) -> Vec<f64> {
+    fn product(&self, base: &Pass, site: TapPoint) -> Vec<f64> {
         let h = base.at(site);
         let gradient: Vec<f64> = (0..h.v.len())
             .map(|index| {
@@ -297,7 +307,7 @@ impl Case {
 
     fn activation_gradient(&self) -> Vec<f64> {
         let base = self.run(None);
-        let mut hidden = self.product(&base, Site::EncoderOutput);
+        let mut hidden = self.product(&base, TapPoint::Output);
         let (mut heads, mut neurons) = (Vec::new(), Vec::new());
         let mut add = |site| {
             let product = self.product(&base, site);
@@ -305,14 +315,17 @@ impl Case {
         };
         for (i, layer) in self.model.config.layers.iter().enumerate() {
             if self.has_heads(i) {
-                heads.extend(slices::per_head(&self.product(&base, Site::Context(i)), self.model.config.head_size));
-                add(Site::AttentionInput(i));
+                heads.extend(slices::per_head(
+                    &self.product(&base, TapPoint::Activation(SubBlock::Attention, i)),
+                    self.model.config.head_size,
+                ));
+                add(TapPoint::Input(SubBlock::Attention, i));
             } else {
                 heads.extend(vec![0.0; layer.heads]);
             }
             if self.has_neurons(i) {
-                neurons.extend(self.product(&base, Site::Activation(i)));
-                add(Site::FeedForwardInput(i));
+                neurons.extend(self.product(&base, TapPoint::Activation(SubBlock::FeedForward, i)));
+                add(TapPoint::Input(SubBlock::FeedForward, i));
             } else {
                 neurons.extend(vec![0.0; layer.neurons]);
             }
@@ -336,14 +349,14 @@ impl Case {
             let width = config.layers[i];
             match layer.attention.as_ref().filter(|_| self.has_heads(i)) {
                 Some(a) => {
-                    let (o, cols) = proxy(&a.output, Site::Context(i));
+                    let (o, cols) = proxy(&a.output, TapPoint::Activation(SubBlock::Attention, i));
                     heads.extend(terms(slices::head_kurtosis(&o, cols, config.head_size)));
                 }
                 None => heads.extend(vec![0.0; width.heads]),
             }
             match layer.feed_forward.as_ref().filter(|_| self.has_neurons(i)) {
                 Some(f) => {
-                    let (o, cols) = proxy(&f.down, Site::Activation(i));
+                    let (o, cols) = proxy(&f.down, TapPoint::Activation(SubBlock::FeedForward, i));
                     neurons.extend(terms(slices::column_kurtosis(&o, cols)));
                 }
                 None => neurons.extend(vec![0.0; width.neurons]),
@@ -398,18 +411,18 @@ impl Case {
         let add = |to: &mut Vec<f64>, what: &[f64]| to.iter_mut().zip(what).for_each(|(t, w)| *t += w);
         for (i, layer) in self.model.layers.iter().enumerate() {
             if let Some(a) = &layer.attention {
-                let (out, mut units) = importance(&a.output, Site::Context(i));
+                let (out, mut units) = importance(&a.output, TapPoint::Activation(SubBlock::Attention, i));
                 add(&mut hidden, &out);
                 for linear in [&a.query, &a.key, &a.value] {
-                    let (out, inputs) = importance(linear, Site::AttentionInput(i));
+                    let (out, inputs) = importance(linear, TapPoint::Input(SubBlock::Attention, i));
                     add(&mut units, &out);
                     add(&mut hidden, &inputs);
                 }
                 heads.extend(slices::per_head(&units, config.head_size));
             }
             if let Some(f) = &layer.feed_forward {
-                let (mut units, inputs) = importance(&f.up, Site::FeedForwardInput(i));
-                let (out, of_down) = importance(&f.down, Site::Activation(i));
+                let (mut units, inputs) = importance(&f.up, TapPoint::Input(SubBlock::FeedForward, i));
+                let (out, of_down) = importance(&f.down, TapPoint::Activation(SubBlock::FeedForward, i));
                 add(&mut units, &of_down);
                 add(&mut hidden, &inputs);
                 add(&mut hidden, &out);

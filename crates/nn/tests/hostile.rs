@@ -292,6 +292,7 @@ fn config() -> ModelConfig {
         vocab_size: 16,
         max_positions: 12,
         type_vocab_size: 2,
+        embedding: None,
         hidden: 8,
         head_size: 4,
         layers: vec![LayerShape { heads: 2, neurons: 6 }; 2],
@@ -299,6 +300,7 @@ fn config() -> ModelConfig {
         norm_eps: 1e-12,
         pad_id: 0,
         head: Some(HeadConfig { dense: 8, labels: 2 }),
+        label_names: vec![],
     }
 }
 

@@ -3,6 +3,7 @@
 mod reference;
 
 use apt_core::blocks::LayerShape;
+use apt_core::wiring::Site;
 use apt_nn::{Activation, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, named};
 use burn::tensor::{Device, Tensor, TensorData};
 use reference::{Tokens, close, shaken, values};
@@ -39,7 +40,7 @@ fn a_new_adapter_keeps_the_output_exactly() {
     let (model, mut init) = model();
     let merged = model.merge();
     let before = logits(&merged);
-    assert_eq!(logits(&merged.with_adapters(&["key", "output", "down"], 4, 2.0, &mut init)), before);
+    assert_eq!(logits(&merged.with_adapters(&[Site::Key, Site::Output, Site::Down], 4, 2.0, &mut init)), before);
 }
 
 #[test]
@@ -126,6 +127,7 @@ fn model() -> (Transformer, Init) {
         vocab_size: 15,
         max_positions: 8,
         type_vocab_size: 2,
+        embedding: None,
         hidden: 8,
         head_size: 4,
         layers: vec![LayerShape { heads: 2, neurons: 12 }; 2],
@@ -133,9 +135,11 @@ fn model() -> (Transformer, Init) {
         norm_eps: 1e-12,
         pad_id: 0,
         head: Some(HeadConfig { dense: 8, labels: 2 }),
+        label_names: vec![],
     };
     let mut init = Init::new(2, &Device::flex().autodiff());
-    let model = Transformer::new(&config, &mut init).with_adapters(&["query", "value", "up"], 2, 2.0, &mut init);
+    let model =
+        Transformer::new(&config, &mut init).with_adapters(&[Site::Query, Site::Value, Site::Up], 2, 2.0, &mut init);
     let model = shaken(model, &mut init, 0.3);
     (model, init)
 }

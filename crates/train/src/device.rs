@@ -7,11 +7,12 @@ use crate::optimizer::AdamW;
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
+use apt_core::wiring::Site;
 use apt_nn::checkpoint::read_back;
-use apt_nn::salience::{self, Seen, Taps};
+use apt_nn::salience::{self, ScoreInputs};
 use apt_nn::{
     Activation, Adapter, AptLinear, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, LayerNorm, ModelConfig,
-    Transformer, compact, named,
+    Taps, Transformer, compact, named,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -253,7 +254,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
         let (w, g) = (matrix(d, 1, 9, 40).reshape([360]), matrix(d, 2, 9, 40).reshape([360]));
         let (once, norm) = adam.clipped_step(w, g.clone(), 1.0, 0.01);
         let (twice, _) = adam.clipped_step(once, g * 0.01, 1.0, 0.005);
-        named::joined(vec![twice, adam.first, adam.second * 100.0, norm])
+        named::concat(vec![twice, adam.first, adam.second * 100.0, norm])
     }),
     ("a linear layer with an adapter, gradients", |d| {
         grads2(d, [140, 70], [70, 9], |x, a| {
@@ -289,7 +290,8 @@ const OPERATIONS: &[(&str, Operation)] = &[
 /// Loss, scores and all gradients of one step of a nano model.
 fn training_step(device: &Device, scorer: Salience, masked: bool) -> Tensor<1> {
     let tracked = a_device(device);
-    let model = nano(&tracked).with_adapters(&["query", "value", "up"], 2, 2.0, &mut Init::new(5, &tracked));
+    let model =
+        nano(&tracked).with_adapters(&[Site::Query, Site::Value, Site::Up], 2, 2.0, &mut Init::new(5, &tracked));
     let model = named::set_trainable(model, &|path| path.contains("adapter") || path.contains("head"));
     let batch = nano_batch(&model, &tracked);
     let masks = masked.then(|| {
@@ -300,14 +302,14 @@ fn training_step(device: &Device, scorer: Salience, masked: bool) -> Tensor<1> {
         kept.heads[0] = vec![1];
         masks.step(&kept, 0.25);
         masks.step(&Kept { neurons: vec![vec![0], vec![1]], ..kept }, 1.0);
-        DeviceMasks::new(&masks, model.config.head_size, &tracked, scorer == Salience::Gradient)
+        DeviceMasks::new(&masks, model.config.wiring(), &tracked, scorer == Salience::Gradient)
     });
     let mut taps = Taps::for_scorer(scorer);
     let output = model.forward(&batch, Forward { masks: masks.as_ref(), taps: taps.as_mut(), keep_states: false });
     let Ok(logits) = model.classify(output.hidden, &batch) else { return Tensor::zeros([0], device) };
     let loss = cross_entropy(logits, &Targets::new(&[0, 1, 1], &tracked));
     let mut gradients = loss.backward();
-    let seen = Seen {
+    let seen = ScoreInputs {
         model: &model,
         taps: taps.as_ref(),
         gradients: &gradients,
@@ -327,6 +329,7 @@ fn nano(device: &Device) -> Transformer {
         vocab_size: 20,
         max_positions: 12,
         type_vocab_size: 2,
+        embedding: None,
         hidden: 16,
         head_size: 8,
         layers: vec![LayerShape { heads: 2, neurons: 8 }; 2],
@@ -334,6 +337,7 @@ fn nano(device: &Device) -> Transformer {
         norm_eps: 1e-12,
         pad_id: 0,
         head: Some(HeadConfig { dense: 16, labels: 2 }),
+        label_names: vec![],
     };
     Transformer::new(&config, &mut Init::new(3, device))
 }

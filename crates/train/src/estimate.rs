@@ -1,7 +1,9 @@
 //! How much memory a run will need, from sizes alone, before anything is loaded.
 
 use apt_core::arms::{Distillation, RankGrowth};
+use apt_core::blocks::LayerShape;
 use apt_core::ranks::first_rank;
+use apt_core::wiring::{LinearSpec, SubBlock};
 use apt_experiment::{Keep, Knobs};
 use apt_nn::ModelConfig;
 
@@ -27,11 +29,21 @@ pub fn estimate(config: &ModelConfig, knobs: &Knobs, labels: usize, length: usiz
     };
     let length = length.min(knobs.max_length).min(config.max_length()) as u64;
     let tokens = knobs.batch_size as u64 * length;
-    let per_layer = |layer: &apt_core::blocks::LayerShape| {
-        let (heads, neurons, hidden) = (layer.heads as u64, layer.neurons as u64, config.hidden as u64);
-        let attention = heads * config.head_size as u64;
-        // Inputs, projections and context; weights of attention; neurons before and after; what is added and normed.
-        tokens * (2 * hidden + 5 * attention + 2 * heads * length + 3 * neurons + 6 * hidden)
+    let wiring = config.wiring();
+    let per_layer = |layer: &LayerShape| {
+        let of = |&sub_block: &SubBlock| {
+            let units = layer.units(sub_block);
+            let written = wiring.linears_of(sub_block).filter(|linear| linear.output.axis == sub_block.axis());
+            let written: usize = written.map(|linear| linear.output.width * units).sum();
+            // Its input and what is added and normed; what is written for its units, and what is read of them.
+            let entries = 4 * config.hidden + written + 2 * wiring.activation_width(sub_block) * units;
+            let between_tokens = match sub_block {
+                SubBlock::Attention => 2 * units as u64 * length,
+                SubBlock::FeedForward => 0,
+            };
+            tokens * (entries as u64 + between_tokens)
+        };
+        SubBlock::ALL.iter().map(of).sum::<u64>()
     };
     let activations: u64 = shape.layers.iter().map(per_layer).sum();
     vec![
@@ -47,15 +59,14 @@ fn adapters(config: &ModelConfig, knobs: &Knobs) -> (u64, u64) {
     if knobs.train_base {
         return (0, 0);
     }
-    let hidden = config.hidden as u64;
-    let sides = |site: &str, layer: &apt_core::blocks::LayerShape| match site {
-        "query" | "key" | "value" | "output" => hidden + (layer.heads * config.head_size) as u64,
-        "up" | "down" => hidden + layer.neurons as u64,
-        _ => 0,
+    let carries = |linear: &LinearSpec| knobs.adapters.contains(linear.site);
+    let sides = |layer: &LayerShape, linear: LinearSpec| -> usize {
+        [linear.input, linear.output].iter().map(|&side| config.entries(side, linear.sub_block, layer)).sum()
     };
-    let shape = config.shape();
-    let sites = || knobs.adapters.0.iter().map(|site| site.name());
-    let sum: u64 = shape.layers.iter().map(|layer| sites().map(|site| sides(site, layer)).sum::<u64>()).sum();
+    let of_layer = |layer: &LayerShape| -> usize {
+        config.wiring().linears().filter(carries).map(|linear| sides(layer, linear)).sum()
+    };
+    let sum = config.layers.iter().map(of_layer).sum::<usize>() as u64;
     let first = sum * first_rank(knobs.rank, knobs.rank_growth) as u64;
     let grows = matches!(knobs.rank_growth, RankGrowth::Adaptive | RankGrowth::Uniform);
     (first, if grows { (first as f64 * knobs.expand) as u64 } else { first })

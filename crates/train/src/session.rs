@@ -274,7 +274,7 @@ impl Session {
                 heads: shape.layers.iter().map(|l| l.heads).collect(),
                 neurons: shape.layers.iter().map(|l| l.neurons).collect(),
                 hidden: shape.hidden,
-                head_size: shape.head_size,
+                head_size: shape.wiring.head_size,
             }),
             parameters: Parameters {
                 dense: dense as u64,
@@ -407,7 +407,7 @@ impl Session {
     }
 
     pub(crate) fn upload(&self, masks: &Masks, device: &Device, tracked: bool) -> DeviceMasks {
-        let masks = DeviceMasks::new(masks, self.dense_shape.head_size, device, tracked);
+        let masks = DeviceMasks::new(masks, self.dense_shape.wiring, device, tracked);
         if self.setup.knobs.prune_hidden { masks } else { masks.without_hidden() }
     }
 }

@@ -125,9 +125,8 @@ impl Setup {
             student = student.with_head(self.labels, &mut stream(HEAD_STREAM));
         }
         if !knobs.train_base {
-            let on: Vec<&str> = knobs.adapters.0.iter().map(|site| site.name()).collect();
             let rank = first_rank(knobs.rank, knobs.rank_growth);
-            student = student.with_adapters(&on, rank, knobs.rank_scale, &mut stream(ADAPTER_STREAM));
+            student = student.with_adapters(&knobs.adapters.0, rank, knobs.rank_scale, &mut stream(ADAPTER_STREAM));
         }
         let hidden = student.config.hidden;
         let transform = (distils && knobs.distill_layer_weight > 0.0)

@@ -12,8 +12,8 @@ use apt_core::l0::Draw;
 use apt_core::masks::Masks;
 use apt_data::{Example, collate};
 use apt_experiment::{CurvePoint, Event, MuOver};
-use apt_nn::salience::{self, Seen, Taps};
-use apt_nn::{Adapter, Batch, Forward, Output, checkpoint::read_back, named};
+use apt_nn::salience::{self, ScoreInputs};
+use apt_nn::{Adapter, Batch, Forward, Output, Taps, checkpoint::read_back, named};
 use burn::tensor::{Gradients, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -66,7 +66,7 @@ impl Session {
         parts.extend(pass.scores);
         let seen = importances.iter().map(|part| part.dims()[0]).sum();
         parts.extend(importances);
-        let read = read_back(named::joined(parts), "the step's results").await?;
+        let read = read_back(named::concat(parts), "the step's results").await?;
         if !(read[0].is_finite() && read[2].is_finite()) {
             let tensor = self.not_finite(gradient, read[0]).await?;
             return Err(TrainError::NotFinite { step: step + 1, tensor });
@@ -116,7 +116,7 @@ impl Session {
         let student = &self.learner.student;
         let upload = |device| Batch::new(&data.ids, &data.type_ids, &data.lengths, &student.config, device);
         let mut taps = scorer.and_then(Taps::for_scorer);
-        let tracked = scorer.is_some_and(salience::looks_at_masks);
+        let tracked = scorer.is_some_and(salience::needs_mask_gradients);
         let masks = drawn.or(self.masks.as_ref());
         let ones = (tracked && masks.is_none()).then(|| Masks::ones(&student.config.shape()));
         let masks = masks.or(ones.as_ref()).map(|m| self.upload(m, &self.device, tracked));
@@ -159,7 +159,7 @@ impl Session {
         };
         let gradients = loss.backward();
         let scores = scorer.and_then(|scorer| {
-            let seen = Seen {
+            let seen = ScoreInputs {
                 model: student,
                 taps: taps.as_ref(),
                 gradients: &gradients,

@@ -2,6 +2,7 @@
 //! it came from.
 
 use apt_core::blocks::{Kept, LayerShape};
+use apt_core::wiring::Site;
 use apt_nn::{Activation, Family, HeadConfig, Init, ModelConfig, Transformer, named};
 use apt_train::{AdamW, Learner, Transform};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -158,6 +159,7 @@ fn learner() -> Learner {
         vocab_size: 9,
         max_positions: 8,
         type_vocab_size: 2,
+        embedding: None,
         hidden: 6,
         head_size: 2,
         layers: vec![LayerShape { heads: 3, neurons: 6 }; 2],
@@ -165,9 +167,11 @@ fn learner() -> Learner {
         norm_eps: 1e-12,
         pad_id: 0,
         head: Some(HeadConfig { dense: 4, labels: 2 }),
+        label_names: vec![],
     };
     let mut init = Init::new(3, &device());
-    let student = Transformer::new(&config, &mut init).with_adapters(&["query", "value", "up"], 2, 2.0, &mut init);
+    let student =
+        Transformer::new(&config, &mut init).with_adapters(&[Site::Query, Site::Value, Site::Up], 2, 2.0, &mut init);
     let student = named::set_trainable(student, &|name| name.contains(".adapter.") || name.starts_with("head."));
     Learner { student, transform: Some(Transform::new(6, 2, 2.0, &mut init)) }
 }

@@ -4,6 +4,7 @@
 
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
+use apt_core::wiring::Site;
 use apt_nn::{Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, named};
 use apt_train::{Learner, Teacher, Transform};
 use burn::module::Module;
@@ -127,6 +128,7 @@ fn learner() -> Learner {
         vocab_size: 600,
         max_positions: 64,
         type_vocab_size: 2,
+        embedding: None,
         hidden: 256,
         head_size: 32,
         layers: vec![LayerShape { heads: 8, neurons: 1024 }; 3],
@@ -134,9 +136,11 @@ fn learner() -> Learner {
         norm_eps: 1e-12,
         pad_id: 0,
         head: Some(HeadConfig { dense: 16, labels: 3 }),
+        label_names: vec![],
     };
     let mut init = Init::new(4, &device());
-    let student = Transformer::new(&config, &mut init).with_adapters(&["query", "value", "up"], 4, 2.0, &mut init);
+    let student =
+        Transformer::new(&config, &mut init).with_adapters(&[Site::Query, Site::Value, Site::Up], 4, 2.0, &mut init);
     let student = named::set_trainable(student, &|name| name.contains(".adapter.") || name.starts_with("head."));
     let learner = Learner { student, transform: Some(Transform::new(config.hidden, 4, 2.0, &mut init)) };
     updated(learner)
@@ -166,7 +170,7 @@ fn logits(model: &Transformer, masks: Option<&Masks>) -> Vec<f32> {
     let model = model.valid();
     let device = device().inner();
     let batch = batch(&model.config, &device);
-    let masks = masks.map(|m| DeviceMasks::new(m, model.config.head_size, &device, false));
+    let masks = masks.map(|m| DeviceMasks::new(m, model.config.wiring(), &device, false));
     let output = model.forward(&batch, Forward { masks: masks.as_ref(), ..Forward::default() });
     values(&model.classify(output.hidden, &batch).expect("there is a head"))
 }

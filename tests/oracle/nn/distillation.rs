@@ -143,6 +143,7 @@ fn student(layers: usize, hidden: usize) -> Transformer {
         vocab_size: 4,
         max_positions: 4,
         type_vocab_size: 1,
+        embedding: None,
         hidden,
         head_size: 2,
         layers: vec![LayerShape { heads: 1, neurons: 2 }; layers],
@@ -150,6 +151,7 @@ fn student(layers: usize, hidden: usize) -> Transformer {
         norm_eps: 1e-12,
         pad_id: 1,
         head: None,
+        label_names: vec![],
     };
     Transformer::new(&config, &mut Init::new(0, &device()))
 }

@@ -82,6 +82,7 @@ fn config(fixture: &Value) -> ModelConfig {
         vocab_size: n("vocab"),
         max_positions: positions,
         type_vocab_size: 1,
+        embedding: None,
         hidden: n("hidden"),
         head_size: n("hidden") / n("heads"),
         layers: vec![LayerShape { heads: n("heads"), neurons: n("ff") }; n("layers")],
@@ -89,6 +90,7 @@ fn config(fixture: &Value) -> ModelConfig {
         norm_eps: number(&c["eps"]),
         pad_id: n("pad"),
         head: Some(HeadConfig { dense: n("hidden"), labels: n("num_labels") }),
+        label_names: vec![],
     }
 }
 
@@ -123,7 +125,7 @@ fn logits(fixture: &Value, model: &Transformer, masks: Option<&Masks>) -> Vec<f6
     let ids: Vec<i32> = indices(&fixture["input_ids"]).into_iter().map(|id| id as i32).collect();
     let real: Vec<usize> = items(&fixture["attention_mask"]).iter().map(|row| indices(row).iter().sum()).collect();
     let batch = Batch::new(&ids, &vec![0; ids.len()], &real, &model.config, &device());
-    let masks = masks.map(|m| DeviceMasks::new(m, model.config.head_size, &device(), false));
+    let masks = masks.map(|m| DeviceMasks::new(m, model.config.wiring(), &device(), false));
     let output = model.forward(&batch, Forward { masks: masks.as_ref(), ..Forward::default() });
     values(&model.classify(output.hidden, &batch).expect("there is a head"))
 }

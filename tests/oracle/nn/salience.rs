@@ -2,7 +2,7 @@
 
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::LayerShape;
-use apt_nn::salience::{Seen, compressed, kurtosis_of, rank_mean_importance, scores, unflatten};
+use apt_nn::salience::{ScoreInputs, compressed, kurtosis_of, rank_mean_importance, scores, unflatten};
 use apt_nn::{Activation, AptLinear, Family, Init, ModelConfig, Transformer};
 use apt_tests::fixtures::{items, load, number, numbers};
 use burn::tensor::Tensor;
@@ -89,6 +89,7 @@ fn oracle_magnitude_scores_of_a_model_match() {
         vocab_size: 8,
         max_positions: 8,
         type_vocab_size: 1,
+        embedding: None,
         hidden: n("hidden"),
         head_size: n("head_size"),
         layers: vec![LayerShape { heads: n("heads"), neurons: n("ff") }; n("layers")],
@@ -96,6 +97,7 @@ fn oracle_magnitude_scores_of_a_model_match() {
         norm_eps: 1e-12,
         pad_id: 1,
         head: None,
+        label_names: vec![],
     };
     let mut model = Transformer::new(&config, &mut Init::new(0, &device()));
     for (name, linear) in model.linears_mut() {
@@ -111,7 +113,8 @@ fn oracle_magnitude_scores_of_a_model_match() {
         *linear = AptLinear::new(matrix(&w["w"]).transpose().detach(), Some(vector(&w["b"])));
     }
     let gradients = Tensor::<1>::ones([1], &device()).require_grad().sum().backward();
-    let seen = Seen { model: &model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
+    let seen =
+        ScoreInputs { model: &model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
     let flat = scores(Salience::Magnitude, &seen).expect("magnitude needs only weights");
     let flat: Vec<f32> = values(&flat).into_iter().map(|v| v as f32).collect();
     let ours = unflatten(&flat, &config.shape());

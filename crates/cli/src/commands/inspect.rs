@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::folder::checkpoints;
-use crate::model::{Place, family_name, is_model};
+use crate::model::{Place, is_model};
 use crate::progress::to_stdout;
 use apt_experiment::{Knobs, ModelShape, PruningPoint, Record, layer_picture, record_picture, summary};
 use apt_nn::ModelConfig;
@@ -66,7 +66,7 @@ fn model(folder: &Path) -> Result<(), CliError> {
     to_stdout(&format!(
         "model {}\n\n{}, {} tokens, {} positions, {head}\n{} parameters in the layers, {} in embeddings, {} in the head, {bytes} bytes\n",
         folder.display(),
-        family_name(config.family),
+        config.family.spec().name,
         config.vocab_size,
         config.max_length(),
         shape.parameters(),

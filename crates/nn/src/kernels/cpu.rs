@@ -178,7 +178,7 @@ impl CpuGradients for Flex {
     }
 
     fn tap_gradient(sizes: FlexTensor, gradient: FlexTensor) -> FlexTensor {
-        let mut product = rows::column_sums(&gradient, Term::Size);
+        let mut product = rows::column_sums(&gradient, Term::Abs);
         let sizes = sizes.to_contiguous();
         product.iter_mut().zip(values(&sizes)).for_each(|(product, size)| *product *= size);
         vector(product)

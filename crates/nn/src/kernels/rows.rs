@@ -195,7 +195,7 @@ pub(super) fn by_row_with(saved: FlexTensor, gradient: FlexTensor, pass: impl Gr
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Term {
     /// |x|.
-    Size,
+    Abs,
     /// x divided by the rows, so that the sum is the mean.
     Mean,
     /// x².
@@ -207,7 +207,7 @@ pub(super) fn column_sums(x: &FlexTensor, term: Term) -> Vec<f32> {
     let x = x.to_contiguous();
     let (values, width) = (values(&x), width_of(&x));
     let mut sums = by_column(values, values, width, |x, _| match term {
-        Term::Size => x.abs(),
+        Term::Abs => x.abs(),
         Term::Mean => x,
         Term::Square => x * x,
     });

@@ -81,7 +81,7 @@ fn values_and_gradients_are_those_of_burns_own_operations() {
 }
 
 #[test]
-fn a_frozen_linear_layer_is_a_product_and_a_sum_also_for_a_corner_of_a_matrix() {
+fn a_frozen_linear_layer_is_a_product_and_a_sum_also_for_a_submatrix() {
     fn weight(x: &Tensor<2>) -> Tensor<2> {
         let values: Vec<f32> = (0..40 * 30).map(|i| (i as f32 * 0.37).sin()).collect();
         Tensor::<1>::from_floats(values.as_slice(), &x.device()).reshape([40, 30]).slice([0..37, 0..21])
@@ -156,7 +156,7 @@ fn a_tap_that_keeps_vectors_gives_what_one_that_keeps_activations_gives() {
     for tracked in [true, false] {
         let x = if tracked { wave(0.7).require_grad() } else { wave(0.7) };
         let loss = |h: Tensor<2>| (h.clone() * h * wave(1.3)).sum();
-        let [sizes, means, squares] = column_sums(&x, [Term::Size, Term::Mean, Term::Square]);
+        let [sizes, means, squares] = column_sums(&x, [Term::Abs, Term::Mean, Term::Square]);
         let (h, leaf) = tapped(x.clone(), &sizes);
         let ours = loss(h).backward();
         let zeros = Tensor::<2>::zeros([rows, columns], &device).require_grad();

@@ -3,7 +3,8 @@
 #![allow(dead_code)]
 
 use apt_core::masks::Masks;
-use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Site, Transformer};
+use apt_core::wiring::SubBlock;
+use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Positions, TapPoint, Transformer};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -150,7 +151,7 @@ impl Tokens {
                 ids.push(id as i32);
             }
         }
-        let types = (0..ids.len()).map(|i| (i % width / 3 % config.type_vocab_size) as i32).collect();
+        let types = (0..ids.len()).map(|i| (i % width / 3 % config.type_vocab_size.max(1)) as i32).collect();
         Self { ids, types, lengths }
     }
 
@@ -162,7 +163,7 @@ impl Tokens {
 /// Adds `by` to one value of an activation.
 #[derive(Clone, Copy)]
 pub struct Nudge {
-    pub site: Site,
+    pub site: TapPoint,
     pub index: usize,
     pub by: f64,
 }
@@ -170,11 +171,11 @@ pub struct Nudge {
 /// What a pass saw.
 pub struct Pass {
     pub logits: Vec<f64>,
-    pub seen: Vec<(Site, Matrix)>,
+    pub seen: Vec<(TapPoint, Matrix)>,
 }
 
 impl Pass {
-    pub fn at(&self, site: Site) -> &Matrix {
+    pub fn at(&self, site: TapPoint) -> &Matrix {
         &self.seen.iter().find(|(s, _)| *s == site).expect("the site was passed").1
     }
 }
@@ -183,7 +184,7 @@ impl Pass {
 pub struct Reference {
     words: Matrix,
     positions: Matrix,
-    types: Matrix,
+    types: Option<Matrix>,
     norm: Norm,
     layers: Vec<(Option<Attend>, Option<Feed>)>,
     dense: Linear,
@@ -212,7 +213,7 @@ impl Reference {
         Self {
             words: matrix(&model.embeddings.words.val()),
             positions: matrix(&model.embeddings.positions.val()),
-            types: matrix(&model.embeddings.types.val()),
+            types: model.embeddings.types.as_ref().map(|types| matrix(&types.val())),
             norm: Norm::of(&model.embeddings.norm),
             layers: layers.collect(),
             dense: Linear::of(&head.dense),
@@ -227,7 +228,7 @@ impl Reference {
         let mask = |x: &Matrix| x.each_row(&masks.hidden, |x, m| x * m);
         let norm = |norm: &Norm, x: &Matrix| mask(&norm.run(x, &alive));
         let mut seen = Vec::new();
-        let mut see = |site: Site, mut x: Matrix| {
+        let mut see = |site: TapPoint, mut x: Matrix| {
             if let Some(nudge) = nudge.filter(|n| n.site == site) {
                 x.v[nudge.index] += nudge.by;
             }
@@ -238,26 +239,28 @@ impl Reference {
         for (i, (attend, feed)) in self.layers.iter().enumerate() {
             let any = |masks: &[f64]| masks.iter().any(|m| *m > 0.0);
             if let Some(a) = attend.as_ref().filter(|_| any(&kept.heads[i])) {
-                let branch = see(Site::AttentionInput(i), x.clone());
+                let branch = see(TapPoint::Input(SubBlock::Attention, i), x.clone());
                 let size = self.config.head_size;
                 let heads: Vec<f64> = masks.heads[i].iter().flat_map(|m| vec![*m; size]).collect();
                 let context = self.context(a, &branch, tokens).each_row(&heads, |c, m| c * m);
-                let context = see(Site::Context(i), context);
+                let context = see(TapPoint::Activation(SubBlock::Attention, i), context);
                 x = norm(&a.norm, &x.plus(&mask(&a.output.run(&context))));
             }
             if let Some(f) = feed.as_ref().filter(|_| any(&kept.neurons[i])) {
-                let branch = see(Site::FeedForwardInput(i), x.clone());
+                let branch = see(TapPoint::Input(SubBlock::FeedForward, i), x.clone());
                 let mut h = f.up.run(&branch);
                 h.v.iter_mut().for_each(|v| *v = activate(*v, self.config.activation));
-                let h = see(Site::Activation(i), h).each_row(&masks.neurons[i], |h, m| h * m);
+                let h =
+                    see(TapPoint::Activation(SubBlock::FeedForward, i), h).each_row(&masks.neurons[i], |h, m| h * m);
                 x = norm(&f.norm, &x.plus(&mask(&f.down.run(&h))));
             }
         }
-        let x = see(Site::EncoderOutput, x);
+        let x = see(TapPoint::Output, x);
         let length = tokens.ids.len() / tokens.lengths.len();
         let first: Vec<f64> = (0..tokens.lengths.len()).flat_map(|b| x.row(b * length).to_vec()).collect();
         let mut dense = self.dense.run(&Matrix { cols: x.cols, v: first });
-        dense.v.iter_mut().for_each(|v| *v = v.tanh());
+        let activation = self.config.family.spec().head.activation;
+        dense.v.iter_mut().for_each(|v| *v = activate(*v, activation));
         Pass { logits: self.out.run(&dense).v, seen }
     }
 
@@ -266,20 +269,16 @@ impl Reference {
         let mut v = Vec::new();
         for (t, (&id, &kind)) in tokens.ids.iter().zip(&tokens.types).enumerate() {
             let (at, real) = (t % length, t % length < tokens.lengths[t / length]);
-            let position = match self.config.family {
-                apt_nn::Family::Bert => {
-                    if real {
-                        at
-                    } else {
-                        0
-                    }
-                }
-                apt_nn::Family::Roberta => self.config.pad_id + if real { at + 1 } else { 0 },
+            let spec = self.config.family.spec();
+            let position = match (spec.positions, real) {
+                (Positions::FromZero, true) => at,
+                (Positions::FromZero, false) => 0,
+                (Positions::AfterPadding, true) => self.config.pad_id + at + 1,
+                (Positions::AfterPadding, false) => self.config.pad_id,
             };
             for c in 0..self.words.cols {
-                v.push(
-                    self.words.row(id as usize)[c] + self.positions.row(position)[c] + self.types.row(kind as usize)[c],
-                );
+                let kind = self.types.as_ref().map_or(0.0, |types| types.row(kind as usize)[c]);
+                v.push(self.words.row(id as usize)[c] + self.positions.row(position)[c] + kind);
             }
         }
         Matrix { cols: self.words.cols, v }
@@ -319,6 +318,7 @@ fn activate(x: f64, by: Activation) -> f64 {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
         }
         Activation::Relu => x.max(0.0),
+        Activation::Tanh => x.tanh(),
     }
 }
 

@@ -11,7 +11,7 @@ const AT_ONCE: usize = 6;
 const PARTS: usize = 256;
 
 /// The vectors behind one another, [`None`] on another device.
-pub(in crate::kernels) fn concatenated(parts: &[Tensor<1>]) -> Option<Tensor<1>> {
+pub(in crate::kernels) fn concat(parts: &[Tensor<1>]) -> Option<Tensor<1>> {
     let parts: Option<Vec<Primitive>> =
         parts.iter().map(|part| Some(rows(part.clone().try_into_primitive::<Cube>().ok()?))).collect();
     let parts = parts?;
@@ -27,8 +27,8 @@ pub(in crate::kernels) fn concatenated(parts: &[Tensor<1>]) -> Option<Tensor<1>>
     Some(Tensor::from_primitive::<Cube>(whole))
 }
 
-/// The vector cut into pieces of these lengths, [`None`] on another device.
-pub(in crate::kernels) fn cut(whole: &Tensor<1>, lengths: &[usize]) -> Option<Vec<Tensor<1>>> {
+/// The vector split into pieces of these lengths, [`None`] on another device.
+pub(in crate::kernels) fn split(whole: &Tensor<1>, lengths: &[usize]) -> Option<Vec<Tensor<1>>> {
     let whole = rows(whole.clone().try_into_primitive::<Cube>().ok()?);
     let parts: Vec<Primitive> = lengths.iter().map(|&n| empty(&whole, [n])).collect();
     let mut at = 0;

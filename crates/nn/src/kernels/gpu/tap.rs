@@ -16,7 +16,7 @@ const COLUMNS: usize = 16;
 pub(in crate::kernels) fn column_sums<const N: usize>(x: &Tensor<2>, terms: [Term; N]) -> Option<[Tensor<1>; N]> {
     let x = x.clone().try_into_primitive::<Cube>().ok()?;
     let results = terms.map(|term| match term {
-        Term::Size => ("sizes", "sizes[column] = sum.x;"),
+        Term::Abs => ("sizes", "sizes[column] = sum.x;"),
         Term::Mean => ("means", "means[column] = sum.y / f32(info[0]);"),
         Term::Square => ("squares", "squares[column] = sum.z;"),
     });

@@ -80,8 +80,8 @@ fn linear_layers_of_any_size_frozen_or_not() {
 }
 
 #[test]
-fn a_corner_and_a_transpose_are_read_where_they_are() {
-    compare("corner", &[[40, 64], [128, 192], [1, 64]], &[0], |t| {
+fn a_submatrix_and_a_transpose_are_read_where_they_are() {
+    compare("submatrix", &[[40, 64], [128, 192], [1, 64]], &[0], |t| {
         kernels::linear(t[0].clone(), t[1].clone().slice([0..64, 0..64]), vector(&t[2]))
     });
     compare("transpose", &[[64, 140], [72, 64], [1, 72]], &[0], |t| {
@@ -162,18 +162,18 @@ fn attention_of_any_length_with_and_without_padding() {
 }
 
 #[test]
-fn vectors_are_joined_and_cut_however_many_there_are() {
+fn vectors_are_concatenated_and_split_however_many_there_are() {
     let Some(gpu) = gpu() else { return };
     for n in [1, 2, 6, 7, 13, 30] {
         let mut init = Init::new(n as u64, &gpu);
         let parts: Vec<Tensor<1>> = (0..n).map(|i| init.normal([1 + 97 * (i % 5)], 1.0)).collect();
         let lengths: Vec<usize> = parts.iter().map(|part| part.dims()[0]).collect();
         let expected: Vec<f32> = parts.iter().flat_map(|part| values(part.clone())).collect();
-        let whole = named::joined(parts);
-        assert_eq!(values(whole.clone()), expected, "{n} vectors joined");
-        let pieces = kernels::cut(&whole, &lengths);
+        let whole = named::concat(parts);
+        assert_eq!(values(whole.clone()), expected, "{n} vectors concatenated");
+        let pieces = kernels::split(&whole, &lengths);
         let found: Vec<f32> = pieces.into_iter().flat_map(values).collect();
-        assert_eq!(found, expected, "a vector cut into {n}");
+        assert_eq!(found, expected, "a vector split into {n}");
     }
 }
 
@@ -201,7 +201,7 @@ fn taps_of_any_size() {
         let of = |device: &Device| {
             let mut init = Init::new(7, &device.clone().autodiff());
             let (x, weights) = (init.normal([rows, columns], 1.0).require_grad(), init.normal([rows, columns], 1.0));
-            let [sizes, means] = kernels::column_sums(&x, [kernels::Term::Size, kernels::Term::Mean]);
+            let [sizes, means] = kernels::column_sums(&x, [kernels::Term::Abs, kernels::Term::Mean]);
             let [squares] = kernels::column_sums(&x, [kernels::Term::Square]);
             let (h, leaf) = kernels::tapped(x.clone(), &sizes);
             let gradients = (h * weights).sum().backward();

@@ -1,0 +1,136 @@
+//! A batch of token sequences on a device.
+
+use crate::config::ModelConfig;
+use crate::family::Positions;
+use crate::linear::indices;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// Added to the attention scores of padding.
+const PADDING_SCORE: f32 = -1e9;
+
+/// How the sequences of a batch lie in memory.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a batch")]
+pub(crate) enum Layout {
+    /// All of the same length. `padding` is 0 for tokens and a large negative number for padding,
+    /// `[batch, 1, 1, length]`; `None` if nothing is padded.
+    Padded {
+        /// Tokens per sequence, padding included.
+        length: usize,
+        /// Added to attention scores.
+        padding: Option<Tensor<4>>,
+    },
+    /// Behind one another without padding: only for passes without autodiff on the CPU.
+    Packed {
+        /// Tokens of each sequence.
+        lengths: Vec<usize>,
+    },
+}
+
+/// One batch on a device.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Token ids, `[tokens]`.
+    pub ids: Tensor<1, Int>,
+    /// Token types, `[tokens]`.
+    pub type_ids: Tensor<1, Int>,
+    /// The type of every token, if they all have the same.
+    pub one_type: Option<usize>,
+    /// Positions, `[tokens]`.
+    pub positions: Tensor<1, Int>,
+    /// Sequences.
+    pub size: usize,
+    pub(crate) layout: Layout,
+}
+
+impl Batch {
+    /// `ids` and `type_ids` are `[size · length]` in row order; `lengths` are the tokens of each row before padding.
+    pub fn new(ids: &[i32], type_ids: &[i32], lengths: &[usize], config: &ModelConfig, device: &Device) -> Self {
+        let size = lengths.len();
+        let length = ids.len() / size.max(1);
+        let first = config.first_position();
+        let positions: Vec<i32> = lengths
+            .iter()
+            .flat_map(|&n| (0..length).map(move |i| if i < n { (first + i) as i32 } else { config.pad_position() }))
+            .collect();
+        let padding = lengths.iter().any(|&n| n < length).then(|| {
+            let values: Vec<f32> = lengths
+                .iter()
+                .flat_map(|&n| (0..length).map(move |i| if i < n { 0.0 } else { PADDING_SCORE }))
+                .collect();
+            Tensor::from_data(TensorData::new(values, [size, 1, 1, length]), device)
+        });
+        let layout = Layout::Padded { length, padding };
+        Self::of_tokens(ids.to_vec(), type_ids.to_vec(), positions, size, layout, device)
+    }
+
+    /// As [`Self::new`], without the padding: only for passes without autodiff on the CPU.
+    pub(crate) fn packed(
+        ids: &[i32],
+        type_ids: &[i32],
+        lengths: &[usize],
+        config: &ModelConfig,
+        device: &Device,
+    ) -> Self {
+        let length = ids.len() / lengths.len().max(1);
+        // No sequence is empty: its first token is what is classified.
+        let lengths: Vec<usize> = lengths.iter().map(|&n| n.max(1).min(length)).collect();
+        let tokens = |values: &[i32]| -> Vec<i32> {
+            let rows = values.chunks_exact(length.max(1)).zip(&lengths);
+            rows.flat_map(|(row, &n)| row[..n].iter().copied()).collect()
+        };
+        let first = config.first_position();
+        let positions = lengths.iter().flat_map(|&n| (0..n).map(|i| (first + i) as i32)).collect();
+        let (ids, type_ids, size) = (tokens(ids), tokens(type_ids), lengths.len());
+        Self::of_tokens(ids, type_ids, positions, size, Layout::Packed { lengths }, device)
+    }
+
+    fn of_tokens(
+        ids: Vec<i32>,
+        type_ids: Vec<i32>,
+        positions: Vec<i32>,
+        size: usize,
+        layout: Layout,
+        device: &Device,
+    ) -> Self {
+        let upload = |values: Vec<i32>| {
+            let shape = [values.len()];
+            Tensor::<1, Int>::from_data(TensorData::new(values, shape), device)
+        };
+        let first = type_ids.first().copied().and_then(|first| usize::try_from(first).ok());
+        let one_type = first.filter(|_| type_ids.iter().all(|id| *id == type_ids[0]));
+        let (ids, type_ids, positions) = (upload(ids), upload(type_ids), upload(positions));
+        Self { ids, type_ids, one_type, positions, size, layout }
+    }
+
+    /// The first token's row of each sequence, of `[tokens, width]`.
+    pub(crate) fn first_of(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let width = hidden.dims()[1];
+        match &self.layout {
+            Layout::Packed { lengths } => {
+                let mut next = 0;
+                let start = |n: &usize| {
+                    next += n;
+                    next - n
+                };
+                let starts: Vec<usize> = lengths.iter().map(start).collect();
+                let device = hidden.device();
+                hidden.select(0, indices(&starts, &device))
+            }
+            Layout::Padded { length, .. } => {
+                let first = hidden.reshape([self.size, *length, width]).slice([0..self.size, 0..1]);
+                first.reshape([self.size, width])
+            }
+        }
+    }
+}
+
+impl ModelConfig {
+    /// The position given to padding.
+    fn pad_position(&self) -> i32 {
+        match self.family.spec().positions {
+            Positions::FromZero => 0,
+            Positions::AfterPadding => self.pad_id as i32,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! From token ids to the hidden stream.
+
+use crate::batch::Batch;
+use crate::linear::{LinearMasks, replace, select_dim};
+use crate::masks::DeviceMasks;
+use crate::norm::LayerNorm;
+use crate::{AptLinear, Init, ModelConfig};
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+/// Word, position and token type embeddings, summed, normalised and, where they are narrower than the hidden stream,
+/// projected to it.
+#[derive(Module, Debug)]
+pub struct Embeddings {
+    /// `[vocab, width]`.
+    pub words: Param<Tensor<2>>,
+    /// `[positions, width]`.
+    pub positions: Param<Tensor<2>>,
+    /// `[types, width]`; `None` for families without token types.
+    pub types: Option<Param<Tensor<2>>>,
+    /// After the sum.
+    pub norm: LayerNorm,
+    /// `[width, hidden]`; only its output side is pruned. Without it the width is that of the hidden stream.
+    pub projection: Option<AptLinear>,
+}
+
+impl Embeddings {
+    /// N(0, 0.02²) tables, frozen.
+    pub(crate) fn new(config: &ModelConfig, init: &mut Init) -> Self {
+        let width = config.embedding_width();
+        let norm = LayerNorm::ones(width, config.norm_eps, init.device());
+        let mut table = |rows: usize| Param::from_tensor(init.normal([rows, width], 0.02)).set_require_grad(false);
+        let words = table(config.vocab_size);
+        let positions = table(config.max_positions);
+        let types = (config.type_vocab_size > 0).then(|| table(config.type_vocab_size));
+        let projection = config.embedding.map(|width| AptLinear::random(width, config.hidden, true, init));
+        Self { words, positions, types, norm, projection }
+    }
+
+    /// `[tokens, hidden]`.
+    pub fn forward(&self, batch: &Batch, masks: Option<&DeviceMasks>) -> Tensor<2> {
+        let words = self.words.val().select(0, batch.ids.clone());
+        let rest = match (&self.types, batch.one_type) {
+            (None, _) => self.positions.val().select(0, batch.positions.clone()),
+            // The table of positions is short: the type is added to it once and not to every token.
+            (Some(types), Some(id)) => {
+                let table = self.positions.val() + types.val().narrow(0, id, 1);
+                table.select(0, batch.positions.clone())
+            }
+            (Some(types), None) => {
+                self.positions.val().select(0, batch.positions.clone()) + types.val().select(0, batch.type_ids.clone())
+            }
+        };
+        if let Some(projection) = &self.projection {
+            let narrow = self.norm.forward_sum(words, rest, None);
+            let output = masks.and_then(DeviceMasks::of_stream);
+            return projection.forward_masked(narrow, &LinearMasks { input: None, output });
+        }
+        match masks.and_then(|m| m.hidden.as_ref()) {
+            Some(hidden) => self.norm.forward(hidden.values.on(words + rest), Some(hidden)),
+            None => self.norm.forward_sum(words, rest, None),
+        }
+    }
+
+    /// Keeps the given hidden dims.
+    pub fn select(&self, hidden: Option<&[usize]>) -> Self {
+        if let Some(projection) = &self.projection {
+            return Self { projection: Some(projection.select(None, hidden)), ..self.clone() };
+        }
+        let pick = |p: &Param<Tensor<2>>| replace(p, select_dim(p.val().detach(), 1, hidden));
+        Self {
+            words: pick(&self.words),
+            positions: pick(&self.positions),
+            types: self.types.as_ref().map(pick),
+            norm: self.norm.select(hidden),
+            projection: None,
+        }
+    }
+}

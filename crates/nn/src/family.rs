@@ -1,0 +1,283 @@
+//! The checkpoint families, one row each: how a family spells its configuration and its tensors, and the few places where
+//! the architecture differs. Everything else about a model follows from its sizes and from [`apt_core::wiring`].
+
+use crate::config::Activation;
+use apt_core::wiring::{Site, SubBlock};
+use serde::{Deserialize, Serialize};
+
+/// A checkpoint family of the one transformer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// BERT.
+    Bert,
+    /// RoBERTa.
+    Roberta,
+    /// CamemBERT: RoBERTa under another name.
+    Camembert,
+    /// XLM-RoBERTa: RoBERTa under another name.
+    XlmRoberta,
+    /// DistilBERT: no token types, names of its own, a ReLU before the classifier.
+    Distilbert,
+    /// ELECTRA (the discriminator): embeddings may be narrower than the hidden stream.
+    Electra,
+}
+
+/// What is particular to a family.
+#[derive(Debug)]
+pub struct FamilySpec {
+    /// What people call it.
+    pub name: &'static str,
+    /// `model_type` of its configuration file.
+    pub model_type: &'static str,
+    /// What published checkpoints put before the encoder's tensor names.
+    pub prefix: &'static str,
+    /// Whether tokens have types.
+    pub token_types: bool,
+    /// Which position the first token has.
+    pub positions: Positions,
+    /// Keys of the configuration file.
+    pub keys: ConfigKeys,
+    /// Names of the tensors.
+    pub tensors: TensorNames,
+    /// The classifier.
+    pub head: HeadSpec,
+    /// Beginnings of tensor names that this model has no use for.
+    pub unused: &'static [&'static str],
+}
+
+/// How positions are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// 0, 1, 2, …
+    FromZero,
+    /// `pad_id + 1`, `pad_id + 2`, …; padding has `pad_id`.
+    AfterPadding,
+}
+
+/// The keys under which the configuration file holds the sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigKeys {
+    /// Width of the hidden stream.
+    pub hidden: &'static str,
+    /// Number of layers.
+    pub layers: &'static str,
+    /// Heads of a layer.
+    pub heads: &'static str,
+    /// Neurons of a layer.
+    pub neurons: &'static str,
+    /// Activation of the neurons.
+    pub activation: &'static str,
+    /// Width of the embedding tables, where that is a size of its own.
+    pub embedding: Option<&'static str>,
+}
+
+/// Names of tensors in the file, without the family's prefix and without `.weight` and `.bias`.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorNames {
+    /// A layer; `{}` is its number.
+    pub layer: &'static str,
+    /// The linear layers of a layer.
+    pub linears: &'static [(Site, &'static str)],
+    /// The norm that ends each sub-block.
+    pub norms: [(SubBlock, &'static str); 2],
+    /// From the width of the embedding tables to the hidden stream, where they differ.
+    pub projection: &'static str,
+}
+
+/// The classifier on the first token: `out(activation(dense(h)))`.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadSpec {
+    /// The dense layer's name in the file.
+    pub dense: &'static str,
+    /// Whether the dense layer is part of the encoder (BERT's pooler), and so may be there without a classifier.
+    pub is_pooler: bool,
+    /// Between the two.
+    pub activation: Activation,
+    /// The classifier's name in the file.
+    pub out: &'static str,
+}
+
+const BERT_LAYER: TensorNames = TensorNames {
+    layer: "encoder.layer.{}",
+    linears: &[
+        (Site::Query, "attention.self.query"),
+        (Site::Key, "attention.self.key"),
+        (Site::Value, "attention.self.value"),
+        (Site::Output, "attention.output.dense"),
+        (Site::Up, "intermediate.dense"),
+        (Site::Down, "output.dense"),
+    ],
+    norms: [(SubBlock::Attention, "attention.output.LayerNorm"), (SubBlock::FeedForward, "output.LayerNorm")],
+    projection: "embeddings_project",
+};
+
+const BERT_KEYS: ConfigKeys = ConfigKeys {
+    hidden: "hidden_size",
+    layers: "num_hidden_layers",
+    heads: "num_attention_heads",
+    neurons: "intermediate_size",
+    activation: "hidden_act",
+    embedding: None,
+};
+
+const BERT: FamilySpec = FamilySpec {
+    name: "BERT",
+    model_type: "bert",
+    prefix: "bert.",
+    token_types: true,
+    positions: Positions::FromZero,
+    keys: BERT_KEYS,
+    tensors: BERT_LAYER,
+    head: HeadSpec { dense: "pooler.dense", is_pooler: true, activation: Activation::Tanh, out: "classifier" },
+    unused: &["embeddings.position_ids", "cls.", "pooler.", "classifier."],
+};
+
+const ROBERTA: FamilySpec = FamilySpec {
+    name: "RoBERTa",
+    model_type: "roberta",
+    prefix: "roberta.",
+    positions: Positions::AfterPadding,
+    head: HeadSpec {
+        dense: "classifier.dense",
+        is_pooler: false,
+        activation: Activation::Tanh,
+        out: "classifier.out_proj",
+    },
+    unused: &["embeddings.position_ids", "lm_head.", "pooler.", "classifier."],
+    ..BERT
+};
+
+const CAMEMBERT: FamilySpec = FamilySpec { name: "CamemBERT", model_type: "camembert", ..ROBERTA };
+
+const XLM_ROBERTA: FamilySpec = FamilySpec { name: "XLM-RoBERTa", model_type: "xlm-roberta", ..ROBERTA };
+
+const DISTILBERT: FamilySpec = FamilySpec {
+    name: "DistilBERT",
+    model_type: "distilbert",
+    prefix: "distilbert.",
+    token_types: false,
+    keys: ConfigKeys {
+        hidden: "dim",
+        layers: "n_layers",
+        heads: "n_heads",
+        neurons: "hidden_dim",
+        activation: "activation",
+        embedding: None,
+    },
+    tensors: TensorNames {
+        layer: "transformer.layer.{}",
+        linears: &[
+            (Site::Query, "attention.q_lin"),
+            (Site::Key, "attention.k_lin"),
+            (Site::Value, "attention.v_lin"),
+            (Site::Output, "attention.out_lin"),
+            (Site::Up, "ffn.lin1"),
+            (Site::Down, "ffn.lin2"),
+        ],
+        norms: [(SubBlock::Attention, "sa_layer_norm"), (SubBlock::FeedForward, "output_layer_norm")],
+        ..BERT_LAYER
+    },
+    head: HeadSpec { dense: "pre_classifier", is_pooler: false, activation: Activation::Relu, out: "classifier" },
+    unused: &["vocab_", "pre_classifier.", "classifier.", "qa_outputs."],
+    ..BERT
+};
+
+const ELECTRA: FamilySpec = FamilySpec {
+    name: "ELECTRA",
+    model_type: "electra",
+    prefix: "electra.",
+    keys: ConfigKeys { embedding: Some("embedding_size"), ..BERT_KEYS },
+    head: HeadSpec {
+        dense: "classifier.dense",
+        is_pooler: false,
+        activation: Activation::Gelu,
+        out: "classifier.out_proj",
+    },
+    unused: &["embeddings.position_ids", "discriminator_predictions.", "classifier."],
+    ..BERT
+};
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Self; 6] =
+        [Self::Bert, Self::Roberta, Self::Camembert, Self::XlmRoberta, Self::Distilbert, Self::Electra];
+
+    /// Its row.
+    pub const fn spec(self) -> &'static FamilySpec {
+        match self {
+            Self::Bert => &BERT,
+            Self::Roberta => &ROBERTA,
+            Self::Camembert => &CAMEMBERT,
+            Self::XlmRoberta => &XLM_ROBERTA,
+            Self::Distilbert => &DISTILBERT,
+            Self::Electra => &ELECTRA,
+        }
+    }
+
+    /// The family of a configuration's `model_type`.
+    ///
+    /// # Errors
+    /// A sentence that lists those that are known, and names the nearest.
+    pub fn of_model_type(model_type: &str) -> Result<Self, String> {
+        let named = |family: &&Self| family.spec().model_type == model_type;
+        if let Some(family) = Self::ALL.iter().find(named) {
+            return Ok(*family);
+        }
+        let known = Self::ALL.map(|family| family.spec().model_type);
+        let likeness = |name: &&&str| (strsim::jaro_winkler(name, model_type) * 1e6) as u64;
+        let nearest = known.iter().max_by_key(likeness).filter(|name| likeness(name) > 700_000);
+        let nearest = nearest.map(|name| format!("; the nearest is `{name}`")).unwrap_or_default();
+        Err(format!("model_type `{model_type}` is not known; known are {}{nearest}", known.join(", ")))
+    }
+}
+
+impl TensorNames {
+    /// The name of layer `layer`.
+    pub fn layer(&self, layer: usize) -> String {
+        self.layer.replace("{}", &layer.to_string())
+    }
+
+    /// The name of a linear layer: the family's, or the site's own for one that the family does not have.
+    pub fn linear(&self, layer: usize, site: Site) -> String {
+        let name = self.linears.iter().find(|(named, _)| *named == site).map_or(site.name(), |(_, name)| name);
+        format!("{}.{name}", self.layer(layer))
+    }
+
+    /// The name of the norm that ends a sub-block.
+    pub fn norm(&self, layer: usize, sub_block: SubBlock) -> String {
+        let [attention, feed_forward] = self.norms;
+        let (_, name) = if attention.0 == sub_block { attention } else { feed_forward };
+        format!("{}.{name}", self.layer(layer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apt_core::wiring::Wiring;
+
+    #[test]
+    fn every_family_names_every_linear_layer_and_norm_once() {
+        for family in Family::ALL {
+            let names = family.spec().tensors;
+            let sites: Vec<Site> = Wiring::encoder(1).linears().map(|linear| linear.site).collect();
+            assert_eq!(names.linears.iter().map(|(site, _)| *site).collect::<Vec<_>>(), sites, "{family:?}");
+            let mut all: Vec<String> = sites.iter().map(|&site| names.linear(3, site)).collect();
+            all.extend(SubBlock::ALL.iter().map(|&sub_block| names.norm(3, sub_block)));
+            assert!(all.iter().all(|name| name.contains(".3.")), "{family:?}: {all:?}");
+            let count = all.len();
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), count, "{family:?} names two tensors alike: {all:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_family_is_answered_with_those_that_are_known() {
+        let error = Family::of_model_type("distil-bert").expect_err("it is called distilbert");
+        assert!(error.contains("xlm-roberta") && error.contains("nearest is `distilbert`"), "{error}");
+        let error = Family::of_model_type("t5").expect_err("not an encoder of this kind");
+        assert!(error.contains("electra") && !error.contains("nearest"), "{error}");
+    }
+}
