@@ -44,5 +44,5 @@ pub fn prepare(knobs: &Knobs, preset: Option<&str>, jobs: Option<usize>) -> Resu
 /// # Errors
 /// An unknown task, and whatever is wrong with its files.
 pub fn task(name: &str, data: Option<&str>) -> Result<RawTask, CliError> {
-    Ok(load_task(name, data.map(Path::new))?)
+    Ok(load_task(name, data.map(Path::new), None)?)
 }

@@ -2,24 +2,28 @@
 //! (lengths, batch size, seed, k), so that a resumed run sees exactly the batches it would have seen.
 
 use crate::error::DataError;
+use crate::objective::Objective;
 use crate::seeded::{generator, shuffle};
+use crate::target::Target;
 use crate::task::{RawExample, RawTask};
 use crate::tokenizer::Tokenizer;
 
 /// One tokenised example.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// Token ids, special tokens included.
     pub ids: Vec<u32>,
     /// 0 for the first text and 1 for the second, as long as `ids`.
     pub type_ids: Vec<u32>,
-    /// Class index.
-    pub label: u32,
+    /// What is to be predicted.
+    pub target: Target,
 }
 
 /// All splits of a task, tokenised.
 #[derive(Debug, Clone)]
 pub struct TokenizedTask {
+    /// What is learned; every example's target is one that it admits.
+    pub objective: Objective,
     /// Training examples, in the order of the raw task.
     pub train: Vec<Example>,
     /// Validation examples.
@@ -36,11 +40,12 @@ pub fn tokenize_task(task: &RawTask, tokenizer: &Tokenizer, max_len: usize) -> R
     let split = |examples: &[RawExample]| -> Result<Vec<Example>, DataError> {
         let tokenize = |example: &RawExample| {
             let encoded = tokenizer.encode(&example.a, example.b.as_deref(), max_len)?;
-            Ok(Example { ids: encoded.ids, type_ids: encoded.type_ids, label: example.label })
+            Ok(Example { ids: encoded.ids, type_ids: encoded.type_ids, target: example.target })
         };
         examples.iter().map(tokenize).collect()
     };
     Ok(TokenizedTask {
+        objective: task.objective.clone(),
         train: split(&task.train)?,
         validation: split(&task.validation)?,
         test: task.test.as_deref().map(split).transpose()?,
@@ -53,7 +58,7 @@ pub fn lengths(examples: &[Example]) -> Vec<usize> {
 }
 
 /// A padded batch. Matrices are row-major `[batch, seq]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// Token ids `[batch, seq]`, padded on the right.
     pub ids: Vec<i32>,
@@ -61,8 +66,8 @@ pub struct Batch {
     pub type_ids: Vec<i32>,
     /// Tokens before the padding begins `[batch]`.
     pub lengths: Vec<usize>,
-    /// Class indices `[batch]`.
-    pub labels: Vec<i32>,
+    /// What is to be predicted of each example `[batch]`.
+    pub targets: Vec<Target>,
     /// Number of examples.
     pub batch: usize,
     /// Padded length: a multiple of what [`collate`] was given.
@@ -82,7 +87,7 @@ pub fn collate(examples: &[&Example], pad_id: u32, pad_to_multiple: usize) -> Ba
         ids: examples.iter().flat_map(|example| padded(&example.ids, pad_id)).collect(),
         type_ids: examples.iter().flat_map(|example| padded(&example.type_ids, 0)).collect(),
         lengths: examples.iter().map(|example| example.ids.len()).collect(),
-        labels: examples.iter().map(|example| example.label as i32).collect(),
+        targets: examples.iter().map(|example| example.target).collect(),
         batch: examples.len(),
         seq,
     }
@@ -211,13 +216,14 @@ mod tests {
 
     #[test]
     fn collate_pads_to_the_multiple() {
-        let short = Example { ids: vec![2, 7, 3], type_ids: vec![0, 0, 0], label: 1 };
-        let long = Example { ids: vec![2, 7, 8, 3, 9, 3], type_ids: vec![0, 0, 0, 0, 1, 1], label: 0 };
+        let short = Example { ids: vec![2, 7, 3], type_ids: vec![0, 0, 0], target: Target::Value(0.5) };
+        let long =
+            Example { ids: vec![2, 7, 8, 3, 9, 3], type_ids: vec![0, 0, 0, 0, 1, 1], target: Target::Value(-2.0) };
         let batch = collate(&[&short, &long], 99, 4);
         assert_eq!((batch.batch, batch.seq), (2, 8));
         assert_eq!(batch.ids, [2, 7, 3, 99, 99, 99, 99, 99, 2, 7, 8, 3, 9, 3, 99, 99]);
         assert_eq!(batch.type_ids, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]);
-        assert_eq!((batch.lengths, batch.labels), (vec![3, 6], vec![1, 0]));
+        assert_eq!((batch.lengths, batch.targets), (vec![3, 6], vec![Target::Value(0.5), Target::Value(-2.0)]));
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! One error type for everything that can be wrong with data: each message names the file, the place
-//! in it, what is wrong, and what to do next.
+//! One error type for everything that can be wrong with data: what is wrong, the file and the place in it, and what to do.
 
 use std::fmt::Write as _;
 
-/// Why data could not be used. `Display` gives what, where and the remedy in one or two sentences.
-#[derive(Debug, thiserror::Error)]
+use apt_core::problem::{Explain, Problem};
+
+use crate::objective::ObjectiveKind;
+
+/// Why data could not be used.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum DataError {
     /// A file or folder could not be read at all.
-    #[error("{path}: cannot be read ({source}); check that it exists and may be read")]
     Unreadable {
         /// The path as it was given.
         path: String,
@@ -16,7 +18,6 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// No task of this name.
-    #[error("no task is called '{name}'; known tasks: {}", .known.join(", "))]
     UnknownTask {
         /// The name that was asked for.
         name: String,
@@ -24,7 +25,6 @@ pub enum DataError {
         known: Vec<String>,
     },
     /// The task reads files, but no folder was named.
-    #[error("task '{task}' reads its data from a folder; name one with --data DIR (expected there: {})", .expected.join(", "))]
     NoFolder {
         /// The task.
         task: String,
@@ -32,7 +32,6 @@ pub enum DataError {
         expected: Vec<String>,
     },
     /// A split's file is not in the folder.
-    #[error("task '{task}': no {split} file in {place}; looked for {}; found {}", .looked_for.join(", "), listed(.found))]
     MissingSplit {
         /// The task.
         task: String,
@@ -45,26 +44,44 @@ pub enum DataError {
         /// File names that were there.
         found: Vec<String>,
     },
+    /// The task has one objective, and another one was asked for.
+    OtherObjective {
+        /// The task.
+        task: String,
+        /// Its objective.
+        own: ObjectiveKind,
+        /// The one that was asked for.
+        asked: ObjectiveKind,
+    },
     /// The file name does not say how the file is laid out.
-    #[error("{file}: unknown kind of file; rename it to end in .tsv, .csv or .jsonl according to its layout")]
     UnknownFormat {
         /// The file.
         file: String,
     },
+    /// A first line that is neither a header nor a row of a known layout.
+    UnknownLayout {
+        /// The file.
+        file: String,
+        /// 1-based line.
+        line: u64,
+        /// Names by which a header is recognised.
+        header: Vec<String>,
+        /// Cells in the line.
+        cells: usize,
+        /// The layouts of files without a header, each as the names of its columns.
+        layouts: Vec<String>,
+    },
     /// The file holds nothing.
-    #[error("{file}: the file is empty; give a file with one example a line")]
     Empty {
         /// The file.
         file: String,
     },
     /// The file has a header and nothing below it.
-    #[error("{file}: there is a header but not one example below it; add rows, or leave the file out")]
     NoRows {
         /// The file.
         file: String,
     },
     /// Not UTF-8.
-    #[error("{file}, line {line}: not valid UTF-8 at byte {byte} of the file; save the file as UTF-8")]
     Encoding {
         /// The file.
         file: String,
@@ -74,9 +91,6 @@ pub enum DataError {
         byte: usize,
     },
     /// A line longer than any example could be.
-    #[error(
-        "{file}, line {line}: {bytes} bytes in one line, the limit is {limit}; is this the right file, with line breaks between examples?"
-    )]
     LineTooLong {
         /// The file.
         file: String,
@@ -88,9 +102,6 @@ pub enum DataError {
         limit: usize,
     },
     /// A row with more or fewer cells than the header.
-    #[error(
-        "{file}, line {line}: {found} cells where {expected} are expected; look for a missing or an extra separator"
-    )]
     Ragged {
         /// The file.
         file: String,
@@ -102,7 +113,6 @@ pub enum DataError {
         found: usize,
     },
     /// A needed column is not there.
-    #[error("{file}: no column called {}; found {}; rename the column in the first line", alternatives(.wanted), listed(.found))]
     MissingColumn {
         /// The file.
         file: String,
@@ -112,7 +122,6 @@ pub enum DataError {
         found: Vec<String>,
     },
     /// Two columns with one meaning.
-    #[error("{file}: columns '{first}' and '{second}' could both be the {role}; rename or remove one")]
     AmbiguousColumn {
         /// The file.
         file: String,
@@ -124,7 +133,6 @@ pub enum DataError {
         second: String,
     },
     /// A row that cannot be read as an example.
-    #[error("{file}, line {line}: {what}; {remedy}")]
     BadRow {
         /// The file.
         file: String,
@@ -136,7 +144,6 @@ pub enum DataError {
         remedy: &'static str,
     },
     /// A label outside the task's set.
-    #[error("{file}, line {line}: unknown label '{label}'; {from} has the labels {}", listed(.known))]
     UnknownLabel {
         /// The file.
         file: String,
@@ -149,8 +156,16 @@ pub enum DataError {
         /// The known labels.
         known: Vec<String>,
     },
-    /// A label set nobody can classify into.
-    #[error("{file}: {what}; {remedy}")]
+    /// Labels that are real numbers, where nothing says whether they are values or classes.
+    RealLabels {
+        /// The training file.
+        file: String,
+        /// One of them.
+        example: String,
+        /// How many different ones there are.
+        different: usize,
+    },
+    /// A set of labels that cannot be classified into.
     LabelSet {
         /// The training file.
         file: String,
@@ -160,7 +175,6 @@ pub enum DataError {
         remedy: &'static str,
     },
     /// A tokenizer file that cannot be used.
-    #[error("{file}: {what}; {remedy}")]
     Tokenizer {
         /// The file.
         file: String,
@@ -170,9 +184,6 @@ pub enum DataError {
         remedy: &'static str,
     },
     /// The tokenizer can produce ids that the model has no embedding for.
-    #[error(
-        "{file}: the tokenizer makes ids up to {largest_id} but the model has {model_vocab} embeddings; use the tokenizer.json that came with the model"
-    )]
     Vocabulary {
         /// The tokenizer file.
         file: String,
@@ -182,21 +193,130 @@ pub enum DataError {
         model_vocab: usize,
     },
     /// More built-in sentences were asked for than the generator can tell apart.
-    #[error("the built-in task was asked for {wanted} different sentences and found only {made}; ask for fewer")]
     BuiltinExhausted {
         /// Sentences asked for.
         wanted: usize,
         /// Sentences found.
         made: usize,
     },
-    /// A number in a request that makes no sense.
-    #[error("{what}; {remedy}")]
-    BadRequest {
-        /// What is wrong.
-        what: String,
-        /// What to do.
-        remedy: &'static str,
+    /// Too few training rows to hold validation rows out.
+    TooFewRows {
+        /// The folder, or "the given files".
+        place: String,
+        /// How many there are.
+        rows: usize,
     },
+}
+
+impl std::error::Error for DataError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if let Self::Unreadable { source, .. } = self { Some(source) } else { None }
+    }
+}
+
+apt_core::display_problem!(DataError);
+
+impl Explain for DataError {
+    fn problem(&self) -> Problem {
+        let at = |file: &str, line: u64| format!("{file}, line {line}");
+        match self {
+            Self::Unreadable { path, source } => {
+                Problem::new(path, format!("cannot be read ({source})"), "check that it exists and may be read")
+            }
+            Self::UnknownTask { name, known } => Problem::new(
+                "task",
+                format!("no task is called '{name}'"),
+                format!("choose one of {}", known.join(", ")),
+            ),
+            Self::NoFolder { task, expected } => Problem::new(
+                format!("task '{task}'"),
+                "its data come from a folder, and none is named",
+                format!("name one with --data DIR (expected there: {})", expected.join(", ")),
+            ),
+            Self::MissingSplit { task, split, place, looked_for, found } => Problem::new(
+                place,
+                format!("no {split} file of task '{task}'; found {}", listed(found)),
+                format!("add one of {}", looked_for.join(", ")),
+            ),
+            Self::OtherObjective { task, own, asked } => Problem::new(
+                format!("task '{task}'"),
+                format!("it is a {} and cannot be learned as a {}", own.name(), asked.name()),
+                "leave out --objective, or read the files with --task text",
+            ),
+            Self::UnknownFormat { file } => {
+                let remedy = "rename it to end in .tsv, .csv or .jsonl according to its layout";
+                Problem::new(file, "unknown kind of file", remedy)
+            }
+            Self::UnknownLayout { file, line, header, cells, layouts } => Problem::new(
+                at(file, *line),
+                format!(
+                    "no header (a column called {}) and no known layout without one ({}): {cells} cells",
+                    alternatives(header),
+                    layouts.join("; ")
+                ),
+                "add a line with the names of the columns",
+            ),
+            Self::Empty { file } => Problem::new(file, "the file is empty", "give a file with one example a line"),
+            Self::NoRows { file } => {
+                let what = "there is a header but not one example below it";
+                Problem::new(file, what, "add rows, or leave the file out")
+            }
+            Self::Encoding { file, line, byte } => Problem::new(
+                at(file, *line),
+                format!("not valid UTF-8 at byte {byte} of the file"),
+                "save the file as UTF-8",
+            ),
+            Self::LineTooLong { file, line, bytes, limit } => Problem::new(
+                at(file, *line),
+                format!("{bytes} bytes in one line, the limit is {limit}"),
+                "check that this is the right file, with line breaks between examples",
+            ),
+            Self::Ragged { file, line, expected, found } => Problem::new(
+                at(file, *line),
+                format!("{found} cells where {expected} are expected"),
+                "look for a missing or an extra separator",
+            ),
+            Self::MissingColumn { file, wanted, found } => Problem::new(
+                file,
+                format!("no column called {}; found {}", alternatives(wanted), listed(found)),
+                "rename the column in the first line",
+            ),
+            Self::AmbiguousColumn { file, role, first, second } => Problem::new(
+                file,
+                format!("columns '{first}' and '{second}' could both be the {role}"),
+                "rename or remove one",
+            ),
+            Self::BadRow { file, line, what, remedy } => Problem::new(at(file, *line), what, *remedy),
+            Self::UnknownLabel { file, line, label, from, known } => Problem::new(
+                at(file, *line),
+                format!("unknown label '{label}'; {from} has the labels {}", listed(known)),
+                "correct the label, or remove the row",
+            ),
+            Self::RealLabels { file, example, different } => Problem::new(
+                file,
+                format!("the labels are real numbers ('{example}'; {different} different ones)"),
+                "learn them as values with --objective regression, or each as a class with --objective classification",
+            ),
+            Self::LabelSet { file, what, remedy } | Self::Tokenizer { file, what, remedy } => {
+                Problem::new(file, what, *remedy)
+            }
+            Self::Vocabulary { file, largest_id, model_vocab } => Problem::new(
+                file,
+                format!("the tokenizer makes ids up to {largest_id} but the model has {model_vocab} embeddings"),
+                "use the tokenizer.json that came with the model",
+            ),
+            Self::BuiltinExhausted { wanted, made } => Problem::new(
+                "the built-in task",
+                format!("{wanted} different sentences were asked for and only {made} found"),
+                "ask for fewer",
+            ),
+            Self::TooFewRows { place, rows } => Problem::new(
+                place,
+                format!("{rows} rows are too few to hold a tenth out for validation"),
+                "add rows, or a validation file beside the training file",
+            ),
+        }
+    }
 }
 
 /// How many names a message lists before it says how many more there are.

@@ -1,11 +1,54 @@
-//! The set of labels a task has: fixed for the known tasks, found in the training file for a user's own.
+//! From the cells of a label column to targets: classes, whose names are fixed for the known tasks and found in the
+//! training file for a file of one's own, or numbers.
 
 use std::collections::BTreeSet;
 
 use crate::error::{DataError, shortened};
+use crate::metric::Metric;
+use crate::objective::Objective;
+use crate::target::Target;
 
 /// More classes than this is a column of something else.
 const MOST_LABELS: usize = 256;
+
+/// A label cell and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LabelCell<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) line: u64,
+    pub(crate) text: &'a str,
+}
+
+/// How label cells are read.
+#[derive(Debug, Clone)]
+pub(crate) enum LabelReader {
+    /// As one of several classes.
+    Classes(LabelSet),
+    /// As numbers.
+    Values,
+}
+
+impl LabelReader {
+    /// What is to be predicted where this is the label.
+    ///
+    /// # Errors
+    /// [`DataError::BadRow`] for an empty cell, NaN or, where numbers are read, anything that is no finite number;
+    /// [`DataError::UnknownLabel`] for a class that is not among the known ones.
+    pub(crate) fn target(&self, cell: LabelCell<'_>) -> Result<Target, DataError> {
+        match self {
+            Self::Classes(labels) => labels.class(cell).map(Target::Class),
+            Self::Values => cell.number().map(Target::Value),
+        }
+    }
+
+    /// What is learned from such labels; `metrics` are those of classes.
+    pub(crate) fn into_objective(self, metrics: &'static [Metric]) -> Objective {
+        match self {
+            Self::Classes(labels) => Objective::Classification { labels: labels.names, metrics },
+            Self::Values => Objective::regression(),
+        }
+    }
+}
 
 /// Names of the classes; a label's index is its class.
 #[derive(Debug, Clone)]
@@ -17,14 +60,6 @@ pub(crate) struct LabelSet {
     indices_too: bool,
 }
 
-/// A label cell and where it stands.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LabelCell<'a> {
-    pub(crate) file: &'a str,
-    pub(crate) line: u64,
-    pub(crate) text: &'a str,
-}
-
 impl LabelSet {
     /// The labels of a known task: files may use the names or their indices.
     pub(crate) fn of_task(task: &str, names: &[&str]) -> Self {
@@ -32,30 +67,38 @@ impl LabelSet {
         Self { names, from: format!("task '{task}'"), indices_too: true }
     }
 
-    /// The labels that occur in a training file: numbers in numeric order, names in alphabetic order.
+    /// The labels that occur in a training file: numbers in numeric order, names in alphabetic order. Unless `asked`
+    /// for, real numbers are not taken for classes.
     ///
     /// # Errors
-    /// [`DataError::BadRow`] for an empty cell or NaN, [`DataError::LabelSet`] for a set that cannot be
-    /// classified into: one label, hundreds, or two that differ only in upper and lower case.
+    /// [`DataError::BadRow`] for an empty cell or NaN, [`DataError::RealLabels`] for real numbers,
+    /// [`DataError::LabelSet`] for a set that cannot be classified into: one label, hundreds, or two that differ only
+    /// in upper and lower case.
     pub(crate) fn of_training_file<'a>(
         file: &str,
         cells: impl Iterator<Item = LabelCell<'a>>,
+        asked: bool,
     ) -> Result<Self, DataError> {
         let names = cells.map(LabelCell::value).collect::<Result<BTreeSet<String>, _>>()?;
+        let numeric = names.iter().all(|name| number(name).is_some());
+        if let Some(example) = names.iter().find(|name| !is_integer(name)).filter(|_| numeric && !asked) {
+            let (file, example) = (file.to_owned(), shortened(example));
+            return Err(DataError::RealLabels { file, example, different: names.len() });
+        }
         let refused = |what: String, remedy| Err(DataError::LabelSet { file: file.to_owned(), what, remedy });
         match names.len() {
             0 | 1 => {
                 let only = names.iter().map(|name| format!("'{}'", shortened(name))).collect::<String>();
-                return refused(
-                    format!("every row has the same label {only}"),
-                    "two labels at least are needed to classify",
-                );
+                let what = format!("every row has the same label {only}");
+                return refused(what, "give at least two different labels");
             }
             n if n > MOST_LABELS => {
-                return refused(
-                    format!("{n} different labels (at most {MOST_LABELS})"),
-                    "is the label column the right one?",
-                );
+                let remedy = if numeric {
+                    "learn the numbers as values with --objective regression, or name another label column"
+                } else {
+                    "check that the label column is the right one"
+                };
+                return refused(format!("{n} different labels (at most {MOST_LABELS})"), remedy);
             }
             _ => {}
         }
@@ -65,20 +108,15 @@ impl LabelSet {
             let what = format!("labels '{}' and '{}' differ only in upper and lower case", twins[0].1, twins[1].1);
             return refused(what, "write each label in one way");
         }
-        let numbers: Option<BTreeSet<(i64, String)>> =
-            names.iter().map(|name| name.parse().ok().map(|number| (number, name.clone()))).collect();
-        let names = match numbers {
-            Some(numbers) => numbers.into_iter().map(|(_, name)| name).collect(),
-            None => names.into_iter().collect(),
-        };
+        let mut names: Vec<String> = names.into_iter().collect();
+        if numeric {
+            names.sort_by(|a, b| number(a).partial_cmp(&number(b)).unwrap_or(std::cmp::Ordering::Equal));
+        }
         Ok(Self { names, from: format!("the training file {file}"), indices_too: false })
     }
 
     /// The class of a cell.
-    ///
-    /// # Errors
-    /// [`DataError::BadRow`] for an empty cell or NaN, [`DataError::UnknownLabel`] otherwise.
-    pub(crate) fn class(&self, cell: LabelCell<'_>) -> Result<u32, DataError> {
+    fn class(&self, cell: LabelCell<'_>) -> Result<u32, DataError> {
         let value = cell.value()?;
         let known = self.names.iter().position(|name| name.eq_ignore_ascii_case(&value));
         let index = || value.parse().ok().filter(|index| self.indices_too && *index < self.names.len());
@@ -90,24 +128,43 @@ impl LabelSet {
             known: self.names.clone(),
         })
     }
-
-    pub(crate) fn into_names(self) -> Vec<String> {
-        self.names
-    }
 }
 
 impl LabelCell<'_> {
     /// The label as it is compared: trimmed, and `1.0` (as spreadsheets write it) as `1`.
-    pub(crate) fn value(self) -> Result<String, DataError> {
+    fn value(self) -> Result<String, DataError> {
         let trimmed = self.text.trim();
         let missing = ["", "nan", "null", "none", "na", "n/a"];
         if missing.iter().any(|word| trimmed.eq_ignore_ascii_case(word)) {
-            let what =
-                if trimmed.is_empty() { "the label is empty".into() } else { format!("the label is '{trimmed}'") };
-            let (file, line) = (self.file.to_owned(), self.line);
-            return Err(DataError::BadRow { file, line, what, remedy: "give the row a label or remove it" });
+            let what = match trimmed {
+                "" => "the label is empty".to_owned(),
+                _ => format!("the label is '{trimmed}'"),
+            };
+            return Err(self.refused(what, "give the row a label or remove it"));
         }
-        let whole = trimmed.strip_suffix(".0").filter(|whole| whole.parse::<i64>().is_ok());
+        let whole = trimmed.strip_suffix(".0").filter(|whole| is_integer(whole));
         Ok(whole.unwrap_or(trimmed).to_owned())
     }
+
+    /// The label as a number that single precision holds.
+    fn number(self) -> Result<f32, DataError> {
+        let value = self.value()?;
+        number(&value).map(|number| number as f32).filter(|number| number.is_finite()).ok_or_else(|| {
+            let what = format!("the label '{}' is not a number", shortened(&value));
+            self.refused(what, "write numbers such as 3.8, or learn classes with --objective classification")
+        })
+    }
+
+    fn refused(self, what: String, remedy: &'static str) -> DataError {
+        DataError::BadRow { file: self.file.to_owned(), line: self.line, what, remedy }
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    text.parse::<i64>().is_ok()
+}
+
+/// The finite number that `text` writes.
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
 }

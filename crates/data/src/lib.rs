@@ -6,19 +6,29 @@
 pub mod batch;
 pub mod builtin;
 mod error;
+mod files;
 mod labels;
+mod load;
 pub mod metric;
 pub mod mlm;
+pub mod objective;
+mod registry;
 mod seeded;
 mod table;
+pub mod target;
 pub mod task;
 pub mod tokenizer;
 
 pub use batch::{Batch, BatchPlan, Example, TokenizedTask, collate, eval_batches, tokenize_task};
 pub use error::DataError;
+pub use files::EXTENSIONS;
+#[cfg(not(target_family = "wasm"))]
+pub use load::load_task;
+pub use load::parse_task;
 pub use metric::Metric;
 pub use mlm::{MaskPolicy, MaskedBatch, mask_batch};
-#[cfg(not(target_family = "wasm"))]
-pub use task::load_task;
-pub use task::{RawExample, RawTask, TASKS, TaskSpec, parse_task};
+pub use objective::{Objective, ObjectiveKind};
+pub use registry::{TASKS, TaskSpec};
+pub use target::Target;
+pub use task::{RawExample, RawTask};
 pub use tokenizer::{Encoded, Tokenizer};

@@ -1,17 +1,26 @@
-//! The figures by which a task is judged, computed from predicted and true class indices.
+//! The metrics by which tasks are judged, computed from answers and targets.
+
+mod correlation;
 
 use serde::{Deserialize, Serialize};
 
-/// A task's metric. Scores are fractions: accuracy and F1 lie in 0..=1, Matthews in −1..=1.
+use crate::target::Target;
+use correlation::{pearson, spearman};
+
+/// A metric. Accuracy and F1 lie in 0..=1, Matthews and the correlations in −1..=1; more is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
-    /// Share of predictions that are right.
+    /// Share of predicted classes that are right.
     Accuracy,
     /// Matthews correlation; with more than two classes Gorodkin's R_K, which equals it for two.
     Matthews,
-    /// F1 of class 1 (GLUE's choice for MRPC); accuracy is reported beside it.
+    /// F1 of class 1 (GLUE's choice for MRPC).
     F1,
+    /// Pearson's correlation of predicted and true numbers, as `scipy.stats.pearsonr`.
+    Pearson,
+    /// Spearman's rank correlation of predicted and true numbers, as `scipy.stats.spearmanr`.
+    Spearman,
 }
 
 impl Metric {
@@ -21,38 +30,47 @@ impl Metric {
             Self::Accuracy => "accuracy",
             Self::Matthews => "matthews",
             Self::F1 => "f1",
+            Self::Pearson => "pearson",
+            Self::Spearman => "spearman",
         }
     }
 
-    /// The figure a run is judged by. Where it is not defined (no examples, one class only) it is 0,
-    /// as in the GLUE scripts. Of two slices of different length the common part counts.
-    pub fn score(self, predictions: &[u32], labels: &[u32]) -> f64 {
+    /// The metric of `answers` beside the `targets` of the same examples. Metrics of classes count classes only, and
+    /// correlations numbers only; of two slices of different length the common part counts.
+    ///
+    /// Where a metric of classes is a ratio to nothing (no examples, one class only) it is 0, as in the GLUE scripts.
+    /// A correlation with something constant, or of fewer than two numbers, is not defined: `None`, where scipy gives
+    /// NaN.
+    pub fn score(self, answers: &[Target], targets: &[Target]) -> Option<f64> {
         match self {
-            Self::Accuracy => accuracy(predictions, labels),
-            Self::Matthews => matthews(predictions, labels),
-            Self::F1 => f1(predictions, labels),
+            Self::Accuracy => Some(accuracy(&classes(answers, targets))),
+            Self::Matthews => Some(matthews(&classes(answers, targets))),
+            Self::F1 => Some(f1(&classes(answers, targets))),
+            Self::Pearson => pearson(&values(answers, targets)),
+            Self::Spearman => spearman(&values(answers, targets)),
         }
-    }
-
-    /// The primary figure first, then whatever is customary beside it.
-    pub fn all(self, predictions: &[u32], labels: &[u32]) -> Vec<(&'static str, f64)> {
-        let mut figures = vec![(self.name(), self.score(predictions, labels))];
-        if self != Self::Accuracy {
-            figures.push((Self::Accuracy.name(), accuracy(predictions, labels)));
-        }
-        figures
     }
 }
 
-fn accuracy(predictions: &[u32], labels: &[u32]) -> f64 {
-    let right = predictions.iter().zip(labels).filter(|(p, l)| p == l).count();
-    ratio(right as f64, predictions.len().min(labels.len()) as f64)
+/// Predicted and true classes.
+fn classes(answers: &[Target], targets: &[Target]) -> Vec<(u32, u32)> {
+    answers.iter().zip(targets).filter_map(|(answer, target)| answer.class().zip(target.class())).collect()
 }
 
-fn f1(predictions: &[u32], labels: &[u32]) -> f64 {
+/// Predicted and true numbers.
+fn values(answers: &[Target], targets: &[Target]) -> Vec<(f64, f64)> {
+    let pairs = answers.iter().zip(targets).filter_map(|(answer, target)| answer.value().zip(target.value()));
+    pairs.map(|(answer, target)| (f64::from(answer), f64::from(target))).collect()
+}
+
+fn accuracy(pairs: &[(u32, u32)]) -> f64 {
+    let right = pairs.iter().filter(|(predicted, actual)| predicted == actual).count();
+    ratio(right as f64, pairs.len() as f64)
+}
+
+fn f1(pairs: &[(u32, u32)]) -> f64 {
     let count = |predicted: bool, actual: bool| {
-        let cells = predictions.iter().zip(labels);
-        cells.filter(|(p, l)| (**p == 1, **l == 1) == (predicted, actual)).count() as f64
+        pairs.iter().filter(|(p, a)| (*p == 1, *a == 1) == (predicted, actual)).count() as f64
     };
     let hits = 2.0 * count(true, true);
     ratio(hits, hits + count(true, false) + count(false, true))
@@ -60,17 +78,16 @@ fn f1(predictions: &[u32], labels: &[u32]) -> f64 {
 
 /// R_K = (c·s − Σ p_k t_k) / √((s² − Σ p_k²)(s² − Σ t_k²)): c right, s all, p_k and t_k how often
 /// class k is predicted and true.
-fn matthews(predictions: &[u32], labels: &[u32]) -> f64 {
-    let pairs = || predictions.iter().zip(labels);
-    let mut classes: Vec<u32> = pairs().flat_map(|(p, l)| [*p, *l]).collect();
+fn matthews(pairs: &[(u32, u32)]) -> f64 {
+    let mut classes: Vec<u32> = pairs.iter().flat_map(|(p, a)| [*p, *a]).collect();
     classes.sort_unstable();
     classes.dedup();
-    let samples = pairs().count() as f64;
-    let right = pairs().filter(|(p, l)| p == l).count() as f64;
+    let samples = pairs.len() as f64;
+    let right = pairs.iter().filter(|(p, a)| p == a).count() as f64;
     let (mut cross, mut predicted_squares, mut actual_squares) = (0.0, 0.0, 0.0);
     for class in classes {
-        let predicted = pairs().filter(|(p, _)| **p == class).count() as f64;
-        let actual = pairs().filter(|(_, l)| **l == class).count() as f64;
+        let predicted = pairs.iter().filter(|(p, _)| *p == class).count() as f64;
+        let actual = pairs.iter().filter(|(_, a)| *a == class).count() as f64;
         cross += predicted * actual;
         predicted_squares += predicted * predicted;
         actual_squares += actual * actual;
@@ -91,15 +108,20 @@ mod tests {
     const PREDICTIONS: [u32; 10] = [1, 1, 1, 1, 0, 0, 0, 0, 0, 0];
     const LABELS: [u32; 10] = [1, 1, 1, 0, 1, 1, 0, 0, 0, 0];
 
+    fn score(metric: Metric, predictions: &[u32], labels: &[u32]) -> f64 {
+        let targets = |classes: &[u32]| classes.iter().copied().map(Target::Class).collect::<Vec<_>>();
+        metric.score(&targets(predictions), &targets(labels)).expect("metrics of classes are always defined")
+    }
+
     #[test]
-    fn figures_match_a_confusion_table_done_by_hand() {
+    fn metrics_match_a_confusion_table_done_by_hand() {
         let cases = [
             (Metric::Accuracy, 7.0 / 10.0),
             (Metric::F1, 6.0 / 9.0),
             (Metric::Matthews, (3.0 * 4.0 - 1.0 * 2.0) / (4.0f64 * 5.0 * 5.0 * 6.0).sqrt()),
         ];
         for (metric, by_hand) in cases {
-            let score = metric.score(&PREDICTIONS, &LABELS);
+            let score = score(metric, &PREDICTIONS, &LABELS);
             assert!((score - by_hand).abs() < 1e-12, "{}: {score}, by hand {by_hand}", metric.name());
         }
     }
@@ -107,23 +129,30 @@ mod tests {
     #[test]
     fn three_class_matthews_matches_the_formula_by_hand() {
         // c = 4, s = 6, predicted 2/2/2, true 3/2/1: (24 − 12) / √(24 · 22).
-        let score = Metric::Matthews.score(&[0, 0, 1, 1, 2, 2], &[0, 0, 1, 0, 2, 1]);
+        let score = score(Metric::Matthews, &[0, 0, 1, 1, 2, 2], &[0, 0, 1, 0, 2, 1]);
         let by_hand = 12.0 / (24.0f64 * 22.0).sqrt();
         assert!((score - by_hand).abs() < 1e-12, "{score}, by hand {by_hand}");
     }
 
     #[test]
-    fn undefined_figures_are_zero_and_not_nan() {
+    fn undefined_metrics_of_classes_are_zero_and_undefined_correlations_none() {
         for metric in [Metric::Accuracy, Metric::F1, Metric::Matthews] {
-            assert_eq!(metric.score(&[], &[]), 0.0, "{} of nothing", metric.name());
+            assert_eq!(score(metric, &[], &[]), 0.0, "{} of nothing", metric.name());
         }
-        assert_eq!(Metric::Matthews.score(&[1, 1], &[1, 1]), 0.0, "one class only");
-        assert_eq!(Metric::F1.score(&[0, 0], &[0, 0]), 0.0, "no positives");
+        assert_eq!(score(Metric::Matthews, &[1, 1], &[1, 1]), 0.0, "one class only");
+        assert_eq!(score(Metric::F1, &[0, 0], &[0, 0]), 0.0, "no positives");
+        let (same, rising) = ([Target::Value(2.5); 3], [1.0, 2.0, 3.0].map(Target::Value));
+        for metric in [Metric::Pearson, Metric::Spearman] {
+            assert_eq!(metric.score(&same, &rising), None, "{} of a constant", metric.name());
+            assert_eq!(metric.score(&rising, &same), None, "{} with a constant", metric.name());
+            assert_eq!(metric.score(&rising[..1], &rising[..1]), None, "{} of one number", metric.name());
+        }
     }
 
     #[test]
-    fn f1_brings_accuracy_along() {
-        let names: Vec<_> = Metric::F1.all(&PREDICTIONS, &LABELS).iter().map(|f| f.0).collect();
-        assert_eq!(names, ["f1", "accuracy"]);
+    fn a_metric_of_the_other_kind_of_target_counts_nothing() {
+        let (classes, values) = ([0, 1].map(Target::Class), [0.0, 1.0].map(Target::Value));
+        assert_eq!(Metric::Accuracy.score(&values, &values), Some(0.0));
+        assert_eq!(Metric::Pearson.score(&classes, &classes), None);
     }
 }

@@ -91,7 +91,7 @@ mod tests {
             std::iter::once(2).chain(words).chain([3]).chain([0; 6])
         };
         let ids: Vec<i32> = (0..200).flat_map(row).collect();
-        Batch { type_ids: vec![0; ids.len()], lengths: vec![50; 200], labels: vec![0; 200], batch: 200, seq: 56, ids }
+        Batch { type_ids: vec![0; ids.len()], lengths: vec![50; 200], targets: vec![], batch: 200, seq: 56, ids }
     }
 
     #[test]

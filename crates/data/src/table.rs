@@ -9,7 +9,7 @@ use crate::error::DataError;
 /// breaks is refused here instead of filling the memory.
 pub(crate) const LONGEST_LINE: usize = 1 << 20;
 
-/// How a file is laid out, told by its name.
+/// How a file is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
     Tsv,
@@ -31,16 +31,32 @@ pub(crate) struct Table<'a> {
     pub(crate) rows: Vec<Row<'a>>,
 }
 
+/// A layout of files without a header line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Headerless {
+    /// What stands in the columns.
+    pub(crate) columns: &'static [&'static str],
+    /// Whether rows may have more cells than that, which are not read.
+    pub(crate) more: bool,
+}
+
+impl Headerless {
+    fn fits(&self, row: &Row<'_>) -> bool {
+        let (cells, columns) = (row.cells.len(), self.columns.len());
+        cells == columns || (self.more && cells > columns)
+    }
+}
+
 /// Whether the first line names the columns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Header {
     /// It does.
     FirstLine,
-    /// It does if one of its cells is a name of `text`; otherwise these are the columns (CoLA, whose
-    /// own files have no header while copies of it do).
+    /// It does if one of its cells is a name of `text`; otherwise the columns are those of the first layout that it fits
+    /// (CoLA and STS-B, whose own files have no header while copies of them do).
     Perhaps {
-        /// The columns of a file without a header.
-        columns: &'static [&'static str],
+        /// Layouts of a file without a header.
+        layouts: &'static [Headerless],
         /// Names by which a header is recognised.
         text: &'static [&'static str],
     },
@@ -50,8 +66,8 @@ impl<'a> Table<'a> {
     /// # Errors
     /// Everything that can be wrong before the cells are looked at.
     pub(crate) fn read(bytes: &'a [u8], file: &str, header: Header) -> Result<Self, DataError> {
-        let layout = layout_of(file)?;
         let text = decode(bytes, file)?;
+        let layout = layout_of(file, text)?;
         if text.trim().is_empty() {
             return Err(DataError::Empty { file: file.to_owned() });
         }
@@ -63,14 +79,19 @@ impl<'a> Table<'a> {
         let Some(first) = rows.first() else {
             return Err(DataError::Empty { file: file.to_owned() });
         };
-        let names = |name: &str, cell: &str| cell.trim().eq_ignore_ascii_case(name);
-        let columns: Vec<String> = match header {
-            Header::Perhaps { columns, text }
-                if !first.cells.iter().any(|cell| text.iter().any(|name| names(name, cell))) =>
-            {
-                columns.iter().map(|&column| column.to_owned()).collect()
+        let columns = match header {
+            Header::Perhaps { layouts, text } if !names_one_of(first, text) => {
+                let Some(layout) = layouts.iter().find(|layout| layout.fits(first)) else {
+                    return Err(unknown_layout(file, first, layouts, text));
+                };
+                if layout.more {
+                    rows.iter_mut().for_each(|row| row.cells.truncate(layout.columns.len()));
+                }
+                layout.columns.iter().map(|&column| column.to_owned()).collect()
             }
-            _ => rows.remove(0).cells.iter().map(|cell| cell.trim().to_owned()).collect(),
+            Header::Perhaps { .. } | Header::FirstLine => {
+                rows.remove(0).cells.iter().map(|cell| cell.trim().to_owned()).collect::<Vec<String>>()
+            }
         };
         if rows.is_empty() {
             return Err(DataError::NoRows { file: file.to_owned() });
@@ -83,12 +104,30 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The layout that the name promises.
-fn layout_of(file: &str) -> Result<Layout, DataError> {
+fn names_one_of(row: &Row<'_>, names: &[&str]) -> bool {
+    row.cells.iter().any(|cell| names.iter().any(|name| cell.trim().eq_ignore_ascii_case(name)))
+}
+
+fn unknown_layout(file: &str, first: &Row<'_>, layouts: &[Headerless], text: &[&str]) -> DataError {
+    DataError::UnknownLayout {
+        file: file.to_owned(),
+        line: first.line,
+        header: text.iter().map(|&name| name.to_owned()).collect(),
+        cells: first.cells.len(),
+        layouts: layouts.iter().map(|layout| layout.columns.join(", ")).collect(),
+    }
+}
+
+/// The layout that the file's extension says. A `.csv` whose first line has more tabs than commas is tab separated all
+/// the same, as STS-B's own `sts-train.csv` is.
+fn layout_of(file: &str, text: &str) -> Result<Layout, DataError> {
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     match extension.as_str() {
         "tsv" | "txt" => Ok(Layout::Tsv),
-        "csv" => Ok(Layout::Csv),
+        "csv" => {
+            let count = |separator| lines(text).next().map_or(0, |(_, line)| line.matches(separator).count());
+            Ok(if count('\t') > count(',') { Layout::Tsv } else { Layout::Csv })
+        }
         "jsonl" | "ndjson" => Ok(Layout::Jsonl),
         _ => Err(DataError::UnknownFormat { file: file.to_owned() }),
     }

@@ -3,14 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apt_data::{RawExample, RawTask, Tokenizer, builtin};
+use apt_data::{RawExample, RawTask, Target, Tokenizer, builtin};
 
 fn default_task() -> RawTask {
-    apt_data::parse_task("builtin", &[]).expect("the built-in task at its default size")
+    apt_data::parse_task("builtin", &[], None).expect("the built-in task at its default size")
 }
 
 fn texts(examples: &[RawExample]) -> BTreeSet<&str> {
     examples.iter().map(|example| example.a.as_str()).collect()
+}
+
+fn class(example: &RawExample) -> u32 {
+    example.target.class().expect("the built-in task has classes")
 }
 
 fn words(text: &str) -> BTreeSet<String> {
@@ -29,11 +33,17 @@ fn splits_are_distinct_disjoint_and_balanced() {
     let mut all = BTreeSet::new();
     for (name, split, size) in splits {
         assert_eq!(texts(split).len(), size, "distinct texts in {name}");
-        let positive = split.iter().filter(|example| example.label == 1).count();
+        let positive = split.iter().filter(|example| example.target == Target::Class(1)).count();
         assert_eq!(positive, size / 2, "positive texts in {name}");
         all.extend(texts(split));
     }
     assert_eq!(all.len(), 4096 + 512 + 1024, "distinct texts over all splits");
+}
+
+#[test]
+fn the_data_is_that_of_records_already_made() {
+    let published = "7b6502857f1e58e36e688891afffd15f591b9dc46ff86a346c81ad03f15875b4";
+    assert_eq!(default_task().hash, published, "the data_hash of records of version 0.1.0");
 }
 
 #[test]
@@ -77,7 +87,7 @@ fn pretraining_never_sees_a_held_out_text() {
 fn every_label_follows_from_its_text() {
     let task = default_task();
     for example in task.train.iter().take(600).chain(&task.validation) {
-        assert_eq!(builtin::judge(&example.a), Some(example.label), "{}", example.a);
+        assert_eq!(builtin::judge(&example.a), Some(class(example)), "{}", example.a);
     }
 }
 
@@ -120,7 +130,7 @@ fn removing_not_from_generated_texts_turns_their_labels() {
         let without = example.a.replacen(" was not ", " was ", 1);
         // In a contrast, clauses that now agree are no sentence of the language.
         if let Some(label) = builtin::judge(&without) {
-            assert_ne!(label, example.label, "{} / {without}", example.a);
+            assert_ne!(label, class(example), "{} / {without}", example.a);
             turned += 1;
         }
     }
@@ -139,7 +149,7 @@ fn weighing_single_words_is_not_enough() {
         index.entry(word).or_insert(next);
     }
     let features = |example: &RawExample| -> (Vec<usize>, f64) {
-        (words(&example.a).iter().filter_map(|word| index.get(word).copied()).collect(), f64::from(example.label))
+        (words(&example.a).iter().filter_map(|word| index.get(word).copied()).collect(), f64::from(class(example)))
     };
     let train: Vec<_> = task.train.iter().map(features).collect();
     let test: Vec<_> = test.iter().map(features).collect();
@@ -227,6 +237,6 @@ fn articles_fit_their_words() {
 #[test]
 fn a_sample_to_read() {
     for example in builtin::task(1, 40, 0, 0).expect("a small task").train {
-        println!("{} {}", ["-", "+"][example.label as usize], example.a);
+        println!("{} {}", ["-", "+"][class(&example) as usize], example.a);
     }
 }

@@ -3,19 +3,23 @@
 
 use std::path::Path;
 
-use apt_data::{DataError, RawTask, Tokenizer, builtin, load_task, parse_task};
+use apt_data::{DataError, ObjectiveKind, RawTask, Target, Tokenizer, builtin, load_task, parse_task};
 
 const TRAIN: &str = "sentence\tlabel\na fine film\t1\na poor film\t0\n";
 
 /// SST-2 with this training file and a sound validation file.
 fn sst2(train: &[u8]) -> Result<RawTask, DataError> {
-    parse_task("sst2", &[("train.tsv".into(), train.to_vec()), ("dev.tsv".into(), TRAIN.into())])
+    parse_task("sst2", &[("train.tsv".into(), train.to_vec()), ("dev.tsv".into(), TRAIN.into())], None)
 }
 
 /// A user's own task with these files.
 fn own(files: &[(&str, &str)]) -> Result<RawTask, DataError> {
+    parse("text", files, None)
+}
+
+fn parse(task: &str, files: &[(&str, &str)], objective: Option<ObjectiveKind>) -> Result<RawTask, DataError> {
     let files: Vec<(String, Vec<u8>)> = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
-    parse_task("text", &files)
+    parse_task(task, &files, objective)
 }
 
 /// The message of a refusal; it must hold every one of `parts`.
@@ -90,7 +94,57 @@ fn label_sets_nobody_can_classify_into() {
     assert_refused(own(&[("train.csv", "text,label\na,x\nb,x\n")]), &["train.csv", "same label 'x'"]);
     assert_refused(own(&[("train.csv", "text,label\na,Good\nb,good\n")]), &["'Good' and 'good'"]);
     let many: String = (0..400).map(|n| format!("text {n},{n}.5\n")).collect();
-    assert_refused(own(&[("train.csv", &format!("text,label\n{many}"))]), &["400 different labels"]);
+    let files = [("train.csv", &*format!("text,label\n{many}"))];
+    assert_refused(parse("text", &files, Some(ObjectiveKind::Classification)), &["400 different labels"]);
+    let many: String = (0..400).map(|n| format!("text {n},{n}\n")).collect();
+    let files = [("train.csv", &*format!("text,label\n{many}"))];
+    assert_refused(own(&files), &["400 different labels", "--objective regression"]);
+}
+
+#[test]
+fn real_labels_that_nobody_called_values_or_classes() {
+    let rows: String = (0..400).map(|n| format!("text {n},{n}.5\n")).collect();
+    let files = [("train.csv", &*format!("text,label\n{rows}"))];
+    assert_refused(own(&files), &["train.csv", "real numbers", "'0.5'", "400 different", "--objective regression"]);
+    // One number that is not whole is enough; a name among the numbers makes them names.
+    assert_refused(own(&[("train.csv", "text,label\na,1\nb,2\nc,2.5\n")]), &["'2.5'", "--objective classification"]);
+    let names = [("train.csv", "text,label\na,2.5\nb,n\n"), ("dev.csv", "text,label\na,n\n")];
+    assert_eq!(own(&names).expect("names").objective.labels(), ["2.5", "n"]);
+}
+
+#[test]
+fn regression_on_what_is_no_number() {
+    let refused = |rows: &str, parts: &[&str]| {
+        let files = [("train.csv", &*format!("text,label\n{rows}"))];
+        assert_refused(parse("text", &files, Some(ObjectiveKind::Regression)), parts);
+    };
+    refused("a,3.8\nb,good\n", &["train.csv, line 3", "'good' is not a number", "--objective classification"]);
+    refused("a,3.8\nb,\"3,8\"\n", &["line 3", "'3,8' is not a number", "such as 3.8"]);
+    refused("a,3.8\nb,inf\n", &["line 3", "'inf' is not a number"]);
+    refused("a,3.8\nb,1e39\n", &["line 3", "'1e39' is not a number"]);
+    refused("a,3.8\nb,NaN\n", &["line 3", "the label is 'NaN'"]);
+    refused("a,3.8\nb,\n", &["line 3", "the label is empty"]);
+}
+
+#[test]
+fn an_objective_that_the_task_does_not_have() {
+    let files = [("train.tsv", TRAIN), ("dev.tsv", TRAIN)];
+    let parts = ["task 'sst2'", "is a classification", "as a regression", "--task text"];
+    assert_refused(parse("sst2", &files, Some(ObjectiveKind::Regression)), &parts);
+    assert_refused(parse_task("builtin", &[], Some(ObjectiveKind::Regression)), &["task 'builtin'", "regression"]);
+    let stsb = [("train.csv", "a,b,1.5\nc,d,2.0\n")];
+    assert_refused(parse("stsb", &stsb, Some(ObjectiveKind::Classification)), &["'stsb'", "is a regression"]);
+}
+
+#[test]
+fn sts_b_in_a_layout_that_nobody_published() {
+    let refused = |train: &str, parts: &[&str]| {
+        assert_refused(parse("stsb", &[("train.csv", train), ("dev.csv", "a,b,1\n")], None), parts);
+    };
+    let parts = ["train.csv, line 1", "'sentence1'", "sentence1, sentence2, score", "genre", "4 cells"];
+    refused("a,b,c,4.5\n", &parts);
+    refused("a,b,3.5\nc,d\n", &["train.csv, line 2", "2 cells where 3"]);
+    refused("a,b,alike\n", &["train.csv, line 1", "'alike' is not a number"]);
 }
 
 #[test]
@@ -124,21 +178,21 @@ fn a_kind_of_file_nobody_knows() {
 
 #[test]
 fn a_task_nobody_knows() {
-    assert_refused(parse_task("sst3", &[]), &["'sst3'", "builtin", "sst2", "text"]);
+    assert_refused(parse_task("sst3", &[], None), &["'sst3'", "builtin", "sst2", "text"]);
 }
 
 #[test]
 fn missing_folders_and_files() {
     let empty = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(empty.path().join("notes.md"), "x").expect("a file");
-    assert_refused(load_task("rte", None), &["rte", "--data", "train.tsv"]);
-    assert_refused(load_task("rte", Some(Path::new("/no/such/folder"))), &["/no/such/folder", "cannot be read"]);
-    assert_refused(load_task("rte", Some(empty.path())), &["no train file", "train.tsv", "'notes.md'"]);
+    assert_refused(load_task("rte", None, None), &["rte", "--data", "train.tsv"]);
+    assert_refused(load_task("rte", Some(Path::new("/no/such/folder")), None), &["/no/such/folder", "cannot be read"]);
+    assert_refused(load_task("rte", Some(empty.path()), None), &["no train file", "train.tsv", "'notes.md'"]);
     std::fs::write(empty.path().join("train.tsv"), "sentence1\tsentence2\tlabel\na\tb\tentailment\n").expect("a file");
-    assert_refused(load_task("rte", Some(empty.path())), &["no validation file", "dev.tsv"]);
+    assert_refused(load_task("rte", Some(empty.path()), None), &["no validation file", "dev.tsv"]);
     std::fs::write(empty.path().join("dev.tsv"), "").expect("a file");
     let shown = empty.path().join("dev.tsv").display().to_string();
-    assert_refused(load_task("rte", Some(empty.path())), &[&shown, "empty"]);
+    assert_refused(load_task("rte", Some(empty.path()), None), &[&shown, "empty"]);
 }
 
 #[test]
@@ -150,8 +204,8 @@ fn too_few_rows_to_hold_any_out() {
 fn byte_order_mark_crlf_and_spreadsheet_numbers_are_harmless() {
     let task =
         sst2("\u{FEFF}sentence\tlabel\r\na \"fine\" film\t1.0\r\nbad\tnegative\r\n".as_bytes()).expect("harmless");
-    let read: Vec<_> = task.train.iter().map(|example| (example.a.as_str(), example.label)).collect();
-    assert_eq!(read, [("a \"fine\" film", 1), ("bad", 0)]);
+    let read: Vec<_> = task.train.iter().map(|example| (example.a.as_str(), example.target)).collect();
+    assert_eq!(read, [("a \"fine\" film", Target::Class(1)), ("bad", Target::Class(0))]);
 }
 
 #[test]
@@ -159,7 +213,7 @@ fn a_test_file_without_labels_is_no_test_file() {
     for test in ["index\tsentence\n0\tfine\n", "sentence\tlabel\nfine\t-1\n"] {
         let files = [("train.tsv", TRAIN), ("dev.tsv", TRAIN), ("test.tsv", test)];
         let files: Vec<(String, Vec<u8>)> = files.iter().map(|(n, t)| ((*n).to_owned(), (*t).into())).collect();
-        assert_eq!(parse_task("sst2", &files).expect("sound files").test, None, "{test}");
+        assert_eq!(parse_task("sst2", &files, None).expect("sound files").test, None, "{test}");
     }
 }
 
@@ -248,7 +302,7 @@ fn damaged_files_never_panic() {
         for (name, sound) in [("train.csv", csv), ("train.jsonl", jsonl)] {
             let dev = (name.replace("train", "dev"), sound.as_bytes().to_vec());
             let files = [(name.to_owned(), damaged(sound.as_bytes())), dev];
-            refused += u32::from(parse_task("text", &files).is_err());
+            refused += u32::from(parse_task("text", &files, None).is_err());
         }
     }
     assert!(refused > 1000, "{refused} of 6000 damaged files were refused");

@@ -2,7 +2,7 @@
 
 use crate::TrainError;
 use crate::session::Session;
-use apt_data::{Example, collate, eval_batches};
+use apt_data::{Example, Objective, Target, collate, eval_batches};
 use apt_experiment::{Evaluation, Event, Split};
 use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back, inference};
 use burn::module::Module;
@@ -16,13 +16,13 @@ pub(crate) const PAD_MULTIPLE: usize = 8;
 
 /// What a model says about examples.
 pub struct Predictions {
-    /// The likeliest class of each example.
-    pub classes: Vec<u32>,
-    /// Mean cross entropy.
+    /// The answer to each example.
+    pub answers: Vec<Target>,
+    /// Mean loss of the objective.
     pub loss: f64,
 }
 
-/// Classes of `examples` by `model`, which must be without autodiff.
+/// Answers to `examples` by `model`, which must be without autodiff.
 ///
 /// # Errors
 /// When logits cannot be read back or are not finite.
@@ -30,11 +30,12 @@ pub async fn predict(
     model: &Transformer,
     masks: Option<&DeviceMasks>,
     examples: &[Example],
+    objective: &Objective,
     pad_id: u32,
 ) -> Result<Predictions, TrainError> {
     let device = model.device();
     let lengths: Vec<usize> = examples.iter().map(|e| e.ids.len()).collect();
-    let mut classes = vec![0; examples.len()];
+    let mut answers: Vec<Target> = examples.iter().map(|example| example.target).collect();
     let mut loss = 0.0;
     for indices in eval_batches(&lengths, EVAL_BATCH) {
         let picked: Vec<&Example> = indices.iter().map(|&i| &examples[i]).collect();
@@ -47,20 +48,17 @@ pub async fn predict(
                 model.classify(output.hidden, &inputs)?
             }
         };
-        let [_, labels] = logits.dims();
+        let [_, outputs] = logits.dims();
         let values = read_back(logits, "logits").await?;
-        for (row, (&index, example)) in values.chunks_exact(labels).zip(indices.iter().zip(&picked)) {
+        for (row, (&index, example)) in values.chunks_exact(outputs).zip(indices.iter().zip(&picked)) {
             if row.iter().any(|v| !v.is_finite()) {
                 return Err(TrainError::NotFinite { step: 0, tensor: "logits of an evaluation".into() });
             }
-            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            classes[index] = row.iter().position(|&v| v == top).unwrap_or_default() as u32;
-            let log_sum: f64 = row.iter().map(|&v| f64::from(v - top).exp()).sum::<f64>().ln();
-            let own = row.get(example.label as usize).copied().unwrap_or(f32::NEG_INFINITY);
-            loss += log_sum - f64::from(own - top);
+            answers[index] = objective.decode(row);
+            loss += objective.loss(row, example.target);
         }
     }
-    Ok(Predictions { classes, loss: loss / examples.len().max(1) as f64 })
+    Ok(Predictions { answers, loss: loss / examples.len().max(1) as f64 })
 }
 
 impl Session {
@@ -90,16 +88,14 @@ impl Session {
         };
         let model = self.learner.student.valid();
         let masks = self.masks.as_ref().map(|m| self.upload(m, &self.setup.device, false));
-        let predictions = predict(&model, masks.as_ref(), examples, self.setup.pad_id).await?;
-        let labels: Vec<u32> = examples.iter().map(|e| e.label).collect();
-        let mut metrics: BTreeMap<String, f64> = self
-            .setup
-            .metric
-            .all(&predictions.classes, &labels)
-            .into_iter()
-            .map(|(name, value)| (name.to_string(), value))
-            .collect();
+        let objective = &self.setup.task.objective;
+        let predictions = predict(&model, masks.as_ref(), examples, objective, self.setup.pad_id).await?;
+        let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
+        let judged = objective.judge(&predictions.answers, &targets);
+        let metric = judged.first().and_then(|(_, value)| *value).unwrap_or(0.0);
+        let defined = judged.into_iter().filter_map(|(metric, value)| Some((metric.name().to_owned(), value?)));
+        let mut metrics: BTreeMap<String, f64> = defined.collect();
         metrics.insert("loss".into(), predictions.loss);
-        Ok((self.setup.metric.score(&predictions.classes, &labels), metrics))
+        Ok((metric, metrics))
     }
 }

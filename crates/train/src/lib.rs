@@ -34,7 +34,7 @@ pub use learner::{Learner, Transform};
 pub use losses::{Targets, cross_entropy, layer_mse, prediction_loss};
 pub use optimizer::AdamW;
 pub use session::Session;
-pub use setup::{CODE, Machine, Setup, check_examples};
+pub use setup::{CODE, Machine, Setup, check_examples, check_input};
 pub use snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use source::ModelSource;
 pub use teacher::{DistillWeights, Lesson, Teacher, distillation_loss};

@@ -36,7 +36,7 @@ impl Session {
         let steps = state.step;
         Ok(Measures {
             metric: MetricMeasure {
-                name: self.setup.metric.name().into(),
+                name: self.setup.task.objective.metrics().first().map_or("", |metric| metric.name()).into(),
                 validation: state.last_validation,
                 test,
                 step: Some(self.best.as_ref().map_or(steps, |best| best.step)),

@@ -6,7 +6,7 @@ use crate::files::ModelFiles;
 use crate::learner::{Learner, Transform};
 use crate::source::ModelSource;
 use apt_core::ranks::first_rank;
-use apt_data::{Example, Metric, RawTask, TokenizedTask, tokenize_task};
+use apt_data::{Example, Objective, ObjectiveKind, RawTask, TokenizedTask, tokenize_task};
 use apt_experiment::{Knobs, Provenance};
 use apt_nn::{Init, ModelConfig, named};
 use burn::tensor::Device;
@@ -30,10 +30,8 @@ pub struct Setup {
     pub source: ModelSource,
     /// The tokenised task.
     pub task: TokenizedTask,
-    /// Its classes.
+    /// Outputs that its objective needs.
     pub labels: usize,
-    /// Its metric.
-    pub metric: Metric,
     /// The tokenizer's padding token.
     pub pad_id: u32,
     /// What the run is made on and from; reported as it is.
@@ -96,8 +94,7 @@ impl Setup {
             preset,
             task: tokenize_task(&task, &model.tokenizer, length)?,
             source: model.source,
-            labels: task.labels.len(),
-            metric: task.metric,
+            labels: task.objective.outputs(),
             pad_id: model.tokenizer.pad_id(),
             provenance,
             device: opened.device.clone(),
@@ -111,9 +108,13 @@ impl Setup {
             let what = "the task has no training or no validation examples; check the data files".into();
             return Err(TrainError::Unfit { what });
         }
+        if self.task.objective.kind() != ObjectiveKind::Classification {
+            let what = "only classification can be trained; choose another task".into();
+            return Err(TrainError::Unfit { what });
+        }
         let splits = [&self.task.train, &self.task.validation];
         let mut splits = splits.into_iter().chain(self.task.test.as_ref());
-        splits.try_for_each(|examples| check_examples(&self.source.config, examples, self.labels))
+        splits.try_for_each(|examples| check_examples(&self.source.config, examples, &self.task.objective))
     }
 
     /// A learner with untrained adapters and head, as every run and every resume starts.
@@ -141,36 +142,51 @@ impl Setup {
     }
 }
 
-/// Whether a model of `config` with `labels` classes can be given `examples`.
+/// Whether a model of `config` that learns `objective` can be given `examples`.
 ///
 /// # Errors
-/// [`TrainError::Unfit`] saying what it has no place for: a length, a token, a token type or a label.
-pub fn check_examples(config: &ModelConfig, examples: &[Example], labels: usize) -> Result<(), TrainError> {
-    let unfit = |what: String| Err(TrainError::Unfit { what });
+/// [`TrainError::Unfit`] saying what it has no place for: a length, a token, a token type or a target.
+pub fn check_examples(config: &ModelConfig, examples: &[Example], objective: &Objective) -> Result<(), TrainError> {
     for example in examples {
-        if example.ids.len() > config.max_length() {
-            return unfit(format!(
-                "an input has {} tokens, the model has positions for {}; set max-length to at most that",
-                example.ids.len(),
-                config.max_length()
-            ));
+        check_input(config, example)?;
+        if !objective.admits(example.target) {
+            let what = format!(
+                "the target {:?} is none of a {} with {} outputs; check the label column",
+                example.target,
+                objective.kind().name(),
+                objective.outputs()
+            );
+            return Err(TrainError::Unfit { what });
         }
-        if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
-            return unfit(format!(
-                "the tokenizer gives token {id}, the model knows {}; tokenizer.json and model do not belong together",
-                config.vocab_size
-            ));
-        }
-        if let Some(id) = example.type_ids.iter().find(|&&id| id as usize >= config.type_vocab_size) {
-            return unfit(format!(
-                "the tokenizer gives token type {id}, the model's type_vocab_size is {}; \
-                 use a tokenizer.json that marks pairs as the model was trained on, or a task of single texts",
-                config.type_vocab_size
-            ));
-        }
-        if example.label as usize >= labels {
-            return unfit(format!("label {} is outside the {labels} classes", example.label));
-        }
+    }
+    Ok(())
+}
+
+/// Whether a model of `config` can read the tokens of `example`.
+///
+/// # Errors
+/// [`TrainError::Unfit`] saying what it has no place for: a length, a token or a token type.
+pub fn check_input(config: &ModelConfig, example: &Example) -> Result<(), TrainError> {
+    let unfit = |what: String| Err(TrainError::Unfit { what });
+    if example.ids.len() > config.max_length() {
+        return unfit(format!(
+            "an input has {} tokens, the model has positions for {}; set max-length to at most that",
+            example.ids.len(),
+            config.max_length()
+        ));
+    }
+    if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+        return unfit(format!(
+            "the tokenizer gives token {id}, the model knows {}; tokenizer.json and model do not belong together",
+            config.vocab_size
+        ));
+    }
+    if let Some(id) = example.type_ids.iter().find(|&&id| id as usize >= config.type_vocab_size) {
+        return unfit(format!(
+            "the tokenizer gives token type {id}, the model's type_vocab_size is {}; \
+             use a tokenizer.json that marks pairs as the model was trained on, or a task of single texts",
+            config.type_vocab_size
+        ));
     }
     Ok(())
 }

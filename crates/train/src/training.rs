@@ -135,7 +135,8 @@ impl Session {
         let Output { hidden, states } =
             student.forward(&batch, Forward { masks: masks.as_ref(), taps: taps.as_mut(), keep_states });
         let logits = student.classify(hidden, &batch)?;
-        let task_loss = cross_entropy(logits.clone(), &Targets::new(&data.labels, &self.device));
+        let classes: Vec<i32> = data.targets.iter().filter_map(|t| t.class()).map(|class| class as i32).collect();
+        let task_loss = cross_entropy(logits.clone(), &Targets::new(&classes, &self.device));
         let (loss, distill_loss, mu) = match lesson {
             None => (task_loss.clone(), None, None),
             Some((range, lesson)) => {

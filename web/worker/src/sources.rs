@@ -41,7 +41,7 @@ pub async fn prepare(
     knobs.check()?;
     let model = model(&knobs.model, store).await?;
     let task = task(knobs, store).await?;
-    let (tokenizer, labels) = (model.tokenizer_file.clone(), task.labels.clone());
+    let (tokenizer, labels) = (model.tokenizer_file.clone(), task.objective.labels().to_vec());
     let machine = Machine { os: browser(), threads: Some(1), started_at: Some(clock::timestamp()), jobs: Some(1) };
     let setup = Setup::assemble(knobs.clone(), preset.map(str::to_owned), model, task, opened, machine)?;
     Ok(Prepared { setup, tokenizer, labels })
@@ -96,7 +96,7 @@ async fn model(model: &str, store: Option<&Store>) -> Result<ModelFiles, WorkerE
 
 async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerError> {
     if !TaskSpec::named(&knobs.task)?.needs_files() {
-        return Ok(parse_task(&knobs.task, &[])?);
+        return Ok(parse_task(&knobs.task, &[], None)?);
     }
     let Some(name) = &knobs.data else {
         return Err(WorkerError::place(
@@ -109,7 +109,7 @@ async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerErr
     for file in dropped(name, store).await? {
         files.push((file.name(), fetch::read(&file).await?));
     }
-    Ok(parse_task(&knobs.task, &files)?)
+    Ok(parse_task(&knobs.task, &files, None)?)
 }
 
 /// Where a model's files are.

@@ -5,7 +5,7 @@ use crate::error::WorkerError;
 use crate::run::Run;
 use apt_bridge::store::{Store, StoredModel};
 use apt_bridge::{Answer, RunState, StoredRun, Verdict};
-use apt_data::{Example, Tokenizer, collate};
+use apt_data::{Example, Target, Tokenizer, collate};
 use apt_experiment::Knobs;
 use apt_nn::checkpoint::{Checkpoint, read_back};
 use apt_nn::{ModelConfig, Transformer, inference};
@@ -48,9 +48,9 @@ pub async fn answer(
     };
     let length = run.entry.knobs.max_length.min(open.model.config.max_length());
     let encoded = tokenizer.encode(&text, pair.as_deref(), length)?;
-    let example = Example { ids: encoded.ids, type_ids: encoded.type_ids, label: 0 };
+    let example = Example { ids: encoded.ids, type_ids: encoded.type_ids, target: Target::Class(0) };
     let tokens = example.ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
-    apt_train::check_examples(&open.model.config, std::slice::from_ref(&example), usize::MAX)?;
+    apt_train::check_input(&open.model.config, &example)?;
     let pruned = open.verdict(&example, device).await?;
     let dense = match dense {
         Some(dense) => Some(dense.verdict(&example, device).await?),

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use apt_data::batch::lengths;
-use apt_data::{Batch, BatchPlan, Example, MaskPolicy, Tokenizer, builtin, collate, eval_batches};
+use apt_data::{Batch, BatchPlan, Example, MaskPolicy, Target, Tokenizer, builtin, collate, eval_batches};
 use apt_nn::checkpoint::{Precision, to_safetensors};
 use apt_train::pretrain::{Pretrainer, Recipe};
 use burn::tensor::Device;
@@ -127,7 +127,7 @@ fn corpus(args: &Args, tokenizer: &Tokenizer, max_length: usize) -> Result<Corpu
     let encode = |passages: &[String]| -> Result<Vec<Example>> {
         let encode = |passage: &String| {
             let encoded = tokenizer.encode(passage, None, max_length)?;
-            Ok(Example { ids: encoded.ids, type_ids: encoded.type_ids, label: 0 })
+            Ok(Example { ids: encoded.ids, type_ids: encoded.type_ids, target: Target::Class(0) })
         };
         passages.iter().map(encode).collect()
     };

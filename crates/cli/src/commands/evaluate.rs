@@ -6,7 +6,7 @@ use crate::model::{Place, is_model};
 use crate::progress::{to_stderr, to_stdout};
 use crate::settings::apply_flags;
 use crate::{device, resume, setup};
-use apt_data::{Example, tokenize_task};
+use apt_data::{Example, Target, tokenize_task};
 use apt_experiment::Knobs;
 use apt_nn::checkpoint::load_dir;
 use clap::ArgMatches;
@@ -36,9 +36,9 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let config = place.config()?;
     let (_, tokenizer) = place.tokenizer(&config)?;
     let task = setup::task(&knobs.task, knobs.data.as_deref())?;
-    let Some(head) = config.head.filter(|head| head.labels == task.labels.len()) else {
+    let Some(head) = config.head.filter(|head| head.labels == task.objective.outputs()) else {
         let has = config.head.map_or("no classes".to_owned(), |head| format!("{} classes", head.labels));
-        let what = format!("the model has {has}, task {} has {}", task.name, task.labels.len());
+        let what = format!("the model has {has}, task {} has {}", task.name, task.objective.outputs());
         return Err(CliError::place(&folder, what, "name the task the model was trained on"));
     };
     let model = load_dir(&folder, &opened.device)?;
@@ -50,27 +50,32 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
             CliError::place(&folder, format!("task {} has no labelled test part", task.name), "use --split validation")
         })?,
     };
-    apt_train::check_examples(&config, examples, head.labels)?;
-    let predictions = pollster::block_on(apt_train::predict(&model, None, examples, tokenizer.pad_id()))?;
-    let labels: Vec<u32> = examples.iter().map(|e| e.label).collect();
-    let mut figures = task.metric.all(&predictions.classes, &labels);
-    figures.push(("loss", predictions.loss));
+    apt_train::check_examples(&config, examples, &task.objective)?;
+    let predictions =
+        pollster::block_on(apt_train::predict(&model, None, examples, &task.objective, tokenizer.pad_id()))?;
+    let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
+    let judged = task.objective.judge(&predictions.answers, &targets);
+    let mut figures: Vec<(&str, Option<f64>)> = judged.into_iter().map(|(m, value)| (m.name(), value)).collect();
+    figures.push(("loss", Some(predictions.loss)));
     if matches.get_flag("json") {
         to_stderr(&format!("on {} ({})", opened.name, opened.why));
         let metrics: Map<String, Value> =
             figures.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let metric = json!({"name": task.metric.name(), split: figures[0].1});
-        to_stdout(&json!({"task": task.name, "split": split, "examples": labels.len(), "classes": head.labels, "metric": metric, "metrics": metrics}).to_string());
+        let metric = json!({"name": figures[0].0, split: figures[0].1});
+        to_stdout(&json!({"task": task.name, "split": split, "examples": targets.len(), "classes": head.labels, "metric": metric, "metrics": metrics}).to_string());
     } else {
         to_stdout(&format!(
             "{} of {}, {} examples, on {} ({})",
             split,
             task.name,
-            labels.len(),
+            targets.len(),
             opened.name,
             opened.why
         ));
-        figures.iter().for_each(|(name, value)| to_stdout(&format!("{name:9} {value:.4}")));
+        for (name, value) in figures {
+            let value = value.map_or_else(|| "undefined: all alike".to_owned(), |value| format!("{value:.4}"));
+            to_stdout(&format!("{name:9} {value}"));
+        }
     }
     Ok(())
 }

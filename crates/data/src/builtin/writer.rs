@@ -10,7 +10,7 @@ use crate::seeded::{chance, index};
 /// Lists at least this long are not drawn from twice with the same outcome in one text.
 const LONG_LIST: usize = 8;
 /// Draws before a repetition is accepted after all.
-const PATIENCE: usize = 12;
+const MAX_REDRAWS: usize = 12;
 
 /// The state of one text: its domain, the thing it is about, and what was said already.
 pub(crate) struct Writer<'a> {
@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
         let mut drawn = weighted(self.rng, alternatives);
         let words_only = |alternative: &Alternative| alternative.items.iter().all(|item| matches!(item, Item::Word(_)));
         if alternatives.len() >= LONG_LIST && alternatives.iter().all(words_only) {
-            for _ in 0..PATIENCE {
+            for _ in 0..MAX_REDRAWS {
                 if !self.said.contains(&(list, drawn)) {
                     break;
                 }

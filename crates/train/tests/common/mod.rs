@@ -19,7 +19,7 @@ pub fn setup(knobs: &Knobs) -> Setup {
         let source = ModelSource::file(config, "model.safetensors", || Ok(WEIGHTS.to_vec()));
         ModelFiles::new(source, String::new(), TOKENIZER.to_vec(), "tokenizer.json")
     };
-    let task = parse_task("builtin", &[]).expect("the built-in task");
+    let task = parse_task("builtin", &[], None).expect("the built-in task");
     let model = model.expect("the built-in files");
     Setup::assemble(knobs.clone(), None, model, task, &cpu("a test"), Machine::default()).expect("settings that fit")
 }

@@ -16,10 +16,15 @@ use std::sync::LazyLock;
 
 use crate::error::DataError;
 use crate::metric::Metric;
+use crate::objective::Objective;
 use crate::seeded::{chance, generator, shuffle};
+use crate::target::Target;
 use crate::task::{DATA_SEED, RawExample, RawTask};
 use grammar::Grammar;
 use writer::Writer;
+
+/// The task's name in the registry.
+pub const NAME: &str = "builtin";
 
 /// Default number of training examples.
 pub const TRAIN: usize = 4096;
@@ -28,8 +33,8 @@ pub const VALIDATION: usize = 512;
 /// Default number of test examples.
 pub const TEST: usize = 1024;
 
-/// Redraws for a text that was not there before, before the language counts as exhausted.
-const PATIENCE: usize = 2000;
+/// Draws for a text that was not there before, before the language counts as exhausted.
+const MAX_ATTEMPTS: usize = 2000;
 
 /// Words at most in a passage of the corpus; with signs and ends about 64 tokens.
 const LONGEST_PASSAGE: usize = 50;
@@ -45,8 +50,11 @@ struct Language {
 }
 
 static LANGUAGE: LazyLock<Language> = LazyLock::new(|| {
-    let lists =
-        [include_str!("words/grammar.txt"), include_str!("words/opinions.txt"), include_str!("words/domains.txt")];
+    let lists = [
+        include_str!("builtin/words/grammar.txt"),
+        include_str!("builtin/words/opinions.txt"),
+        include_str!("builtin/words/domains.txt"),
+    ];
     // The lists are part of the program and every test of this module reads them.
     let grammar = Grammar::parse(&lists).expect("the built-in word lists are well formed");
     let named = |name| grammar.named(name).expect("the built-in word lists have a review and a passage");
@@ -66,13 +74,13 @@ pub fn task(seed: u64, train: usize, validation: usize, test: usize) -> Result<R
         let mut examples = Vec::with_capacity(size);
         for number in 0..size {
             let praises = number % 2 == 1;
-            let fresh = (0..PATIENCE).find_map(|_| {
+            let fresh = (0..MAX_ATTEMPTS).find_map(|_| {
                 let text = Writer::new(&LANGUAGE.grammar, &mut rng).write(LANGUAGE.review, praises);
                 seen.insert(text.clone()).then_some(text)
             });
             let wanted = train.saturating_add(validation).saturating_add(test);
             let a = fresh.ok_or(DataError::BuiltinExhausted { wanted, made: seen.len() })?;
-            examples.push(RawExample { a, b: None, label: u32::from(praises) });
+            examples.push(RawExample { a, b: None, target: Target::Class(u32::from(praises)) });
         }
         shuffle(&mut rng, &mut examples);
         Ok(examples)
@@ -81,7 +89,8 @@ pub fn task(seed: u64, train: usize, validation: usize, test: usize) -> Result<R
     let validation = split(validation)?;
     let train = split(train)?;
     let labels = ["negative", "positive"].map(str::to_owned).to_vec();
-    Ok(RawTask::new("builtin", labels, Metric::Accuracy, train, validation, Some(test)))
+    let objective = Objective::Classification { labels, metrics: &[Metric::Accuracy] };
+    Ok(RawTask::new(NAME, objective, train, validation, Some(test)))
 }
 
 /// `n` passages without labels for masked-language-model pretraining: reviews followed by plain sentences that

@@ -1,32 +1,33 @@
 //! From files to examples: which file is which split, where in it the texts and the label stand, and
 //! what to do where a split is missing.
 
-use super::registry::{Files, Second, Stems, TaskSpec};
-use super::{DATA_SEED, HOLD_OUT, RawExample, RawTask};
 use crate::error::DataError;
-use crate::labels::{LabelCell, LabelSet};
+use crate::labels::{LabelCell, LabelReader, LabelSet};
+use crate::objective::ObjectiveKind;
+use crate::registry::{Files, Labels, Second, Stems, TaskSpec};
 use crate::seeded::{generator, shuffle};
 use crate::table::{Header, Row, Table};
+use crate::task::{DATA_SEED, HOLD_OUT, RawExample, RawTask};
 
-/// Endings of the files that are looked for, best first; the first three are named in messages.
-pub(super) const EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "ndjson", "txt"];
+/// Extensions of the files that are looked for, best first; the first three are named in messages.
+pub const EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "ndjson", "txt"];
 
 /// Which of the files at hand make up which split.
 #[derive(Debug)]
-pub(super) struct Chosen {
+pub(crate) struct Chosen {
     train: Vec<String>,
     validation: Vec<String>,
     test: Vec<String>,
 }
 
 impl Chosen {
-    pub(super) fn among(names: &[String], files: &Files) -> Self {
+    pub(crate) fn among(names: &[String], files: &Files) -> Self {
         let of = |stems| chosen_files(names, stems);
         Self { train: of(files.train), validation: of(files.validation), test: of(files.test) }
     }
 
     #[cfg(not(target_family = "wasm"))]
-    pub(super) fn uses(&self, name: &str) -> bool {
+    pub(crate) fn uses(&self, name: &str) -> bool {
         [&self.train, &self.validation, &self.test].into_iter().flatten().any(|used| used == name)
     }
 }
@@ -41,20 +42,22 @@ fn chosen_files(names: &[String], stems: Stems) -> Vec<String> {
     complete.flatten().next().unwrap_or_default()
 }
 
-pub(super) fn file_names(stems: Stems, extensions: &[&str]) -> Vec<String> {
+pub(crate) fn file_names(stems: Stems, extensions: &[&str]) -> Vec<String> {
     let named = |stem: &str| extensions.iter().map(|extension| format!("{stem}.{extension}")).collect::<Vec<_>>();
     stems.iter().flat_map(|group| group.iter()).flat_map(|stem| named(stem)).collect()
 }
 
 /// Puts a task together from files given as `(name, bytes)`; messages show them in `folder`, and
 /// `single` says that they are one file, which is to be split.
-pub(super) fn read_files(
+pub(crate) fn read_files(
     spec: &TaskSpec,
     files: &Files,
+    objective: Option<ObjectiveKind>,
     folder: Option<&str>,
     contents: &[(String, Vec<u8>)],
     single: bool,
 ) -> Result<RawTask, DataError> {
+    spec.check_objective(objective)?;
     let names: Vec<String> = contents.iter().map(|(name, _)| name.clone()).collect();
     let place = folder.unwrap_or("the given files");
     let shown = |name: &str| folder.map_or(name.to_owned(), |folder| format!("{folder}/{name}"));
@@ -81,9 +84,15 @@ pub(super) fn read_files(
         used.iter().filter_map(content).map(|(name, bytes)| Split::read(shown(name), bytes, files)).collect()
     };
     let train = tables(&chosen.train)?;
-    let labels = match files.labels {
-        Some(names) => LabelSet::of_task(spec.name, names),
-        None => LabelSet::of_training_file(&shown(&chosen.train[0]), label_cells(&train)?.into_iter())?,
+    let first = shown(&chosen.train[0]);
+    let (labels, metrics) = match files.labels {
+        Labels::Classes(names, metrics) => (LabelReader::Classes(LabelSet::of_task(spec.name, names)), metrics),
+        Labels::Values => (LabelReader::Values, &[][..]),
+        Labels::Own(_) if objective == Some(ObjectiveKind::Regression) => (LabelReader::Values, &[][..]),
+        Labels::Own(metrics) => {
+            let cells = label_cells(&train)?.into_iter();
+            (LabelReader::Classes(LabelSet::of_training_file(&first, cells, objective.is_some())?), metrics)
+        }
     };
     let mut train = examples(&train, &labels)?;
     let validation = match chosen.validation.as_slice() {
@@ -93,7 +102,7 @@ pub(super) fn read_files(
     let test = tables(&chosen.test)?;
     let test =
         if test.is_empty() || !test.iter().all(Split::is_labelled) { None } else { Some(examples(&test, &labels)?) };
-    Ok(RawTask::new(spec.name, labels.into_names(), spec.metric, train, validation, test))
+    Ok(RawTask::new(spec.name, labels.into_objective(metrics), train, validation, test))
 }
 
 /// One file, and where in it the texts and the label stand.
@@ -111,8 +120,8 @@ struct Split<'a> {
 impl<'a> Split<'a> {
     fn read(file: String, bytes: &'a [u8], layout: &Files) -> Result<Self, DataError> {
         let header = match layout.headerless {
-            Some(columns) => Header::Perhaps { columns, text: layout.a },
-            None => Header::FirstLine,
+            [] => Header::FirstLine,
+            layouts => Header::Perhaps { layouts, text: layout.a },
         };
         let table = Table::read(bytes, &file, header)?;
         let needed = |names, at: Option<usize>| at.ok_or_else(|| missing_column(&file, &table.columns, names));
@@ -128,7 +137,8 @@ impl<'a> Split<'a> {
 
     /// A test file as GLUE hands it out has no labels, or −1 in every row.
     fn is_labelled(&self) -> bool {
-        self.label.is_some_and(|label| self.table.rows.iter().any(|row| row.cells[label].trim() != "-1"))
+        let is_label = |cell: &str| cell.trim().parse() != Ok(-1.0);
+        self.label.is_some_and(|label| self.table.rows.iter().any(|row| is_label(&row.cells[label])))
     }
 
     fn label_column(&self) -> Result<usize, DataError> {
@@ -167,9 +177,9 @@ fn label_cells<'a>(splits: &'a [Split<'_>]) -> Result<Vec<LabelCell<'a>>, DataEr
     Ok(cells)
 }
 
-fn examples(splits: &[Split<'_>], labels: &LabelSet) -> Result<Vec<RawExample>, DataError> {
+fn examples(splits: &[Split<'_>], labels: &LabelReader) -> Result<Vec<RawExample>, DataError> {
     let mut examples = Vec::new();
-    let mut classes = label_cells(splits)?.into_iter().map(|cell| labels.class(cell));
+    let mut targets = label_cells(splits)?.into_iter().map(|cell| labels.target(cell));
     for split in splits {
         for row in &split.table.rows {
             let text = |at: usize| -> Result<String, DataError> {
@@ -181,10 +191,10 @@ fn examples(splits: &[Split<'_>], labels: &LabelSet) -> Result<Vec<RawExample>, 
                 }
                 Ok(text.to_owned())
             };
-            let Some(label) = classes.next().transpose()? else {
+            let Some(target) = targets.next().transpose()? else {
                 break;
             };
-            examples.push(RawExample { a: text(split.a)?, b: split.b.map(text).transpose()?, label });
+            examples.push(RawExample { a: text(split.a)?, b: split.b.map(text).transpose()?, target });
         }
     }
     Ok(examples)
@@ -194,10 +204,7 @@ fn examples(splits: &[Split<'_>], labels: &LabelSet) -> Result<Vec<RawExample>, 
 fn hold_out(train: &mut Vec<RawExample>, place: &str) -> Result<Vec<RawExample>, DataError> {
     let held = train.len() / HOLD_OUT;
     if held == 0 {
-        return Err(DataError::BadRequest {
-            what: format!("{place}: {} rows are too few to hold a tenth out for validation", train.len()),
-            remedy: "add rows, or a validation file beside the training file",
-        });
+        return Err(DataError::TooFewRows { place: place.to_owned(), rows: train.len() });
     }
     let mut order: Vec<usize> = (0..train.len()).collect();
     shuffle(&mut generator(DATA_SEED, 1), &mut order);

@@ -1,0 +1,77 @@
+//! Reading a task by its name. A folder on disk and files dropped into a browser go the same way: names and bytes in, a
+//! [`RawTask`] out.
+
+use crate::builtin;
+use crate::error::DataError;
+use crate::files::read_files;
+#[cfg(not(target_family = "wasm"))]
+use crate::files::{Chosen, EXTENSIONS, file_names};
+use crate::objective::ObjectiveKind;
+use crate::registry::TaskSpec;
+use crate::task::{DATA_SEED, RawTask};
+
+/// Reads a task from `dir` (for `text` also a single file, whose rows are then split). The built-in task
+/// takes no folder and ignores one. `objective` is what is to be learned, where that is asked for; `None` leaves it to
+/// the task and, for `text`, to the labels.
+///
+/// # Errors
+/// Every reader's [`DataError`], and those about missing folders and files.
+#[cfg(not(target_family = "wasm"))]
+pub fn load_task(
+    name: &str,
+    dir: Option<&std::path::Path>,
+    objective: Option<ObjectiveKind>,
+) -> Result<RawTask, DataError> {
+    let spec = TaskSpec::named(name)?;
+    let Some(files) = spec.files else {
+        return parse_task(name, &[], objective);
+    };
+    let Some(dir) = dir else {
+        return Err(DataError::NoFolder {
+            task: spec.name.to_owned(),
+            expected: file_names(files.train, &EXTENSIONS[..3]),
+        });
+    };
+    let unreadable = |path: &std::path::Path| {
+        let path = path.display().to_string();
+        move |source| DataError::Unreadable { path, source }
+    };
+    if dir.is_file() {
+        let bytes = std::fs::read(dir).map_err(unreadable(dir))?;
+        return read_files(spec, &files, objective, None, &[(dir.display().to_string(), bytes)], true);
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
+        names.push(entry.map_err(unreadable(dir))?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    let wanted = Chosen::among(&names, &files);
+    let mut contents = Vec::with_capacity(names.len());
+    for name in names {
+        let path = dir.join(&name);
+        // Files that no split uses are named in messages but not read.
+        let bytes = if wanted.uses(&name) { std::fs::read(&path).map_err(unreadable(&path))? } else { Vec::new() };
+        contents.push((name, bytes));
+    }
+    read_files(spec, &files, objective, Some(&dir.display().to_string()), &contents, false)
+}
+
+/// Reads a task from files given as `(name, bytes)`: the browser's form of `load_task`. One single
+/// file of task `text` may have any name.
+///
+/// # Errors
+/// Every reader's [`DataError`], and those about missing files.
+pub fn parse_task(
+    name: &str,
+    files: &[(String, Vec<u8>)],
+    objective: Option<ObjectiveKind>,
+) -> Result<RawTask, DataError> {
+    let spec = TaskSpec::named(name)?;
+    match spec.files {
+        None => {
+            spec.check_objective(objective)?;
+            builtin::task(DATA_SEED, builtin::TRAIN, builtin::VALIDATION, builtin::TEST)
+        }
+        Some(layout) => read_files(spec, &layout, objective, None, files, files.len() == 1),
+    }
+}

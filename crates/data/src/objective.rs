@@ -1,0 +1,172 @@
+//! What is learned on a task: what a model is to predict of an example, how many outputs that takes, how they are read as
+//! an answer, and by which metrics answers are judged.
+//!
+//! A further objective is a variant of [`Objective`] and one of [`Target`] (no match
+//! here has a catch-all arm), how its
+//! label column is read (`labels.rs`), its metrics, and its loss on tensors in `apt-train`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Metric;
+use crate::target::Target;
+
+/// An objective by its name alone, as a setting asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectiveKind {
+    /// One of several classes.
+    Classification,
+    /// One real number.
+    Regression,
+}
+
+impl ObjectiveKind {
+    /// The name that `--objective` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classification => "classification",
+            Self::Regression => "regression",
+        }
+    }
+}
+
+/// The metrics of every regression: GLUE reports both for STS-B; Pearson, which the loss favours, decides.
+pub const REGRESSION_METRICS: &[Metric] = &[Metric::Pearson, Metric::Spearman];
+
+/// What is learned, with everything a head and an evaluation need to know of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Objective {
+    /// One of several classes, learned by cross entropy.
+    Classification {
+        /// Names of the classes, in class order: `id2label` of a Hugging Face configuration.
+        labels: Vec<String>,
+        /// What it is judged by; the first metric decides.
+        metrics: &'static [Metric],
+    },
+    /// A real number, learned by squared error on the numbers as they stand in the data, not normalised, as
+    /// `run_glue.py` of transformers trains STS-B on 0 to 5.
+    Regression {
+        /// What it is judged by; the first metric decides.
+        metrics: &'static [Metric],
+    },
+}
+
+impl Objective {
+    /// Regression with [`REGRESSION_METRICS`].
+    pub fn regression() -> Self {
+        Self::Regression { metrics: REGRESSION_METRICS }
+    }
+
+    /// Which objective it is.
+    pub fn kind(&self) -> ObjectiveKind {
+        match self {
+            Self::Classification { .. } => ObjectiveKind::Classification,
+            Self::Regression { .. } => ObjectiveKind::Regression,
+        }
+    }
+
+    /// Outputs that the model's head needs: one a class, or one number.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Classification { labels, .. } => labels.len(),
+            Self::Regression { .. } => 1,
+        }
+    }
+
+    /// Names of the classes; none where there are no classes.
+    pub fn labels(&self) -> &[String] {
+        match self {
+            Self::Classification { labels, .. } => labels,
+            Self::Regression { .. } => &[],
+        }
+    }
+
+    /// What it is judged by; the first metric decides.
+    pub fn metrics(&self) -> &'static [Metric] {
+        match self {
+            Self::Classification { metrics, .. } | Self::Regression { metrics } => metrics,
+        }
+    }
+
+    /// Whether `target` is one of those that can be learned: a known class, or a finite number.
+    pub fn admits(&self, target: Target) -> bool {
+        match (self, target) {
+            (Self::Classification { labels, .. }, Target::Class(class)) => (class as usize) < labels.len(),
+            (Self::Regression { .. }, Target::Value(value)) => value.is_finite(),
+            (Self::Classification { .. }, Target::Value(_)) | (Self::Regression { .. }, Target::Class(_)) => false,
+        }
+    }
+
+    /// The answer in a model's `outputs` for one example, `[outputs]`: the class with the largest logit (the first of
+    /// several), or the number. No outputs are class 0, or the number 0.
+    pub fn decode(&self, outputs: &[f32]) -> Target {
+        match self {
+            Self::Classification { .. } => {
+                let largest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                Target::Class(outputs.iter().position(|&output| output == largest).unwrap_or(0) as u32)
+            }
+            Self::Regression { .. } => Target::Value(outputs.first().copied().unwrap_or(0.0)),
+        }
+    }
+
+    /// The loss of one example from a model's `outputs` for it, in nats or squared units of the data: what the loss on
+    /// tensors averages over a batch. Infinite for a target that this objective does not admit.
+    pub fn loss(&self, outputs: &[f32], target: Target) -> f64 {
+        match self {
+            Self::Classification { .. } => {
+                let largest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let log_sum: f64 = outputs.iter().map(|&output| f64::from(output - largest).exp()).sum::<f64>().ln();
+                let own = target.class().and_then(|class| outputs.get(class as usize));
+                own.map_or(f64::INFINITY, |own| log_sum - f64::from(own - largest))
+            }
+            Self::Regression { .. } => match (outputs.first(), target.value()) {
+                (Some(output), Some(value)) => (f64::from(*output) - f64::from(value)).powi(2),
+                (None, _) | (_, None) => f64::INFINITY,
+            },
+        }
+    }
+
+    /// The metrics of `answers` beside the `targets` of the same examples, the deciding one first; `None` where a metric
+    /// is not defined (see [`Metric::score`]).
+    pub fn judge(&self, answers: &[Target], targets: &[Target]) -> Vec<(Metric, Option<f64>)> {
+        self.metrics().iter().map(|metric| (*metric, metric.score(answers, targets))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes() -> Objective {
+        let labels = ["bad", "good", "so-so"].map(str::to_owned).to_vec();
+        Objective::Classification { labels, metrics: &[Metric::Accuracy] }
+    }
+
+    #[test]
+    fn a_class_is_the_largest_logit_and_its_loss_the_cross_entropy() {
+        let outputs = [0.5, 2.0, 2.0];
+        assert_eq!(classes().decode(&outputs), Target::Class(1), "the first of two equal logits");
+        // ln(e^0.5 + 2e^2) − 0.5 by numpy.
+        let (loss, expected) = (classes().loss(&outputs, Target::Class(0)), 2.298_916_184_841_726);
+        assert!((loss - expected).abs() < 1e-9, "{loss}, numpy {expected}");
+        assert_eq!(classes().loss(&outputs, Target::Class(3)), f64::INFINITY, "a class that is not there");
+        assert_eq!((classes().outputs(), classes().labels().len()), (3, 3));
+    }
+
+    #[test]
+    fn a_number_is_the_output_and_its_loss_the_squared_error() {
+        let regression = Objective::regression();
+        assert_eq!(regression.decode(&[3.25]), Target::Value(3.25));
+        assert_eq!(regression.loss(&[3.25], Target::Value(5.0)), 1.75 * 1.75);
+        assert_eq!(regression.loss(&[3.25], Target::Class(0)), f64::INFINITY, "a class is no number");
+        assert_eq!((regression.outputs(), regression.labels().len()), (1, 0));
+    }
+
+    #[test]
+    fn an_objective_admits_only_its_own_targets() {
+        assert!(classes().admits(Target::Class(2)) && !classes().admits(Target::Class(3)));
+        assert!(!classes().admits(Target::Value(1.0)) && !Objective::regression().admits(Target::Class(1)));
+        assert!(Objective::regression().admits(Target::Value(-7.5)));
+        assert!(!Objective::regression().admits(Target::Value(f32::NAN)));
+    }
+}
