@@ -7,7 +7,7 @@ use apt_core::problem::{Explain, Problem};
 use crate::objective::ObjectiveKind;
 
 /// Why data could not be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// A file or folder could not be read at all.
@@ -206,12 +206,6 @@ pub enum DataError {
         /// How many there are.
         rows: usize,
     },
-}
-
-impl std::error::Error for DataError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        if let Self::Unreadable { source, .. } = self { Some(source) } else { None }
-    }
 }
 
 apt_core::display_problem!(DataError);
