@@ -1,4 +1,4 @@
-//! The allocator of this program: mimalloc, and a count of what is in use. A training step makes and drops hundreds of
+//! The allocator of this program: mimalloc, with a count of the bytes in use. A training step makes and drops hundreds of
 //! tensors of megabytes; the system's allocator gives each back to the kernel and takes page faults to get it anew.
 
 // An allocator is an unsafe interface. Every call is handed on to mimalloc as it came; nothing is done with the memory
@@ -9,45 +9,45 @@ use mimalloc::MiMalloc;
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// mimalloc, counted.
-pub struct Counted {
+/// mimalloc with a count of the bytes in use.
+pub struct CountingAllocator {
     used: AtomicUsize,
     peak: AtomicUsize,
 }
 
-impl Counted {
+impl CountingAllocator {
     /// Nothing in use yet.
     pub const fn new() -> Self {
         Self { used: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
     }
 
-    /// Most bytes that were in use at once since the program began or [`Self::forget_peak`].
+    /// Most bytes that were in use at once since the program began or [`Self::reset_peak`].
     pub fn peak(&self) -> usize {
         self.peak.load(Relaxed)
     }
 
-    /// From here on the peak counts anew.
-    pub fn forget_peak(&self) {
+    /// The peak becomes what is in use now.
+    pub fn reset_peak(&self) {
         self.peak.store(self.used.load(Relaxed), Relaxed);
     }
 
-    fn took(&self, bytes: usize) {
+    fn add(&self, bytes: usize) {
         let used = self.used.fetch_add(bytes, Relaxed) + bytes;
         self.peak.fetch_max(used, Relaxed);
     }
 
-    fn gave(&self, bytes: usize) {
+    fn subtract(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Relaxed);
     }
 }
 
 // SAFETY: memory is mimalloc's, which keeps the promises of `GlobalAlloc`; counting touches no memory but the counters.
-unsafe impl GlobalAlloc for Counted {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are passed on.
         let memory = unsafe { MiMalloc.alloc(layout) };
         if !memory.is_null() {
-            self.took(layout.size());
+            self.add(layout.size());
         }
         memory
     }
@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Counted {
         // SAFETY: as above.
         let memory = unsafe { MiMalloc.alloc_zeroed(layout) };
         if !memory.is_null() {
-            self.took(layout.size());
+            self.add(layout.size());
         }
         memory
     }
@@ -64,15 +64,17 @@ unsafe impl GlobalAlloc for Counted {
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as above.
         unsafe { MiMalloc.dealloc(memory, layout) };
-        self.gave(layout.size());
+        self.subtract(layout.size());
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above.
         let moved = unsafe { MiMalloc.realloc(memory, layout, size) };
         if !moved.is_null() {
-            self.took(size);
-            self.gave(layout.size());
+            // The new block is counted before the old one is subtracted, as if both had existed at once: true where the
+            // memory moved, and an upper bound of the peak where it grew in place.
+            self.add(size);
+            self.subtract(layout.size());
         }
         moved
     }
@@ -84,15 +86,15 @@ mod tests {
 
     #[test]
     fn the_peak_is_the_most_that_was_in_use_at_once() {
-        let counted = Counted::new();
-        counted.took(100);
-        counted.took(50);
-        counted.gave(120);
-        counted.took(10);
-        assert_eq!(counted.peak(), 150);
-        counted.forget_peak();
-        assert_eq!(counted.peak(), 40);
-        counted.took(5);
-        assert_eq!(counted.peak(), 45);
+        let allocator = CountingAllocator::new();
+        allocator.add(100);
+        allocator.add(50);
+        allocator.subtract(120);
+        allocator.add(10);
+        assert_eq!(allocator.peak(), 150);
+        allocator.reset_peak();
+        assert_eq!(allocator.peak(), 40);
+        allocator.add(5);
+        assert_eq!(allocator.peak(), 45);
     }
 }

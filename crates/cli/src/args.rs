@@ -1,13 +1,16 @@
-//! The command line's grammar. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
+//! The arguments of the command line. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
 
-use crate::study::Shard;
+use crate::study::shard::Shard;
 use apt_experiment::{KNOBS, Knob, KnobKind, MOST_SEEDS};
 use clap::builder::{PossibleValuesParser, StyledStr};
-use clap::{Arg, ArgAction, Command, value_parser};
-use std::path::PathBuf;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The whole grammar.
+/// The argument of `eval`, `export` and `inspect`.
+const SOURCE: &str = "source";
+
+/// The program's commands with their arguments.
 pub fn command() -> Command {
     Command::new("apt-lab")
         .version(env!("CARGO_PKG_VERSION"))
@@ -26,15 +29,17 @@ pub fn command() -> Command {
             run(),
             study(),
             report(),
-            Command::new("cell").hide(true).about("One run of a study, in the process that `study` started for it"),
+            Command::new("cell")
+                .hide(true)
+                .about("Internal: one run of a study, in the process that `study` started for it"),
             evaluate(),
             export(),
             inspect(),
             Command::new("devices")
-                .about("Where runs can compute, and whether each operation agrees with the CPU")
+                .about("The devices of this machine, and whether each operation agrees with the CPU")
                 .arg(json()),
             Command::new("knobs").about("Every knob: default, range, paper symbol, what it does").arg(json()),
-            Command::new("presets").about("Every preset and the knobs it turns").arg(json()),
+            Command::new("presets").about("Every preset and the knobs it sets").arg(json()),
             Command::new("schema").about("JSON schema of a configuration file"),
         ])
 }
@@ -57,7 +62,7 @@ fn run() -> Command {
                 .help("Named experiment to start from (`apt-lab presets`) [default: apt]"),
             path("config", "FILE").short('c').help("TOML or JSON file with knobs"),
             out("Folder of the run [default: runs/<a new name>]"),
-            path("resume", "DIR").help("Go on with an interrupted run").conflicts_with_all(others),
+            path("resume", "DIR").help("Continue an interrupted run").conflicts_with_all(others),
             json(),
         ])
         .args(knobs())
@@ -65,23 +70,40 @@ fn run() -> Command {
 
 fn study() -> Command {
     Command::new("study")
-        .about("A grid of runs over arms and seeds; what is finished is never run again")
+        .about("A grid of runs over arms and seeds; finished runs are kept and never repeated")
         .after_help(
-            "Without a name it lists the studies that are built in. Any knob of `run` may be given; it is turned in every \
-             cell. Shares and folders of several machines are merged by copying them together.",
+            "Without a name it lists the built-in studies. Any knob of `run` may be given and is set in every \
+             cell. The folders of several machines are merged by copying them together.",
         )
         .args_override_self(true)
         .args([
             Arg::new("study").value_name("STUDY").help("A built-in study, or a TOML or JSON file"),
-            Arg::new("seeds").long("seeds").value_name("N").value_parser(value_parser!(u32).range(1..=i64::from(MOST_SEEDS))).help("Seeds 1 to N [default: the study's]"),
-            Arg::new("jobs").long("jobs").value_name("N").value_parser(value_parser!(usize)).help(
-                "Runs side by side; above 1 times are marked as not comparable [default: 1]",
-            ),
+            Arg::new("seeds")
+                .long("seeds")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..=i64::from(MOST_SEEDS)))
+                .help("Seeds 1 to N [default: the study's]"),
+            Arg::new("jobs")
+                .long("jobs")
+                .value_name("N")
+                .value_parser(value_parser!(usize))
+                .help("Runs at the same time; above 1, times are marked as not comparable [default: 1]"),
             out("Folder of the study [default: runs/<study>]"),
-            Arg::new("shard").long("shard").value_name("I/N").value_parser(Shard::from_str).help("Run the I-th of N shares only"),
-            Arg::new("slurm").long("slurm").value_name("PARTITION").help("Submit to Slurm, one cell per task, instead of running here").conflicts_with_all(["shard", "jobs"]),
+            Arg::new("shard")
+                .long("shard")
+                .value_name("I/N")
+                .value_parser(Shard::from_str)
+                .help("Run only the I-th of N parts of the study"),
+            Arg::new("slurm")
+                .long("slurm")
+                .value_name("PARTITION")
+                .help("Submit to Slurm, one cell per task, instead of running here")
+                .conflicts_with_all(["shard", "jobs"]),
             Arg::new("retry").long("retry").action(ArgAction::SetTrue).help("Run failed cells again"),
-            Arg::new("list").long("list").action(ArgAction::SetTrue).help("Only show the cells and how far they are"),
+            Arg::new("list")
+                .long("list")
+                .action(ArgAction::SetTrue)
+                .help("List the cells with their state; run nothing"),
             json(),
         ])
         .args(knobs().filter(|arg| arg.get_id() != "seed").map(|arg| arg.hide(true)))
@@ -104,9 +126,9 @@ fn report() -> Command {
 
 fn evaluate() -> Command {
     Command::new("eval")
-        .about("The metric of a finished run's or an exported model on a task")
+        .about("The metric of a finished run or an exported model on a task")
         .args([
-            folder("A run's folder, or a folder with config.json, model.safetensors and tokenizer.json"),
+            source("A run's folder, or a folder with config.json, model.safetensors and tokenizer.json"),
             Arg::new("split")
                 .long("split")
                 .value_parser(PossibleValuesParser::new(["validation", "test"]))
@@ -114,12 +136,12 @@ fn evaluate() -> Command {
                 .help("Part of the data"),
             json(),
         ])
-        .args(some_knobs(&["task", "data", "max_length", "device"]))
+        .args(knobs_named(&["task", "data", "max_length", "device"]))
 }
 
 fn export() -> Command {
     Command::new("export").about("Writes a run's compacted model as a folder of its own").args([
-        folder("A run's folder, one of its checkpoints, or a model folder"),
+        source("A run's folder, one of its checkpoints, or a model folder"),
         path("out", "DIR").short('o').required(true).help("Folder to make"),
         Arg::new("precision")
             .long("precision")
@@ -132,11 +154,17 @@ fn export() -> Command {
 fn inspect() -> Command {
     Command::new("inspect")
         .about("What is in a run, record, checkpoint or model: heads, neurons and ranks per layer")
-        .arg(folder("A run's folder, record.json, a checkpoint, or a model folder").value_name("PATH"))
+        .arg(source("A run's folder, record.json, a checkpoint, or a model folder").value_name("PATH"))
 }
 
-fn folder(help: &'static str) -> Arg {
-    Arg::new("from").value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)).help(help)
+fn source(help: &'static str) -> Arg {
+    Arg::new(SOURCE).value_name("FOLDER").required(true).value_parser(value_parser!(PathBuf)).help(help)
+}
+
+/// The folder or file that `eval`, `export` and `inspect` read.
+pub fn source_of(matches: &ArgMatches) -> &Path {
+    // clap refuses these commands without it.
+    matches.get_one::<PathBuf>(SOURCE).map_or(Path::new(""), PathBuf::as_path)
 }
 
 fn path(name: &'static str, value: &'static str) -> Arg {
@@ -148,21 +176,18 @@ fn out(help: &'static str) -> Arg {
 }
 
 fn json() -> Arg {
-    Arg::new("json")
-        .long("json")
-        .action(ArgAction::SetTrue)
-        .help("JSON on standard output, text for people on standard error")
+    Arg::new("json").long("json").action(ArgAction::SetTrue).help("JSON on standard output, text on standard error")
 }
 
 fn knobs() -> impl Iterator<Item = Arg> {
     KNOBS.iter().map(flag)
 }
 
-fn some_knobs(names: &'static [&'static str]) -> impl Iterator<Item = Arg> {
+fn knobs_named(names: &'static [&'static str]) -> impl Iterator<Item = Arg> {
     KNOBS.iter().filter(|knob| names.contains(&knob.name)).map(flag)
 }
 
-/// The flag of one knob. Values stay text: [`Knob::set`] reads them and says what is wrong with them.
+/// The flag of one knob. Values stay text: [`Knob::set`] parses them and reports what is wrong with them.
 fn flag(knob: &'static Knob) -> Arg {
     let arg = Arg::new(knob.name)
         .long(knob.flag())
@@ -178,7 +203,7 @@ fn value_name(kind: &KnobKind) -> &'static str {
         KnobKind::Int { .. } | KnobKind::OptionalInt { .. } => "N",
         KnobKind::Float { .. } | KnobKind::OptionalFloat { .. } => "X",
         KnobKind::Bool => "BOOL",
-        KnobKind::Choice(_) => "ARM",
+        KnobKind::Choice(_) => "CHOICE",
         KnobKind::List(_) => "LIST",
         KnobKind::Text | KnobKind::OptionalText => "TEXT",
     }

@@ -1,69 +1,36 @@
-//! What can end a command. Every message names what was wrong, where, and what to do; all but an interruption make
-//! the program leave with status 2.
+//! What can end a command, and the exit status it gives.
 
 use apt_data::DataError;
-use apt_experiment::{Event, EventError, KnobError, Problem, RecordError, StudyError};
+use apt_experiment::{Event, EventError, Explain, KnobError, Problem, RecordError, StudyError};
 use apt_nn::NnError;
+use apt_report::ReportError;
 use apt_train::TrainError;
 use std::path::Path;
+
+/// Exit status after Ctrl-C: 128 + SIGINT, as shells have it.
+pub const EXIT_INTERRUPTED: u8 = 130;
+/// Exit status if another process is writing the same run (EX_TEMPFAIL of sysexits.h).
+pub const EXIT_BUSY: u8 = 75;
 
 /// An error of the command line.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// A knob, preset or configuration file.
-    #[error(transparent)]
-    Knobs(#[from] KnobError),
-    /// Data or a tokenizer.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// A model.
-    #[error(transparent)]
-    Model(#[from] NnError),
-    /// A run.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// A record.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// A report.
-    #[error(transparent)]
-    Report(#[from] apt_report::ReportError),
-    /// An event.
-    #[error(transparent)]
-    Event(#[from] EventError),
-    /// The operating system refuses a file.
-    #[error("{path}: {doing} failed ({source}); {remedy}")]
-    File {
-        /// The file or folder.
-        path: String,
-        /// What was tried.
-        doing: &'static str,
-        /// The system's reason.
-        source: std::io::Error,
-        /// What to do.
-        remedy: &'static str,
+    /// Something is wrong with a setting, a file, the data, the model or the run.
+    #[error("{problem}")]
+    Problem {
+        /// What, where, and what to do.
+        problem: Problem,
+        /// The training step in which it appeared, from 1; 0 outside training.
+        step: usize,
     },
-    /// Something is wrong with a path or its content.
-    #[error("{place}: {what}; {remedy}")]
-    Place {
-        /// The file, folder or flag.
-        place: String,
-        /// What is wrong.
-        what: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Another process holds the run.
-    #[error("{folder}: another process is working on this run; wait until it has ended")]
+    /// Another process is writing the run.
+    #[error("{folder}: another process is writing this run; wait until it has ended")]
     Busy {
         /// The run's folder.
         folder: String,
     },
-    /// A study's file.
-    #[error(transparent)]
-    Study(#[from] StudyError),
-    /// Ctrl-C in a study; what was finished is kept.
-    #[error("stopped with {left} of {cells} runs to go; everything is saved. Go on with the same command")]
+    /// Ctrl-C in a study; the finished runs are kept.
+    #[error("stopped with {left} of {cells} runs left; everything is saved. Continue with the same command")]
     Stopped {
         /// Cells not finished.
         left: usize,
@@ -71,7 +38,7 @@ pub enum CliError {
         cells: usize,
     },
     /// Cells that failed; all others are finished.
-    #[error("{failed} of {cells} runs failed, their reasons are above and in {folder}; --retry runs them again")]
+    #[error("{failed} of {cells} runs failed, for the reasons above and in {folder}; --retry runs them again")]
     Failures {
         /// Cells that failed.
         failed: usize,
@@ -80,8 +47,8 @@ pub enum CliError {
         /// The study's folder.
         folder: String,
     },
-    /// Ctrl-C; everything is saved.
-    #[error("interrupted after step {step}; everything is saved. Go on with:\n  apt-lab run --resume {folder}")]
+    /// Ctrl-C in a run; everything is saved.
+    #[error("interrupted after step {step}; everything is saved. Continue with:\n  apt-lab run --resume {folder}")]
     Interrupted {
         /// Steps made.
         step: usize,
@@ -90,63 +57,96 @@ pub enum CliError {
     },
 }
 
-/// The status of a program that was asked to stop.
-pub const INTERRUPTED: u8 = 130;
-/// The status of a program that found its folder held by another (EX_TEMPFAIL of sysexits.h).
-pub const BUSY: u8 = 75;
-
 impl CliError {
     /// A file or folder that could not be read.
     pub fn reading(path: &Path, source: std::io::Error) -> Self {
-        let remedy = "check that it exists and may be read";
-        Self::File { path: path.display().to_string(), doing: "reading", source, remedy }
+        Self::at(path, format!("reading failed ({source})"), "check that it exists and may be read")
     }
 
     /// A file or folder that could not be written.
     pub fn writing(path: &Path, source: std::io::Error) -> Self {
         let remedy = "check that the folder may be written and the disk has room, or name another one with --out";
-        Self::File { path: path.display().to_string(), doing: "writing", source, remedy }
+        Self::at(path, format!("writing failed ({source})"), remedy)
     }
 
     /// A path that is there but is not what it should be.
-    pub fn place(place: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Place { place: place.display().to_string(), what: what.into(), remedy: remedy.into() }
+    pub fn at(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Problem::new(path.display().to_string(), what, remedy).into()
     }
 
-    /// Whether the user asked for it.
-    pub fn is_wish(&self) -> bool {
+    /// Whether the user stopped the command with Ctrl-C: nothing is wrong then.
+    pub fn is_user_abort(&self) -> bool {
         matches!(self, Self::Interrupted { .. } | Self::Stopped { .. })
     }
 
-    /// The status the program leaves with.
-    pub fn status(&self) -> u8 {
+    /// The program's exit status.
+    pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Interrupted { .. } | Self::Stopped { .. } => INTERRUPTED,
-            Self::Busy { .. } => BUSY,
+            Self::Interrupted { .. } | Self::Stopped { .. } => EXIT_INTERRUPTED,
+            Self::Busy { .. } => EXIT_BUSY,
             Self::Failures { .. } => 1,
-            _ => 2,
+            Self::Problem { .. } => 2,
         }
     }
 
-    /// The same as the event that ends a run's stream.
-    pub fn event(&self, step: usize) -> Event {
-        let (step, what, place, remedy) = match self {
-            Self::Train(error) => {
-                let (what, place, remedy) = error.parts();
-                let step = if let TrainError::NotFinite { step: at, .. } = error { step.max(*at) } else { step };
-                (step, what, place, remedy)
+    /// The event that ends the stream of a run which has made `steps` steps.
+    pub fn event(&self, steps: usize) -> Event {
+        let (step, problem) = match self {
+            Self::Problem { problem, step } => (steps.max(*step), problem.clone()),
+            Self::Busy { folder } => {
+                let what = "another process is writing this run";
+                (steps, Problem::new(folder, what, "wait until it has ended"))
             }
-            Self::File { path, doing, source, remedy } => {
-                (step, format!("{doing} failed ({source})"), path.clone(), (*remedy).to_owned())
+            Self::Failures { failed, cells, folder } => {
+                (steps, Problem::new(folder, format!("{failed} of {cells} runs failed"), "--retry runs them again"))
             }
-            Self::Place { place, what, remedy } => (step, what.clone(), place.clone(), remedy.clone()),
-            other => {
-                // These messages end in "; remedy".
-                let text = other.to_string();
-                let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "change what is named and start again"));
-                (step, what.to_owned(), "run".to_owned(), remedy.to_owned())
+            Self::Stopped { left, cells } => {
+                let what = format!("stopped with {left} of {cells} runs left");
+                (steps, Problem::new("study", what, "continue with the same command"))
+            }
+            Self::Interrupted { step, folder } => {
+                let what = format!("interrupted after step {step}");
+                (*step, Problem::new(folder, what, "continue with `apt-lab run --resume`"))
             }
         };
-        Event::Failed { step, problem: Problem { what, place, remedy } }
+        Event::Failed { step, problem }
     }
 }
+
+impl From<Problem> for CliError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem { problem, step: 0 }
+    }
+}
+
+impl From<TrainError> for CliError {
+    fn from(error: TrainError) -> Self {
+        let step = if let TrainError::NotFinite { step, .. } = error { step } else { 0 };
+        let (what, place, remedy) = error.parts();
+        Self::Problem { problem: Problem { what, place, remedy }, step }
+    }
+}
+
+impl From<DataError> for CliError {
+    fn from(error: DataError) -> Self {
+        TrainError::from(error).into()
+    }
+}
+
+impl From<NnError> for CliError {
+    fn from(error: NnError) -> Self {
+        TrainError::from(error).into()
+    }
+}
+
+macro_rules! from_explained {
+    ($($error:ty),+) => {$(
+        impl From<$error> for CliError {
+            fn from(error: $error) -> Self {
+                error.problem().into()
+            }
+        }
+    )+};
+}
+
+from_explained!(KnobError, RecordError, ReportError, EventError, StudyError);

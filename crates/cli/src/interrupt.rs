@@ -1,26 +1,26 @@
-//! Ctrl-C as a flag that a run looks at between two steps. The second one ends the program at once.
+//! Ctrl-C as a flag that is checked between two training steps. The second one ends the program at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-static ASKED: AtomicBool = AtomicBool::new(false);
+static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Begins to listen.
-pub fn listen() {
+/// Installs the handler of Ctrl-C (and of SIGTERM).
+pub fn install_handler() {
     // Without a handler Ctrl-C simply ends the program, and checkpoints still make the run resumable.
     let _ = ctrlc::set_handler(|| {
-        if ASKED.swap(true, Ordering::SeqCst) {
+        if REQUESTED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        crate::progress::to_stderr("\nstopping after this step; once more to stop at once");
+        crate::reporter::print_stderr("\nstopping after this step; once more to stop at once");
     });
 }
 
-/// Asks, as Ctrl-C does.
-pub fn ask() {
-    ASKED.store(true, Ordering::SeqCst);
+/// Requests a stop, as Ctrl-C does.
+pub fn request() {
+    REQUESTED.store(true, Ordering::SeqCst);
 }
 
-/// Whether somebody has asked to stop.
-pub fn asked() -> bool {
-    ASKED.load(Ordering::SeqCst)
+/// Whether a stop was requested.
+pub fn requested() -> bool {
+    REQUESTED.load(Ordering::SeqCst)
 }

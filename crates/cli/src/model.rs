@@ -1,4 +1,4 @@
-//! The files of a model, wherever they are: inside this program or in a folder on disk.
+//! The files of a model, inside this program or in a folder on disk.
 
 use crate::error::CliError;
 use apt_data::Tokenizer;
@@ -11,20 +11,20 @@ const CONFIG: &[u8] = include_bytes!("../../../assets/builtin/config.json");
 const TOKENIZER: &[u8] = include_bytes!("../../../assets/builtin/tokenizer.json");
 const WEIGHTS: &[u8] = include_bytes!("../../../assets/builtin/model.safetensors");
 
-/// Where a model's files are.
+/// Where the files of a model are.
 #[derive(Clone, Debug)]
-pub enum Place {
-    /// In this program.
+pub enum ModelLocation {
+    /// Inside this program.
     Builtin,
-    /// A tiny one made by this program, with the tokenizer of the one inside.
+    /// A tiny one with random weights, made by this program, with the tokenizer of the built-in one.
     Nano,
     /// In a folder in the Hugging Face layout.
     Folder(PathBuf),
 }
 
-impl Place {
+impl ModelLocation {
     /// What the knob `model` names.
-    pub fn named(model: &str) -> Self {
+    pub fn from_knob(model: &str) -> Self {
         match model {
             BUILTIN => Self::Builtin,
             NANO => Self::Nano,
@@ -41,9 +41,9 @@ impl Place {
             && !folder.is_dir()
         {
             let remedy = format!(
-                "--model takes `{BUILTIN}`, `{NANO}` or a folder with config.json, tokenizer.json and model.safetensors"
+                "give --model `{BUILTIN}`, `{NANO}` or a folder with config.json, tokenizer.json and model.safetensors"
             );
-            return Err(CliError::place(folder, "there is no such folder", remedy));
+            return Err(CliError::at(folder, "there is no such folder", remedy));
         }
         let (bytes, file) = self.read("config.json")?;
         let config = ModelConfig::from_json(&bytes, &file)?;
@@ -74,9 +74,9 @@ impl Place {
         }
         let (bytes, file) = self.read("model.safetensors")?;
         let hash = sha256(&bytes);
-        let place = self.clone();
+        let location = self.clone();
         let fetch =
-            move || place.read("model.safetensors").map(|(bytes, _)| bytes.into_owned()).map_err(TrainError::from);
+            move || location.read("model.safetensors").map(|(bytes, _)| bytes.into_owned()).map_err(TrainError::from);
         Ok(ModelFiles::new(ModelSource::file(config, &file, fetch), hash, tokenizer, &tokenizer_name)?)
     }
 
@@ -99,7 +99,7 @@ impl Place {
     }
 }
 
-/// Whether `folder` looks like a model's.
+/// Whether `folder` holds a model's config.json.
 pub fn is_model(folder: &Path) -> bool {
     folder.join("config.json").is_file()
 }

@@ -1,16 +1,16 @@
 //! Time and memory on a desktop. On the CPU "device memory" is what this program has allocated, counted by its
 //! allocator; on a GPU it is what the device's own allocator holds.
 
-use crate::allocator::Counted;
+use crate::allocator::CountingAllocator;
 use apt_train::{Memory, Probe};
 use burn::tensor::Device;
 use std::cell::Cell;
 use std::time::Instant;
 
 #[global_allocator]
-static ALLOCATED: Counted = Counted::new();
+static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
-/// The desktop's clock and gauges.
+/// The desktop's clock and memory counters.
 pub struct DesktopProbe {
     start: Instant,
     device: Device,
@@ -36,7 +36,7 @@ impl Probe for DesktopProbe {
                 self.peak.set(self.peak.get().max(pools.bytes_in_use));
                 self.peak.get()
             }
-            None => ALLOCATED.peak() as u64,
+            None => ALLOCATOR.peak() as u64,
         };
         let process = memory_stats::memory_stats().map(|stats| stats.physical_mem as u64);
         Memory { device_peak: Some(device_peak), process }
@@ -44,6 +44,6 @@ impl Probe for DesktopProbe {
 
     fn forget_peak(&self) {
         self.peak.set(0);
-        ALLOCATED.forget_peak();
+        ALLOCATOR.reset_peak();
     }
 }

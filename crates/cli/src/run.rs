@@ -1,71 +1,72 @@
-//! One run from its settings to its record: drives a session, and puts what it says where it belongs.
+//! One run from its settings to its record: drives a session, and writes and prints its events.
+
+pub mod folder;
+pub mod resume;
 
 use crate::error::CliError;
-use crate::folder::{self, RunFolder};
+use crate::files::{ensure_empty, write_atomic, write_folder};
 use crate::probe::DesktopProbe;
-use crate::progress::Voice;
+use crate::reporter::Reporter;
 use crate::setup::{Prepared, prepare};
 use crate::{interrupt, settings::Request};
 use apt_experiment::{Event, Record, RecordBuilder, run_name};
 use apt_nn::Transformer;
 use apt_nn::checkpoint::{Precision, to_safetensors};
 use apt_train::Session;
+use folder::RunFolder;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Where runs go that are given no folder.
+/// Folder of runs that are given none of their own.
 const RUNS: &str = "runs";
 
 /// A finished run.
 pub struct Outcome {
     /// Its record.
     pub record: Record,
-    /// Where that is.
+    /// The record's file.
     pub path: PathBuf,
 }
 
-/// How a run is made, beside what its settings say.
+/// Options of a run that are no settings of the experiment.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
-    /// Runs this machine makes side by side, if that is known.
+pub struct RunOptions {
+    /// Runs made side by side on this machine, if that is known.
     pub jobs: Option<usize>,
-    /// Whether the finished model is written and checkpoints stay; a study's cells leave their records alone.
-    pub keeps_model: bool,
+    /// Whether the finished model is written and checkpoints are kept; of a study's cells only the record is.
+    pub write_model: bool,
 }
 
-impl Default for Manner {
+impl Default for RunOptions {
     fn default() -> Self {
-        Self { jobs: None, keeps_model: true }
+        Self { jobs: None, write_model: true }
     }
 }
 
 /// A run in progress and where it is written.
-pub struct Run {
-    /// How it is made.
-    pub manner: Manner,
-    /// The run.
-    pub session: Session,
-    /// Its folder.
-    pub folder: RunFolder,
-    /// What it has said so far.
-    pub builder: RecordBuilder,
+struct ActiveRun {
+    options: RunOptions,
+    session: Session,
+    folder: RunFolder,
+    /// Builds the record from the events so far.
+    builder: RecordBuilder,
     /// `tokenizer.json` of its model.
-    pub tokenizer: Vec<u8>,
+    tokenizer: Vec<u8>,
 }
 
-/// Makes the run that `request` asks for, in `out`.
+/// Makes the run that `request` describes, in the folder `out`.
 ///
 /// # Errors
 /// Whatever is wrong with the request (no folder is made then) or happens in the run.
-pub fn start(request: &Request, out: &Path, manner: Manner, voice: &mut Voice) -> Result<Outcome, CliError> {
-    folder::free(out)?;
-    let prepared = prepare(&request.knobs, request.preset.as_deref(), manner.jobs)?;
-    introduce(request, &prepared, out, voice);
+pub fn start(request: &Request, out: &Path, options: RunOptions, reporter: &mut Reporter) -> Result<Outcome, CliError> {
+    ensure_empty(out)?;
+    let prepared = prepare(&request.knobs, request.preset.as_deref(), options.jobs)?;
+    print_header(request, &prepared, out, reporter);
     let Prepared { setup, tokenizer, .. } = prepared;
     let probe = Box::new(DesktopProbe::new(&setup.device));
     let session = Session::new(setup, probe)?;
     let folder = RunFolder::create(out, &request.knobs.to_toml())?;
-    Run { manner, session, folder, builder: RecordBuilder::new(), tokenizer }.finish(voice)
+    ActiveRun { options, session, folder, builder: RecordBuilder::new(), tokenizer }.finish(reporter)
 }
 
 /// A folder for a new run, of a name that is not taken.
@@ -77,85 +78,85 @@ pub fn new_folder() -> PathBuf {
     names.into_iter().find(|path| !path.exists()).unwrap_or_else(|| RUNS.into())
 }
 
-fn introduce(request: &Request, prepared: &Prepared, out: &Path, voice: &Voice) {
+fn print_header(request: &Request, prepared: &Prepared, out: &Path, reporter: &Reporter) {
     let knobs = &request.knobs;
     let preset = request.preset.as_deref().unwrap_or("own settings");
     let task = &prepared.setup.task;
-    voice.say(&format!(
+    reporter.print(&format!(
         "{preset}: model {}, task {}, density {}, seed {}",
         knobs.model, knobs.task, knobs.density, knobs.seed
     ));
-    voice.say(&format!("  {} training and {} validation examples", task.train.len(), task.validation.len()));
-    voice.say(&format!("  on {}", prepared.device));
-    voice.say(&format!("  into {}", out.display()));
+    reporter.print(&format!("  {} training and {} validation examples", task.train.len(), task.validation.len()));
+    reporter.print(&format!("  device  {}", prepared.device));
+    reporter.print(&format!("  folder  {}", out.display()));
 }
 
-impl Run {
-    /// Goes on to the end, and writes model and record.
+impl ActiveRun {
+    /// Runs to the end, and writes model and record.
     ///
     /// # Errors
     /// Whatever ends the run early; it can be resumed from its last checkpoint.
-    pub fn finish(mut self, voice: &mut Voice) -> Result<Outcome, CliError> {
-        let done = self.drive(voice);
-        voice.end_bar();
-        if let Err(error) = &done
-            && !error.is_wish()
+    fn finish(mut self, reporter: &mut Reporter) -> Result<Outcome, CliError> {
+        let result = self.run_steps(reporter);
+        reporter.clear_bar();
+        if let Err(error) = &result
+            && !error.is_user_abort()
         {
             let event = error.event(self.session.steps_made());
-            // The disk may be what failed: the error itself is shown in any case.
+            // The disk may be what failed: the error itself is printed in any case.
             let _ = self.folder.append(&event);
-            voice.tell(&event);
+            reporter.event(&event);
         }
-        done
+        result
     }
 
-    fn drive(&mut self, voice: &mut Voice) -> Result<Outcome, CliError> {
+    fn run_steps(&mut self, reporter: &mut Reporter) -> Result<Outcome, CliError> {
         let name = self.folder.root().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        voice.begin(&name, self.session.steps_planned(), self.session.steps_made());
+        reporter.begin(&name, self.session.steps_planned(), self.session.steps_made());
         while let Some(event) = pollster::block_on(self.session.step())? {
-            self.note(event, voice)?;
-            let interrupted = interrupt::asked() && self.session.is_settled();
+            self.record(event, reporter)?;
+            let interrupted = interrupt::requested() && self.session.is_settled();
             if interrupted || self.session.checkpoint_due() {
-                self.save(voice)?;
+                self.save(reporter)?;
             }
             if interrupted {
                 let folder = self.folder.root().display().to_string();
                 return Err(CliError::Interrupted { step: self.session.steps_made(), folder });
             }
         }
-        self.write_results(voice)
+        self.write_results(reporter)
     }
 
-    fn note(&mut self, event: Event, voice: &mut Voice) -> Result<(), CliError> {
+    fn record(&mut self, event: Event, reporter: &mut Reporter) -> Result<(), CliError> {
         self.folder.append(&event)?;
-        voice.tell(&event);
+        reporter.event(&event);
         self.builder.observe(&event);
         Ok(())
     }
 
-    fn save(&mut self, voice: &mut Voice) -> Result<(), CliError> {
+    fn save(&mut self, reporter: &mut Reporter) -> Result<(), CliError> {
         let snapshot = pollster::block_on(self.session.snapshot())?;
         let step = snapshot.step;
         // The event goes first: a checkpoint without its event could not be resumed from.
-        self.note(Event::Checkpoint { step, path: RunFolder::checkpoint_name(step) }, voice)?;
+        self.record(Event::Checkpoint { step, path: RunFolder::checkpoint_name(step) }, reporter)?;
         self.folder.save_checkpoint(step, &snapshot.bytes)
     }
 
-    fn write_results(&mut self, voice: &mut Voice) -> Result<Outcome, CliError> {
-        if self.manner.keeps_model {
+    fn write_results(&mut self, reporter: &mut Reporter) -> Result<Outcome, CliError> {
+        if self.options.write_model {
             let model = self.session.compacted();
             write_model(&self.folder.root().join("model"), &model, &self.tokenizer, Precision::F32)?;
         }
         let path = self.folder.record_path();
         let record = std::mem::take(&mut self.builder).finish()?;
         let file = path.display().to_string();
-        folder::write_whole(&path, record.to_json(&file)?.as_bytes())?;
-        // The stream names the record as the folder sees it, so that streams of one seed are the same anywhere.
+        write_atomic(&path, record.to_json(&file)?.as_bytes())?;
+        // The path is relative to the folder, so that the events of one seed are the same anywhere.
         self.folder.append(&Event::Done { record: "record.json".into() })?;
-        if !self.manner.keeps_model {
-            self.folder.forget_checkpoints()?;
+        if !self.options.write_model {
+            self.folder.remove_checkpoints()?;
         }
-        voice.end_bar();
+        reporter.clear_bar();
         Ok(Outcome { record, path })
     }
 }
@@ -169,5 +170,5 @@ pub fn write_model(path: &Path, model: &Transformer, tokenizer: &[u8], precision
     let config = format!("{:#}\n", model.config.to_json());
     let files =
         [("config.json", config.as_bytes()), ("tokenizer.json", tokenizer), ("model.safetensors", &weights[..])];
-    folder::write_folder(path, &files)
+    write_folder(path, &files)
 }

@@ -1,11 +1,11 @@
-//! From parsed arguments to knobs. What wins, from weakest: defaults, preset, configuration file, flags.
+//! From parsed arguments to knobs. Later ones override earlier ones: defaults, preset, configuration file, flags.
 
 use crate::error::CliError;
 use apt_experiment::{KNOBS, Knobs, preset_entry};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 
-/// An experiment as it was asked for.
+/// The experiment that the arguments describe.
 pub struct Request {
     /// The settings.
     pub knobs: Knobs,
@@ -13,7 +13,7 @@ pub struct Request {
     pub preset: Option<String>,
 }
 
-/// What `run`'s arguments ask for. Not yet checked for contradictions.
+/// The experiment that `run`'s arguments describe. Not yet checked for contradictions.
 ///
 /// # Errors
 /// An unknown preset, an unreadable configuration, a value out of range.
@@ -30,7 +30,7 @@ pub fn request(matches: &ArgMatches) -> Result<Request, CliError> {
     Ok(Request { knobs, preset: preset.map(|p| p.name.to_owned()) })
 }
 
-/// Sets every knob that stands on the command line.
+/// Sets every knob that is a flag on the command line.
 ///
 /// # Errors
 /// A value of the wrong type or out of range.
@@ -64,11 +64,11 @@ pub fn apply_file(knobs: &mut Knobs, file: &Path) -> Result<(), CliError> {
 /// A file that cannot be read or is not text.
 pub fn read_text(file: &Path) -> Result<String, CliError> {
     let bytes = std::fs::read(file).map_err(|e| CliError::reading(file, e))?;
-    let not_text = |_| CliError::place(file, "this is not text in UTF-8", "give a TOML or JSON file");
+    let not_text = |_| CliError::at(file, "this is not text in UTF-8", "give a TOML or JSON file");
     String::from_utf8(bytes).map_err(not_text)
 }
 
-/// Whether the file says by its name that it is JSON.
+/// Whether the file's name ends in `.json`.
 pub fn is_json(file: &Path) -> bool {
     file.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"))
 }

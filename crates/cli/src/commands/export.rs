@@ -1,10 +1,12 @@
 //! `export`: a run's compacted model as a folder that this program and others can load.
 
-use super::from;
+use crate::args::source_of;
 use crate::error::CliError;
-use crate::model::{Place, is_model};
-use crate::progress::{Voice, to_stdout};
-use crate::{folder, resume, run};
+use crate::files::ensure_empty;
+use crate::model::{ModelLocation, is_model};
+use crate::reporter::{Reporter, print_stdout};
+use crate::run::resume::session_at;
+use crate::run::write_model;
 use apt_nn::Transformer;
 use apt_nn::checkpoint::{Precision, load_dir};
 use burn::tensor::Device;
@@ -14,20 +16,20 @@ use std::path::{Path, PathBuf};
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with what is exported, or with the place it goes to.
+/// Whatever is wrong with the source, or with the folder to make.
 pub fn export(matches: &ArgMatches) -> Result<(), CliError> {
-    // clap refuses the command without it.
+    // clap refuses the command without `--out`.
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_default();
-    folder::free(&out)?;
+    ensure_empty(&out)?;
     let precision = match matches.get_one::<String>("precision").map(String::as_str) {
         Some("f16") => Precision::F16,
         _ => Precision::F32,
     };
-    let (model, tokenizer) = model_at(from(matches))?;
-    run::write_model(&out, &model, &tokenizer, precision)?;
+    let (model, tokenizer) = model_at(source_of(matches))?;
+    write_model(&out, &model, &tokenizer, precision)?;
     let shape = model.config.shape();
     let bytes = std::fs::metadata(out.join("model.safetensors")).map_or(0, |m| m.len());
-    to_stdout(&format!(
+    print_stdout(&format!(
         "{}: {} layers, {} hidden dims, {} parameters without embeddings and head, {bytes} bytes of weights",
         out.display(),
         shape.layers.len(),
@@ -38,22 +40,22 @@ pub fn export(matches: &ArgMatches) -> Result<(), CliError> {
 }
 
 fn model_at(path: &Path) -> Result<(Transformer, Vec<u8>), CliError> {
-    let voice = Voice::new(false);
+    let reporter = Reporter::new(false);
     if path.is_file() {
-        // checkpoints/step-….ckpt lies two levels below its run.
+        // checkpoints/step-….ckpt is two levels below its run's folder.
         let root = path.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-        let (session, tokenizer) = resume::session_at(root, Some(path), &voice)?;
+        let (session, tokenizer) = session_at(root, Some(path), &reporter)?;
         return Ok((session.compacted(), tokenizer));
     }
     let folder = [path.to_path_buf(), path.join("model")].into_iter().find(|folder| is_model(folder));
     match folder {
         Some(folder) => {
-            let place = Place::Folder(folder.clone());
-            let (tokenizer, _) = place.tokenizer(&place.config()?)?;
+            let location = ModelLocation::Folder(folder.clone());
+            let (tokenizer, _) = location.tokenizer(&location.config()?)?;
             Ok((load_dir(&folder, &Device::flex())?, tokenizer))
         }
         None => {
-            let (session, tokenizer) = resume::session_at(path, None, &voice)?;
+            let (session, tokenizer) = session_at(path, None, &reporter)?;
             Ok((session.compacted(), tokenizer))
         }
     }

@@ -1,9 +1,9 @@
-//! `inspect`: what is in a run, a record, a checkpoint or a model, drawn layer by layer.
+//! `inspect`: what is in a run, a record, a checkpoint or a model, layer by layer.
 
 use crate::error::CliError;
-use crate::folder::checkpoints;
-use crate::model::{Place, is_model};
-use crate::progress::to_stdout;
+use crate::model::{ModelLocation, is_model};
+use crate::reporter::print_stdout;
+use crate::run::folder::checkpoints;
 use apt_experiment::{Knobs, ModelShape, PruningPoint, Record, layer_picture, record_picture, summary};
 use apt_nn::ModelConfig;
 use apt_train::{Contents, Snapshot};
@@ -29,7 +29,7 @@ pub fn inspect(path: &Path) -> Result<(), CliError> {
     }
     match checkpoints(path)?.into_iter().next() {
         Some((_, newest)) => inspect(&newest),
-        None => Err(CliError::place(
+        None => Err(CliError::at(
             path,
             "there is no run, record, checkpoint or model here",
             "name a run's folder, a record.json, a .ckpt, or a folder with config.json",
@@ -39,15 +39,15 @@ pub fn inspect(path: &Path) -> Result<(), CliError> {
 
 fn record(bytes: &[u8], path: &Path) -> Result<(), CliError> {
     let record = Record::from_json(bytes, &path.display().to_string())?;
-    to_stdout(&format!("record {}\n\n{}\n{}", path.display(), summary(&record), record_picture(&record)));
+    print_stdout(&format!("record {}\n\n{}\n{}", path.display(), summary(&record), record_picture(&record)));
     Ok(())
 }
 
 fn checkpoint(bytes: &[u8], path: &Path) -> Result<(), CliError> {
     let contents = Snapshot::contents(bytes, &path.display().to_string())?;
-    let config = Place::named(&contents.knobs.model).config()?;
+    let config = ModelLocation::from_knob(&contents.knobs.model).config()?;
     let teacher = if contents.teacher { "with a teacher" } else { "without a teacher" };
-    to_stdout(&format!(
+    print_stdout(&format!(
         "checkpoint {} after step {}, {teacher}, {} bytes\n\n{}",
         path.display(),
         contents.step,
@@ -58,12 +58,12 @@ fn checkpoint(bytes: &[u8], path: &Path) -> Result<(), CliError> {
 }
 
 fn model(folder: &Path) -> Result<(), CliError> {
-    let config = Place::Folder(folder.into()).config()?;
+    let config = ModelLocation::Folder(folder.into()).config()?;
     let weights = folder.join("model.safetensors");
     let bytes = fs::metadata(&weights).map_err(|e| CliError::reading(&weights, e))?.len();
     let shape = config.shape();
     let head = config.head.map_or("no head".to_owned(), |h| format!("a head for {} classes", h.labels));
-    to_stdout(&format!(
+    print_stdout(&format!(
         "model {}\n\n{}, {} tokens, {} positions, {head}\n{} parameters in the layers, {} in embeddings, {} in the head, {bytes} bytes\n",
         folder.display(),
         config.family.spec().name,
@@ -73,9 +73,9 @@ fn model(folder: &Path) -> Result<(), CliError> {
         config.embedding_parameters(),
         config.head_parameters()
     ));
-    to_stdout(&format!("hidden dims {}, head size {}\nlayer  heads  neurons", config.hidden, config.head_size));
+    print_stdout(&format!("hidden dims {}, head size {}\nlayer  heads  neurons", config.hidden, config.head_size));
     for (i, layer) in config.layers.iter().enumerate() {
-        to_stdout(&format!("{i:>5}  {:>5}  {:>7}", layer.heads, layer.neurons));
+        print_stdout(&format!("{i:>5}  {:>5}  {:>7}", layer.heads, layer.neurons));
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A study's folder. Cells are found by name alone, so folders of the same study from several machines are merged by
-//! copying them together.
+//! The folder of a study. Cells are found by name alone, so folders of the same study from several machines are merged
+//! by copying them together.
 //!
 //! ```text
 //! study.toml  report.{html, md, csv, json}
@@ -8,7 +8,7 @@
 //! ```
 
 use crate::error::CliError;
-use crate::folder::write_whole;
+use crate::files::{create_parent, write_atomic};
 use apt_experiment::{CellState, Event, Record, StudyFile};
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -17,10 +17,12 @@ use std::time::{Duration, Instant};
 
 const CELLS: &str = "cells";
 const LOCKS: &str = "locks";
-const STUDY: &str = "study.toml";
-const FAILURE: &str = "failure.json";
-/// How long a cell's process waits for one that is just leaving, such as that of a study that was killed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STUDY_FILE: &str = "study.toml";
+const FAILURE_FILE: &str = "failure.json";
+/// How long a cell's process waits for the lock of one that is just ending, such as that of a study that was killed.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the lock is tried meanwhile.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The folder of a study.
 #[derive(Clone, Debug)]
@@ -28,16 +30,16 @@ pub struct StudyFolder {
     root: PathBuf,
 }
 
-/// Why a cell failed, with a colon before it; nothing for one that did not.
-pub fn reason(state: &CellState) -> String {
+/// Why a cell failed, after a colon; empty for one that did not fail.
+pub fn failure_reason(state: &CellState) -> String {
     state.reason().map_or_else(String::new, |why| format!(": {why}"))
 }
 
-/// A cell as it was found in a folder.
-pub struct Found {
+/// A cell as it was found in a study's folder.
+pub struct FoundCell {
     /// Its folder's name.
     pub name: String,
-    /// How far it has come.
+    /// Its state.
     pub state: CellState,
     /// Its record, when it is done.
     pub record: Option<Record>,
@@ -56,11 +58,11 @@ impl StudyFolder {
 
     /// Where the study's file is.
     pub fn study_path(&self) -> PathBuf {
-        self.root.join(STUDY)
+        self.root.join(STUDY_FILE)
     }
 
     /// The folder of a cell.
-    pub fn cell(&self, name: &str) -> PathBuf {
+    pub fn cell_path(&self, name: &str) -> PathBuf {
         self.root.join(CELLS).join(name)
     }
 
@@ -79,56 +81,56 @@ impl StudyFolder {
         Ok(StudyFile::from_toml(&text, &path.display().to_string())?)
     }
 
-    /// Writes the study's file, over that of an earlier start of the same study. Shares may do so at the same moment.
+    /// Writes the study's file, over that of an earlier start of the same study. Several shards may do so at once.
     ///
     /// # Errors
     /// Another study or something else is here; a folder that cannot be written.
     pub fn write_study(&self, file: &StudyFile, name: &str) -> Result<(), CliError> {
-        if !self.exists() && !self.is_free()? {
+        if !self.exists() && !self.is_ours()? {
             let remedy = "name an empty or a new one with --out";
-            return Err(CliError::place(&self.root, "there is something in this folder already", remedy));
+            return Err(CliError::at(&self.root, "this folder is not empty and holds no study", remedy));
         }
-        let _held = self.hold(STUDY)?;
+        let _lock = self.lock_cell(STUDY_FILE)?;
         let named = StudyFile { name: Some(name.to_owned()), ..file.clone() };
         if self.exists() {
-            let there = self.study()?;
-            if there == named {
+            let existing = self.study()?;
+            if existing == named {
                 return Ok(());
             }
-            if there.name.as_deref() != Some(name) {
-                let what = format!("the study `{}` is in this folder", there.name.unwrap_or_default());
-                return Err(CliError::place(&self.root, what, "name another folder with --out"));
+            if existing.name.as_deref() != Some(name) {
+                let what = format!("the study `{}` is in this folder", existing.name.unwrap_or_default());
+                return Err(CliError::at(&self.root, what, "name another folder with --out"));
             }
         }
         let cells = self.root.join(CELLS);
         fs::create_dir_all(&cells).map_err(|e| CliError::writing(&cells, e))?;
-        write_whole(&self.study_path(), named.to_toml()?.as_bytes())
+        write_atomic(&self.study_path(), named.to_toml()?.as_bytes())
     }
 
-    /// Whether nothing is here but what another share may just have begun.
-    fn is_free(&self) -> Result<bool, CliError> {
+    /// Whether the folder is missing, empty, or holds only what another shard may just have begun.
+    fn is_ours(&self) -> Result<bool, CliError> {
         let entries = match fs::read_dir(&self.root) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
             entries => entries.map_err(|e| CliError::writing(&self.root, e))?,
         };
-        let ours = |name: &str| name == CELLS || name == LOCKS || name.starts_with(STUDY);
+        let ours = |name: &str| name == CELLS || name == LOCKS || name.starts_with(STUDY_FILE);
         Ok(entries.flatten().all(|entry| ours(&entry.file_name().to_string_lossy())))
     }
 
-    /// The cell called `name`: how far it has come, and its record. A record that cannot be read counts as a failure.
+    /// The cell called `name`: its state and its record. A record that cannot be read counts as a failure.
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn cell_found(&self, name: &str) -> Result<Found, CliError> {
-        let found = |state, record| Ok(Found { name: name.to_owned(), state, record });
-        let folder = self.cell(name);
+    pub fn find_cell(&self, name: &str) -> Result<FoundCell, CliError> {
+        let found = |state, record| Ok(FoundCell { name: name.to_owned(), state, record });
+        let folder = self.cell_path(name);
         if folder.join("record.json").is_file() {
             return match self.record(name) {
                 Ok(record) => found(CellState::Done, Some(record)),
                 Err(error) => found(CellState::Failed(error.to_string()), None),
             };
         }
-        let failure = folder.join(FAILURE);
+        let failure = folder.join(FAILURE_FILE);
         if failure.is_file() {
             let text = fs::read_to_string(&failure).map_err(|e| CliError::reading(&failure, e))?;
             let state = match Event::from_line(text.trim()) {
@@ -137,7 +139,7 @@ impl StudyFolder {
             };
             return found(state, None);
         }
-        if self.is_held(name) {
+        if self.is_locked(name) {
             return found(CellState::Running, None);
         }
         if !folder.join("events.jsonl").is_file() {
@@ -146,57 +148,58 @@ impl StudyFolder {
         found(CellState::Begun, None)
     }
 
-    /// Holds the cell called `name` for this process, from before there is anything in its folder.
+    /// Locks the cell called `name` for this process, before anything is written in its folder. The lock ends with the
+    /// file that is returned. Some network folders have no locks: a cell is then only protected by its run's own folder.
     ///
     /// # Errors
-    /// [`CliError::Busy`] if another process goes on holding it; a folder that cannot be written.
-    pub fn hold(&self, name: &str) -> Result<File, CliError> {
-        let path = self.lock(name);
-        let locks = self.root.join(LOCKS);
-        fs::create_dir_all(&locks).map_err(|e| CliError::writing(&locks, e))?;
+    /// [`CliError::Busy`] if another process keeps it locked; a folder that cannot be written.
+    pub fn lock_cell(&self, name: &str) -> Result<File, CliError> {
+        let path = self.lock_path(name);
+        create_parent(&path)?;
         let file = File::create(&path).map_err(|e| CliError::writing(&path, e))?;
         let began = Instant::now();
-        while is_locked(&file) {
-            if began.elapsed() > PATIENCE {
-                return Err(CliError::Busy { folder: self.cell(name).display().to_string() });
+        while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            if began.elapsed() > LOCK_TIMEOUT {
+                return Err(CliError::Busy { folder: self.cell_path(name).display().to_string() });
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(file)
     }
 
-    fn is_held(&self, name: &str) -> bool {
-        File::open(self.lock(name)).is_ok_and(|file| is_locked(&file))
+    /// Whether another process has locked the cell. Asked with a shared lock, which ends with the file at once.
+    fn is_locked(&self, name: &str) -> bool {
+        File::open(self.lock_path(name)).is_ok_and(|f| matches!(f.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    fn lock(&self, name: &str) -> PathBuf {
+    fn lock_path(&self, name: &str) -> PathBuf {
         self.root.join(LOCKS).join(name)
     }
 
-    /// How far the cell called `name` has come.
+    /// The state of the cell called `name`.
     ///
     /// # Errors
-    /// As [`StudyFolder::cell_found`].
+    /// As [`StudyFolder::find_cell`].
     pub fn state(&self, name: &str) -> Result<CellState, CliError> {
-        Ok(self.cell_found(name)?.state)
+        Ok(self.find_cell(name)?.state)
     }
 
-    /// Notes why a cell failed.
+    /// Writes why a cell failed.
     ///
     /// # Errors
     /// A folder that cannot be written.
     pub fn write_failure(&self, name: &str, failed: &Event) -> Result<(), CliError> {
-        let folder = self.cell(name);
+        let folder = self.cell_path(name);
         fs::create_dir_all(&folder).map_err(|e| CliError::writing(&folder, e))?;
-        write_whole(&folder.join(FAILURE), format!("{}\n", failed.to_line()?).as_bytes())
+        write_atomic(&folder.join(FAILURE_FILE), format!("{}\n", failed.to_line()?).as_bytes())
     }
 
-    /// Takes away what a failed cell left, so that it can be run again.
+    /// Removes the folder of a failed cell, so that it can be run again.
     ///
     /// # Errors
     /// A folder that cannot be removed.
     pub fn clear(&self, name: &str) -> Result<(), CliError> {
-        let folder = self.cell(name);
+        let folder = self.cell_path(name);
         fs::remove_dir_all(&folder).map_err(|e| CliError::writing(&folder, e))
     }
 
@@ -205,7 +208,7 @@ impl StudyFolder {
     /// # Errors
     /// A record that is missing or damaged.
     pub fn record(&self, name: &str) -> Result<Record, CliError> {
-        let path = self.cell(name).join("record.json");
+        let path = self.cell_path(name).join("record.json");
         let bytes = fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
         Ok(Record::from_json(&bytes, &path.display().to_string())?)
     }
@@ -214,7 +217,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn cells(&self) -> Result<Vec<Found>, CliError> {
+    pub fn cells(&self) -> Result<Vec<FoundCell>, CliError> {
         let folder = self.root.join(CELLS);
         let entries = fs::read_dir(&folder).map_err(|e| CliError::reading(&folder, e))?;
         let mut names = Vec::new();
@@ -225,12 +228,6 @@ impl StudyFolder {
             }
         }
         names.sort();
-        names.iter().map(|name| self.cell_found(name)).collect()
+        names.iter().map(|name| self.find_cell(name)).collect()
     }
-}
-
-/// Whether another process has locked the file; if none has, this one has now, until it closes it. Some network folders
-/// have no locks: a cell is then only as safe as its run's own folder makes it.
-fn is_locked(file: &File) -> bool {
-    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }

@@ -1,11 +1,12 @@
-//! Hands a study to Slurm: one array job, one cell per task, results in the study's folder, which all nodes must see.
+//! Submits a study to Slurm: one array job, one cell per task, results in the study's folder, which all nodes must share.
 //!
-//! A task is `apt-lab study … --shard i/n`. One that is killed and requeued goes on from its cell's last checkpoint.
+//! A task is `apt-lab study … --shard i/n`. One that is killed and requeued resumes from its cell's last checkpoint.
 
-use super::{Planned, StudyFolder};
+use super::folder::StudyFolder;
+use super::plan::PlannedCell;
 use crate::error::CliError;
-use crate::folder::write_whole;
-use crate::progress::Voice;
+use crate::files::write_atomic;
+use crate::reporter::Reporter;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -14,27 +15,32 @@ use std::process::Command;
 ///
 /// # Errors
 /// A folder that cannot be written; `sbatch` that is missing or refuses.
-pub fn submit(folder: &StudyFolder, planned: &[Planned], partition: &str, voice: &Voice) -> Result<(), CliError> {
+pub fn submit(
+    folder: &StudyFolder,
+    planned: &[PlannedCell],
+    partition: &str,
+    reporter: &Reporter,
+) -> Result<(), CliError> {
     let root = fs::canonicalize(folder.root()).map_err(|e| CliError::reading(folder.root(), e))?;
     let mut tasks = Vec::new();
-    for (place, planned) in planned.iter().enumerate() {
+    for (index, planned) in planned.iter().enumerate() {
         if !folder.state(&planned.folder)?.is_over() {
-            tasks.push(place + 1);
+            tasks.push(index + 1);
         }
     }
     if tasks.is_empty() {
-        voice.say(&format!("no cell is left to run; apt-lab report {}", folder.root().display()));
+        reporter.print(&format!("no cell is left to run; for the report: apt-lab report {}", folder.root().display()));
         return Ok(());
     }
     let logs = root.join("slurm");
     fs::create_dir_all(&logs).map_err(|e| CliError::writing(&logs, e))?;
     let script = logs.join("job.sh");
-    write_whole(&script, text(&root, planned.len(), &ranges(&tasks), partition)?.as_bytes())?;
+    write_atomic(&script, job_script(&root, planned.len(), &ranges(&tasks), partition)?.as_bytes())?;
     let refused = |why: String| {
-        CliError::place(
+        CliError::at(
             &script,
-            format!("sbatch did not take the job: {why}"),
-            "submit this script where Slurm is, or run shares by hand with --shard i/n",
+            format!("sbatch refused the job: {why}"),
+            "submit this script where Slurm is installed, or run parts of the study with --shard i/n",
         )
     };
     let output = Command::new("sbatch").arg("--parsable").arg(&script).output().map_err(|e| refused(e.to_string()))?;
@@ -42,8 +48,8 @@ pub fn submit(folder: &StudyFolder, planned: &[Planned], partition: &str, voice:
         return Err(refused(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    voice.say(&format!(
-        "Slurm has taken {} cells as job {id} (squeue -j {id}; logs in {})\nwhen it is done: apt-lab report {}",
+    reporter.print(&format!(
+        "submitted {} cells as job {id} (squeue -j {id}; logs in {})\nwhen it is done: apt-lab report {}",
         tasks.len(),
         logs.display(),
         folder.root().display()
@@ -51,11 +57,11 @@ pub fn submit(folder: &StudyFolder, planned: &[Planned], partition: &str, voice:
     Ok(())
 }
 
-fn text(root: &Path, cells: usize, tasks: &str, partition: &str) -> Result<String, CliError> {
+fn job_script(root: &Path, cells: usize, tasks: &str, partition: &str) -> Result<String, CliError> {
     let program = std::env::current_exe().map_err(|e| CliError::reading(Path::new("apt-lab"), e))?;
     let here = std::env::current_dir().map_err(|e| CliError::reading(Path::new("."), e))?;
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
-    // A task that ends because its cell failed has said so in the study; Slurm need not run it again.
+    // A task whose cell failed has written so into the study; Slurm need not run it again.
     Ok(format!(
         "#!/bin/sh\n\
          #SBATCH --job-name=apt-lab\n\

@@ -1,14 +1,15 @@
-//! A study: cells that are done are never run again, one that fails stays visible and stops nothing, shares add up.
+//! A study: cells that are done are never run again, one that fails is reported and stops nothing, shards add up.
 
-mod program;
-
-use program::{Done, TinyModel, program, read_json, run};
+use crate::program::{Finished, contents, finished, program, read_json, run, start_quietly, wait_until};
+use crate::tiny_model::TinyModel;
+use apt_experiment::{Device, Knobs};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 /// Two seeds of three arms beside each other; the arm `broken` starts from weights that overflow.
 const STUDY: &str = r#"
@@ -42,7 +43,7 @@ fn prepared(third: &str) -> tempfile::TempDir {
     dir
 }
 
-fn study(more: &[&str], within: &Path) -> Done {
+fn study(more: &[&str], within: &Path) -> Finished {
     run(&[&["study", "masks.toml"], more].concat(), within)
 }
 
@@ -70,45 +71,74 @@ fn groups(study: &Path) -> Vec<Value> {
     groups.iter().map(|group| serde_json::json!([group["arm"], metrics(group)])).collect()
 }
 
+/// The names of the study's cells, in the order in which they are run.
+fn cell_names(within: &Path) -> Vec<String> {
+    let list = study(&["--out", "killed", "--list"], within);
+    let names = list.out.lines().filter_map(|line| line.strip_prefix("queued").map(|name| name.trim().to_owned()));
+    names.collect()
+}
+
 #[test]
-fn a_killed_study_goes_on_without_repeating_a_finished_cell() {
+fn a_killed_study_resumes_without_repeating_a_finished_cell() {
     let dir = prepared(SLOW);
     let whole = study(&["--out", "whole"], dir.path());
     assert_eq!(whole.status, 0, "{}{}", whole.out, whole.err);
-    let mut child = program(&["study", "masks.toml", "--out", "killed"], dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let (killed, began) = (dir.path().join("killed"), Instant::now());
-    while written(&killed).len() < 2 && began.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let (killed, names) = (dir.path().join("killed"), cell_names(dir.path()));
+    assert_eq!(names.len(), 6, "{names:?}");
+    // The last three cells are locked here, so that the study cannot get beyond the third.
+    fs::create_dir_all(killed.join("locks")).expect("a folder can be made");
+    let locks: Vec<File> = names[3..].iter().map(|name| locked(&killed.join("locks").join(name))).collect();
+    let mut child = start_quietly(&["study", "masks.toml", "--out", "killed"], dir.path());
+    let third = killed.join("cells").join(&names[2]).join("events.jsonl");
+    wait_until(&mut child, "a third cell", || written(&killed).len() >= 2 && third.exists());
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
+    drop(locks);
+    // The cell that was running saves and ends when its study is gone; until then it is locked.
+    while study(&["--out", "killed", "--list"], dir.path()).out.contains("running") {}
     let before = written(&killed);
-    assert!((2..6).contains(&before.len()), "killed too early or too late: {before:?}");
-    // The cell that was running saves and leaves when its study is gone; until then it is held.
-    let began = Instant::now();
-    while study(&["--out", "killed", "--list"], dir.path()).out.contains("running") {
-        assert!(began.elapsed() < Duration::from_secs(60), "a cell outlives its study");
-    }
     let resumed = study(&["--out", "killed"], dir.path());
     assert_eq!(resumed.status, 0, "{}{}", resumed.out, resumed.err);
     let after = written(&killed);
-    assert_eq!(after.len(), 6);
+    assert_eq!((before.contains_key(&names[0]), before.contains_key(&names[1]), after.len()), (true, true, 6));
     assert!(before.iter().all(|(cell, time)| after[cell] == *time), "a finished cell was run again");
     assert_eq!(groups(&killed), groups(&dir.path().join("whole")));
 }
 
+fn locked(path: &Path) -> File {
+    let file = File::create(path).expect("it can be written");
+    file.lock().expect("it can be locked");
+    file
+}
+
 #[test]
-fn a_cell_that_fails_is_told_with_its_reason_and_the_rest_completes() {
+fn a_cell_saves_and_ends_when_its_study_is_gone() {
+    let dir = tempfile::tempdir().expect("a folder for the test");
+    // So many steps that it cannot come to its end by itself.
+    let knobs = Knobs { model: "nano".into(), device: Device::Cpu, steps: Some(1_000_000), ..Knobs::default() };
+    let request = serde_json::json!({"study": "s", "cell": "c", "preset": "apt", "knobs": knobs, "jobs": 1});
+    let mut command = program(&["cell"], dir.path());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program starts");
+    let mut input = child.stdin.take().expect("it has an input");
+    writeln!(input, "{request}").expect("it reads its request");
+    let mut lines = BufReader::new(child.stdout.take().expect("it has an output")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("\"event\":\"step\"")), "it ended before its first step");
+    drop(input);
+    let last = lines.last().unwrap_or_default();
+    assert!(last.contains("\"event\":\"checkpoint\""), "its last event is {last}");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(fs::read_dir(dir.path().join("s/cells/c/checkpoints")).expect("it saved").count(), 1);
+}
+
+#[test]
+fn a_cell_that_fails_is_reported_with_its_reason_and_the_rest_completes() {
     let dir = prepared(BROKEN);
     let done = study(&["--out", "s"], dir.path());
     assert_eq!(done.status, 1, "{}{}", done.out, done.err);
     assert_eq!(written(&dir.path().join("s")).len(), 4, "{}", done.out);
-    let told: Vec<&str> = done.out.lines().filter(|line| line.contains("FAILED")).collect();
-    assert!(told.len() == 2 && told.iter().all(|line| line.contains("NaN or infinity")), "{}", done.out);
+    let failed: Vec<&str> = done.out.lines().filter(|line| line.contains("FAILED")).collect();
+    assert!(failed.len() == 2 && failed.iter().all(|line| line.contains("NaN or infinity")), "{}", done.out);
     let report = fs::read_to_string(dir.path().join("s/report.html")).expect("a report");
     assert!(report.contains("broken-d0.4-s1") && report.contains("NaN or infinity"), "the report hides the failure");
     let again = study(&["--out", "s"], dir.path());
@@ -118,7 +148,7 @@ fn a_cell_that_fails_is_told_with_its_reason_and_the_rest_completes() {
 }
 
 #[test]
-fn a_damaged_record_is_told_and_costs_nothing_but_its_cell() {
+fn a_damaged_record_is_reported_and_costs_nothing_but_its_cell() {
     let dir = prepared(SLOW);
     assert_eq!(study(&["--out", "s"], dir.path()).status, 0);
     let cells = written(&dir.path().join("s"));
@@ -135,34 +165,34 @@ fn a_damaged_record_is_told_and_costs_nothing_but_its_cell() {
 }
 
 #[test]
-fn shares_add_up_to_the_study_and_jobs_mark_times() {
+fn shards_add_up_to_the_study_and_jobs_mark_times() {
     let dir = prepared(SLOW);
-    for share in ["1/2", "2/2"] {
-        let done = study(&["--out", share.split('/').next().expect("i"), "--shard", share, "--jobs", "2"], dir.path());
+    for shard in ["1/2", "2/2"] {
+        let done = study(&["--out", shard.split('/').next().expect("i"), "--shard", shard, "--jobs", "2"], dir.path());
         assert_eq!(done.status, 0, "{}{}", done.out, done.err);
     }
     let cells = |study: &str| dir.path().join(study).join("cells");
     for cell in fs::read_dir(cells("2")).expect("cells").flatten() {
-        fs::rename(cell.path(), cells("1").join(cell.file_name())).expect("no cell is in both shares");
+        fs::rename(cell.path(), cells("1").join(cell.file_name())).expect("no cell is in both shards");
     }
     let report = run(&["report", "1"], dir.path());
     assert_eq!(report.status, 0, "{}", report.err);
     assert_eq!(written(&dir.path().join("1")).len(), 6);
     assert!(report.out.contains('†'), "times of cells side by side are not marked:\n{}", report.out);
     let whole = study(&["--out", "1"], dir.path());
-    assert!(whole.out.contains("6 are done already"), "{}", whole.out);
+    assert!(whole.out.contains("6 are already done"), "{}", whole.out);
 }
 
 #[test]
-fn shares_may_start_in_one_folder_at_the_same_moment() {
+fn shards_may_start_in_one_folder_at_the_same_moment() {
     let dir = prepared(SLOW);
-    let start = |share: &str| {
-        let mut command = program(&["study", "masks.toml", "--out", "s", "--shard", share], dir.path());
+    let start = |shard: &str| {
+        let mut command = program(&["study", "masks.toml", "--out", "s", "--shard", shard], dir.path());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts")
     };
-    let shares: Vec<_> = ["1/3", "2/3", "3/3", "1/3"].map(start).into_iter().collect();
-    for share in shares {
-        let ended = program::done(share.wait_with_output().expect("it ends"));
+    let shards: Vec<_> = ["1/3", "2/3", "3/3", "1/3"].map(start).into_iter().collect();
+    for shard in shards {
+        let ended = finished(shard.wait_with_output().expect("it ends"));
         assert_eq!(ended.status, 0, "{}{}", ended.out, ended.err);
     }
     assert_eq!(written(&dir.path().join("s")).len(), 6);
@@ -171,7 +201,7 @@ fn shares_may_start_in_one_folder_at_the_same_moment() {
 #[test]
 fn what_cannot_be_run_is_refused_before_anything_is_written() {
     let dir = prepared(SLOW);
-    for (args, said) in [
+    for (args, message) in [
         (&["study", "salienc"][..], "did you mean `salience`"),
         (&["study", "masks.toml", "--shard", "3/2"], "1 ≤ i ≤ n"),
         (&["study", "masks.toml", "--rank", "0"], "`rank` cannot be 0"),
@@ -182,13 +212,13 @@ fn what_cannot_be_run_is_refused_before_anything_is_written() {
     ] {
         let done = run(args, dir.path());
         assert_eq!(done.status, 2, "{args:?}: {}{}", done.out, done.err);
-        assert!(done.err.contains(said), "{args:?}: {}", done.err);
+        assert!(done.err.contains(message), "{args:?}: {}", done.err);
     }
     assert!(!dir.path().join("runs").exists());
-    let before = program::contents(&dir.path().join("model"));
+    let before = contents(&dir.path().join("model"));
     let occupied = study(&["--out", "model"], dir.path());
-    assert!(occupied.status == 2 && occupied.err.contains("something in this folder"), "{}", occupied.err);
-    assert_eq!(program::contents(&dir.path().join("model")), before);
+    assert!(occupied.status == 2 && occupied.err.contains("not empty and holds no study"), "{}", occupied.err);
+    assert_eq!(contents(&dir.path().join("model")), before);
     fs::write(dir.path().join("utf16.toml"), [0xff, 0xfe, b'a', 0]).expect("it can be written");
     let text = run(&["study", "utf16.toml"], dir.path());
     assert!(text.status == 2 && text.err.contains("not text in UTF-8"), "{}", text.err);

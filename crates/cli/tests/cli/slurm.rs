@@ -1,19 +1,17 @@
 //! A study through a real Slurm: controller and node daemon are started here, on loopback, and taken down again.
 //!
-//! Where Slurm is not installed the test says that it did not run, unless `APT_REQUIRE_SLURM` is set, as
+//! Where Slurm is not installed the test prints that it did not run, and fails if `APT_REQUIRE_SLURM` is set, as
 //! `cargo xtask test` sets it wherever it found or installed the packages.
-#![cfg(target_os = "linux")]
 
-mod program;
-
-use program::{Done, done, program};
+use crate::program::{Finished, finished, program};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long the cluster may take for one change of state before the test fails with its logs.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 /// The study's cells: two seeds of the baseline and two arms.
 const STUDY: &str = r#"
 summary = "Ranks through Slurm"
@@ -84,22 +82,22 @@ impl Cluster {
             ("log-file", "munge.log"),
         ];
         let munge: Vec<String> = munge.iter().map(|(flag, file)| format!("--{flag}={}", at(file))).collect();
-        cluster.does(Command::new("munged").arg("--force").args(munge));
-        cluster.does(Command::new("slurmctld").arg("-c"));
-        cluster.does(Command::new("slurmd").args(["-N", "apt"]));
-        cluster.until("an idle node", || cluster.ask(&["sinfo", "-h", "-o", "%T"]).contains("idle"));
+        cluster.run_tool(Command::new("munged").arg("--force").args(munge));
+        cluster.run_tool(Command::new("slurmctld").arg("-c"));
+        cluster.run_tool(Command::new("slurmd").args(["-N", "apt"]));
+        cluster.wait_until("an idle node", || cluster.query(&["sinfo", "-h", "-o", "%T"]).contains("idle"));
         cluster
     }
 
     /// Runs a command of Slurm; it must succeed.
-    fn does(&self, command: &mut Command) -> String {
-        let ran = done(command.env("SLURM_CONF", self.root.join("slurm.conf")).output().expect("it is installed"));
+    fn run_tool(&self, command: &mut Command) -> String {
+        let ran = finished(command.env("SLURM_CONF", self.root.join("slurm.conf")).output().expect("it is installed"));
         assert_eq!(ran.status, 0, "{command:?}: {}{}\n{}", ran.out, ran.err, self.logs(&self.root));
         ran.out
     }
 
-    fn ask(&self, words: &[&str]) -> String {
-        self.does(Command::new(words[0]).args(&words[1..]))
+    fn query(&self, words: &[&str]) -> String {
+        self.run_tool(Command::new(words[0]).args(&words[1..]))
     }
 
     /// What the controller, the node and the tasks wrote.
@@ -109,10 +107,10 @@ impl Cluster {
         logs.map(|log| format!("{}:\n{}\n", log.display(), fs::read_to_string(&log).unwrap_or_default())).collect()
     }
 
-    fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    fn wait_until(&self, what: &str, holds: impl Fn() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(began.elapsed() < PATIENCE, "no {what} after {PATIENCE:?}:\n{}", self.logs(&self.root));
+            assert!(began.elapsed() < WAIT_TIMEOUT, "no {what} after {WAIT_TIMEOUT:?}:\n{}", self.logs(&self.root));
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -147,7 +145,7 @@ fn has_slurm() -> bool {
     }) == "0";
     assert!(
         (all && superuser) || std::env::var_os("APT_REQUIRE_SLURM").is_none(),
-        "Slurm was promised and is not here"
+        "APT_REQUIRE_SLURM is set, and Slurm is not here"
     );
     if !(all && superuser) {
         eprintln!("NOT RUN: Slurm's daemons are not installed here, or this is not root, who starts them");
@@ -165,26 +163,26 @@ fn a_study_runs_as_a_job_array_and_a_killed_task_is_requeued() {
     fs::create_dir(&slurm).expect("a folder can be made");
     let cluster = Cluster::start(&slurm);
     fs::write(dir.path().join("ranks.toml"), STUDY).expect("it can be written");
-    let study = |more: &[&str]| -> Done {
+    let study = |more: &[&str]| -> Finished {
         let mut command = program(&[&["study", "ranks.toml", "--out", "s"], more].concat(), dir.path());
-        done(command.env("SLURM_CONF", slurm.join("slurm.conf")).output().expect("the program starts"))
+        finished(command.env("SLURM_CONF", slurm.join("slurm.conf")).output().expect("the program starts"))
     };
     let submitted = study(&["--slurm", "debug"]);
     assert!(submitted.status == 0 && submitted.out.contains("6 cells as job"), "{}{}", submitted.out, submitted.err);
 
     // A task that has saved is killed, as when its node is taken away, and goes back into the queue.
-    let running = || cluster.ask(&["squeue", "-h", "-r", "-t", "R", "-o", "%i"]);
+    let running = || cluster.query(&["squeue", "-h", "-r", "-t", "R", "-o", "%i"]);
     let cells = dir.path().join("s/cells");
     let saved = |cell: &Path| fs::read_dir(cell.join("checkpoints")).is_ok_and(|c| c.count() > 0);
     let victim = || fs::read_dir(&cells).into_iter().flatten().flatten().map(|c| c.path()).find(|c| saved(c));
-    cluster.until("task that has saved", || victim().is_some() && !running().is_empty());
+    cluster.wait_until("task that has saved", || victim().is_some() && !running().is_empty());
     let task = running().lines().next().expect("one is running").to_owned();
-    cluster.ask(&["scontrol", "requeue", &task]);
-    let state = || cluster.ask(&["squeue", "-h", "-r", "-j", &task, "-o", "%T"]);
-    cluster.until("requeued task", || state().contains("PENDING"));
+    cluster.query(&["scontrol", "requeue", &task]);
+    let state = || cluster.query(&["squeue", "-h", "-r", "-j", &task, "-o", "%T"]);
+    cluster.wait_until("requeued task", || state().contains("PENDING"));
     // Slurm would let it wait for two minutes.
-    cluster.ask(&["scontrol", "update", &format!("jobid={task}"), "StartTime=now"]);
-    cluster.until("empty queue", || cluster.ask(&["squeue", "-h"]).trim().is_empty());
+    cluster.query(&["scontrol", "update", &format!("jobid={task}"), "StartTime=now"]);
+    cluster.wait_until("empty queue", || cluster.query(&["squeue", "-h"]).trim().is_empty());
 
     let list = study(&["--list"]);
     let logs = || cluster.logs(&dir.path().join("s/slurm"));
@@ -192,8 +190,8 @@ fn a_study_runs_as_a_job_array_and_a_killed_task_is_requeued() {
     let resumed = fs::read_dir(&cells).expect("cells").flatten().any(|cell| {
         fs::read_to_string(cell.path().join("events.jsonl")).is_ok_and(|e| e.contains("\"event\":\"resumed\""))
     });
-    assert!(resumed, "the killed task began anew in place of going on");
-    let report = done(program(&["report", "s"], dir.path()).output().expect("the program starts"));
+    assert!(resumed, "the killed task started anew instead of resuming");
+    let report = finished(program(&["report", "s"], dir.path()).output().expect("the program starts"));
     assert_eq!(report.status, 0, "{}", report.err);
     let again = study(&["--slurm", "debug"]);
     assert!(again.status == 0 && again.out.contains("no cell is left"), "{}{}", again.out, again.err);

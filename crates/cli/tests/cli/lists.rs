@@ -1,8 +1,6 @@
-//! The commands that list, and the promise that flags, lists and files speak of the same knobs.
+//! The commands that list: flags, lists and files have the same knobs.
 
-mod program;
-
-use program::run;
+use crate::program::run;
 use serde_json::Value;
 use std::path::Path;
 

@@ -1,21 +1,20 @@
-//! What a run promises: its files, its events, the same numbers from the same seed, and that nothing is lost when it is
-//! killed.
+//! A run: its files, its events, the same numbers from the same seed, and that nothing is lost when it is killed.
 
-mod program;
-
-use program::{Done, TinyModel, contents, events_without_times, program as start, read_json, run, tiny};
+use crate::program::{
+    Finished, TINY, contents, events_without_times, finished, program, read_json, run, start_quietly, tiny, wait_until,
+};
+use crate::tiny_model::TinyModel;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder can be made")
 }
 
-fn succeeded(done: &Done, what: &str) {
-    assert_eq!(done.status, 0, "{what}: status {}, it said:\n{}{}", done.status, done.out, done.err);
+fn succeeded(finished: &Finished, what: &str) {
+    assert_eq!(finished.status, 0, "{what}: {}{}", finished.out, finished.err);
 }
 
 /// A path of keys, such as `final.params.kept`.
@@ -29,7 +28,7 @@ fn a_run_leaves_the_files_and_fields_that_others_build_on() {
     let done = tiny(&["--preset", "apt", "--density", "0.4", "--seed", "3", "--out", "r", "--json"], dir.path());
     succeeded(&done, "a tiny run");
     let last: Value =
-        serde_json::from_str(done.out.lines().last().expect("it says something")).expect("the last line is JSON");
+        serde_json::from_str(done.out.lines().last().expect("it prints something")).expect("the last line is JSON");
     assert_eq!(last["event"], "done", "the last line is {last}");
     assert_eq!(last["record"], "r/record.json");
     for line in done.out.lines() {
@@ -128,98 +127,62 @@ fn one_seed_gives_one_stream_of_events() {
     assert_ne!(a, events_without_times(&dir.path().join("c")), "the seed changes nothing");
 }
 
-/// Kills a run with SIGKILL once it has written a checkpoint, then resumes it.
-fn killed_and_resumed(dir: &Path, args: &[&str], delay: Duration) {
-    let mut child = start(args, dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
-    let began = Instant::now();
-    let checkpoints = dir.join("killed/checkpoints");
-    while fs::read_dir(&checkpoints).map_or(0, Iterator::count) == 0 && began.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(delay);
+/// The checkpoints in a run's folder, oldest first.
+fn checkpoints(root: &Path) -> Vec<std::path::PathBuf> {
+    let all = fs::read_dir(root.join("checkpoints")).into_iter().flatten().flatten().map(|e| e.path());
+    let mut all: Vec<_> = all.filter(|p| p.extension().is_some_and(|e| e == "ckpt")).collect();
+    all.sort();
+    all
+}
+
+/// Starts a run in the folder `r`, and kills it with SIGKILL as soon as it has a checkpoint of this step or a later one.
+fn killed_after(step: usize, args: &[&str], dir: &Path) {
+    let root = dir.join("r");
+    let first = root.join(format!("checkpoints/step-{step:06}.ckpt"));
+    let mut child = start_quietly(args, dir);
+    wait_until(&mut child, "a checkpoint", || checkpoints(&root).iter().any(|path| *path >= first));
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
-    succeeded(&run(&["run", "--resume", "killed"], dir), "resume");
 }
 
 #[test]
 fn a_killed_run_resumes_to_the_same_final_numbers() {
     let dir = folder();
     let args = |out: &'static str| {
-        [
-            "run",
-            "--steps",
-            "24",
-            "--train-examples",
-            "256",
-            "--num-prunings",
-            "3",
-            "--checkpoint-every",
-            "3",
-            "--device",
-            "cpu",
-            "--out",
-            out,
-        ]
+        let settings = ["--steps", "24", "--train-examples", "256", "--num-prunings", "3", "--checkpoint-every", "3"];
+        [&["run"], &settings[..], &["--device", "cpu", "--out", out]].concat()
     };
     succeeded(&run(&args("whole"), dir.path()), "the run left alone");
-    // A moment that differs from one execution to the next.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
-    killed_and_resumed(dir.path(), &args("killed"), Duration::from_millis(u64::from(now.subsec_millis()) % 700));
+    // Before the last pruning point and after it; the second time it has been resumed already.
+    killed_after(3, &args("r"), dir.path());
+    killed_after(12, &["run", "--resume", "r"], dir.path());
+    succeeded(&run(&["run", "--resume", "r"], dir.path()), "resume");
     let record = |name: &str| {
         let mut record = apt_experiment::without_times(&read_json(&dir.path().join(name).join("record.json")));
         record["provenance"].take();
         record
     };
-    let (whole, resumed) = (record("whole"), record("killed"));
+    let (whole, resumed) = (record("whole"), record("r"));
     assert_eq!(whole["final"], resumed["final"]);
     assert_eq!(whole["curve"], resumed["curve"]);
     assert_eq!(whole["pruning_points"], resumed["pruning_points"]);
     let weights =
         |name: &str| fs::read(dir.path().join(name).join("model/model.safetensors")).expect("a model is there");
-    assert!(weights("whole") == weights("killed"), "the weights differ");
-    let names: Vec<String> = fs::read_dir(dir.path().join("killed/checkpoints"))
-        .expect("there are checkpoints")
-        .map(|e| e.expect("they can be listed").file_name().to_string_lossy().into_owned())
-        .collect();
-    assert_eq!(names.len(), 2, "checkpoints kept: {names:?}");
-    let again = run(&["run", "--resume", "killed"], dir.path());
+    assert!(weights("whole") == weights("r"), "the weights differ");
+    let kept = checkpoints(&dir.path().join("r"));
+    assert_eq!(kept.len(), 2, "checkpoints kept: {kept:?}");
+    let again = run(&["run", "--resume", "r"], dir.path());
     succeeded(&again, "resuming a finished run");
-    assert!(again.out.contains("finished already"), "{}", again.out);
+    assert!(again.out.contains("already finished"), "{}", again.out);
 }
 
 #[test]
-fn a_damaged_checkpoint_is_passed_over_and_without_another_refused() {
+fn a_damaged_checkpoint_is_skipped_and_without_another_refused() {
     let dir = folder();
-    let args = [
-        "run",
-        "--steps",
-        "400",
-        "--train-examples",
-        "128",
-        "--checkpoint-every",
-        "2",
-        "--device",
-        "cpu",
-        "--out",
-        "r",
-    ];
-    let mut child =
-        start(&args, dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let settings = ["--steps", "400", "--train-examples", "128", "--checkpoint-every", "2"];
+    killed_after(4, &[&["run"], &settings[..], &["--device", "cpu", "--out", "r"]].concat(), dir.path());
     let root = dir.path().join("r");
-    let listed = || -> Vec<std::path::PathBuf> {
-        let all = fs::read_dir(root.join("checkpoints")).into_iter().flatten().flatten().map(|e| e.path());
-        let mut all: Vec<_> = all.filter(|p| p.extension().is_some_and(|e| e == "ckpt")).collect();
-        all.sort();
-        all
-    };
-    let began = Instant::now();
-    while listed().len() < 2 && began.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    child.kill().expect("it can be killed");
-    child.wait().expect("it ends");
-    let files = listed();
+    let files = checkpoints(&root);
     assert!(files.len() >= 2, "checkpoints: {files:?}");
     let picture = run(&["inspect", "r"], dir.path());
     succeeded(&picture, "inspect of a checkpoint");
@@ -249,22 +212,16 @@ fn a_damaged_checkpoint_is_passed_over_and_without_another_refused() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_saves_and_says_how_to_go_on() {
+fn ctrl_c_saves_and_names_the_command_that_continues() {
     let dir = folder();
     let args = ["run", "--steps", "4000", "--train-examples", "128", "--device", "cpu", "--out", "r", "--json"];
-    let child =
-        start(&args, dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut command = program(&args, dir.path());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let events = dir.path().join("r/events.jsonl");
-    let began = Instant::now();
-    while !fs::read_to_string(&events).is_ok_and(|t| t.contains("\"step\","))
-        && began.elapsed() < Duration::from_secs(120)
-    {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let killed =
-        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    wait_until(&mut child, "a step", || fs::read_to_string(&events).is_ok_and(|t| t.contains("\"step\",")));
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
     assert!(killed.success());
-    let done = program::done(child.wait_with_output().expect("it ends"));
+    let done = finished(child.wait_with_output().expect("it ends"));
     assert_eq!(done.status, 130, "{}", done.err);
     assert!(done.err.contains("--resume r"), "{}", done.err);
     assert_eq!(fs::read_dir(dir.path().join("r/checkpoints")).expect("it saved").count(), 1);
@@ -273,7 +230,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
 #[test]
 fn both_arms_of_the_default_run_are_recorded_and_compared() {
     let dir = folder();
-    let done = run(&[&program::TINY[..], &["--out", "both"]].concat(), dir.path());
+    let done = run(&[&TINY[..], &["--out", "both"]].concat(), dir.path());
     succeeded(&done, "the run without a command");
     let summary = read_json(&dir.path().join("both/summary.json"));
     for arm in ["lora", "apt"] {

@@ -1,55 +1,47 @@
-//! What a run says to people: a bar on a terminal, plain lines when piped; and the event stream for programs.
+//! What a run prints: for people a bar on a terminal and plain lines when piped; for programs the event stream.
 
 use apt_experiment::{Event, Phase, Split};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 /// Plain lines of progress in a run.
 const LINES: usize = 20;
 
-/// Where words and events go.
-pub struct Voice {
-    /// Events on standard output, one per line, and words on standard error.
+/// Prints text and events.
+pub struct Reporter {
+    /// Events go to standard output, one per line, and text to standard error.
     json: bool,
     terminal: bool,
     bar: Option<ProgressBar>,
     planned: usize,
-    /// Step, and seconds of training, at the first step seen here: time left is told from there.
-    origin: Option<(usize, f64)>,
+    /// The first step seen here and the seconds of training at it, from which the time left is estimated.
+    first_step: Option<(usize, f64)>,
     metric: Option<f64>,
-    failed: bool,
+    failure_reported: bool,
 }
 
-impl Voice {
-    /// A voice for people, or for programs with `json`.
+impl Reporter {
+    /// A reporter for people, or for programs with `json`.
     pub fn new(json: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && (json || std::io::stdout().is_terminal());
-        Self { json, terminal, bar: None, planned: 0, origin: None, metric: None, failed: false }
+        Self { json, terminal, bar: None, planned: 0, first_step: None, metric: None, failure_reported: false }
     }
 
-    /// Whether events go to standard output.
-    pub fn is_json(&self) -> bool {
-        self.json
+    /// Whether a `failed` event was reported.
+    pub fn failure_reported(&self) -> bool {
+        self.failure_reported
     }
 
-    /// Whether a failure has been told.
-    pub fn has_failed(&self) -> bool {
-        self.failed
+    /// Prints text for people.
+    pub fn print(&self, text: &str) {
+        self.above_bar(|| if self.json { print_stderr(text) } else { print_stdout(text) });
     }
 
-    /// Says something to people.
-    pub fn say(&self, text: &str) {
-        let print = || if self.json { to_stderr(text) } else { to_stdout(text) };
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
-    }
-
-    /// A run of `planned` steps begins or goes on.
+    /// A run of `planned` steps starts, or resumes at `step`.
     pub fn begin(&mut self, name: &str, planned: usize, step: usize) {
         self.planned = planned;
-        self.origin = None;
+        self.first_step = None;
         self.metric = None;
         if self.terminal {
             let bar = ProgressBar::with_draw_target(Some(planned as u64), ProgressDrawTarget::stderr());
@@ -62,8 +54,8 @@ impl Voice {
         }
     }
 
-    /// The run called `name` among several is at `step`; only a terminal shows it.
-    pub fn advance(&mut self, name: &str, step: usize, planned: usize) {
+    /// Shows on a terminal that the run called `name`, one of several, is at `step`.
+    pub fn show_step(&mut self, name: &str, step: usize, planned: usize) {
         if self.bar.is_none() {
             self.begin(name, planned, step);
         }
@@ -74,14 +66,14 @@ impl Voice {
         }
     }
 
-    /// Something happened in the run.
-    pub fn tell(&mut self, event: &Event) {
+    /// Reports an event of the run.
+    pub fn event(&mut self, event: &Event) {
         if self.json {
-            self.line(event);
+            self.above_bar(|| print_event(event));
         }
         match event {
             Event::Step(point) => {
-                let (first, began) = *self.origin.get_or_insert((point.step, point.seconds));
+                let (first, began) = *self.first_step.get_or_insert((point.step, point.seconds));
                 let Some(bar) = &self.bar else {
                     if !self.is_milestone(point.step) {
                         return;
@@ -92,9 +84,9 @@ impl Voice {
                     });
                     let left = left.map_or_else(String::new, |s| format!(", {s:.0} s left"));
                     let (step, planned) = (point.step, self.planned);
-                    let share = 100 * step / planned.max(1);
-                    self.say(&format!(
-                        "  step {step:>6}/{planned} {share:>3} %  loss {:.4}  density {:.3}  {:.0} s{left}",
+                    let percent = 100 * step / planned.max(1);
+                    self.print(&format!(
+                        "  step {step:>6}/{planned} {percent:>3} %  loss {:.4}  density {:.3}  {:.0} s{left}",
                         point.loss, point.density, point.seconds
                     ));
                     return;
@@ -108,35 +100,42 @@ impl Voice {
                 // On a terminal the bar shows it.
                 if self.bar.is_none() || evaluation.split == Split::Test {
                     let split = if evaluation.split == Split::Test { "test" } else { "validation" };
-                    self.say(&format!("  step {:>6}  {split} metric {:.4}", evaluation.step, evaluation.metric));
+                    self.print(&format!("  step {:>6}  {split} metric {:.4}", evaluation.step, evaluation.metric));
                 }
             }
             Event::Pruned(point) => {
                 let (heads, neurons): (usize, usize) = (point.heads.iter().sum(), point.neurons.iter().sum());
                 let how = if point.removed { "pruned" } else { "masked" };
-                self.say(&format!(
+                self.print(&format!(
                     "  step {:>6}  {how} to density {:.3}: {heads} heads, {neurons} neurons, {} hidden dims left",
                     point.step, point.density, point.hidden
                 ));
             }
             Event::Phase { name, .. } => match name {
-                Phase::Scoring => self.say("  scoring every block before training"),
-                Phase::Evaluating => self.end_bar(),
-                Phase::Measuring => self.say("  measuring size, speed and memory"),
+                Phase::Scoring => self.print("  scoring every block before training"),
+                Phase::Evaluating => self.clear_bar(),
+                Phase::Measuring => self.print("  measuring size, speed and memory"),
                 _ => {}
             },
-            Event::Warning { message } => self.say(&format!("warning: {message}")),
+            Event::Warning { message } => self.print(&format!("warning: {message}")),
             Event::Failed { .. } => {
-                self.failed = true;
-                self.end_bar();
+                self.failure_reported = true;
+                self.clear_bar();
             }
-            Event::Done { .. } => self.end_bar(),
+            Event::Done { .. } => self.clear_bar(),
             _ => {}
         }
     }
 
-    /// Takes the bar away.
-    pub fn end_bar(&mut self) {
+    /// Prints the last line of `--json`: the event that names the record or summary.
+    pub fn done(&self, path: &Path) {
+        if self.json {
+            print_event(&Event::Done { record: path.display().to_string() });
+        }
+    }
+
+    /// Removes the bar.
+    pub fn clear_bar(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -147,11 +146,7 @@ impl Voice {
         step == 1 || step == self.planned || parts(step) != parts(step - 1)
     }
 
-    fn line(&self, event: &Event) {
-        let print = || match event.to_line() {
-            Ok(line) => to_stdout(&line),
-            Err(error) => to_stderr(&error.to_string()),
-        };
+    fn above_bar(&self, print: impl FnOnce()) {
         match &self.bar {
             Some(bar) => bar.suspend(print),
             None => print(),
@@ -159,13 +154,20 @@ impl Voice {
     }
 }
 
-/// A line on standard output. A reader that has gone away ends no run.
-pub fn to_stdout(text: &str) {
+/// Prints a line on standard output. It is no error if nobody reads it.
+pub fn print_stdout(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// A line on standard error, under the same condition.
-pub fn to_stderr(text: &str) {
+/// Prints a line on standard error. It is no error if nobody reads it.
+pub fn print_stderr(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+fn print_event(event: &Event) {
+    match event.to_line() {
+        Ok(line) => print_stdout(&line),
+        Err(error) => print_stderr(&error.to_string()),
+    }
 }

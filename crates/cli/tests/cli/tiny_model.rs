@@ -1,78 +1,9 @@
-//! The program as its users see it: arguments in; status, words and files out. And small models on disk to give it.
-
-// Each test file uses its own part of this.
-#![allow(dead_code)]
+//! A small BERT on disk.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-/// A run of a few seconds.
-pub const TINY: [&str; 8] = ["--steps", "6", "--train-examples", "64", "--num-prunings", "2", "--device", "cpu"];
-
-/// What a command left behind.
-pub struct Done {
-    /// Its status.
-    pub status: i32,
-    /// Standard output.
-    pub out: String,
-    /// Standard error.
-    pub err: String,
-}
-
-/// The program, to be started by hand.
-pub fn program(args: &[&str], within: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_apt-lab"));
-    command.args(args).current_dir(within);
-    command
-}
-
-/// Runs the program to its end in the folder `within`.
-pub fn run(args: &[&str], within: &Path) -> Done {
-    done(program(args, within).output().expect("the program starts"))
-}
-
-/// What a finished process left behind; a signal counts as status −1.
-pub fn done(output: Output) -> Done {
-    Done {
-        status: output.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-/// A tiny `run` with further arguments.
-pub fn tiny(more: &[&str], within: &Path) -> Done {
-    run(&[&["run"], &TINY[..], more].concat(), within)
-}
-
-/// A JSON file.
-pub fn read_json(path: &Path) -> Value {
-    let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-/// The events of a run's folder, without times.
-pub fn events_without_times(folder: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(folder.join("events.jsonl")).expect("a run has events");
-    text.lines().map(|l| apt_experiment::without_times(&serde_json::from_str(l).expect("an event is JSON"))).collect()
-}
-
-/// Every file below `folder` with its content.
-pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("it can be listed").path();
-        if path.is_dir() {
-            all.extend(contents(&path));
-        } else {
-            all.insert(path.clone(), fs::read(&path).expect("it can be read"));
-        }
-    }
-    all
-}
+use std::path::Path;
 
 /// A BERT of two layers for the built-in tokenizer, as three files in `folder`.
 pub struct TinyModel {
@@ -134,7 +65,7 @@ impl TinyModel {
         self.tensors.insert(name.into(), (dims.to_vec(), values));
     }
 
-    /// The tensor that hostile cases change.
+    /// The tensor that tests damage.
     pub fn query(&mut self) -> &mut (Vec<usize>, Vec<f32>) {
         self.tensors.get_mut(QUERY).expect("every model has a first query")
     }

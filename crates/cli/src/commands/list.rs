@@ -1,34 +1,34 @@
-//! The commands that only list what there is.
+//! The commands that list: knobs, presets, devices, the schema of configuration files.
 
 use crate::device;
 use crate::error::CliError;
-use crate::progress::to_stdout;
+use crate::reporter::print_stdout;
 use apt_experiment::{PRESETS, Preset};
 use apt_train::device::{OpCheck, OpenDevice, self_test};
 use serde_json::{Value, json};
 
 /// `knobs`.
 pub fn knobs(as_json: bool) {
-    to_stdout(&if as_json { format!("{:#}", apt_experiment::table_json()) } else { apt_experiment::table() });
+    print_stdout(&if as_json { format!("{:#}", apt_experiment::table_json()) } else { apt_experiment::table() });
 }
 
 /// `schema`.
 pub fn schema() {
-    to_stdout(&format!("{:#}", apt_experiment::schema()));
+    print_stdout(&format!("{:#}", apt_experiment::schema()));
 }
 
 /// `presets`.
 pub fn presets(as_json: bool) {
     if as_json {
         let all: Value = PRESETS.iter().map(entry).collect();
-        return to_stdout(&format!("{all:#}"));
+        return print_stdout(&format!("{all:#}"));
     }
-    let wide = PRESETS.iter().map(|p| p.name.len()).max().unwrap_or_default();
+    let width = PRESETS.iter().map(|p| p.name.len()).max().unwrap_or_default();
     for preset in PRESETS {
-        to_stdout(&format!("{:wide$}  {}", preset.name, preset.summary));
+        print_stdout(&format!("{:width$}  {}", preset.name, preset.summary));
         if !preset.overrides.is_empty() {
-            let turned: Vec<String> = preset.overrides.iter().map(|(name, text)| format!("{name} = {text}")).collect();
-            to_stdout(&format!("{:wide$}  {}", "", turned.join(", ")));
+            let set: Vec<String> = preset.overrides.iter().map(|(name, text)| format!("{name} = {text}")).collect();
+            print_stdout(&format!("{:width$}  {}", "", set.join(", ")));
         }
     }
 }
@@ -45,10 +45,10 @@ fn entry(preset: &Preset) -> Value {
     })
 }
 
-/// `devices`: every choice, and for a GPU how far each operation is from the CPU.
+/// `devices`: every choice, and for a GPU the difference of each operation from the CPU.
 ///
 /// # Errors
-/// Values that cannot be read back; a device that is not there is part of the list.
+/// Values that cannot be read back; a device that is missing is listed as such.
 pub fn devices(as_json: bool) -> Result<(), CliError> {
     let mut all = Vec::new();
     for choice in apt_experiment::Device::ALL {
@@ -66,19 +66,19 @@ pub fn devices(as_json: bool) -> Result<(), CliError> {
     }
     if as_json {
         let all: Vec<Value> = all.iter().map(device_entry).collect();
-        to_stdout(&format!("{:#}", Value::from(all)));
+        print_stdout(&format!("{:#}", Value::from(all)));
         return Ok(());
     }
     for (name, entry) in &all {
         match entry {
             Ok((opened, checks)) => {
-                to_stdout(&format!("{name:7} {} [{}]: {}", opened.name, opened.backend, opened.why));
+                print_stdout(&format!("{name:7} {} [{}]: {}", opened.name, opened.backend, opened.why));
                 for check in checks {
                     let verdict = if check.passed() { "agrees" } else { "DIFFERS" };
-                    to_stdout(&format!("        {verdict:7} {:8.1e}  {}", check.difference, check.name));
+                    print_stdout(&format!("        {verdict:7} {:8.1e}  {}", check.difference, check.name));
                 }
             }
-            Err(error) => to_stdout(&format!("{name:7} not usable: {error}")),
+            Err(error) => print_stdout(&format!("{name:7} not usable: {error}")),
         }
     }
     Ok(())

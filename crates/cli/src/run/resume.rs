@@ -1,10 +1,10 @@
-//! Going on with a run that was interrupted: the newest checkpoint that is whole, and the events up to it.
+//! Continues a run that was interrupted, from its newest undamaged checkpoint and the events up to it.
 
+use super::folder::{LoggedEvent, RunFolder, checkpoints};
+use super::{ActiveRun, Outcome, RunOptions};
 use crate::error::CliError;
-use crate::folder::{RunFolder, Written, checkpoints};
 use crate::probe::DesktopProbe;
-use crate::progress::Voice;
-use crate::run::{Manner, Outcome, Run};
+use crate::reporter::Reporter;
 use crate::settings::apply_file;
 use crate::setup::{Prepared, prepare};
 use apt_experiment::{Event, Knobs, Provenance, Record, RecordBuilder};
@@ -12,58 +12,59 @@ use apt_train::{Session, Setup, Snapshot};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Goes on with the run in `root` to its end. A finished run is only pointed at.
+/// Continues the run in `root` to its end. Of a finished run only the record is named.
 ///
 /// # Errors
 /// A folder without a run, settings or data that have changed, checkpoints that are all damaged.
-pub fn resume(root: &Path, manner: Manner, voice: &mut Voice) -> Result<Outcome, CliError> {
+pub fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) -> Result<Outcome, CliError> {
     let mut folder = RunFolder::reopen(root)?;
     if let Some(outcome) = finished(&folder)? {
-        voice.say(&format!("this run is finished already; its record is {}", outcome.path.display()));
+        reporter.print(&format!("this run is already finished; its record is {}", outcome.path.display()));
         return Ok(outcome);
     }
     let events = folder.events()?;
-    let begun = Begun::read(&folder, &events)?;
-    let Prepared { setup, tokenizer, device } = prepare(&begun.knobs, begun.preset.as_deref(), manner.jobs)?;
-    begun.check_sources(root, &setup.provenance)?;
+    let start = RunStart::read(&folder, &events)?;
+    let Prepared { setup, tokenizer, device } = prepare(&start.knobs, start.preset.as_deref(), options.jobs)?;
+    start.check_sources(root, &setup.provenance)?;
     let probe = Box::new(DesktopProbe::new(&setup.device));
     let mut builder = RecordBuilder::new();
-    let Some(point) = newest(root, &events, voice)? else {
-        voice.say(&format!("{}: there is no checkpoint yet, the run starts again, on {device}", root.display()));
-        folder.cut_events(0)?;
+    let Some(point) = newest_resume_point(root, &events, reporter)? else {
+        reporter
+            .print(&format!("{}: there is no checkpoint yet, the run starts from step 0, on {device}", root.display()));
+        folder.truncate_events(0)?;
         let session = Session::new(setup, probe)?;
-        return Run { manner, session, folder, builder, tokenizer }.finish(voice);
+        return ActiveRun { options, session, folder, builder, tokenizer }.finish(reporter);
     };
     let session = Session::resume(setup, probe, &point.bytes, &point.path.display().to_string())?;
-    voice.say(&format!(
-        "{}: going on after step {} of {}, on {device}",
+    reporter.print(&format!(
+        "{}: resuming after step {} of {}, on {device}",
         root.display(),
         point.step,
         session.steps_planned()
     ));
-    folder.cut_events(point.end)?;
-    events.iter().filter(|w| w.end <= point.end).for_each(|w| builder.observe(&w.event));
+    folder.truncate_events(point.end)?;
+    events.iter().filter(|logged| logged.end <= point.end).for_each(|logged| builder.observe(&logged.event));
     let resumed = Event::Resumed { step: point.step };
     folder.append(&resumed)?;
-    voice.tell(&resumed);
+    reporter.event(&resumed);
     builder.observe(&resumed);
-    Run { manner, session, folder, builder, tokenizer }.finish(voice)
+    ActiveRun { options, session, folder, builder, tokenizer }.finish(reporter)
 }
 
-/// The session of a run as its newest good checkpoint has it, with its model's tokenizer; nothing is written.
+/// The session of a run as its newest undamaged checkpoint has it, with its model's tokenizer; nothing is written.
 ///
 /// # Errors
 /// As [`resume`]; a run without a checkpoint.
-pub fn session_at(root: &Path, checkpoint: Option<&Path>, voice: &Voice) -> Result<(Session, Vec<u8>), CliError> {
+pub fn session_at(root: &Path, checkpoint: Option<&Path>, reporter: &Reporter) -> Result<(Session, Vec<u8>), CliError> {
     let knobs = settings_of(root)?;
     let Prepared { setup, tokenizer, .. } = prepare(&knobs, None, None)?;
     let (path, bytes) = match checkpoint {
         Some(path) => (path.to_path_buf(), fs::read(path).map_err(|e| CliError::reading(path, e))?),
-        None => good_checkpoints(root, voice)?.ok_or_else(|| {
-            CliError::place(
+        None => newest_checkpoint(root, reporter)?.ok_or_else(|| {
+            CliError::at(
                 root,
                 "there is no finished model and no checkpoint in this run",
-                "go on with it first: apt-lab run --resume",
+                "continue it first: apt-lab run --resume",
             )
         })?,
     };
@@ -92,17 +93,17 @@ fn finished(folder: &RunFolder) -> Result<Option<Outcome>, CliError> {
     Ok(Some(Outcome { record, path }))
 }
 
-/// What is known of a run's beginning.
-struct Begun {
+/// What a run's folder says of its start.
+struct RunStart {
     knobs: Knobs,
     preset: Option<String>,
     provenance: Option<Provenance>,
 }
 
-impl Begun {
-    fn read(folder: &RunFolder, events: &[Written]) -> Result<Self, CliError> {
+impl RunStart {
+    fn read(folder: &RunFolder, events: &[LoggedEvent]) -> Result<Self, CliError> {
         let knobs = settings_of(folder.root())?;
-        match events.first().map(|w| &w.event) {
+        match events.first().map(|logged| &logged.event) {
             Some(Event::Started { preset, provenance, .. }) => {
                 Ok(Self { knobs, preset: preset.clone(), provenance: Some((**provenance).clone()) })
             }
@@ -117,62 +118,65 @@ impl Begun {
             [("data", &then.data_hash, &now.data_hash), ("model", &then.model_hash, &now.model_hash)]
         {
             if then != now {
-                let remedy = format!("bring back the {what} it was started with, or start a new run");
-                return Err(CliError::place(
-                    root,
-                    format!("the {what} of this run has changed since it began"),
-                    remedy,
-                ));
+                let remedy = format!("restore the {what} it was started with, or start a new run");
+                return Err(CliError::at(root, format!("the {what} of this run has changed since it began"), remedy));
             }
         }
         Ok(())
     }
 }
 
-/// A place to go on from.
-struct Point {
+/// A checkpoint to resume from.
+struct ResumePoint {
     step: usize,
     path: PathBuf,
     bytes: Vec<u8>,
-    /// Where the events up to it end.
+    /// Where in events.jsonl the events up to it end, in bytes.
     end: u64,
 }
 
-/// The newest checkpoint that is whole and whose events are; `None` if the run has none at all.
-fn newest(root: &Path, events: &[Written], voice: &Voice) -> Result<Option<Point>, CliError> {
+/// The newest checkpoint that is undamaged and whose events are; `None` if the run has none at all.
+fn newest_resume_point(
+    root: &Path,
+    events: &[LoggedEvent],
+    reporter: &Reporter,
+) -> Result<Option<ResumePoint>, CliError> {
     let mut last = None;
     for (step, path) in checkpoints(root)? {
-        let told = events.iter().rev().find(|w| matches!(&w.event, Event::Checkpoint { step: at, .. } if *at == step));
-        match (whole(&path), told) {
-            (Ok(bytes), Some(written)) => return Ok(Some(Point { step, path, bytes, end: written.end })),
-            (Err(error), _) => last = Some(passed_over(error, voice)),
+        let logged =
+            events.iter().rev().find(|l| matches!(&l.event, Event::Checkpoint { step: at, .. } if *at == step));
+        match (read_checkpoint(&path), logged) {
+            (Ok(bytes), Some(logged)) => return Ok(Some(ResumePoint { step, path, bytes, end: logged.end })),
+            (Err(error), _) => last = Some(skipped(error, reporter)),
             (Ok(_), None) => {
                 let error =
-                    CliError::place(&path, "events.jsonl does not reach this checkpoint", "resume from an earlier one");
-                last = Some(passed_over(error, voice));
+                    CliError::at(&path, "events.jsonl does not reach this checkpoint", "resume from an earlier one");
+                last = Some(skipped(error, reporter));
             }
         }
     }
     last.map_or(Ok(None), Err)
 }
 
-fn good_checkpoints(root: &Path, voice: &Voice) -> Result<Option<(PathBuf, Vec<u8>)>, CliError> {
+/// The newest undamaged checkpoint; `None` if the run has none at all.
+fn newest_checkpoint(root: &Path, reporter: &Reporter) -> Result<Option<(PathBuf, Vec<u8>)>, CliError> {
     let mut last = None;
     for (_, path) in checkpoints(root)? {
-        match whole(&path) {
+        match read_checkpoint(&path) {
             Ok(bytes) => return Ok(Some((path, bytes))),
-            Err(error) => last = Some(passed_over(error, voice)),
+            Err(error) => last = Some(skipped(error, reporter)),
         }
     }
     last.map_or(Ok(None), Err)
 }
 
-fn passed_over(error: CliError, voice: &Voice) -> CliError {
-    voice.say(&format!("warning: {error}"));
+fn skipped(error: CliError, reporter: &Reporter) -> CliError {
+    reporter.print(&format!("warning: {error}"));
     error
 }
 
-fn whole(path: &Path) -> Result<Vec<u8>, CliError> {
+/// The bytes of a checkpoint whose hash is right.
+fn read_checkpoint(path: &Path) -> Result<Vec<u8>, CliError> {
     let bytes = fs::read(path).map_err(|e| CliError::reading(path, e))?;
     Snapshot::contents(&bytes, &path.display().to_string())?;
     Ok(bytes)

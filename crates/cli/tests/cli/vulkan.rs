@@ -1,11 +1,10 @@
 //! A nano run on Vulkan does what it does on the CPU: the same losses, the same blocks removed, the same weights left.
 //!
-//! Any Vulkan driver will do, a software one too. Without a driver the test says that it did not run, unless
+//! Any Vulkan driver will do, a software one too. Without a driver the test prints that it did not run, and fails if
 //! `APT_REQUIRE_VULKAN` is set, as `cargo xtask test` sets it wherever it found or installed a driver.
 
-mod program;
-
-use program::{Done, TinyModel, read_json, run};
+use crate::program::{Finished, read_json, run};
+use crate::tiny_model::TinyModel;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::fs;
@@ -16,14 +15,14 @@ const STEPS: usize = 20;
 /// Largest difference that passes, relative to the CPU's value (losses) or to a tensor's largest value (weights).
 const TOLERANCE: f64 = 1e-3;
 
-/// Whether there is a driver to test; refuses to skip where one is promised.
+/// Whether there is a driver to test; fails without one if `APT_REQUIRE_VULKAN` is set.
 fn has_vulkan(within: &Path) -> bool {
     let listed = run(&["devices"], within);
     assert_eq!(listed.status, 0, "{}", listed.err);
     let there = listed.out.contains("wgpu/vulkan");
     if there {
         let lines = |verdict: &str| listed.out.lines().filter(|line| line.trim_start().starts_with(verdict)).count();
-        assert!(lines("agrees") >= 20 && lines("DIFFERS") == 0, "the self-test says:\n{}", listed.out);
+        assert!(lines("agrees") >= 20 && lines("DIFFERS") == 0, "the self-test printed:\n{}", listed.out);
     }
     assert!(there || std::env::var_os("APT_REQUIRE_VULKAN").is_none(), "no Vulkan device in:\n{}", listed.out);
     if !there {
@@ -32,7 +31,7 @@ fn has_vulkan(within: &Path) -> bool {
     there
 }
 
-fn nano(device: &str, within: &Path) -> Done {
+fn nano(device: &str, within: &Path) -> Finished {
     let steps = STEPS.to_string();
     let args = [
         "run",

@@ -1,5 +1,5 @@
-//! A run's folder on disk. Everything in it is written so that whatever moment the machine stops at, what is there is
-//! whole: files appear under their name only when complete, and events are whole lines.
+//! The folder of one run. Whatever moment the machine stops at, what is in it is whole: files appear under their name
+//! only when complete, and events are whole lines.
 //!
 //! ```text
 //! config.toml  events.jsonl  record.json  model/{config.json, model.safetensors, tokenizer.json}
@@ -7,6 +7,7 @@
 //! ```
 
 use crate::error::CliError;
+use crate::files::{create_parent, ensure_empty, write_atomic};
 use apt_experiment::Event;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 const CHECKPOINTS_KEPT: usize = 2;
 const EVENTS: &str = "events.jsonl";
 
-/// The folder of one run, held by this process alone.
+/// The folder of one run, open for writing in this process alone.
 pub struct RunFolder {
     root: PathBuf,
     /// Locked for as long as the run goes on.
@@ -24,7 +25,7 @@ pub struct RunFolder {
 }
 
 /// An event as it was read back, and where in the file its line ends.
-pub struct Written {
+pub struct LoggedEvent {
     /// The event.
     pub event: Event,
     /// Bytes up to and including its line break.
@@ -35,22 +36,22 @@ impl RunFolder {
     /// Makes the folder and writes the settings into it. No file that was there before is touched.
     ///
     /// # Errors
-    /// As [`free`]; a folder that cannot be written.
+    /// As [`ensure_empty`]; a folder that cannot be written.
     pub fn create(root: &Path, config: &str) -> Result<Self, CliError> {
-        free(root)?;
+        ensure_empty(root)?;
         fs::create_dir_all(root).map_err(|e| CliError::writing(root, e))?;
         let path = root.join(EVENTS);
         let opened = OpenOptions::new().create_new(true).append(true).open(&path);
         let folder = Self { root: root.into(), events: opened.map_err(|e| CliError::writing(&path, e))? };
         folder.lock()?;
-        write_whole(&folder.config_path(), config.as_bytes()).inspect_err(|_| {
-            // Only what was made here is taken away, and the folder only if nothing else is in it.
+        write_atomic(&folder.config_path(), config.as_bytes()).inspect_err(|_| {
+            // Only what was made here is removed, and the folder only if nothing else is in it.
             let _ = fs::remove_file(&path).and_then(|()| fs::remove_dir(root));
         })?;
         Ok(folder)
     }
 
-    /// Opens the folder of an earlier run to go on with it.
+    /// Opens the folder of an earlier run to continue it.
     ///
     /// # Errors
     /// A folder that holds no run, or one that another process is still writing.
@@ -59,7 +60,7 @@ impl RunFolder {
         let opened = OpenOptions::new().append(true).open(&path);
         let events = opened.map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => {
-                CliError::place(root, "this is not the folder of a run", "name the folder that holds its events.jsonl")
+                CliError::at(root, "this is not the folder of a run", "name the folder that holds its events.jsonl")
             }
             _ => CliError::writing(&path, e),
         })?;
@@ -97,7 +98,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn events(&self) -> Result<Vec<Written>, CliError> {
+    pub fn events(&self) -> Result<Vec<LoggedEvent>, CliError> {
         let path = self.root.join(EVENTS);
         let bytes = fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
         let mut events = Vec::new();
@@ -106,16 +107,16 @@ impl RunFolder {
             end += line.len() as u64;
             let event = std::str::from_utf8(line).ok().filter(|l| l.ends_with('\n')).map(Event::from_line);
             let Some(Ok(event)) = event else { break };
-            events.push(Written { event, end });
+            events.push(LoggedEvent { event, end });
         }
         Ok(events)
     }
 
-    /// Forgets every event after the first `end` bytes.
+    /// Removes every event after the first `end` bytes.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn cut_events(&mut self, end: u64) -> Result<(), CliError> {
+    pub fn truncate_events(&mut self, end: u64) -> Result<(), CliError> {
         self.events.set_len(end).map_err(|e| CliError::writing(&self.root.join(EVENTS), e))
     }
 
@@ -131,8 +132,8 @@ impl RunFolder {
     pub fn save_checkpoint(&mut self, step: usize, bytes: &[u8]) -> Result<(), CliError> {
         self.events.sync_data().map_err(|e| CliError::writing(&self.root.join(EVENTS), e))?;
         let path = self.root.join(Self::checkpoint_name(step));
-        make_parent(&path)?;
-        write_whole(&path, bytes)?;
+        create_parent(&path)?;
+        write_atomic(&path, bytes)?;
         for (_, old) in checkpoints(&self.root)?.into_iter().skip(CHECKPOINTS_KEPT) {
             fs::remove_file(&old).map_err(|e| CliError::writing(&old, e))?;
         }
@@ -143,7 +144,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A folder that cannot be written.
-    pub fn forget_checkpoints(&self) -> Result<(), CliError> {
+    pub fn remove_checkpoints(&self) -> Result<(), CliError> {
         let folder = self.root.join("checkpoints");
         match fs::remove_dir_all(&folder) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(CliError::writing(&folder, e)),
@@ -154,28 +155,9 @@ impl RunFolder {
     fn lock(&self) -> Result<(), CliError> {
         match self.events.try_lock() {
             Err(fs::TryLockError::WouldBlock) => Err(CliError::Busy { folder: self.root.display().to_string() }),
-            // Some network folders have no locks; the run is then only as safe as its user is careful.
+            // Some network folders have no locks; two processes that write one run are then the user's to avoid.
             _ => Ok(()),
         }
-    }
-}
-
-/// Whether a new run may go to `root`: nothing is there, or an empty folder.
-///
-/// # Errors
-/// Something is there.
-pub fn free(root: &Path) -> Result<(), CliError> {
-    match fs::read_dir(root) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(CliError::writing(root, e)),
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(CliError::place(
-                root,
-                "there is something in this folder already",
-                "name an empty or a new one with --out, or go on with the run in it with --resume",
-            )),
-        },
     }
 }
 
@@ -198,74 +180,4 @@ pub fn checkpoints(root: &Path) -> Result<Vec<(usize, PathBuf)>, CliError> {
     }
     found.sort_unstable_by(|a, b| b.cmp(a));
     Ok(found)
-}
-
-/// Writes a folder of files so that it appears complete or not at all.
-///
-/// # Errors
-/// A place that cannot be written; nothing is left there then.
-pub fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<(), CliError> {
-    make_parent(path)?;
-    let unfinished = sibling(path);
-    let written = fill(&unfinished, files).and_then(|()| replace(&unfinished, path));
-    if written.is_err() {
-        // What could not be written may not be removable either; the error already says why.
-        let _ = fs::remove_dir_all(&unfinished);
-    }
-    written
-}
-
-/// Writes a file so that it appears complete or not at all, and stays after a power cut.
-///
-/// # Errors
-/// A place that cannot be written; whatever was there before is still there then.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let unfinished = sibling(path);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    };
-    write().map_err(|e| {
-        // The disk is full or the folder is gone: the error already says why.
-        let _ = fs::remove_file(&unfinished);
-        CliError::writing(path, e)
-    })?;
-    // Makes the new name itself durable where folders can be synced.
-    if let Some(folder) = path.parent().and_then(|p| File::open(p).ok()) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
-}
-
-fn fill(folder: &Path, files: &[(&str, &[u8])]) -> Result<(), CliError> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(|e| CliError::writing(folder, e))?;
-    }
-    fs::create_dir(folder).map_err(|e| CliError::writing(folder, e))?;
-    files.iter().try_for_each(|(name, bytes)| write_whole(&folder.join(name), bytes))
-}
-
-/// Puts `new` in the place of `path`, which may be an empty folder or what an interrupted run left.
-fn replace(new: &Path, path: &Path) -> Result<(), CliError> {
-    if path.exists() {
-        fs::remove_dir_all(path).map_err(|e| CliError::writing(path, e))?;
-    }
-    fs::rename(new, path).map_err(|e| CliError::writing(path, e))
-}
-
-fn make_parent(path: &Path) -> Result<(), CliError> {
-    match path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        Some(parent) => fs::create_dir_all(parent).map_err(|e| CliError::writing(parent, e)),
-        None => Ok(()),
-    }
-}
-
-/// Where a file or folder is while it is not complete. The name is the same for every process: what one that was killed
-/// left there, the next one writes over.
-fn sibling(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".unfinished");
-    path.with_file_name(name)
 }

@@ -1,0 +1,76 @@
+//! From the arguments of `study` to the cells that are to be run.
+
+use crate::error::CliError;
+use crate::model::ModelLocation;
+use crate::settings::{is_json, read_text};
+use crate::setup::load_task;
+use apt_experiment::{Cell, KNOBS, Knobs, Sources, Study, StudyFile};
+use apt_train::CODE;
+use clap::ArgMatches;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A cell and the folder it is written to.
+pub struct PlannedCell {
+    /// The run.
+    pub cell: Cell,
+    /// Its folder's name.
+    pub folder: String,
+}
+
+/// The built-in study or the file called `name`.
+///
+/// # Errors
+/// No such study; a file that cannot be read.
+pub fn read_study(name: &str) -> Result<StudyFile, CliError> {
+    let path = Path::new(name);
+    if !path.is_file() {
+        return Ok(StudyFile::built_in(name)?);
+    }
+    let text = read_text(path)?;
+    Ok(if is_json(path) { StudyFile::from_json(&text, name)? } else { StudyFile::from_toml(&text, name)? })
+}
+
+/// The name of a study whose file has none: that of the file, without its extension.
+pub fn default_name(name: &str) -> String {
+    Path::new(name).file_stem().map_or_else(|| "study".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// Sets the knobs given as flags in every cell.
+///
+/// # Errors
+/// A value of the wrong type or out of range.
+pub fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<(), CliError> {
+    for knob in KNOBS.iter() {
+        if let Ok(Some(text)) = matches.try_get_one::<String>(knob.name) {
+            let mut knobs = Knobs::default();
+            knob.set(&mut knobs, text)?;
+            file.knobs.insert(knob.name.to_owned(), knob.get(&knobs));
+        }
+    }
+    Ok(())
+}
+
+/// The cells with their folders. A model or task that several cells use is read once.
+///
+/// # Errors
+/// A model or task that cannot be read.
+pub fn plan(study: &Study) -> Result<Vec<PlannedCell>, CliError> {
+    let mut known: BTreeMap<(String, String, Option<String>), Sources> = BTreeMap::new();
+    let mut planned = Vec::new();
+    for cell in study.cells() {
+        let knobs = &cell.knobs;
+        let key = (knobs.model.clone(), knobs.task.clone(), knobs.data.clone());
+        let sources = match known.get(&key) {
+            Some(sources) => sources,
+            None => {
+                let model = ModelLocation::from_knob(&knobs.model).files()?.hash;
+                let data = load_task(&knobs.task, knobs.data.as_deref())?.hash;
+                known.entry(key).or_insert(Sources { data, model, code: CODE.to_owned() })
+            }
+        };
+        let folder = cell.run_name(sources);
+        planned.push(PlannedCell { cell, folder });
+    }
+    Ok(planned)
+}

@@ -1,0 +1,13 @@
+//! The program as its users see it: arguments in; exit status, output and files out.
+
+mod bad_input;
+mod bad_model;
+mod lists;
+mod program;
+mod runs;
+mod sandbox;
+#[cfg(target_os = "linux")]
+mod slurm;
+mod study;
+mod tiny_model;
+mod vulkan;
