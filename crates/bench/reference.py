@@ -1,5 +1,7 @@
-"""The benchmark's other side: a BERT written by hand in PyTorch, with the shapes, adapters and steps of ours.
+"""The benchmark's other side: a BERT written by hand in PyTorch, with the shapes and the work of our steps.
 
+A training step is what `Session::step` does: adapters on the same layers, scores of all blocks and the importance of
+every adapter where they are collected, the teacher where there is one, clipping, AdamW, and one read of the results.
 Reads one JSON request a line and answers with the mean seconds of one round; see src/pytorch.rs. Everything PyTorch
 offers for speed in eager mode is used: fused attention, fused AdamW, fused layer norm, inference mode.
 """
@@ -30,6 +32,15 @@ class Linear(nn.Module):
     def forward(self, x):
         y = self.base(x)
         return y if self.a is None else y + (x @ self.a) @ (self.b * self.scale)
+
+    def merged(self):
+        """The weight with its adapter, (d_out, d_in)."""
+        weight = self.base.weight
+        return weight if self.a is None else weight + (self.a @ (self.b * self.scale)).T
+
+    def importance(self):
+        """Σ|B ∘ ∂L/∂B| (APT Eq. 7)."""
+        return (self.b * self.b.grad).abs().sum().view(1)
 
 
 class Layer(nn.Module):
@@ -70,9 +81,10 @@ class Layer(nn.Module):
 class Bert(nn.Module):
     """Encoder and classification head; only adapters and head are trainable."""
 
-    def __init__(self, model, adapters, rank, scale):
+    def __init__(self, model, training):
         super().__init__()
         hidden = model["hidden"]
+        adapters, rank, scale = (training["adapters"], training["rank"], training["scale"]) if training else ([], 0, 1.0)
         rank_of = lambda name: rank if name in adapters else 0
         self.words = nn.Embedding(model["vocab"], hidden)
         self.positions = nn.Embedding(model["positions"], hidden)
@@ -118,25 +130,34 @@ class Taps:
 
     @torch.no_grad()
     def scores(self, hidden):
+        """Outlier-aware scores, both terms with the same mean per kind of block: `[heads | neurons | hidden]`."""
         compressed = lambda z: z.abs().sum(0)
-        heads, neurons = [], []
+        first = {"heads": [], "neurons": [], "hidden": [torch.zeros(hidden, device=self.seen[0][2].device)]}
+        second = {"heads": [], "neurons": [], "hidden": [torch.zeros_like(first["hidden"][0])]}
         for layer, site, h in self.seen:
             score = compressed(h) * compressed(h.grad)
             if site == "context":
-                o = layer.output.base.weight * h.mean(0)  # (hidden, n)
+                o = layer.output.merged() * h.mean(0)  # (hidden, n)
                 per_head = o.view(-1, layer.heads, layer.head_size).transpose(0, 1).reshape(layer.heads, -1)
-                heads.append(score.view(layer.heads, -1).sum(1) + outlier(per_head, 1))
-                hidden = hidden + outlier(o, 1)
+                first["heads"].append(score.view(layer.heads, -1).sum(1))
+                second["heads"].append(outlier(per_head, 1))
+                second["hidden"][0] += outlier(o, 1)
             elif site == "activation":
-                o = layer.down.base.weight * h.mean(0)
-                neurons.append(score + outlier(o, 0))
-                hidden = hidden + outlier(o, 1)
+                o = layer.down.merged() * h.mean(0)
+                first["neurons"].append(score)
+                second["neurons"].append(outlier(o, 0))
+                second["hidden"][0] += outlier(o, 1)
             else:
-                hidden = hidden + score
-        return torch.cat([*heads, *neurons, hidden])
+                first["hidden"][0] += score
+        balanced = []
+        for kind in first:
+            products, outliers = torch.cat(first[kind]), torch.cat(second[kind])
+            balanced.append(products + outliers * (products.mean() / outliers.mean().clamp_min(1e-12)))
+        return torch.cat(balanced)
 
 
 def outlier(o, dim):
+    """√max(kurtosis, 0) along `dim`."""
     variance, mean = torch.var_mean(o, dim, keepdim=True)
     fourth = ((o - mean).square().square()).mean(dim) / variance.squeeze(dim).square()
     return (fourth - 3).clamp_min(0).sqrt()
@@ -145,57 +166,64 @@ def outlier(o, dim):
 class Training:
     def __init__(self, request, device):
         torch.manual_seed(1)
-        rank, scale = request["rank"], request["scale"]
-        self.case, self.device = request["case"], device
+        self.case, self.device, self.settings = request["case"], device, request["training"]
         self.hidden = request["model"]["hidden"]
-        self.model = Bert(request["model"], request["adapters"], rank, scale).to(device)
+        self.model = Bert(request["model"], self.settings).to(device)
         self.ids, self.labels = batch_of(request, device)
-        self.teacher, self.transform = None, None
+        self.adapters = [m for m in self.model.modules() if isinstance(m, Linear) and m.a is not None]
+        self.teacher, self.transform = None, []
         if self.case == "train_distil":
-            self.teacher = Bert(request["model"], request["adapters"], rank, scale).to(device)
+            self.teacher = Bert(request["model"], self.settings).to(device)
             share(self.teacher, self.model)
+            rank = self.settings["transform_rank"]
             a = torch.randn(self.hidden, rank, device=device) / self.hidden**0.5
             b = torch.zeros(rank, self.hidden, device=device)
             self.transform = [nn.Parameter(a), nn.Parameter(b)]
-            self.scale = scale
-        self.trainable = [p for p in self.model.parameters() if p.requires_grad] + (self.transform or [])
-        self.optimizer = torch.optim.AdamW(
-            self.trainable, lr=request["learning_rate"], weight_decay=0.01, fused=device in ("cpu", "cuda")
-        )
+        self.trainable = [p for p in self.model.parameters() if p.requires_grad] + self.transform
+        decay = self.settings["weight_decay"]
+        groups = [
+            {"params": [p for p in self.trainable if p.dim() > 1], "weight_decay": decay},
+            {"params": [p for p in self.trainable if p.dim() == 1], "weight_decay": 0.0},
+        ]
+        fused = device in ("cpu", "cuda")
+        self.optimizer = torch.optim.AdamW(groups, lr=self.settings["learning_rate"], fused=fused)
 
     def step(self):
         self.optimizer.zero_grad(set_to_none=True)
         taps = Taps() if self.case == "train_salience" else None
         logits, states = self.model(self.ids, taps) if taps else self.model(self.ids)
-        loss = F.cross_entropy(logits, self.labels)
+        task_loss = F.cross_entropy(logits, self.labels)
+        loss, distillation = task_loss, torch.zeros((), device=self.device)
         if self.teacher is not None:
-            loss = 0.5 * loss + 0.5 * self.distillation(logits, states)
+            distillation = self.distillation(logits, states)
+            loss = 0.5 * task_loss + 0.5 * distillation
         loss.backward()
-        scores = taps.scores(torch.zeros(self.hidden, device=self.device)) if taps else None
-        norm = nn.utils.clip_grad_norm_(self.trainable, 1.0)
+        scores = [taps.scores(self.hidden), *(layer.importance() for layer in self.adapters)] if taps else []
+        norm = nn.utils.clip_grad_norm_(self.trainable, self.settings["clip_norm"])
         self.optimizer.step()
-        results = [loss.detach().view(1), norm.view(1)] + ([scores] if taps else [])
-        torch.cat(results).cpu()
+        results = [loss, task_loss, norm, distillation]
+        torch.cat([result.detach().view(1) for result in results] + scores).cpu()
 
     def distillation(self, logits, states):
-        temperature = 4.0
+        temperature, scale = self.settings["temperature"], self.settings["scale"]
         with torch.no_grad():
             target, of_teacher = self.teacher(self.ids)
             target = F.log_softmax(target / temperature, 1)
         student = F.log_softmax(logits / temperature, 1)
         loss = F.kl_div(student, target, reduction="batchmean", log_target=True) * temperature**2
+        loss = loss * self.settings["logit_weight"]
         a, b = self.transform
         blocks = max(len(states) // 4, 1)
         for layer in range(0, len(states), blocks):
-            mapped = states[layer] + (states[layer] @ a) @ (b * self.scale)
-            loss = loss + 0.9 * F.mse_loss(mapped, of_teacher[layer])
+            mapped = states[layer] + (states[layer] @ a) @ (b * scale)
+            loss = loss + self.settings["layer_weight"] * F.mse_loss(mapped, of_teacher[layer])
         return loss
 
 
 class Inference:
     def __init__(self, request, device):
         torch.manual_seed(1)
-        self.model = Bert(request["model"], [], 0, 1.0).to(device).eval()
+        self.model = Bert(request["model"], None).to(device).eval()
         self.ids, _ = batch_of(request, device)
 
     @torch.inference_mode()
@@ -243,7 +271,7 @@ def main():
             for _ in range(rounds):
                 work.step()
             answer = {"seconds": (time.perf_counter() - began) / rounds}
-        except Exception as error:  # whatever it is, the other side has to hear of it
+        except Exception as error:  # whatever it is, it is reported to the other side
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers)
 

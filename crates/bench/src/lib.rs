@@ -1,8 +1,9 @@
-//! What `pretrain` and `bench` share: the shapes they build. Beside it, the two sides of the benchmark: [`cases`] runs
-//! ours, [`pytorch`] asks for theirs.
+//! What `pretrain` and `bench` share: the shapes they build. And the two sides of the benchmark: [`cases`] runs ours,
+//! [`pytorch`] the same work in PyTorch.
 
 pub mod cases;
 pub mod pytorch;
+pub mod training;
 
 use apt_core::blocks::LayerShape;
 use apt_nn::{Activation, Family, ModelConfig};

@@ -1,9 +1,10 @@
-//! The other side of the benchmark: `reference.py` in a Python that has PyTorch, asked line by line.
+//! The other side of the benchmark: `reference.py` in a Python that has PyTorch, one request a line.
 //!
 //! One request is one JSON line, `{"case": …, "rounds": …, "device": …, "model": {…}}`; the answer is
 //! `{"seconds": …}`, the mean time of one round, or `{"error": …}`.
 
-use crate::cases::{ADAPTED, BATCH, Case, LEARNING_RATE, LENGTH, RANK, SCALE};
+use crate::cases::{BATCH, Case, LENGTH};
+use crate::training::knobs;
 use anyhow::{Context, Result, bail, ensure};
 use apt_nn::ModelConfig;
 use serde_json::{Value, json};
@@ -66,8 +67,7 @@ impl PyTorch {
                 "eps": config.norm_eps,
                 "head": config.head.map(|h| [h.dense, h.labels]),
             },
-            "batch": BATCH, "length": LENGTH,
-            "adapters": ADAPTED, "rank": RANK, "scale": SCALE, "learning_rate": LEARNING_RATE,
+            "batch": BATCH, "length": LENGTH, "training": training(case)?,
         });
         writeln!(self.requests, "{request}").context("PyTorch's process has ended")?;
         self.requests.flush()?;
@@ -93,6 +93,27 @@ impl Drop for PyTorch {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The settings of a training case that PyTorch must have too; nothing for an inference.
+fn training(case: Case) -> Result<Value> {
+    if matches!(case, Case::Infer | Case::InferCompact) {
+        return Ok(Value::Null);
+    }
+    let knobs = knobs(case)?;
+    let adapters: Vec<&str> = knobs.adapters.0.iter().map(|site| site.name()).collect();
+    Ok(json!({
+        "adapters": adapters,
+        "rank": knobs.rank,
+        "scale": knobs.rank_scale,
+        "learning_rate": knobs.learning_rate,
+        "weight_decay": knobs.weight_decay,
+        "clip_norm": knobs.clip_norm,
+        "transform_rank": knobs.transform_rank,
+        "temperature": knobs.distill_temperature,
+        "logit_weight": knobs.distill_logit_weight,
+        "layer_weight": knobs.distill_layer_weight,
+    }))
 }
 
 /// An interpreter with PyTorch in a virtual environment at `folder`, made if it is not there.

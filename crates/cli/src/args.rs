@@ -15,9 +15,10 @@ pub fn command() -> Command {
     Command::new("apt-lab")
         .version(env!("CARGO_PKG_VERSION"))
         .about(
-            "Prunes and tunes a pretrained transformer at once (APT, ICML 2024) and shows what that bought.\n\n\
+            "Prunes and tunes a pretrained transformer at the same time (APT, ICML 2024) and measures what that costs and \
+             saves.\n\n\
              Without a command it trains the built-in model twice, dense with LoRA and pruned with APT, and compares; \
-             every knob of `run` works there too.",
+             every knob of `run` may be given.",
         )
         .after_help("Start with `apt-lab`, then `apt-lab run --preset apt --help`. Knobs: `apt-lab knobs`.")
         .args_conflicts_with_subcommands(true)

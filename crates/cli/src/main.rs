@@ -1,4 +1,4 @@
-//! `apt-lab`: prunes and tunes pretrained transformers on a desktop, and reports what that bought.
+//! `apt-lab`: prunes and tunes pretrained transformers on a desktop, and measures what that costs and saves.
 //!
 //! The program parses arguments, reads and writes files, and prints; a run itself is `apt-train`'s, a record
 //! `apt-experiment`'s, a report `apt-report`'s.

@@ -1,5 +1,5 @@
 //! Times training and inference beside PyTorch (`cargo xtask bench`): the same shapes, batch, adapters and threads, both
-//! sides in turn within one run, so that a busy machine hurts both alike. It judges nothing: there is no pass or fail.
+//! sides in turn within one run, so that a busy machine slows both alike. Training steps are those of the program's own session. There is no pass or fail.
 
 use anyhow::{Context, Result, ensure};
 use apt_bench::cases::{BATCH, Case, LENGTH, Workload};
@@ -81,12 +81,12 @@ fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Without PyTorch the benchmark is still worth something, so its absence is said and not fatal.
+/// Without PyTorch ours is timed alone, with a message that says so.
 fn start_pytorch(args: &Args, threads: usize) -> Option<PyTorch> {
     let python = args.python.clone().map_or_else(|| environment("target/bench-venv".as_ref()), Ok);
     python
         .and_then(|python| PyTorch::start(&python, threads))
-        .inspect_err(|error| eprintln!("PyTorch is not here, so ours is timed alone: {error:#}"))
+        .inspect_err(|error| eprintln!("PyTorch is not available, so ours is timed alone: {error:#}"))
         .ok()
 }
 
@@ -123,7 +123,7 @@ fn time(
     mut beside: Option<(&mut PyTorch, &str)>,
     rounds: usize,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
-    let mut workload = Workload::new(case, config, device);
+    let mut workload = Workload::new(case, config, device)?;
     let mut theirs = |repeat: usize| -> Result<Option<Duration>> {
         beside.as_mut().map(|(pytorch, on)| pytorch.run(case, config, on, repeat)).transpose()
     };

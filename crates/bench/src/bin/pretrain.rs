@@ -25,28 +25,28 @@ struct Args {
     /// Training steps.
     #[arg(long, default_value_t = 6000)]
     steps: usize,
-    /// Of these, steps at the start in which only the word that decides a verdict is hidden.
+    /// Of these, steps at the start in which only the word that decides a verdict is masked.
     #[arg(long, default_value_t = 2500)]
     verdict_steps: usize,
     /// Passages in a batch.
     #[arg(long, default_value_t = 32)]
     batch: usize,
-    /// Everything random follows from it.
+    /// Seed of everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Peak learning rate.
     #[arg(long, default_value_t = 4e-4)]
     learning_rate: f64,
-    /// Passages to learn from.
+    /// Passages to train on.
     #[arg(long, default_value_t = 100_000)]
     passages: usize,
-    /// Passages to measure on, none of them learned from.
+    /// Passages to evaluate on, none of them trained on.
     #[arg(long, default_value_t = 1024)]
     held_out: usize,
     /// What the recipe says about the machine, such as "two cores of a Xeon".
     #[arg(long)]
     hardware: Option<String>,
-    /// Where the files go.
+    /// Folder of the files.
     #[arg(long, default_value = "assets/builtin")]
     out: PathBuf,
 }
@@ -143,8 +143,8 @@ fn verdict_ids(tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     builtin::verdict_words().iter().map(id).collect()
 }
 
-/// How often each word is hidden in the passages of `examples` under `policy`, up to a factor.
-fn hidden_counts(examples: &[Example], policy: &MaskPolicy) -> Vec<f64> {
+/// How often each word is masked in the passages of `examples` under `policy`, up to a factor.
+fn masked_counts(examples: &[Example], policy: &MaskPolicy) -> Vec<f64> {
     let mut counts = vec![0.0; policy.vocab_size];
     for id in examples.iter().flat_map(|example| &example.ids) {
         if policy.always.contains(id) {
@@ -165,7 +165,7 @@ fn train(run: &mut Pretrainer, args: &Args, corpus: &Corpus, policy: &MaskPolicy
     for step in 0..args.steps {
         let policy = if step < args.verdict_steps { &verdicts } else { policy };
         if step == 0 || step == args.verdict_steps {
-            run.expect(&hidden_counts(&corpus.train, policy));
+            run.expect(&masked_counts(&corpus.train, policy));
         }
         let data = batch(&corpus.train, &plan.batch(step), pad_id);
         recent.extend(block_on(run.step(&data, policy))?);
@@ -201,13 +201,13 @@ fn batch(examples: &[Example], indices: &[usize], pad_id: u32) -> Batch {
     collate(&picked, pad_id, PAD_MULTIPLE)
 }
 
-/// Cross entropy of the words hidden in held-out passages under their frequencies in training: what a model gets that
-/// looks at no context.
+/// Cross entropy of the words masked in held-out passages under their frequencies in training: that of a model which
+/// ignores the context.
 fn frequencies_only(corpus: &Corpus, policy: &MaskPolicy) -> f64 {
-    let (train, held_out) = (hidden_counts(&corpus.train, policy), hidden_counts(&corpus.held_out, policy));
-    let (seen, hidden) = (train.iter().sum::<f64>(), held_out.iter().sum::<f64>());
-    let surprise = |count: f64| -(count.max(policy.probability / 2.0) / seen).ln();
-    train.iter().zip(&held_out).map(|(&count, weight)| weight * surprise(count)).sum::<f64>() / hidden.max(1.0)
+    let (train, held_out) = (masked_counts(&corpus.train, policy), masked_counts(&corpus.held_out, policy));
+    let (seen, masked) = (train.iter().sum::<f64>(), held_out.iter().sum::<f64>());
+    let negative_log = |count: f64| -(count.max(policy.probability / 2.0) / seen).ln();
+    train.iter().zip(&held_out).map(|(&count, weight)| weight * negative_log(count)).sum::<f64>() / masked.max(1.0)
 }
 
 fn recipe_text(args: &Args, tokens: usize, bytes: usize, outcome: &Outcome) -> String {
@@ -223,10 +223,10 @@ fn recipe_text(args: &Args, tokens: usize, bytes: usize, outcome: &Outcome) -> S
          on {passages} passages ({tokens} tokens) of the built-in language, which no validation or test text of the \
          built-in task is part of. Each passage is a review or some remarks, and ends in a plain verdict in which one word \
          decides (\u{201c}I am glad we chose it\u{201d}, \u{201c}I am sorry we chose it\u{201d}). In the first \
-         {verdict_steps} steps only that word is hidden; then 15 % of all words are hidden too. AdamW, weight decay 0.01, \
+         {verdict_steps} steps only that word is masked; then 15 % of all words are masked too. AdamW, weight decay 0.01, \
          gradients clipped to norm 1, learning rate rising over 6 % of the steps and falling linearly to 0; the output's \
-         bias starts each part at the logarithm of the hidden words' frequencies.\n\n\
-         | | cross entropy of a hidden word |\n|---|---|\n\
+         bias starts each part at the logarithm of the masked words' frequencies.\n\n\
+         | | cross entropy of a masked word |\n|---|---|\n\
          | held-out passages, before | {held_out_before:.4} |\n\
          | word frequencies only | {frequencies_only:.4} |\n\
          | training, last 100 steps | {train_loss:.4} |\n\

@@ -64,7 +64,7 @@ fn model(folder: &Path) -> Result<(), CliError> {
     let shape = config.shape();
     let head = config.head.map_or("no head".to_owned(), |h| format!("a head for {} classes", h.labels));
     print_stdout(&format!(
-        "model {}\n\n{}, {} tokens, {} positions, {head}\n{} parameters in the layers, {} in embeddings, {} in the head, {bytes} bytes\n",
+        "model {}\n\n{}, a vocabulary of {}, inputs of at most {} tokens, {head}\n{} parameters in the layers, {} in embeddings, {} in the head, {bytes} bytes\n",
         folder.display(),
         config.family.spec().name,
         config.vocab_size,

@@ -73,6 +73,11 @@ pub fn devices(as_json: bool) -> Result<(), CliError> {
         match entry {
             Ok((opened, checks)) => {
                 print_stdout(&format!("{name:7} {} [{}]: {}", opened.name, opened.backend, opened.why));
+                if !checks.is_empty() {
+                    print_stdout(
+                        "        each operation with its largest difference from the CPU, relative to the largest value:",
+                    );
+                }
                 for check in checks {
                     let verdict = if check.passed() { "agrees" } else { "DIFFERS" };
                     print_stdout(&format!("        {verdict:7} {:8.1e}  {}", check.difference, check.name));

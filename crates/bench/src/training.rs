@@ -1,0 +1,95 @@
+//! The training steps that are timed: those of [`Session::step`] itself, with everything they do in a run (the batch is
+//! put together, losses and scores are read back), as settings of three kinds of run.
+
+use crate::cases::{BATCH, Case, LABELS, LENGTH, token_ids};
+use anyhow::{Context, Result, bail};
+use apt_data::{Example, Metric, Objective, Target, TokenizedTask};
+use apt_experiment::{Event, Knobs, Provenance, preset_entry};
+use apt_nn::ModelConfig;
+use apt_train::{ModelSource, NoProbe, Session, Setup};
+use burn::tensor::Device;
+use pollster::block_on;
+
+/// More steps than a benchmark makes.
+const STEPS: usize = 100_000_000;
+
+/// A run that is advanced step by step.
+pub struct Training(Session);
+
+impl Training {
+    /// The run of a training case on a model with random weights of the shapes of `config`.
+    ///
+    /// # Errors
+    /// Settings that the session refuses.
+    pub fn new(case: Case, config: &ModelConfig, device: &Device) -> Result<Self> {
+        let examples = |n: usize| -> Vec<Example> {
+            let ids = token_ids(config);
+            let example = |i: usize| Example {
+                ids: ids[i % BATCH * LENGTH..][..LENGTH].iter().map(|&id| id as u32).collect(),
+                type_ids: vec![0; LENGTH],
+                target: Target::Class((i % LABELS) as u32),
+            };
+            (0..n).map(example).collect()
+        };
+        let labels = (0..LABELS).map(|label| label.to_string()).collect();
+        let objective = Objective::Classification { labels, metrics: &[Metric::Accuracy] };
+        let setup = Setup {
+            knobs: knobs(case)?,
+            preset: None,
+            source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
+            task: TokenizedTask { objective, train: examples(2 * BATCH), validation: examples(BATCH), test: None },
+            labels: LABELS,
+            pad_id: 0,
+            provenance: Provenance::default(),
+            device: device.clone(),
+        };
+        Ok(Self(Session::new(setup, Box::new(NoProbe))?))
+    }
+
+    /// Makes one training step; its losses (and scores, if it collects them) are on the host afterwards.
+    ///
+    /// # Errors
+    /// Whatever ends the run.
+    pub fn step(&mut self) -> Result<()> {
+        loop {
+            match block_on(self.0.step())? {
+                Some(Event::Step(_)) => return Ok(()),
+                Some(_) => {}
+                None => bail!("the run has ended"),
+            }
+        }
+    }
+}
+
+/// The settings whose steps a case times.
+///
+/// # Errors
+/// A case that trains nothing.
+pub fn knobs(case: Case) -> Result<Knobs> {
+    let (preset, more): (&str, &[(&str, &str)]) = match case {
+        Case::Train => ("lora", &[]),
+        // The first fifth of the pruning window only collects scores: of blocks, and of adapters, whose ranks are to grow.
+        Case::TrainSalience => ("apt", &[("distillation", "off"), ("prune_fraction", "1"), ("tuning_fraction", "0")]),
+        // Distillation from step 0 on, with nothing removed and no rank grown, so that shapes stay those of PyTorch.
+        Case::TrainDistil => (
+            "apt",
+            &[
+                ("density", "1"),
+                ("schedule", "one_shot"),
+                ("expand", "1"),
+                ("distill_fraction", "1"),
+                ("tuning_fraction", "0"),
+            ],
+        ),
+        Case::Infer | Case::InferCompact => bail!("`{}` trains nothing", case.key()),
+    };
+    let mut knobs = preset_entry(preset)?.knobs()?;
+    let never = STEPS.to_string();
+    let (batch, length) = (BATCH.to_string(), LENGTH.to_string());
+    let common: [(&str, &str); 4] =
+        [("steps", &never), ("eval_every", &never), ("batch_size", &batch), ("max_length", &length)];
+    for (name, value) in common.iter().chain(more) {
+        knobs.set(name, value).with_context(|| format!("setting {name} = {value}"))?;
+    }
+    Ok(knobs)
+}
