@@ -19,6 +19,8 @@ const WORDS: &str = "embeddings.word_embeddings.weight";
 const POSITIONS: &str = "embeddings.position_embeddings.weight";
 const TYPES: &str = "embeddings.token_type_embeddings.weight";
 const EMBEDDING_NORM: &str = "embeddings.LayerNorm";
+/// The remedy for files that contradict each other.
+const BOTH: &str = "check that config.json and model.safetensors belong together";
 
 /// A checkpoint's weights as read, before they are a model.
 pub struct Checkpoint<'a> {
@@ -65,8 +67,8 @@ impl<'a> Checkpoint<'a> {
             Some(name) => Err(NnError::Tensor {
                 file: self.file.clone(),
                 tensor: name.clone(),
-                what: "is not part of the model that config.json describes; check that both files belong together"
-                    .into(),
+                what: "is not part of the model that config.json describes".into(),
+                remedy: BOTH.into(),
             }),
         }
     }
@@ -271,23 +273,25 @@ impl Reader<'_, '_> {
     }
 
     fn values(&mut self, name: &str, dims: &[usize]) -> Result<Vec<f32>, NnError> {
-        let fail = |what: String| NnError::Tensor { file: self.checkpoint.file.clone(), tensor: name.into(), what };
-        let view =
-            self.checkpoint.tensors.get(name).ok_or_else(|| {
-                fail("is missing; check that config.json and model.safetensors belong together".into())
-            })?;
+        let fail = |what: String, remedy: &str| NnError::Tensor {
+            file: self.checkpoint.file.clone(),
+            tensor: name.into(),
+            what,
+            remedy: remedy.into(),
+        };
+        let view = self.checkpoint.tensors.get(name).ok_or_else(|| fail("is missing".into(), BOTH))?;
         if view.shape() != dims {
-            return Err(fail(format!("has shape {:?}, config.json asks for {dims:?}", view.shape())));
+            return Err(fail(format!("has shape {:?}, config.json asks for {dims:?}", view.shape()), BOTH));
         }
         let bytes = view.data();
         let values: Vec<f32> = match view.dtype() {
             Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Dtype::F16 => bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
             Dtype::BF16 => bytes.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            other => return Err(fail(format!("has type {other:?}; convert the file to F32, F16 or BF16"))),
+            other => return Err(fail(format!("has type {other:?}"), "convert the file to F32, F16 or BF16")),
         };
         if let Some(i) = values.iter().position(|v| !v.is_finite()) {
-            return Err(fail(format!("holds {} at index {i}; the checkpoint is damaged", values[i])));
+            return Err(fail(format!("holds {} at index {i}", values[i]), "the checkpoint is damaged: fetch it again"));
         }
         self.used.insert(name.into());
         Ok(values)

@@ -1,12 +1,13 @@
 //! What can go wrong between a file and a model.
 
+use apt_core::display_problem;
+use apt_core::problem::{Explain, Problem};
 use thiserror::Error;
 
 /// An error of this crate: what was wrong, where, and what to do.
 #[derive(Debug, Error)]
 pub enum NnError {
     /// A configuration file that is not valid JSON or lacks a field.
-    #[error("{file}: {what}; expected the Hugging Face config.json of an encoder of a known family")]
     Config {
         /// The file, or a name for bytes that came from elsewhere.
         file: String,
@@ -14,7 +15,6 @@ pub enum NnError {
         what: String,
     },
     /// A configuration whose numbers cannot describe a model.
-    #[error("{file}: impossible size: {what}")]
     Size {
         /// The file, or a name for bytes that came from elsewhere.
         file: String,
@@ -22,7 +22,6 @@ pub enum NnError {
         what: String,
     },
     /// A weights file that is not what its header or the configuration says.
-    #[error("{file}: {what}; fetch the file again or check that it belongs to this config.json")]
     Weights {
         /// The file, or a name for bytes that came from elsewhere.
         file: String,
@@ -30,17 +29,17 @@ pub enum NnError {
         what: String,
     },
     /// A tensor that is missing, unexpected, or of the wrong shape, type or content.
-    #[error("{file}: tensor `{tensor}`: {what}")]
     Tensor {
         /// The file, or a name for bytes that came from elsewhere.
         file: String,
         /// The tensor's name in the file.
         tensor: String,
-        /// What was wrong and what to do.
+        /// What was wrong.
         what: String,
+        /// What to do.
+        remedy: String,
     },
     /// A file that could not be read or written.
-    #[error("{path}: {source}; check that the path exists and is readable and writable")]
     Io {
         /// The path.
         path: String,
@@ -48,13 +47,41 @@ pub enum NnError {
         source: std::io::Error,
     },
     /// Values could not be read back from the device.
-    #[error("reading {what} from the device failed: {why}; the device may be lost, resume from the last checkpoint")]
     Device {
         /// What was being read.
         what: String,
         /// The device's reason.
         why: String,
     },
+}
+
+display_problem!(NnError);
+
+impl Explain for NnError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Config { file, what } => {
+                Problem::new(file, what, "give the Hugging Face config.json of an encoder of a known family")
+            }
+            Self::Size { file, what } => {
+                Problem::new(file, format!("impossible size: {what}"), "fetch the file again or correct the number")
+            }
+            Self::Weights { file, what } => {
+                Problem::new(file, what, "fetch the file again or check that it belongs to this config.json")
+            }
+            Self::Tensor { file, tensor, what, remedy } => {
+                Problem::new(format!("{file}, tensor `{tensor}`"), what, remedy)
+            }
+            Self::Io { path, source } => {
+                Problem::new(path, source.to_string(), "check that the path exists and is readable and writable")
+            }
+            Self::Device { what, why } => Problem::new(
+                "device",
+                format!("reading {what} back failed: {why}"),
+                "the device may be lost: resume from the last checkpoint",
+            ),
+        }
+    }
 }
 
 impl NnError {

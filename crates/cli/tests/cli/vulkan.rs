@@ -120,6 +120,7 @@ fn vulkan_and_cpu_agree_on_losses_masks_and_weights() {
     assert_eq!(expected.len(), found.len(), "tensors of the exported model");
     for ((name, dims, expected), (found_name, found_dims, found)) in expected.iter().zip(&found) {
         assert_eq!((name, dims), (found_name, found_dims));
+        assert!(found.iter().all(|v| v.is_finite()), "{name} holds a value that is no number");
         let scale = expected.iter().fold(1e-6_f64, |m, v| m.max(f64::from(v.abs())));
         let worst = expected.iter().zip(found).fold(0.0_f64, |m, (a, b)| m.max(f64::from((a - b).abs())));
         assert!(worst / scale < TOLERANCE, "{name} differs by {worst:e} of {scale:e}");

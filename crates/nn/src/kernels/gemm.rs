@@ -15,14 +15,14 @@ const PARALLEL: usize = 1 << 21;
 #[cfg(not(target_family = "wasm"))]
 const ROWS: usize = 16;
 
-/// A matrix in a slice.
+/// A matrix in a slice. Its fields stay private to this file, so that whoever has a view has one that fits its slice.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
-    pub values: &'a [f32],
-    pub rows: usize,
-    pub columns: usize,
-    pub row_stride: usize,
-    pub column_stride: usize,
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
 }
 
 impl<'a> View<'a> {
@@ -50,6 +50,27 @@ impl<'a> View<'a> {
         view
     }
 
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Whether the values of a row lie behind one another.
+    pub fn has_whole_rows(&self) -> bool {
+        self.column_stride == 1
+    }
+
+    /// One row of a matrix that [has whole rows](Self::has_whole_rows).
+    #[inline(always)]
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        &self.values[row * self.row_stride..][..self.columns]
+    }
+
     /// The transpose.
     pub fn transposed(self) -> Self {
         Self {
@@ -63,20 +84,29 @@ impl<'a> View<'a> {
 
     /// `rows` of its rows.
     fn rows_from(self, first: usize, rows: usize) -> Self {
-        let view = Self { values: &self.values[(first * self.row_stride).min(self.values.len())..], rows, ..self };
+        let view = Self { values: self.values_from(first, self.row_stride), rows, ..self };
         view.check();
         view
     }
 
+    /// The slice from row or column `first` on.
+    fn values_from(&self, first: usize, stride: usize) -> &'a [f32] {
+        let start = first.checked_mul(stride).map_or(self.values.len(), |start| start.min(self.values.len()));
+        &self.values[start..]
+    }
+
     /// Some of its columns.
     pub fn columns_of(self, columns: Range<usize>) -> Self {
-        let first = (columns.start * self.column_stride).min(self.values.len());
-        let view = Self { values: &self.values[first..], columns: columns.len(), ..self };
+        let values = self.values_from(columns.start, self.column_stride);
+        let view = Self { values, columns: columns.len(), ..self };
         view.check();
         view
     }
 
     /// Its values row by row, each row filled with zeros up to `width`.
+    ///
+    /// # Panics
+    /// When `width` is less than its columns.
     #[inline(always)]
     pub fn laid_out(self, width: usize, memory: &mut Vec<f32>) {
         memory.clear();
@@ -95,23 +125,44 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Panics unless every value lies inside the slice. The arithmetic is checked: sizes that wrap around fit nowhere.
     fn check(&self) {
-        let empty = self.rows == 0 || self.columns == 0;
-        let last = self.rows.saturating_sub(1) * self.row_stride + self.columns.saturating_sub(1) * self.column_stride;
-        assert!(empty || last < self.values.len(), "a matrix reaches beyond its memory");
+        let fits = last_index(self.rows, self.columns, self.row_stride, self.column_stride)
+            .is_none_or(|last| last.is_some_and(|last| last < self.values.len()));
+        assert!(fits, "a matrix reaches beyond its memory");
     }
 }
 
+/// The largest index that a matrix of these sizes reaches: `None` if it has no value, `Some(None)` if no index can say.
+fn last_index(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> Option<Option<usize>> {
+    let (rows, columns) = (rows.checked_sub(1)?, columns.checked_sub(1)?);
+    let row = rows.checked_mul(row_stride);
+    Some(row.and_then(|row| columns.checked_mul(column_stride).and_then(|column| row.checked_add(column))))
+}
+
+/// A stride as a step of a pointer. One that is never taken, because its dimension has a single entry, may be of any size.
+fn step(stride: usize) -> isize {
+    isize::try_from(stride).unwrap_or(1)
+}
+
 /// `out ← a·b`, or with `add` `out ← out + a·b`, on this thread; `out` has rows `row_stride` apart.
+///
+/// # Panics
+/// When the sizes do not fit each other or their memory.
 pub(super) fn product(out: &mut [f32], row_stride: usize, a: View<'_>, b: View<'_>, add: bool) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert_eq!(k, b.rows, "inner dimensions of a product");
     if m == 0 || n == 0 {
         return;
     }
-    assert!((m - 1) * row_stride + n <= out.len() && n <= row_stride, "a product reaches beyond its memory");
-    // SAFETY: `View` and the assertion above keep every index `row·row_stride + column·column_stride` inside its slice;
-    // `out` is borrowed mutably, so it overlaps neither `a` nor `b`. Strides are at most lengths of slices, which fit.
+    a.check();
+    b.check();
+    let last = last_index(m, n, row_stride, 1).flatten();
+    assert!(last.is_some_and(|last| last < out.len()) && n <= row_stride, "a product reaches beyond its memory");
+    // SAFETY: the checks above, in arithmetic that cannot wrap around, keep every index `row·row_stride +
+    // column·column_stride` inside its slice, so that strides of dimensions with more than one entry are at most lengths
+    // of slices and fit an `isize`; `out` is borrowed mutably, so it overlaps neither `a` nor `b`, and `n <= row_stride`
+    // keeps its rows apart.
     unsafe {
         gemm::gemm(
             m,
@@ -119,14 +170,14 @@ pub(super) fn product(out: &mut [f32], row_stride: usize, a: View<'_>, b: View<'
             k,
             out.as_mut_ptr(),
             1,
-            row_stride as isize,
+            step(row_stride),
             add,
             a.values.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
+            step(a.column_stride),
+            step(a.row_stride),
             b.values.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
+            step(b.column_stride),
+            step(b.row_stride),
             1.0,
             1.0,
             false,
@@ -173,4 +224,53 @@ fn by_rows(mut out: Vec<f32>, a: View<'_>, b: View<'_>, add: bool) -> FlexTensor
         share(0, &mut out);
     }
     tensor(out, [m, n])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2 × 3, row by row.
+    const VALUES: [f32; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+
+    #[test]
+    fn views_of_every_kind_multiply_as_written_out() {
+        let matrix = View::new(&VALUES, 2, 3, 3);
+        let mut out = [0.0; 4];
+        product(&mut out, 2, matrix, matrix.transposed(), false);
+        assert_eq!(out, [14.0, 32.0, 32.0, 77.0]);
+        product(&mut out, 2, matrix.columns_of(1..3), matrix.transposed().rows_from(1, 2), true);
+        assert_eq!(out, [14.0 + 13.0, 32.0 + 28.0, 32.0 + 28.0, 77.0 + 61.0]);
+    }
+
+    /// On 32 bits `2³¹ · 2` is 0: a view that only its wrapped sizes fit must be refused, whatever the width of `usize`.
+    #[test]
+    fn sizes_that_wrap_around_fit_nowhere() {
+        let half = usize::MAX / 2 + 1;
+        assert_eq!(last_index(3, 1, half, 1), Some(None), "2 · half wraps to 0");
+        assert_eq!(last_index(2, 2, usize::MAX, 1), Some(None), "MAX + 1 wraps to 0");
+        assert_eq!(last_index(0, 5, usize::MAX, usize::MAX), None, "no rows, no index");
+        for (rows, columns, stride) in [(3, 1, half), (2, 2, usize::MAX), (2, 4, 3), (3, 3, 3)] {
+            let refused = std::panic::catch_unwind(|| View::new(&VALUES, rows, columns, stride).rows);
+            assert!(refused.is_err(), "{rows} × {columns}, {stride} apart, in six values");
+        }
+    }
+
+    #[test]
+    fn a_result_without_room_is_refused() {
+        let matrix = View::new(&VALUES, 2, 3, 3);
+        for (room, stride) in [(3, 2), (4, 1), (4, usize::MAX)] {
+            let refused = std::panic::catch_unwind(|| {
+                product(&mut vec![0.0; room], stride, matrix, matrix.transposed(), false);
+            });
+            assert!(refused.is_err(), "2 × 2 in {room} values, rows {stride} apart");
+        }
+    }
+
+    #[test]
+    fn a_single_row_may_have_any_stride() {
+        let mut out = [0.0];
+        product(&mut out, usize::MAX, View::new(&VALUES, 1, 2, usize::MAX), View::new(&VALUES, 2, 1, 3), false);
+        assert_eq!(out, [1.0 * 1.0 + 2.0 * 4.0]);
+    }
 }

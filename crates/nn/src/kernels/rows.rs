@@ -264,9 +264,11 @@ fn width_of(x: &FlexTensor) -> usize {
 }
 
 /// The values of a contiguous tensor.
+///
+/// # Panics
+/// When it is not contiguous or not of `f32`: an empty slice in its place would be read as no padding.
 pub(super) fn values(x: &FlexTensor) -> &[f32] {
-    // Invariant: a contiguous float tensor is one slice.
-    x.as_slice().unwrap_or_default()
+    x.as_slice().expect("a contiguous tensor of f32 is one slice")
 }
 
 /// A tensor whose storage is exactly its values, row by row, and the width of a row.

@@ -8,8 +8,11 @@ fn values(tensor: Tensor<1>) -> Vec<f32> {
     pollster::block_on(read_back(tensor, "a test's values")).expect("the CPU gives its tensors back")
 }
 
-fn worst(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+/// The largest difference; never of values that are missing or no numbers.
+pub(super) fn worst(expected: &[f32], found: &[f32]) -> f32 {
+    assert_eq!(expected.len(), found.len(), "how many values");
+    assert!(found.iter().chain(expected).all(|v| v.is_finite()), "not finite: {found:?}, expected {expected:?}");
+    expected.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 /// Value and gradient of `f` weighted unevenly, so that no symmetry hides a mistake.

@@ -18,14 +18,14 @@ pub(super) fn product<S: Simd>(
     b: View<'_>,
     panel: &mut Vec<f32>,
 ) {
-    assert_eq!((a.columns, a.column_stride), (b.rows, 1), "inner dimensions of a product");
-    let vectors = b.columns.div_ceil(S::F32_LANES);
+    assert!(a.columns() == b.rows() && a.has_whole_rows(), "inner dimensions of a product");
+    let vectors = b.columns().div_ceil(S::F32_LANES);
     // AVX-512 has twice the registers of all others.
     let panels = vectors.div_ceil(if S::F32_LANES == 16 { 4 } else { 2 });
     let mut first = 0;
     for index in 1..=panels {
         let end = index * vectors / panels;
-        let columns = first * S::F32_LANES..(end * S::F32_LANES).min(b.columns);
+        let columns = first * S::F32_LANES..(end * S::F32_LANES).min(b.columns());
         let (out, b) = (&mut out[columns.start..], b.columns_of(columns));
         match end - first {
             1 => simd.vectorize(Panel::<1> { out, row_stride, a, b, panel }),
@@ -54,18 +54,18 @@ impl<const N: usize> WithSimd for Panel<'_, N> {
         let Self { out, row_stride, a, b, panel } = self;
         b.laid_out(N * S::F32_LANES, panel);
         let panel = S::as_simd_f32s(panel).0.as_chunks::<N>().0;
-        if a.rows < ROWS {
-            for row in 0..a.rows {
+        if a.rows() < ROWS {
+            for row in 0..a.rows() {
                 let [values] = tile::<S, 1, N>(simd, a, row, panel);
-                store(simd, &mut out[row * row_stride..][..b.columns], values);
+                store(simd, &mut out[row * row_stride..][..b.columns()], values);
             }
             return;
         }
         // The last tile begins early enough to be whole: some rows are computed twice, to the same values.
-        for row in (0..a.rows).step_by(ROWS).map(|row| row.min(a.rows - ROWS)) {
+        for row in (0..a.rows()).step_by(ROWS).map(|row| row.min(a.rows() - ROWS)) {
             let rows = tile::<S, ROWS, N>(simd, a, row, panel);
             for (index, values) in rows.into_iter().enumerate() {
-                store(simd, &mut out[(row + index) * row_stride..][..b.columns], values);
+                store(simd, &mut out[(row + index) * row_stride..][..b.columns()], values);
             }
         }
     }
@@ -91,8 +91,8 @@ fn tile<S: Simd, const M: usize, const N: usize>(
     row: usize,
     panel: &[[S::f32s; N]],
 ) -> [[S::f32s; N]; M] {
-    let rows: [&[f32]; M] = std::array::from_fn(|index| &a.values[(row + index) * a.row_stride..][..a.columns]);
-    let panel = &panel[..a.columns];
+    let rows: [&[f32]; M] = std::array::from_fn(|index| a.row(row + index));
+    let panel = &panel[..a.columns()];
     let mut sums = [[simd.splat_f32s(0.0); N]; M];
     for (at, vectors) in panel.iter().enumerate() {
         for (sums, row) in sums.iter_mut().zip(rows) {

@@ -25,11 +25,10 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     pollster::block_on(read_back(tensor, "a test's values")).expect("a device gives its tensors back")
 }
 
+/// The largest difference, relative to the largest value.
 fn worst(expected: &[f32], found: &[f32]) -> f32 {
-    assert_eq!(expected.len(), found.len());
-    assert!(found.iter().all(|v| v.is_finite()), "not finite: {found:?}");
     let scale = expected.iter().fold(1e-6_f32, |m, v| m.max(v.abs()));
-    expected.iter().zip(found).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs())) / scale
+    kernels::tests::worst(expected, found) / scale
 }
 
 /// Compares an operation on matrices of these sizes, its value and the gradients of those that `trained` names.
