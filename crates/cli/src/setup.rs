@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::model::ModelLocation;
 use apt_data::RawTask;
 use apt_experiment::Knobs;
-use apt_train::{Machine, Setup};
+use apt_train::{Machine, Setup, objective_of};
 use std::path::Path;
 
 /// What a run starts from.
@@ -24,10 +24,10 @@ pub struct Prepared {
 /// # Errors
 /// Contradicting knobs, and whatever is wrong with the device, the model, the tokenizer or the data.
 pub fn prepare(knobs: &Knobs, preset: Option<&str>, jobs: Option<usize>) -> Result<Prepared, CliError> {
-    knobs.check()?;
+    let knobs = knobs.clone().check()?;
     let opened = device::open(knobs.device)?;
     let model = ModelLocation::from_knob(&knobs.model).files()?;
-    let task = load_task(&knobs.task, knobs.data.as_deref())?;
+    let task = load_task(&knobs)?;
     let tokenizer = model.tokenizer_file.clone();
     let machine = Machine {
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -35,7 +35,7 @@ pub fn prepare(knobs: &Knobs, preset: Option<&str>, jobs: Option<usize>) -> Resu
         started_at: Some(jiff::Timestamp::now().to_string()),
         jobs,
     };
-    let setup = Setup::assemble(knobs.clone(), preset.map(str::to_owned), model, task, &opened, machine)?;
+    let setup = Setup::assemble(knobs, preset.map(str::to_owned), model, task, &opened, machine)?;
     Ok(Prepared { setup, tokenizer, device: format!("{} ({})", opened.name, opened.why) })
 }
 
@@ -43,6 +43,6 @@ pub fn prepare(knobs: &Knobs, preset: Option<&str>, jobs: Option<usize>) -> Resu
 ///
 /// # Errors
 /// An unknown task, and whatever is wrong with its files.
-pub fn load_task(name: &str, data: Option<&str>) -> Result<RawTask, CliError> {
-    Ok(apt_data::load_task(name, data.map(Path::new), None)?)
+pub fn load_task(knobs: &Knobs) -> Result<RawTask, CliError> {
+    Ok(apt_data::load_task(&knobs.task, knobs.data.as_deref().map(Path::new), objective_of(knobs))?)
 }

@@ -4,7 +4,6 @@
 //! records say, and its doc comment is what a table of knobs shows.
 
 use crate::problem::{Explain, Problem};
-use serde::{Deserialize, Serialize};
 
 /// A name that no arm of an axis has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,12 +25,16 @@ impl Explain for UnknownArm {
     }
 }
 
+/// An enum of choices, each with its name in files and records and its line of help.
+#[macro_export]
 macro_rules! arms {
     ($(#[$meta:meta])* $axis:ident ($title:literal) {
         $(#[doc = $help:literal] $arm:ident = $name:literal,)+
     }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+        )]
         pub enum $axis {
             $(#[doc = $help] #[serde(rename = $name)] $arm,)+
         }
@@ -70,8 +73,6 @@ macro_rules! arms {
         }
     };
 }
-
-pub(crate) use arms;
 
 arms! {
     /// How a block's worth is scored (paper Eq. 4 and 5; METHOD §2).

@@ -15,13 +15,17 @@
 //! | [`ranks`] | where adapter rank grows |
 //! | [`l0`] | which masks to learn, when they are learned |
 //! | [`distill`] | which layer learns from which, and the losses |
+//! | [`hex()`] | how a digest is written |
+//! | [`averages`] | medians and means |
 //! | [`lr`] | the learning rate at a step |
 //! | [`problem`] | what an error says: what, where, and the remedy |
 //! | [`published`] | what the published code would have counted |
 
 pub mod arms;
+pub mod averages;
 pub mod blocks;
 pub mod distill;
+mod hex;
 pub mod l0;
 pub mod lr;
 pub mod masks;
@@ -32,3 +36,5 @@ pub mod salience;
 pub mod schedule;
 pub mod search;
 pub mod wiring;
+
+pub use hex::hex;

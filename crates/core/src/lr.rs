@@ -6,16 +6,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate falls after warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LrDecay {
-    /// In a straight line to zero.
-    Linear,
-    /// Along half a cosine to zero.
-    Cosine,
-    /// Not at all.
-    Constant,
+crate::arms! {
+    /// How the learning rate falls after warm-up.
+    LrDecay ("learning rate decay") {
+        /// in a straight line to zero
+        Linear = "linear",
+        /// along half a cosine to zero
+        Cosine = "cosine",
+        /// not at all, as the published code left it from the first pruning point on
+        Constant = "constant",
+    }
 }
 
 /// Linear warm-up from zero to `peak`, then decay to zero at `total_steps`.

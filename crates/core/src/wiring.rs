@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::arms::arms;
+use crate::arms;
 
 arms! {
     /// A linear layer of a transformer layer.

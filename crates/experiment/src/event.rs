@@ -1,4 +1,4 @@
-//! What a run says while it runs. The stream alone is enough to rebuild every curve, mask picture and
+//! What a run reports while it runs. The stream alone is enough to rebuild every curve, mask picture and
 //! table; one event is one line of JSON, tagged by its field `event`.
 //!
 //! Times (and memory, which depends on the machine as times do) stand only in fields that [`is_time`]
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    CurvePoint, Evaluation, Growth, Knobs, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate, Turn,
+    CurvePoint, Evaluation, Growth, KnobChange, Knobs, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate,
     finite::checked,
 };
 
@@ -35,6 +35,9 @@ pub enum Event {
         adapters: Vec<AdapterInfo>,
         /// Steps planned.
         steps: usize,
+        /// Names of the classes in the order of the head's outputs (`id2label`); empty where there are none.
+        #[serde(default)]
+        labels: Vec<String>,
     },
     /// The run goes on from a checkpoint; what was reported after `step` is void.
     Resumed {
@@ -71,8 +74,9 @@ pub enum Event {
         #[serde(serialize_with = "checked")]
         hidden: Vec<f64>,
     },
-    /// A knob was turned while the run went on.
-    Turned(Turn),
+    /// A knob was changed while the run went on.
+    #[serde(rename = "turned")]
+    KnobChanged(KnobChange),
     /// A checkpoint was written.
     Checkpoint {
         /// The step.

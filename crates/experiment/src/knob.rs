@@ -10,7 +10,8 @@ mod listing;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use choices::{Adapters, Device, Keep, LrCurve, MuOver, OptimizerState, Site};
+pub use check::CheckedKnobs;
+pub use choices::{Adapters, Device, Keep, MuOver, ObjectiveChoice, OptimizerState};
 pub use error::{KnobError, SettingLocation};
 pub(crate) use error::{did_you_mean, nearest};
 pub use kind::KnobKind;
@@ -18,7 +19,7 @@ pub(crate) use kind::KnobValue;
 pub use listing::{schema, table, table_json};
 
 use crate::{KNOBS, Knobs};
-use kind::Fault;
+use kind::Rejection;
 
 /// The part of an experiment a knob belongs to. The last four are the paper's ablation axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,7 +75,7 @@ pub struct Knob {
     pub symbol: &'static str,
     /// What it belongs to.
     pub axis: Axis,
-    /// Whether it may be turned while a run goes on; it then counts from the next step.
+    /// Whether it may be changed while a run goes on; the new value counts from the next step.
     pub live: bool,
     read: fn(&Knobs) -> Value,
     write: fn(&mut Knobs, Value) -> Result<(), serde_json::Error>,
@@ -138,26 +139,26 @@ impl Knob {
     fn put(
         &self,
         knobs: &mut Knobs,
-        value: Result<Value, Fault>,
+        value: Result<Value, Rejection>,
         shown: impl Fn() -> String,
         location: &SettingLocation,
     ) -> Result<(), KnobError> {
-        let fault = match value {
+        let rejection = match value {
             // The kind has accepted the value; what the field's own type still refuses is a matter of type.
             Ok(value) => match (self.write)(knobs, value) {
                 Ok(()) => return Ok(()),
-                Err(_) => Fault::WrongType,
+                Err(_) => Rejection::WrongType,
             },
-            Err(fault) => fault,
+            Err(rejection) => rejection,
         };
-        Err(self.refusal(fault, shown(), location))
+        Err(self.refusal(rejection, shown(), location))
     }
 
-    fn refusal(&self, fault: Fault, value: String, location: &SettingLocation) -> KnobError {
+    fn refusal(&self, rejection: Rejection, value: String, location: &SettingLocation) -> KnobError {
         let (knob, expected, location) = (self.name, self.kind.expected(), location.clone());
-        match fault {
-            Fault::WrongType => KnobError::WrongType { knob, value, expected, location },
-            Fault::OutOfRange => KnobError::OutOfRange { knob, value, expected, location },
+        match rejection {
+            Rejection::WrongType => KnobError::WrongType { knob, value, expected, location },
+            Rejection::OutOfRange => KnobError::OutOfRange { knob, value, expected, location },
         }
     }
 }

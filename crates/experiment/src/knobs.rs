@@ -2,14 +2,16 @@
 //! an experiment (flags, config files, JSON schema, forms, the `knobs` command) is derived from it.
 //!
 //! An entry reads: one line of help, then `#[knob(axis, symbol in the paper, range; live)]`, then
-//! `name: type = default`. `live` marks what may be turned while a run goes on.
+//! `name: type = default`. `live` marks what may be changed while a run goes on.
 
 use std::sync::LazyLock;
 
 use apt_core::arms::{Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
+use apt_core::lr::LrDecay;
 use serde::{Deserialize, Serialize};
 
-use crate::knob::{Adapters, Axis, Device, Keep, Knob, KnobValue, LrCurve, MuOver, OptimizerState};
+use crate::inputs::{BUILTIN_MODEL, BUILTIN_TASK, TaskName};
+use crate::knob::{Adapters, Axis, Device, Keep, Knob, KnobValue, MuOver, ObjectiveChoice, OptimizerState};
 
 /// The largest whole number every reader of our JSON (JavaScript too) holds exactly, 2⁵³ − 1.
 const EXACT: i64 = (1 << 53) - 1;
@@ -68,7 +70,7 @@ macro_rules! knobs {
 knobs! {
     /// Model to start from: `builtin`, `nano` (tiny, random), or a folder with config.json and model.safetensors.
     #[knob(Model, "")]
-    model: String = "builtin".to_owned(),
+    model: String = BUILTIN_MODEL.to_owned(),
     /// Linear layers that carry an adapter, by comma: query, key, value, output, gate, up, down.
     #[knob(Model, "")]
     adapters: Adapters = Adapters::default(),
@@ -85,9 +87,12 @@ knobs! {
     #[knob(Model, "")]
     freeze_head: bool = false,
 
-    /// Task to learn: `builtin`, sst2, cola, mrpc, rte, or `csv` for a file of your own.
+    /// Task to learn: `builtin`, sst2, cola, mrpc, rte, stsb, or `text` (also `csv`) for a file of your own.
     #[knob(Task, "")]
-    task: String = "builtin".to_owned(),
+    task: TaskName = BUILTIN_TASK.into(),
+    /// What is learned: auto leaves it to the task and its labels; or classification, or regression.
+    #[knob(Task, "")]
+    objective: ObjectiveChoice = ObjectiveChoice::Auto,
     /// Folder or file with the task's data; the built-in task needs none.
     #[knob(Task, "")]
     data: Option<String> = None,
@@ -104,9 +109,9 @@ knobs! {
     /// Share of the steps in which the learning rate climbs to its peak.
     #[knob(Training, "", 0.0..=0.5)]
     lr_warmup: f64 = 0.06,
-    /// How the learning rate falls after its peak.
+    /// How the learning rate falls after its peak: linear or cosine to zero, or constant.
     #[knob(Training, "")]
-    lr_curve: LrCurve = LrCurve::Linear,
+    lr_curve: LrDecay = LrDecay::Linear,
     /// Weight decay of AdamW.
     #[knob(Training, "λ", 0.0..=1.0; live)]
     weight_decay: f64 = 0.1,

@@ -1,5 +1,7 @@
 //! Names for runs that people can remember and say aloud.
 
+use sha2::{Digest, Sha256};
+
 const QUALITIES: [&str; 48] = [
     "amber", "ample", "brave", "brisk", "calm", "candid", "clear", "clever", "coral", "crisp", "dapper", "eager",
     "early", "fair", "fleet", "gentle", "golden", "hardy", "honest", "humble", "keen", "kind", "lean", "light",
@@ -29,6 +31,13 @@ pub fn run_name(entropy: u64) -> String {
     format!("{quality}-{thing}-{}", 100 + pick(900))
 }
 
+/// A name that `content` alone decides, the same on every machine and in every version.
+#[must_use]
+pub fn content_run_name(content: &[u8]) -> String {
+    let digest = Sha256::digest(content);
+    run_name(digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
+}
+
 /// Spreads neighbouring numbers far apart (the finaliser of SplitMix64), so that the names of
 /// consecutive seeds or seconds look nothing alike.
 fn stir(entropy: u64) -> u64 {
@@ -49,6 +58,12 @@ mod tests {
         assert_eq!(run_name(7), run_name(7));
         let names: BTreeSet<String> = (0..1000).map(run_name).collect();
         assert!(names.len() > 980, "only {} different names among 1000", names.len());
+    }
+
+    #[test]
+    fn a_name_for_content_never_changes() {
+        let names = ["", "{}", "{ }"].map(|content| content_run_name(content.as_bytes()));
+        assert_eq!(names, ["proud-orchard-650", "patient-moss-820", "silver-maple-266"]);
     }
 
     #[test]

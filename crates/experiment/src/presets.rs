@@ -1,7 +1,7 @@
 //! Named experiments: the method itself, the dense references and the baselines it was compared with, and each arm of
 //! each ablation axis. `docs/BASELINES.md` says what every baseline is, whose, and where it is simpler here.
 //!
-//! A preset is the defaults with some knobs turned. The order in which settings win, from weakest:
+//! A preset is the defaults with some knobs overridden. The order in which settings win, from weakest:
 //! defaults, preset, configuration file, flags.
 
 use crate::{Axis, KnobError, Knobs, knob::nearest};
@@ -17,12 +17,12 @@ pub struct Preset {
     pub axis: Option<Axis>,
     /// Whether it is another method, which APT was compared with.
     pub baseline: bool,
-    /// The knobs it turns, as names and texts.
+    /// The knobs it overrides, as names and texts.
     pub overrides: &'static [(&'static str, &'static str)],
 }
 
 impl Preset {
-    /// The defaults with this preset's knobs turned.
+    /// The defaults with this preset's overrides.
     ///
     /// # Errors
     /// [`KnobError`] if an override names no knob or a value out of range; a test rules that out for [`PRESETS`].
@@ -85,7 +85,7 @@ const fn arm(
 const DENSE: [(&str, &str); 3] = [("density", "1"), ("rank_growth", "static"), ("distillation", "off")];
 
 /// CoFi, but for what is trained: dense for the first 35 % of the run, masks learned for 40 %, the rest tunes what is left;
-/// the teacher teaches from the first mask to the last step.
+/// the teacher is distilled from the first mask to the last step.
 macro_rules! cofi {
     ($($more:expr),*) => {
         &[
@@ -115,7 +115,7 @@ pub static PRESETS: &[Preset] = &[
     ),
     whole(
         "apt-no-pruning",
-        "ablation w/o A_P of the paper: ranks grow and the teacher teaches, nothing is pruned",
+        "ablation w/o A_P of the paper: ranks grow and a teacher is distilled, nothing is pruned",
         &[("density", "1")],
     ),
     // Kwon et al. 2022 after LoRA: Fisher scores over the steps before one cut in the middle of twice the run.

@@ -1,4 +1,4 @@
-//! What a run leaves behind: one JSON file that says what was asked, on what it ran, what happened at
+//! What a run leaves behind: one JSON file with its settings, on what it ran, what happened at
 //! every step and pruning point, and what was measured at the end. The field names are a contract;
 //! fields may be added, never renamed.
 //!
@@ -19,6 +19,9 @@ use crate::{Knobs, finite::checked};
 /// The version of the format that this crate writes and reads.
 pub const RECORD_SCHEMA: &str = "apt-lab/record/1";
 
+/// What [`Evaluation::metrics`] calls the loss, which stands among them and is no metric of the task.
+pub const LOSS: &str = "loss";
+
 /// One run, complete.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -33,6 +36,9 @@ pub struct Record {
     pub provenance: Provenance,
     /// The dense model's blocks.
     pub shape: ModelShape,
+    /// Names of the classes in the order of the head's outputs (`id2label`); empty where there are none.
+    #[serde(default)]
+    pub labels: Vec<String>,
     /// Every training step.
     pub curve: Vec<CurvePoint>,
     /// Every evaluation.
@@ -46,9 +52,9 @@ pub struct Record {
     /// Every teacher.
     #[serde(default)]
     pub teachers: Vec<TeacherUpdate>,
-    /// Every knob turned while the run went on; `config` has the values it began with.
-    #[serde(default)]
-    pub turns: Vec<Turn>,
+    /// Every knob changed while the run went on; `config` has the values it began with.
+    #[serde(default, rename = "turns")]
+    pub changes: Vec<KnobChange>,
     /// What was warned of.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -69,7 +75,7 @@ pub struct Provenance {
     pub device: String,
     /// What computes on it: `flex`, `wgpu/vulkan`, …
     pub backend: String,
-    /// Digest of the data.
+    /// Digest of the data as they are read, before a sample is drawn.
     pub data_hash: Option<String>,
     /// Digest of the model started from.
     pub model_hash: Option<String>,
@@ -81,10 +87,13 @@ pub struct Provenance {
     pub threads: Option<usize>,
     /// Runs that were made side by side on this machine; times are only comparable when 1.
     pub jobs: Option<usize>,
-    /// When the run began (RFC 3339), told by the caller.
+    /// When the run began (RFC 3339), as the caller gives it.
     pub started_at: Option<String>,
     /// Digest of the sources that computed.
     pub code: Option<String>,
+    /// The widest vectors the CPU backend chose when the program ran (`avx512`, `avx2`, `neon`, `simd128`): it decides the
+    /// order of sums, and with it the last bits. Not part of the experiment's identity, as the device is not.
+    pub simd: Option<String>,
 }
 
 /// The blocks of a dense model.
@@ -154,10 +163,10 @@ pub struct Evaluation {
     pub step: usize,
     /// On which part of the data.
     pub split: Split,
-    /// The task's own metric.
+    /// The metric that decides.
     #[serde(serialize_with = "checked")]
     pub metric: f64,
-    /// All metrics by name, loss included.
+    /// All metrics by name, [`LOSS`] included.
     #[serde(default, serialize_with = "checked")]
     pub metrics: BTreeMap<String, f64>,
     /// Seconds since training began.
@@ -221,9 +230,9 @@ pub struct TeacherUpdate {
     pub metric: f64,
 }
 
-/// A knob was turned while the run went on.
+/// A knob was changed while the run went on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turn {
+pub struct KnobChange {
     /// After this step.
     pub step: usize,
     /// The knob.
@@ -245,7 +254,7 @@ pub struct DenseKept {
 /// What was measured at the end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
-    /// The task's metric.
+    /// The task's metrics.
     pub metric: MetricMeasure,
     /// Parameters.
     pub params: Params,
@@ -259,10 +268,10 @@ pub struct Measures {
     pub inference: Inference,
 }
 
-/// The task's metric on both parts of the data.
+/// The task's metrics on both parts of the data. The first decides which weights are kept and what a run is compared by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricMeasure {
-    /// `accuracy`, `f1`, `matthews`.
+    /// Name of the metric that decides: `accuracy`, `f1`, `matthews`, `pearson`.
     pub name: String,
     /// On validation data.
     #[serde(default, serialize_with = "checked")]
@@ -273,6 +282,22 @@ pub struct MetricMeasure {
     /// Training steps behind the weights that were measured.
     #[serde(default)]
     pub step: Option<usize>,
+    /// The task's other metrics.
+    #[serde(default)]
+    pub others: Vec<NamedMetric>,
+}
+
+/// A metric beside the one that decides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NamedMetric {
+    /// `accuracy`, `spearman`.
+    pub name: String,
+    /// On validation data.
+    #[serde(default, serialize_with = "checked")]
+    pub validation: Option<f64>,
+    /// On test data.
+    #[serde(default, serialize_with = "checked")]
+    pub test: Option<f64>,
 }
 
 /// Parameters of the dense and of the compacted model.

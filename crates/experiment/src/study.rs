@@ -11,10 +11,10 @@ mod progress;
 
 pub use error::StudyError;
 pub use file::{ArmFile, AxisFile, MOST_SEEDS, STUDIES, Seeds, StudyFile};
-pub use identity::{Sources, compared, data_digest, same_experiment, setting};
+pub use identity::{ArmId, ExperimentId, SettingsId, Sources, compared, setting};
 pub use progress::{CellState, time_left};
 
-use crate::{KnobError, Knobs, PRESETS, Preset, ablation_axes, preset_entry};
+use crate::{KnobError, Knobs, PRESETS, Preset, Record, ablation_axes, preset_entry};
 
 /// One way to do it: a name and its settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +93,7 @@ impl Study {
             let mut arms = vec![base.clone()];
             for of in &named {
                 let arm = arm(of, at(&format!("axis `{}`", axis.name)))?;
-                if same_experiment(&arm.knobs, &base.knobs) {
+                if ArmId::of(&arm.knobs) == ArmId::of(&base.knobs) {
                     // The axis has a name of its own for the baseline.
                     arms[0].name = arm.name;
                 } else if arms.iter().any(|other| other.name == arm.name) {
@@ -147,15 +147,16 @@ impl Study {
     /// Every run of the study, seed by seed so that differences can be seen early; each once.
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
-        let mut once: Vec<(&Arm, Knobs)> = Vec::new();
+        let mut once: Vec<(ArmId, &Arm, Knobs)> = Vec::new();
         for arm in self.arms() {
             for knobs in self.at_densities(arm) {
-                if !once.iter().any(|(_, other)| same_experiment(other, &knobs)) {
-                    once.push((arm, knobs));
+                let id = ArmId::of(&knobs);
+                if !once.iter().any(|(other, _, _)| *other == id) {
+                    once.push((id, arm, knobs));
                 }
             }
         }
-        let cell = |seed, (arm, knobs): &(&Arm, Knobs)| Cell {
+        let cell = |seed, (_, arm, knobs): &(ArmId, &Arm, Knobs)| Cell {
             arm: arm.name.clone(),
             preset: arm.preset,
             knobs: Knobs { seed, ..knobs.clone() },
@@ -169,6 +170,13 @@ impl Study {
         self.reference.iter().chain([&self.base]).chain(of_axes)
     }
 
+    /// Whether `record` has the settings of one of its arms, whatever its files, device and seed.
+    #[must_use]
+    pub fn asks_for(&self, record: &Record) -> bool {
+        let settings = SettingsId::of(&record.config);
+        self.arms().flat_map(|arm| self.at_densities(arm)).any(|knobs| SettingsId::of(&knobs) == settings)
+    }
+
     /// The arm's settings at each density of the study; an arm that does not prune has one.
     #[must_use]
     pub fn at_densities(&self, arm: &Arm) -> Vec<Knobs> {
@@ -179,7 +187,7 @@ impl Study {
     }
 }
 
-/// The presets of an ablation axis, called by what they turn.
+/// The presets of an ablation axis, called by what they set.
 fn arms_of(axis: &str) -> Vec<ArmFile> {
     let of = |preset: &&Preset| preset.axis.is_some_and(|of| of.name() == axis);
     PRESETS.iter().filter(of).map(|preset| ArmFile::preset(preset.name)).collect()

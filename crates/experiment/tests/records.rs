@@ -3,8 +3,8 @@
 mod example;
 
 use apt_experiment::{
-    Evaluation, Event, Explain, Knobs, LayerSalience, Measures, Problem, Record, RecordBuilder, RecordError, Split,
-    without_times,
+    Evaluation, Event, Explain, KnobChange, Knobs, LayerSalience, Measures, NamedMetric, Problem, Record,
+    RecordBuilder, RecordError, Split, without_times,
 };
 use example::{events, point, record};
 use serde_json::Value;
@@ -221,6 +221,21 @@ fn a_failed_event_holds_the_three_parts_of_its_problem_beside_each_other() {
 }
 
 #[test]
+fn records_of_before_are_read() {
+    // Class names, other metrics and vectors came later; changes of knobs are called what they always were.
+    let mut value = serde_json::to_value(record()).expect("a record");
+    value.as_object_mut().expect("an object").remove("labels");
+    value["provenance"].as_object_mut().expect("an object").remove("simd");
+    value["final"]["metric"].as_object_mut().expect("an object").remove("others");
+    value["turns"] = serde_json::json!([{"step": 3, "knob": "beta", "value": "0"}]);
+    let read = Record::from_json(value.to_string().as_bytes(), "record.json").expect("a record of before");
+    assert!(read.labels.is_empty() && read.measures.metric.others.is_empty() && read.provenance.simd.is_none());
+    assert_eq!(read.changes, [KnobChange { step: 3, knob: "beta".to_owned(), value: "0".to_owned() }]);
+    let line = Event::KnobChanged(read.changes[0].clone()).to_line().expect("an event");
+    assert_eq!(line, r#"{"event":"turned","step":3,"knob":"beta","value":"0"}"#);
+}
+
+#[test]
 fn every_error_names_what_where_and_the_remedy_in_fields() {
     let unreadable = Record::from_json(b"{", "a.json").expect_err("no record");
     let problem = unreadable.problem();
@@ -234,4 +249,20 @@ fn every_error_names_what_where_and_the_remedy_in_fields() {
         (knob.place.as_str(), knob.what.as_str(), knob.remedy.as_str()),
         ("my.toml, line 2", "`rank` cannot be 0", "give a whole number from 1 to 1024")
     );
+}
+
+#[test]
+fn the_other_metrics_of_a_record_are_those_of_the_weights_that_were_measured() {
+    let mut all = events();
+    let evaluation = |step, split, spearman| {
+        let metrics = [("loss", 0.3), ("accuracy", 0.9), ("spearman", spearman)];
+        let metrics = metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Event::Evaluation(Evaluation { step, split, metric: 0.9, metrics, seconds: 1.0 })
+    };
+    let evaluations = [(3, Split::Validation, 0.1), (4, Split::Validation, 0.2), (4, Split::Test, 0.3)]
+        .map(|(a, b, c)| evaluation(a, b, c));
+    let at = all.len() - 2;
+    all.splice(at..at, evaluations);
+    let others = RecordBuilder::from_events(&all).expect("a whole run").measures.metric.others;
+    assert_eq!(others, [NamedMetric { name: "spearman".to_owned(), validation: Some(0.2), test: Some(0.3) }]);
 }

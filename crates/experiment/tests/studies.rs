@@ -2,7 +2,9 @@
 
 mod example;
 
-use apt_experiment::{Cell, Device, Record, STUDIES, Seeds, Sources, Study, StudyFile, ablation_axes};
+use apt_experiment::{
+    Cell, Device, ExperimentId, KnobChange, Knobs, Record, STUDIES, Seeds, Sources, Study, StudyFile, ablation_axes,
+};
 use std::collections::BTreeSet;
 
 fn study(text: &str) -> Result<Study, String> {
@@ -56,6 +58,7 @@ fn a_digest_changes_with_settings_data_model_and_code_and_with_no_path() {
     assert_eq!(plain.len(), 12);
     assert_eq!(plain, with("model = \"/elsewhere/builtin\"").digest(&sources("d", "c")), "a path is no setting");
     assert_eq!(plain, with("checkpoint_every = 7").digest(&sources("d", "c")));
+    assert_eq!(plain, with("device = \"cpu\"").digest(&sources("d", "c")), "where it is computed is no setting");
     let others = [
         with("rank = 4").digest(&sources("d", "c")),
         with("").digest(&sources("e", "c")),
@@ -67,16 +70,15 @@ fn a_digest_changes_with_settings_data_model_and_code_and_with_no_path() {
 #[test]
 fn a_record_is_a_cells_wherever_it_was_made_but_not_from_other_sources() {
     let sources = Sources { data: "data".to_owned(), model: "model".to_owned(), code: "code".to_owned() };
-    let mut record = Record { turns: Vec::new(), ..example::record() };
-    record.config.train_examples = None;
+    let mut record = Record { changes: Vec::new(), ..example::record() };
     let from = &mut record.provenance;
     from.data_hash = Some(sources.data.clone());
     from.model_hash = Some(sources.model.clone());
     from.code = Some(sources.code.clone());
     let cell = Cell { arm: "apt".to_owned(), preset: "apt", knobs: record.config.clone() };
-    let with = |turn: fn(&mut Record)| {
+    let with = |change: fn(&mut Record)| {
         let mut other = record.clone();
-        turn(&mut other);
+        change(&mut other);
         cell.is_of(&other, &sources)
     };
     assert!(with(|_| {}) && with(|r| r.provenance.device = "another".to_owned()));
@@ -84,6 +86,58 @@ fn a_record_is_a_cells_wherever_it_was_made_but_not_from_other_sources() {
     assert!(!with(|r| r.config.seed += 1) && !with(|r| r.config.density = 0.123));
     assert!(!with(|r| r.provenance.code = Some("other".to_owned())) && !with(|r| r.provenance.model_hash = None));
     assert!(!with(|r| r.provenance.data_hash = Some("other".to_owned())));
+    assert!(!with(|r| r.changes.push(KnobChange::default())), "its settings do not say what was computed");
+}
+
+/// It failed: the digest of a cell left paths out, the question whether a record is its did not.
+#[test]
+fn a_record_whose_model_lies_at_another_path_serves_the_cell() {
+    let sources = Sources { data: "data".to_owned(), model: "model".to_owned(), code: "code".to_owned() };
+    let mut record = example::record();
+    record.config.set("task", "text").expect("a task");
+    record.config.data = Some("/home/me/reviews.csv".to_owned());
+    let cell = Cell { arm: "apt".to_owned(), preset: "apt", knobs: record.config.clone() };
+    let from = &mut record.provenance;
+    (from.data_hash, from.model_hash) = (Some(sources.data.clone()), Some(sources.model.clone()));
+    from.code = Some(sources.code.clone());
+    record.config.model = "/elsewhere/builtin".to_owned();
+    record.config.data = Some("reviews.csv".to_owned());
+    assert!(cell.is_of(&record, &sources));
+    let elsewhere = Cell { knobs: record.config.clone(), ..cell.clone() };
+    assert_eq!(elsewhere.digest(&sources), cell.digest(&sources));
+    record.provenance.model_hash = Some("another".to_owned());
+    assert!(!cell.is_of(&record, &sources), "other bytes at the same path are another model");
+}
+
+/// It failed: `csv` and `text` are one task, and were two experiments.
+#[test]
+fn a_task_has_one_name_however_it_is_written() {
+    let cell = |task: &str| {
+        let mut knobs = Knobs::default();
+        knobs.set("task", task).expect("a task");
+        Cell { arm: "apt".to_owned(), preset: "apt", knobs }
+    };
+    let sources = Sources { data: "data".to_owned(), model: "model".to_owned(), code: "code".to_owned() };
+    assert!(["csv", "CSV", " Text "].iter().all(|name| cell(name).digest(&sources) == cell("text").digest(&sources)));
+    assert_eq!(cell("SST2").knobs.task, "sst2");
+    for (text, file) in [("task = \"csv\"", "a.toml"), (r#"{"task": "csv"}"#, "a.json")] {
+        let read = if file == "a.toml" { Knobs::from_toml(text, file) } else { Knobs::from_json(text, file) };
+        assert_eq!(read.expect("settings").task, "text", "{file}");
+    }
+    let stored: Knobs = serde_json::from_str(r#"{"task": "csv"}"#).expect("settings of a record");
+    assert_eq!(stored.task, "text");
+}
+
+#[test]
+fn a_sampled_training_set_is_told_by_its_size_and_the_seed() {
+    let sources = Sources { data: "data".to_owned(), model: "model".to_owned(), code: "code".to_owned() };
+    let id = |examples, seed| {
+        let knobs = Knobs { train_examples: examples, seed, ..Knobs::default() };
+        (ExperimentId::new(&knobs, &sources), ExperimentId::new(&knobs, &sources).digest(seed))
+    };
+    assert_eq!(id(Some(64), 1).0, id(Some(64), 2).0, "two seeds of one experiment");
+    assert_ne!(id(Some(64), 1).1, id(Some(64), 2).1, "two runs");
+    assert_ne!(id(Some(64), 1).0, id(None, 1).0);
 }
 
 #[test]

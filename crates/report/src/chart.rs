@@ -1,14 +1,14 @@
 //! Charts as SVG text, by plotters, with a summary in words for those who do not see them.
 
 mod draw;
-mod ink;
 mod labels;
-mod paper;
+mod svg_backend;
+mod theme;
 
 use crate::figures::plain;
 use crate::series::Point;
 
-pub use ink::{DARK, Ink, LIGHT};
+pub use theme::{DARK, LIGHT, Theme};
 
 /// A chart.
 #[derive(Clone, Debug, Default)]
@@ -24,11 +24,11 @@ pub struct Plot {
     /// Intervals behind them.
     pub bands: Vec<Band>,
     /// Single points with their names.
-    pub spots: Vec<Spot>,
-    /// A line through the best of the spots, from left to right.
+    pub markers: Vec<Marker>,
+    /// A line through the best of the markers, from left to right.
     pub front: Vec<Point>,
-    /// Places on the horizontal axis to mark: pruning points.
-    pub marks: Vec<f64>,
+    /// Where a vertical line crosses the horizontal axis: pruning points.
+    pub vertical_lines: Vec<f64>,
     /// Where the horizontal axis ends at least; it then begins at 0.
     pub until: Option<f64>,
     /// Whether the vertical axis begins at 0.
@@ -42,7 +42,7 @@ pub struct Plot {
 pub struct Curve {
     /// What the legend calls it.
     pub name: String,
-    /// Its place in [`Ink::palette`].
+    /// Its place in [`Theme::palette`].
     pub colour: usize,
     /// How it is drawn.
     pub style: Style,
@@ -63,8 +63,8 @@ pub enum Style {
     Dotted,
     /// Many points.
     Points,
-    /// A few points.
-    Marks,
+    /// A few points, drawn larger.
+    LargePoints,
     /// A value that holds until the next.
     Steps,
 }
@@ -72,7 +72,7 @@ pub enum Style {
 /// An interval around a curve, drawn as an area.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Band {
-    /// Its curve's place in [`Ink::palette`].
+    /// Its curve's place in [`Theme::palette`].
     pub colour: usize,
     /// Across, lower end, upper end; from left to right.
     pub points: Vec<(f64, f64, f64)>,
@@ -80,10 +80,10 @@ pub struct Band {
 
 /// A point with its name and, if they are known, its intervals.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spot {
+pub struct Marker {
     /// What stands beside it.
     pub name: String,
-    /// Its place in [`Ink::palette`].
+    /// Its place in [`Theme::palette`].
     pub colour: usize,
     /// Where it is.
     pub at: Point,
@@ -97,17 +97,17 @@ impl Plot {
     /// Whether there is nothing to draw.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.spots.is_empty() && self.curves.iter().all(|curve| curve.points.is_empty())
+        self.markers.is_empty() && self.curves.iter().all(|curve| curve.points.is_empty())
     }
 
-    /// Every curve with its first, last, least and greatest value, every spot with its place.
+    /// Every curve with its first, last, least and greatest value, every marker with its place.
     #[must_use]
     pub fn summary(&self) -> String {
         if self.is_empty() {
             return format!("{}: nothing yet", self.title);
         }
         let show = self.show.unwrap_or(plain);
-        let told = self.curves.iter().filter(|curve| curve.style != Style::Mean).filter_map(|curve| {
+        let curves = self.curves.iter().filter(|curve| curve.style != Style::Mean).filter_map(|curve| {
             let (first, last) = (curve.points.first()?, curve.points.last()?);
             let least = curve.points.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
             let most = curve.points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
@@ -124,20 +124,20 @@ impl Plot {
                 show(most)
             ))
         });
-        let spots = self.spots.iter().map(|spot| {
-            let best = if self.front.contains(&spot.at) { ", on the front" } else { "" };
-            format!("{}: {} at {} {}{best}", spot.name, show(spot.at.1), self.across, plain(spot.at.0))
+        let markers = self.markers.iter().map(|marker| {
+            let best = if self.front.contains(&marker.at) { ", on the front" } else { "" };
+            format!("{}: {} at {} {}{best}", marker.name, show(marker.at.1), self.across, plain(marker.at.0))
         });
-        format!("{}. {}.", self.title, told.chain(spots).collect::<Vec<_>>().join("; "))
+        format!("{}. {}.", self.title, curves.chain(markers).collect::<Vec<_>>().join("; "))
     }
 
     /// The chart as an SVG element of this size in pixels; empty when there is nothing to draw.
     #[must_use]
-    pub fn svg(&self, size: (u32, u32), ink: &Ink) -> String {
+    pub fn svg(&self, size: (u32, u32), theme: &Theme) -> String {
         let mut svg = String::new();
         if !self.is_empty() {
             // Writing to a String cannot fail, and the ranges are finite and not empty.
-            let _ = draw::draw(self, &mut svg, size, ink);
+            let _ = draw::draw(self, &mut svg, size, theme);
         }
         svg
     }
@@ -180,16 +180,16 @@ mod tests {
 
     #[test]
     fn spots_have_bars_names_and_a_front_and_names_are_escaped() {
-        let spot = |name: &str, at| Spot {
+        let marker = |name: &str, at| Marker {
             name: name.to_owned(),
             colour: 1,
             at,
             across: Some((at.0 - 0.1, at.0 + 0.1)),
             up: Some((at.1 - 0.2, at.1 + 0.2)),
         };
-        let spots = vec![spot("</text><script>", (1.0, 2.0)), spot("b", (2.0, 1.0))];
+        let markers = vec![marker("</text><script>", (1.0, 2.0)), marker("b", (2.0, 1.0))];
         let plot = Plot {
-            spots,
+            markers,
             front: vec![(1.0, 2.0)],
             across: "cost".to_owned(),
             up: "gain".to_owned(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use apt_experiment::{Record, Split};
 use serde::Serialize;
 
+use crate::assignment::Assigned;
 use crate::groups::Group;
 use crate::statistics::{Summary, by_student};
 use crate::tables::Table;
@@ -50,13 +51,14 @@ pub struct MeanPoint {
     pub summary: Summary,
 }
 
-pub(crate) fn curves(tables: &[Table], groups: &[Group], runs: &[(&str, &Record)]) -> Vec<Curves> {
+pub(crate) fn curves(tables: &[Table], groups: &[Group], runs: &[Assigned]) -> Vec<Curves> {
     let arm = |(place, row): (usize, &crate::tables::Row)| {
         let own = &groups[row.group].runs;
-        let records =
-            own.iter().filter_map(|run| runs.iter().find(|(name, of)| *name == run.name && of.config.seed == run.seed));
+        let records = own
+            .iter()
+            .filter_map(|run| runs.iter().find(|of| of.name == run.name && of.record.config.seed == run.seed));
         let seeds: Vec<SeedCurve> =
-            records.map(|(_, record)| SeedCurve { seed: record.config.seed, points: validation(record) }).collect();
+            records.map(|of| SeedCurve { seed: of.record.config.seed, points: validation(of.record) }).collect();
         let mut by_step: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         for (step, metric) in seeds.iter().flat_map(|seed| &seed.points) {
             by_step.entry(*step).or_default().push(*metric);

@@ -1,4 +1,4 @@
-//! Numbers as people write them.
+//! How numbers are written: few digits, with their unit, the same everywhere.
 
 /// Stands where nothing was measured.
 pub const NOTHING: &str = "—";
@@ -55,6 +55,13 @@ pub fn share(number: f64) -> String {
     format!("{:.1} %", 100.0 * number)
 }
 
+/// `0.41×`; nothing can be said of a base of 0.
+#[must_use]
+pub fn ratio(number: f64, base: f64) -> Option<String> {
+    let ratio = number / base;
+    ratio.is_finite().then(|| format!("{}×", if ratio >= 10.0 { format!("{ratio:.1}") } else { format!("{ratio:.2}") }))
+}
+
 /// Three digits that count; small numbers in powers of ten.
 #[must_use]
 pub fn plain(number: f64) -> String {
@@ -89,6 +96,7 @@ mod tests {
         assert_eq!([bytes(812), bytes(3_400_000), bytes(9_400)], ["812 B", "3.40 MB", "9.40 kB"]);
         assert_eq!([milliseconds(12.34), milliseconds(1500.0)], ["12.3 ms", "1.50 s"]);
         assert_eq!([seconds(0.42), seconds(243.0), seconds(7500.0)], ["0.42 s", "4 min 03 s", "2 h 05 min"]);
+        assert_eq!((ratio(0.4, 1.0).as_deref(), ratio(1.0, 0.0)), (Some("0.40×"), None));
         assert_eq!([plain(0.0), plain(0.000_012), plain(2.346)], ["0", "1.2e-5", "2.35"]);
     }
 }

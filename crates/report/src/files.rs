@@ -5,7 +5,6 @@ use apt_experiment::{Explain, Problem};
 use crate::groups::Group;
 use crate::metric::metric;
 use crate::report::Report;
-use crate::texts::reason;
 
 /// A report that cannot be written; what is in one does not lead here.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +60,7 @@ pub fn csv(report: &Report) -> Result<String, ReportError> {
         }
     }
     for run in &report.left_out {
-        let words = ["", "", "", "", "", &run.name, "", "", "", "", reason(run.kind), &run.reason];
+        let words = ["", "", "", "", "", &run.name, "", "", "", "", run.kind.words(), &run.reason];
         lines.push(words.map(str::to_owned));
     }
     let mut writer = csv::Writer::from_writer(Vec::new());

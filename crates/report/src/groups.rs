@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use apt_experiment::{Knobs, Record, Study, same_experiment};
+use apt_experiment::{ArmId, Knobs, Record, Study};
 use serde::Serialize;
 
+use crate::assignment::{Arms, Assigned};
 use crate::command::command;
+use crate::left_out::{LeftOut, Reason};
 use crate::metric::METRICS;
-use crate::report::{LeftOut, Reason};
+
 use crate::statistics::{Summary, summarise};
 
 /// An arm at a density, with its runs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Group {
+    /// The arm as its study names it.
+    #[serde(skip)]
+    pub(crate) id: ArmId,
     /// The arm's name; for an arm of several axes, the first.
     pub arm: String,
     /// The preset it starts from.
@@ -75,43 +80,46 @@ impl Group {
 }
 
 /// The groups of a study's arms, those without runs too, and the runs whose seed was there already.
-pub(crate) fn groups(study: &Study, runs: &[(&str, &Record)], asked: bool) -> (Vec<Group>, Vec<LeftOut>) {
+pub(crate) fn groups(study: &Study, arms: &Arms, runs: &[Assigned], asked: bool) -> (Vec<Group>, Vec<LeftOut>) {
     let mut groups: Vec<Group> = Vec::new();
     let mut repeated = Vec::new();
     for arm in study.arms() {
         for knobs in study.at_densities(arm) {
-            if groups.iter().any(|group| same_experiment(&group.knobs, &knobs)) {
+            let id = ArmId::of(&knobs);
+            if groups.iter().any(|group| group.id == id) {
                 continue;
             }
-            let mut own: Vec<_> = runs.iter().filter(|(_, run)| same_experiment(&run.config, &knobs)).collect();
-            own.sort_by_key(|(_, run)| run.config.seed);
-            let mut kept: Vec<(&str, &Record)> = Vec::new();
-            for (name, run) in own {
-                match kept.iter().find(|(_, of)| of.config.seed == run.config.seed) {
-                    None => kept.push((name, run)),
-                    Some((first, _)) => {
-                        let why = format!("seed {} of this arm is there already: {first}", run.config.seed);
-                        repeated.push(LeftOut::new(name, Reason::Repeated, &why));
+            let mut own = arms.runs_of(&id, runs);
+            own.sort_by_key(|run| run.record.config.seed);
+            let mut kept: Vec<Assigned> = Vec::new();
+            for run in own {
+                let seed = run.record.config.seed;
+                match kept.iter().find(|of| of.record.config.seed == seed) {
+                    None => kept.push(run),
+                    Some(Assigned { name: first, .. }) => {
+                        let why = format!("seed {seed} of this arm is there already: {first}");
+                        repeated.push(LeftOut::new(run.name, Reason::Repeated, &why));
                     }
                 }
             }
             let seeds = if asked { study.seeds.clone() } else { Vec::new() };
-            groups.push(Group::new(&arm.name, arm.preset, knobs, seeds, &kept));
+            groups.push(Group::new(id, &arm.name, arm.preset, knobs, seeds, &kept));
         }
     }
     (groups, repeated)
 }
 
 impl Group {
-    fn new(arm: &str, preset: &str, knobs: Knobs, seeds_asked: Vec<u64>, runs: &[(&str, &Record)]) -> Self {
-        // What the first run was really given: paths and device may be written otherwise than in the study.
-        let knobs = runs.first().map_or(knobs, |(_, record)| record.config.clone());
-        let runs: Vec<Run> = runs.iter().map(|(name, record)| Run::new(name, record)).collect();
+    fn new(id: ArmId, arm: &str, preset: &str, knobs: Knobs, seeds_asked: Vec<u64>, runs: &[Assigned]) -> Self {
+        // What the first run was really given: paths and device may be others than in the study.
+        let knobs = runs.first().map_or(knobs, |run| run.record.config.clone());
+        let runs: Vec<Run> = runs.iter().map(|run| Run::new(run.name, run.record)).collect();
         let summary = |key| summarise(&runs.iter().filter_map(|run| run.values.get(key).copied()).collect::<Vec<_>>());
         let summaries = METRICS.iter().filter_map(|metric| Some((metric.key, summary(metric.key)?))).collect();
         let seeds: Vec<u64> =
             if runs.is_empty() { seeds_asked.clone() } else { runs.iter().map(|run| run.seed).collect() };
         Self {
+            id,
             arm: arm.to_owned(),
             preset: preset.to_owned(),
             density: knobs.prunes().then_some(knobs.density),

@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::chart::{DARK, LIGHT};
 use crate::plots::{curve_plot, front_plot};
 use crate::report::Report;
-use crate::texts::{METHOD, compared, measures, reason};
+use crate::texts::{METHOD, compared, measures};
 
 /// Size of a chart in a file of charts.
 const CHART: (u32, u32) = (640, 420);
@@ -62,7 +62,7 @@ pub fn fragment(report: &Report) -> String {
     piece.into_string()
 }
 
-/// Every chart of the report, one below the other, as one SVG file on light paper.
+/// Every chart of the report, one below the other, as one SVG file on a light background.
 #[must_use]
 pub fn charts(report: &Report) -> String {
     const GAP: u32 = 30;
@@ -102,7 +102,7 @@ fn left_out(report: &Report) -> Markup {
                             @for run in &report.left_out {
                                 tr {
                                     th scope="row" { (run.name) }
-                                    td { (reason(run.kind)) }
+                                    td { (run.kind.words()) }
                                     td { (run.reason) }
                                 }
                             }
@@ -127,7 +127,7 @@ fn method(report: &Report) -> Markup {
     }
 }
 
-/// Charts are drawn in the colours of light paper; on dark paper style sheets put others in their place, so that each
+/// Charts are drawn in the colours of a light background; on a dark background style sheets put others in their place, so that each
 /// stands in the file once.
 fn dark_charts() -> String {
     let pairs = LIGHT.palette.iter().zip(&DARK.palette).chain([(&LIGHT.text, &DARK.text), (&LIGHT.grid, &DARK.grid)]);

@@ -2,34 +2,39 @@
 //! seed are arms of one.
 
 use apt_experiment::{
-    Arm, Knobs, PRESETS, Preset, Record, Study, StudyAxis, ablation_axes, compared, differences, preset_entry,
-    same_experiment, setting,
+    Arm, ArmId, Knobs, PRESETS, Preset, Record, Study, StudyAxis, ablation_axes, compared, differences, preset_entry,
+    setting,
 };
 
-/// The studies that these runs could be of, that with the most runs first.
+/// The studies that these runs could be of, that with the most runs first. The runs are from one model and one data set,
+/// which studies name as the first run does.
 pub(crate) fn infer(runs: &[(&str, &Record)]) -> Vec<Study> {
-    let mut settings: Vec<(Knobs, Vec<&Record>)> = Vec::new();
-    let (tuned, others): (Vec<&Record>, Vec<&Record>) =
-        runs.iter().map(|(_, record)| *record).partition(|record| record.config.train_base);
-    for record in others {
-        let key = without_arms(&record.config);
+    let Some((_, first)) = runs.first() else { return Vec::new() };
+    let at_first_paths = |record: &Record| Knobs {
+        model: first.config.model.clone(),
+        data: first.config.data.clone(),
+        ..record.config.clone()
+    };
+    let runs = runs.iter().map(|(_, record)| at_first_paths(record));
+    let mut settings: Vec<(Knobs, Vec<Knobs>)> = Vec::new();
+    let (tuned, others): (Vec<Knobs>, Vec<Knobs>) = runs.partition(|run| run.train_base);
+    for run in others {
+        let key = without_arms(&run);
         match settings.iter_mut().find(|(of, _)| *of == key) {
-            Some((_, own)) => own.push(record),
-            None => settings.push((key, vec![record])),
+            Some((_, own)) => own.push(run),
+            None => settings.push((key, vec![run])),
         }
     }
     // Full fine-tuning has a learning rate of its own; it belongs where its preset leads to.
-    let mut alone: Vec<(Knobs, Vec<&Record>)> = Vec::new();
-    for record in tuned {
-        let fits = |setting: &Knobs| {
-            turned(setting, "fine-tune").is_some_and(|arm| same_experiment(&arm.knobs, &record.config))
-        };
+    let mut alone: Vec<(Knobs, Vec<Knobs>)> = Vec::new();
+    for run in tuned {
+        let fits = |setting: &Knobs| overridden(setting, "fine-tune").is_some_and(|arm| same(&arm.knobs, &run));
         if let Some((_, own)) = settings.iter_mut().find(|(setting, _)| fits(setting)) {
-            own.push(record);
-        } else if let Some((_, own)) = alone.iter_mut().find(|(knobs, _)| same_experiment(knobs, &record.config)) {
-            own.push(record);
+            own.push(run);
+        } else if let Some((_, own)) = alone.iter_mut().find(|(knobs, _)| same(knobs, &run)) {
+            own.push(run);
         } else {
-            alone.push((record.config.clone(), vec![record]));
+            alone.push((run.clone(), vec![run]));
         }
     }
     let mut studies: Vec<(usize, Study)> =
@@ -39,12 +44,12 @@ pub(crate) fn infer(runs: &[(&str, &Record)]) -> Vec<Study> {
     studies.into_iter().map(|(_, study)| study).collect()
 }
 
-fn of_setting(setting: &Knobs, runs: &[&Record]) -> Study {
-    let ran = |knobs: &Knobs| runs.iter().any(|run| same_experiment(&run.config, knobs));
-    let mut densities: Vec<f64> = runs.iter().filter(|run| run.config.prunes()).map(|run| run.config.density).collect();
+fn of_setting(setting: &Knobs, runs: &[Knobs]) -> Study {
+    let ran = |knobs: &Knobs| runs.iter().any(|run| same(run, knobs));
+    let mut densities: Vec<f64> = runs.iter().filter(|run| run.prunes()).map(|run| run.density).collect();
     densities.sort_by(|a, b| b.total_cmp(a));
     densities.dedup();
-    let dense: Vec<Arm> = ["fine-tune", "lora"].iter().filter_map(|of| turned(setting, of)).collect();
+    let dense: Vec<Arm> = ["fine-tune", "lora"].iter().filter_map(|of| overridden(setting, of)).collect();
     let dense: Vec<Arm> = dense.into_iter().filter(|arm| ran(&arm.knobs)).collect();
     let mut at = setting.clone();
     at.density = densities.first().copied().unwrap_or(setting.density);
@@ -53,7 +58,7 @@ fn of_setting(setting: &Knobs, runs: &[&Record]) -> Study {
     }
     let whole = Arm { name: "apt".to_owned(), preset: "apt", knobs: at.clone() };
     let base = match dense.first() {
-        Some(first) if runs.iter().all(|run| !run.config.prunes()) => first.clone(),
+        Some(first) if runs.iter().all(|run| !run.prunes()) => first.clone(),
         _ => whole,
     };
     let mut study = Study {
@@ -70,8 +75,7 @@ fn of_setting(setting: &Knobs, runs: &[&Record]) -> Study {
         for (axis, _) in ablation_axes() {
             let arms: Vec<Arm> =
                 PRESETS.iter().filter(|of| of.axis == Some(axis)).filter_map(|of| arm(&at, of)).collect();
-            let (mut base, others): (Vec<Arm>, Vec<Arm>) =
-                arms.into_iter().partition(|arm| same_experiment(&arm.knobs, &at));
+            let (mut base, others): (Vec<Arm>, Vec<Arm>) = arms.into_iter().partition(|arm| same(&arm.knobs, &at));
             if others.iter().any(|arm| arms_ran(&study, arm)) {
                 base.truncate(1);
                 base.extend(others);
@@ -82,10 +86,10 @@ fn of_setting(setting: &Knobs, runs: &[&Record]) -> Study {
     // What is no arm of an axis stands beside the base under what it sets otherwise.
     let known: Vec<Knobs> = study.arms().chain(&dense).flat_map(|arm| study.at_densities(arm)).collect();
     let mut others = vec![study.base.clone()];
-    others.extend(dense.into_iter().filter(|arm| !same_experiment(&arm.knobs, &study.base.knobs)));
+    others.extend(dense.into_iter().filter(|arm| !same(&arm.knobs, &study.base.knobs)));
     for run in runs {
-        if known.iter().chain(others.iter().map(|arm| &arm.knobs)).all(|of| !same_experiment(of, &run.config)) {
-            let knobs = compared(&run.config);
+        if known.iter().chain(others.iter().map(|arm| &arm.knobs)).all(|of| !same(of, run)) {
+            let knobs = compared(run);
             let base = Knobs { density: if knobs.prunes() { knobs.density } else { at.density }, ..at.clone() };
             let name = differences(&base, &knobs).into_iter().map(|of| format!("{} {}", of.knob, of.b));
             others.push(Arm { name: name.collect::<Vec<_>>().join(", "), preset: "apt", knobs });
@@ -98,14 +102,19 @@ fn of_setting(setting: &Knobs, runs: &[&Record]) -> Study {
     study
 }
 
+/// Whether both ask for the same runs.
+fn same(a: &Knobs, b: &Knobs) -> bool {
+    ArmId::of(a) == ArmId::of(b)
+}
+
 /// Whether two arms ask for the same runs at the study's densities.
 fn same_at(study: &Study, a: &Arm, b: &Arm) -> bool {
     let (a, b) = (study.at_densities(a), study.at_densities(b));
-    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same_experiment(a, b))
+    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same(a, b))
 }
 
 /// Full fine-tuning of which no other runs are known.
-fn of_one(knobs: &Knobs, runs: &[&Record]) -> Study {
+fn of_one(knobs: &Knobs, runs: &[Knobs]) -> Study {
     let base = Arm { name: "fine-tune".to_owned(), preset: "fine-tune", knobs: knobs.clone() };
     Study {
         name: "runs".to_owned(),
@@ -118,8 +127,8 @@ fn of_one(knobs: &Knobs, runs: &[&Record]) -> Study {
     }
 }
 
-fn seeds(runs: &[&Record]) -> Vec<u64> {
-    let mut seeds: Vec<u64> = runs.iter().map(|run| run.config.seed).collect();
+fn seeds(runs: &[Knobs]) -> Vec<u64> {
+    let mut seeds: Vec<u64> = runs.iter().map(|run| run.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
     seeds
@@ -132,8 +141,8 @@ fn describe(setting: &Knobs) -> String {
     if own.is_empty() { "default settings".to_owned() } else { own }
 }
 
-/// The preset's knobs turned in this setting.
-fn turned(setting: &Knobs, name: &str) -> Option<Arm> {
+/// The preset's overrides in this setting.
+fn overridden(setting: &Knobs, name: &str) -> Option<Arm> {
     arm(setting, preset_entry(name).ok()?)
 }
 

@@ -1,11 +1,14 @@
-//! Records of a study made into statistics, tables, plots and one report.
+//! Records shown to people: single runs and a few side by side as text, those of a study as statistics, tables, plots and
+//! one report.
 //!
 //! `Entry, … → Report → html, markdown, csv, json`: [`Report::new`] computes every number once, the four outputs only
 //! write them. Nothing here reads a file or a clock, so a browser page can link it.
 
+mod assignment;
 pub mod chart;
 mod column;
 mod command;
+mod comparison;
 mod curves;
 pub mod figures;
 mod files;
@@ -13,6 +16,8 @@ mod fronts;
 mod groups;
 mod html;
 mod infer;
+mod layers;
+mod left_out;
 mod markdown;
 pub mod metric;
 mod origin;
@@ -22,21 +27,26 @@ mod report;
 pub mod series;
 pub mod statistics;
 mod structure;
+mod summary;
 mod tables;
 mod target;
 mod texts;
 
 pub use column::Column;
 pub use command::{command, study_command};
+pub use comparison::{comparison_markdown, comparison_table};
 pub use curves::{ArmCurve, Curves, MeanPoint, SeedCurve};
 pub use files::{ReportError, csv, json};
 pub use fronts::{Front, FrontPoint};
 pub use groups::{Group, Run};
 pub use html::{charts, fragment, html};
+pub use layers::{layer_markdown, layer_picture, record_picture};
+pub use left_out::{LeftOut, Reason};
 pub use markdown::markdown;
-pub use origin::{Origin, Place, hardware};
+pub use origin::{Origin, hardware};
 pub use picture::picture;
-pub use report::{Entry, LeftOut, REPORT_SCHEMA, Reason, Report, Section};
+pub use report::{Entry, REPORT_SCHEMA, Report, Section};
 pub use structure::Structure;
+pub use summary::{summary, summary_markdown};
 pub use tables::{Row, Table};
 pub use target::Target;

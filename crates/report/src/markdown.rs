@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::plots::{front_words, several_densities};
 use crate::report::{Report, Section};
-use crate::texts::{Grid, METHOD, compared, measures, reason, remarks, setting};
+use crate::texts::{Grid, METHOD, compared, measures, remarks, setting};
 
 /// The report as Markdown (GitHub's).
 #[must_use]
@@ -19,7 +19,7 @@ pub fn markdown(report: &Report) -> String {
         text.push_str("## Not compared\n\n");
         for run in &report.left_out {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "- {}: {}: {}", escaped(&run.name), reason(run.kind), escaped(&run.reason));
+            let _ = writeln!(text, "- {}: {}: {}", escaped(&run.name), run.kind.words(), escaped(&run.reason));
         }
         text.push('\n');
     }

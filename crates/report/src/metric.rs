@@ -3,6 +3,8 @@
 use apt_experiment::Record;
 use serde::Serialize;
 
+use crate::figures;
+
 /// A measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
@@ -64,6 +66,20 @@ impl Unit {
             Self::GigabyteSeconds => "GB·s",
             Self::PerSecond => "1/s",
             Self::Count => "count",
+        }
+    }
+
+    /// One number of this unit with as much of a multiple as it needs: `3.40 MB`, `4 min 03 s`.
+    #[must_use]
+    pub fn text(self, number: f64) -> String {
+        match self {
+            Self::Metric => figures::metric(number),
+            Self::Share => figures::share(number),
+            Self::Seconds => figures::seconds(number),
+            Self::Milliseconds => figures::milliseconds(number),
+            Self::Bytes => figures::bytes(number.max(0.0) as u64),
+            Self::Count => figures::count(number.max(0.0) as u64),
+            Self::GigabyteSeconds | Self::PerSecond => format!("{} {}", figures::plain(number), self.name()),
         }
     }
 }

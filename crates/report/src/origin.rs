@@ -2,62 +2,75 @@
 
 use std::collections::BTreeSet;
 
-use apt_experiment::{Record, data_digest};
+use apt_experiment::Record;
 use serde::Serialize;
 
+use crate::assignment::Assigned;
+
 /// What runs must share to be compared at all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Place {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Basis {
     /// The device, in words.
-    pub device: String,
+    device: String,
     /// What computes on it.
-    pub backend: String,
-    /// Digest of the data; none where runs train on a sample of it, which each seed draws anew.
-    pub data: Option<String>,
+    backend: String,
+    /// Digest of the data.
+    data: Option<String>,
     /// Digest of the model.
-    pub model: Option<String>,
+    model: Option<String>,
+    /// Digest of the code that computed.
+    code: Option<String>,
 }
 
-impl Place {
+impl Basis {
     /// Of one run.
-    #[must_use]
-    pub fn of(record: &Record) -> Self {
+    pub(crate) fn of(record: &Record) -> Self {
         let from = &record.provenance;
         Self {
             device: from.device.clone(),
             backend: from.backend.clone(),
-            data: data_digest(record).map(str::to_owned),
+            data: from.data_hash.clone(),
             model: from.model_hash.clone(),
+            code: from.code.clone(),
         }
     }
 
-    /// The same data and model on any device.
-    pub(crate) fn anywhere(self) -> Self {
-        Self { device: String::new(), backend: String::new(), ..self }
+    /// The same on any device; and from any model and data, where arms `differ_in_content`.
+    pub(crate) fn on_any_device(self, differ_in_content: bool) -> Self {
+        let (data, model) = if differ_in_content { (None, None) } else { (self.data, self.model) };
+        Self { data, model, code: self.code, ..Self::default() }
+    }
+
+    /// The device alone.
+    pub(crate) fn device_alone(self) -> Self {
+        Self { device: self.device, backend: self.backend, ..Self::default() }
     }
 
     /// Each once, that of the most runs first.
     pub(crate) fn all(of_runs: impl Iterator<Item = Self>) -> Vec<Self> {
-        let mut places: Vec<(Self, usize)> = Vec::new();
-        for place in of_runs {
-            match places.iter_mut().find(|(of, _)| *of == place) {
+        let mut bases: Vec<(Self, usize)> = Vec::new();
+        for basis in of_runs {
+            match bases.iter_mut().find(|(of, _)| *of == basis) {
                 Some((_, runs)) => *runs += 1,
-                None => places.push((place, 1)),
+                None => bases.push((basis, 1)),
             }
         }
-        places.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
-        places.into_iter().map(|(place, _)| place).collect()
+        bases.sort_by_key(|(_, runs)| std::cmp::Reverse(*runs));
+        bases.into_iter().map(|(basis, _)| basis).collect()
+    }
+
+    fn digests(&self) -> [(&'static str, &Option<String>); 3] {
+        [("data", &self.data), ("model", &self.model), ("code", &self.code)]
     }
 
     /// `CPU, 2 threads (flex)`, with the digests in which it differs from the others.
     pub(crate) fn title(&self, others: &[Self]) -> Option<String> {
         let digest = |digest: &Option<String>| digest.as_deref().map_or_else(|| "unknown".to_owned(), short);
         let mut parts = vec![hardware(&self.device, &self.backend)];
-        if others.iter().any(|other| other.data != self.data) {
-            parts.push(format!("data {}", digest(&self.data)));
-        }
-        if others.iter().any(|other| other.model != self.model) {
-            parts.push(format!("model {}", digest(&self.model)));
+        for (place, (name, own)) in self.digests().into_iter().enumerate() {
+            if others.iter().any(|other| other.digests()[place].1 != own) {
+                parts.push(format!("{name} {}", digest(own)));
+            }
         }
         parts.retain(|part| !part.is_empty());
         (!parts.is_empty()).then(|| parts.join(", "))
@@ -100,6 +113,10 @@ pub struct Origin {
     pub data: BTreeSet<String>,
     /// Digests of the model.
     pub models: BTreeSet<String>,
+    /// Digests of the code that computed.
+    pub codes: BTreeSet<String>,
+    /// Widest vectors of the CPU.
+    pub simd: BTreeSet<String>,
     /// Seeds.
     pub seeds: BTreeSet<u64>,
     /// When the first run began, and the last.
@@ -107,11 +124,11 @@ pub struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn of(runs: &[(&str, &Record)]) -> Self {
+    pub(crate) fn of(runs: &[Assigned]) -> Self {
         let mut origin = Self::default();
         let mut began = BTreeSet::new();
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        for (_, record) in runs {
+        for Assigned { record, .. } in runs {
             let from = &record.provenance;
             origin.versions.extend(some(&from.version));
             origin.commits.extend(from.commit.clone());
@@ -122,6 +139,8 @@ impl Origin {
             origin.jobs.extend(from.jobs);
             origin.data.extend(from.data_hash.clone());
             origin.models.extend(from.model_hash.clone());
+            origin.codes.extend(from.code.clone());
+            origin.simd.extend(from.simd.clone());
             origin.seeds.insert(record.config.seed);
             began.extend(from.started_at.clone());
         }
@@ -141,11 +160,13 @@ impl Origin {
             ("backend", texts(&self.backends)),
             ("system", texts(&self.systems)),
             ("threads", numbers(&self.threads)),
+            ("vectors", texts(&self.simd)),
             ("runs side by side", numbers(&self.jobs)),
             ("version", texts(&self.versions)),
             ("commit", texts(&self.commits)),
             ("digest of the data", texts(&self.data)),
             ("digest of the model", texts(&self.models)),
+            ("digest of the code", texts(&self.codes)),
             ("seeds", seeds),
             ("begun", began),
         ];

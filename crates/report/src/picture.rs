@@ -4,12 +4,11 @@
 
 use std::fmt::Write;
 
+use apt_experiment::Site;
 use maud::{Markup, html};
 
 use crate::structure::Structure;
 
-/// Adapters of a layer in the order in which data flows.
-const FLOW: [&str; 7] = ["query", "key", "value", "output", "gate", "up", "down"];
 /// More heads than this are drawn as a bar.
 const HEADS_SHOWN: usize = 16;
 
@@ -26,8 +25,8 @@ const TOP: usize = 34;
 pub fn picture(structure: &Structure) -> Markup {
     let (shape, point) = (&structure.shape, &structure.point);
     let layers = shape.heads.len().max(shape.neurons.len());
-    let sites: Vec<&str> =
-        FLOW.into_iter().filter(|site| (0..layers).any(|layer| rank(structure, layer, site).is_some())).collect();
+    let has_rank = |site: &&str| (0..layers).any(|layer| rank(structure, layer, site).is_some());
+    let sites: Vec<&str> = Site::ALL.iter().map(|site| site.name()).filter(has_rank).collect();
     let top_rank = point.ranks.values().copied().max().unwrap_or(1).max(1);
     let neurons_at = LEFT + HEADS + GAP;
     let ranks_at = neurons_at + NEURONS + GAP;
@@ -81,7 +80,8 @@ pub fn words(structure: &Structure) -> String {
             at(&point.neurons, layer),
             at(&shape.neurons, layer)
         );
-        let ranks = FLOW.into_iter().filter_map(|site| Some(format!("{site} {}", rank(structure, layer, site)?)));
+        let ranks = Site::ALL.iter().map(|site| site.name());
+        let ranks = ranks.filter_map(|site| Some(format!("{site} {}", rank(structure, layer, site)?)));
         let ranks: Vec<String> = ranks.collect();
         words.push_str(&if ranks.is_empty() { ".".to_owned() } else { format!(", ranks {}.", ranks.join(", ")) });
     }

@@ -1,6 +1,6 @@
 //! The plots of a report, drawn by [`crate::chart`], each with its content in words.
 
-use crate::chart::{Band, Curve, Plot, Spot, Style};
+use crate::chart::{Band, Curve, Marker, Plot, Style};
 use crate::column::Column;
 use crate::curves::{ArmCurve, Curves};
 use crate::figures;
@@ -72,11 +72,11 @@ pub fn front_plot(front: &Front, section: &Section) -> Plot {
     };
     let scaled = |of: f64| column.factor * of;
     let densities = several_densities(section);
-    let spots = front.points.iter().map(|point| {
+    let markers = front.points.iter().map(|point| {
         let group = &section.groups[point.group];
         let across = point.cost.interval.map(|of| (scaled(of.low), scaled(of.high)));
         let name = group.name(densities);
-        Spot {
+        Marker {
             name: if column.timed && section.is_marked(point.group) {
                 format!("{name} {NOT_COMPARABLE}")
             } else {
@@ -95,7 +95,7 @@ pub fn front_plot(front: &Front, section: &Section) -> Plot {
         title: format!("{} against {}", up(front, section), column.name),
         across: column.heading(),
         up: up(front, section),
-        spots: spots.collect(),
+        markers: markers.collect(),
         front: line,
         ..Plot::default()
     }

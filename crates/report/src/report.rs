@@ -5,14 +5,16 @@ use std::sync::Arc;
 use apt_experiment::{Record, Study};
 use serde::Serialize;
 
+use crate::assignment::{Arms, Assigned};
 use crate::curves::{Curves, curves};
 use crate::fronts::{Front, fronts};
 use crate::groups::{Group, groups};
 use crate::infer::infer;
-use crate::origin::{Origin, Place};
+use crate::left_out::{LeftOut, Reason};
+use crate::origin::{Basis, Origin};
 use crate::structure::{Structure, structures};
 use crate::tables::{Table, tables};
-use crate::target::{Target, aim};
+use crate::target::{Target, target};
 
 /// The version of the format that [`crate::json`] writes.
 pub const REPORT_SCHEMA: &str = "apt-lab/report/1";
@@ -76,37 +78,10 @@ pub struct Section {
     pub origin: Origin,
 }
 
-/// A run that is not compared.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LeftOut {
-    /// Its name.
-    pub name: String,
-    /// The kind of reason.
-    pub kind: Reason,
-    /// The reason in words.
-    pub reason: String,
-}
-
-/// Why a run is not compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// It failed.
-    Failed,
-    /// It is not complete.
-    Unfinished,
-    /// Knobs were turned while it went on.
-    Turned,
-    /// Its seed is there already.
-    Repeated,
-    /// It is no arm of the study.
-    NoArm,
-}
-
 impl Report {
     /// Compares the runs of `entries` as the arms of `study`, wherever they were made: one study may be shared out over
     /// many machines. Without a study, runs of one device are compared that share all settings but the four ablation
-    /// arms, density and seed.
+    /// arms, density and seed. Runs from another model, other data or other code are never one group.
     #[must_use]
     pub fn new(entries: &[Entry], study: Option<&Study>) -> Self {
         let mut left_out = Vec::new();
@@ -117,34 +92,10 @@ impl Report {
                 Err(reason) => left_out.push(reason),
             }
         }
-        let inferred = study.is_none().then(|| infer(&runs));
-        let studies: Vec<&Study> = study.into_iter().chain(inferred.iter().flatten()).collect();
-        let mut sections = Vec::new();
-        let mut homeless = runs.clone();
-        let several = studies.len() > 1 || study.is_none();
-        for of in studies {
-            let arms: Vec<_> = of.arms().flat_map(|arm| of.at_densities(arm)).collect();
-            let fits =
-                |record: &Record| arms.iter().any(|knobs| apt_experiment::same_experiment(knobs, &record.config));
-            let own: Vec<_> = runs.iter().filter(|(_, record)| fits(record)).copied().collect();
-            homeless.retain(|(_, record)| own.iter().all(|(_, of)| !std::ptr::eq(*of, *record)));
-            let place_of = |record: &Record| {
-                let place = Place::of(record);
-                if study.is_some() { place.anywhere() } else { place }
-            };
-            let mut places = Place::all(own.iter().map(|(_, record)| place_of(record)));
-            if places.is_empty() && study.is_some() {
-                places.push(Place::default());
-            }
-            for place in &places {
-                let own: Vec<_> = own.iter().filter(|(_, record)| place_of(record) == *place).copied().collect();
-                let title = [several.then(|| of.summary.clone()), place.title(&places)];
-                let title = title.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
-                sections.push(Section::new(title, of, &own, study.is_some(), &mut left_out));
-            }
-        }
-        let why = "its settings are those of no arm of the study";
-        left_out.extend(homeless.iter().map(|(name, _)| LeftOut::new(name, Reason::NoArm, why)));
+        let sections = match study {
+            Some(study) => of_study(study, &runs, &mut left_out),
+            None => without_study(&runs, &mut left_out),
+        };
         let compared = sections.iter().flat_map(|section| &section.groups).map(|group| group.runs.len()).sum();
         Self {
             schema: REPORT_SCHEMA,
@@ -158,21 +109,74 @@ impl Report {
     }
 }
 
+/// A section for each content that the study's runs were made from.
+fn of_study(study: &Study, runs: &[(&str, &Record)], left_out: &mut Vec<LeftOut>) -> Vec<Section> {
+    let arms = Arms::new(study, runs);
+    let mut own = Vec::new();
+    let mut unassigned = Vec::new();
+    for (name, record) in runs {
+        match arms.assign(name, record) {
+            Ok(run) => own.push(run),
+            Err(why) => unassigned.push(LeftOut::new(name, Reason::NoArm, why)),
+        }
+    }
+    let basis_of = |run: &Assigned| Basis::of(run.record).on_any_device(arms.differ_in_content());
+    let mut bases = Basis::all(own.iter().map(basis_of));
+    if bases.is_empty() {
+        bases.push(Basis::default());
+    }
+    let section = |basis: &Basis| {
+        let own: Vec<Assigned> = own.iter().filter(|run| basis_of(run) == *basis).copied().collect();
+        Section::new(basis.title(&bases).unwrap_or_default(), study, &arms, &own, true, left_out)
+    };
+    let sections = bases.iter().map(section).collect();
+    left_out.extend(unassigned);
+    sections
+}
+
+/// For each device and content, a section for each study that its runs could be of.
+fn without_study(runs: &[(&str, &Record)], left_out: &mut Vec<LeftOut>) -> Vec<Section> {
+    let bases = Basis::all(runs.iter().map(|(_, record)| Basis::of(record)));
+    let mut sections = Vec::new();
+    for basis in &bases {
+        let runs: Vec<_> = runs.iter().filter(|(_, record)| Basis::of(record) == *basis).copied().collect();
+        for study in infer(&runs) {
+            let arms = Arms::new(&study, &runs);
+            let own: Vec<Assigned> = runs.iter().filter_map(|(name, record)| arms.assign(name, record).ok()).collect();
+            let title = [Some(study.summary.clone()), basis.title(&bases)];
+            let title = title.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+            sections.push(Section::new(title, &study, &arms, &own, false, left_out));
+        }
+    }
+    sections
+}
+
 impl Section {
-    fn new(title: String, study: &Study, runs: &[(&str, &Record)], asked: bool, left_out: &mut Vec<LeftOut>) -> Self {
-        let (target, records) = aim(study, runs);
-        let runs: Vec<(&str, &Record)> = runs.iter().map(|(name, _)| *name).zip(&records).collect();
-        let first = runs.first().map(|(_, record)| *record);
-        let has_test = runs.iter().any(|(_, record)| record.measures.metric.test.is_some());
+    fn new(
+        title: String,
+        study: &Study,
+        arms: &Arms,
+        runs: &[Assigned],
+        asked: bool,
+        left_out: &mut Vec<LeftOut>,
+    ) -> Self {
+        let target = target(study, arms, runs);
+        let mut records: Vec<Record> = runs.iter().map(|run| run.record.clone()).collect();
+        if let Some(target) = &target {
+            records.iter_mut().for_each(|record| record.set_reference(target.reference.mean));
+        }
+        let runs: Vec<Assigned> = runs.iter().zip(&records).map(|(run, record)| Assigned { record, ..*run }).collect();
+        let first = runs.first().map(|run| run.record);
+        let has_test = runs.iter().any(|run| run.record.measures.metric.test.is_some());
         let compared_by = if has_test { "test" } else { "validation" };
-        let (groups, repeated) = groups(study, &runs, asked);
+        let (groups, repeated) = groups(study, arms, &runs, asked);
         left_out.extend(repeated);
         let tables = tables(study, &groups, target.as_ref(), compared_by, asked);
         Self {
             metric: first.map_or_else(String::new, |record| record.measures.metric.name.clone()),
             compared_by,
             side_by_side: groups.iter().any(|group| group.side_by_side),
-            several_devices: Place::all(runs.iter().map(|(_, record)| Place::of(record))).len() > 1,
+            several_devices: Basis::all(runs.iter().map(|run| Basis::of(run.record).device_alone())).len() > 1,
             curves: curves(&tables, &groups, &runs),
             fronts: fronts(&groups, compared_by),
             structures: structures(&groups, &runs),
@@ -190,12 +194,6 @@ impl Section {
     }
 }
 
-impl LeftOut {
-    pub(crate) fn new(name: &str, kind: Reason, reason: &str) -> Self {
-        Self { name: name.to_owned(), kind, reason: reason.to_owned() }
-    }
-}
-
 fn comparable(entry: &Entry) -> Result<&Record, LeftOut> {
     if let Some(failure) = &entry.failure {
         return Err(LeftOut::new(&entry.name, Reason::Failed, failure));
@@ -203,10 +201,10 @@ fn comparable(entry: &Entry) -> Result<&Record, LeftOut> {
     let Some(record) = &entry.record else {
         return Err(LeftOut::new(&entry.name, Reason::Unfinished, "it has no record yet"));
     };
-    if record.turns.is_empty() {
+    if record.changes.is_empty() {
         return Ok(record);
     }
-    let turned = record.turns.iter().map(|turn| format!("{} = {} at step {}", turn.knob, turn.value, turn.step));
-    let reason = format!("knobs were turned while it went on: {}", turned.collect::<Vec<_>>().join(", "));
-    Err(LeftOut::new(&entry.name, Reason::Turned, &reason))
+    let changes = record.changes.iter().map(|of| format!("{} = {} at step {}", of.knob, of.value, of.step));
+    let reason = format!("knobs were changed while it went on: {}", changes.collect::<Vec<_>>().join(", "));
+    Err(LeftOut::new(&entry.name, Reason::Changed, &reason))
 }

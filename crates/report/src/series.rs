@@ -1,5 +1,7 @@
 //! Long series made short enough to draw without losing their peaks.
 
+pub use apt_core::averages::mean;
+
 /// A point of a curve.
 pub type Point = (f64, f64);
 
@@ -49,23 +51,6 @@ pub fn smooth(points: &[Point], width: usize) -> Vec<Point> {
     means.collect()
 }
 
-/// The median; `None` of nothing.
-#[must_use]
-pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    Some(if values.len() % 2 == 1 { upper } else { (values[middle - 1] + upper) / 2.0 })
-}
-
-/// The arithmetic mean; `None` of nothing.
-#[must_use]
-pub fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.into_iter().fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / count as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,12 +81,5 @@ mod tests {
         let points = [(1.0, 4.0), (2.0, 0.0), (3.0, 2.0), (4.0, 6.0)];
         assert_eq!(smooth(&points, 2), [(1.0, 4.0), (2.0, 2.0), (3.0, 1.0), (4.0, 4.0)]);
         assert_eq!(smooth(&points, 0), points);
-    }
-
-    #[test]
-    fn medians_and_means_of_nothing_are_nothing() {
-        assert_eq!((median([]), mean([])), (None, None));
-        assert_eq!((median([3.0, 1.0, 2.0]), median([4.0, 1.0])), (Some(2.0), Some(2.5)));
-        assert_eq!(mean([1.0, 2.0]), Some(1.5));
     }
 }

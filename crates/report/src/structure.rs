@@ -1,8 +1,9 @@
 //! What pruning left of each layer, of one seed per arm.
 
-use apt_experiment::{ModelShape, PruningPoint, Record};
+use apt_experiment::{ModelShape, PruningPoint};
 use serde::Serialize;
 
+use crate::assignment::Assigned;
 use crate::groups::Group;
 
 /// The model that one run leaves.
@@ -19,12 +20,12 @@ pub struct Structure {
 }
 
 /// Of each arm that prunes, its first seed.
-pub(crate) fn structures(groups: &[Group], runs: &[(&str, &Record)]) -> Vec<Structure> {
+pub(crate) fn structures(groups: &[Group], runs: &[Assigned]) -> Vec<Structure> {
     let of = |(place, group): (usize, &Group)| {
         let first = group.runs.first()?;
-        let (_, record) = runs.iter().find(|(name, of)| *name == first.name && of.config.seed == first.seed)?;
-        let point = record.last_point()?.clone();
-        Some(Structure { group: place, seed: first.seed, shape: record.shape.clone(), point })
+        let run = runs.iter().find(|of| of.name == first.name && of.record.config.seed == first.seed)?;
+        let point = run.record.last_point()?.clone();
+        Some(Structure { group: place, seed: first.seed, shape: run.record.shape.clone(), point })
     };
     groups.iter().enumerate().filter_map(of).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apt_experiment::{Knobs, Study, StudyAxis, same_experiment};
+use apt_experiment::{ArmId, Knobs, Study, StudyAxis};
 use serde::Serialize;
 
 use crate::column::Column;
@@ -112,7 +112,7 @@ pub(crate) fn tables(
         let bases = study.at_densities(&study.base);
         for base in &bases {
             let rows = rows(study, axis, base, groups);
-            let ran = |of: usize| !groups[of].runs.is_empty() && !same_experiment(&groups[of].knobs, base);
+            let ran = |of: usize| !groups[of].runs.is_empty() && groups[of].id != ArmId::of(base);
             // A table that a study asks for is shown before its runs are made; others would only be empty.
             if asked || study.axes.len() == 1 || rows.iter().any(|(_, group)| ran(*group)) {
                 let density = (bases.len() > 1).then_some(base.density);
@@ -132,7 +132,8 @@ fn rows(study: &Study, axis: &StudyAxis, base: &Knobs, groups: &[Group]) -> Vec<
         let variants = study.at_densities(arm);
         let several = variants.len() > 1;
         for knobs in variants {
-            if place == 0 && !same_experiment(&knobs, base) {
+            let id = ArmId::of(&knobs);
+            if place == 0 && id != ArmId::of(base) {
                 continue;
             }
             if several && base.prunes() && knobs.density != base.density {
@@ -140,7 +141,7 @@ fn rows(study: &Study, axis: &StudyAxis, base: &Knobs, groups: &[Group]) -> Vec<
             }
             let name =
                 if several && !base.prunes() { format!("{} at {}", arm.name, knobs.density) } else { arm.name.clone() };
-            if let Some(group) = groups.iter().position(|group| same_experiment(&group.knobs, &knobs)) {
+            if let Some(group) = groups.iter().position(|group| group.id == id) {
                 rows.push((name, group));
             }
         }
@@ -197,8 +198,10 @@ fn compare(rows: &mut [Row], groups: &[Group], compared_by: &str) -> usize {
 
 /// The paper's Table 2: every measure but the metric as a share of full fine-tuning's (or another dense arm's).
 fn paper(study: &Study, groups: &[Group], target: Option<&Target>) -> Option<Table> {
-    let has_runs =
-        |knobs: &Knobs| groups.iter().position(|group| !group.runs.is_empty() && same_experiment(&group.knobs, knobs));
+    let has_runs = |knobs: &Knobs| {
+        let id = ArmId::of(knobs);
+        groups.iter().position(|group| !group.runs.is_empty() && group.id == id)
+    };
     let dense_base = !study.base.knobs.prunes();
     let base = if dense_base { has_runs(&study.base.knobs) } else { None };
     let named = |of: &str| study.arms().find(|arm| arm.name == of && !arm.knobs.prunes());

@@ -1,8 +1,9 @@
 //! What time to target is measured against: the dense runs of the same setting.
 
-use apt_experiment::{Arm, Record, Study, same_experiment};
+use apt_experiment::{Arm, ArmId, Study};
 use serde::Serialize;
 
+use crate::assignment::{Arms, Assigned};
 use crate::statistics::{Summary, summarise};
 
 /// The metric that counts as reached.
@@ -30,24 +31,14 @@ impl Target {
     }
 }
 
-/// The target, and copies of the runs measured against it. Without dense runs they keep what they were measured against.
-pub(crate) fn aim(study: &Study, runs: &[(&str, &Record)]) -> (Option<Target>, Vec<Record>) {
-    let mut records: Vec<Record> = runs.iter().map(|(_, record)| (*record).clone()).collect();
-    let target = target(study, runs);
-    if let Some(target) = &target {
-        records.iter_mut().for_each(|record| record.set_reference(target.reference.mean));
-    }
-    (target, records)
-}
-
 /// Of the study's reference, else of full fine-tuning, else of any other dense arm; the first that has runs.
-fn target(study: &Study, runs: &[(&str, &Record)]) -> Option<Target> {
+pub(crate) fn target(study: &Study, arms: &Arms, runs: &[Assigned]) -> Option<Target> {
     let dense = |arm: &&Arm| !arm.knobs.prunes();
     let tuned = study.arms().filter(dense).filter(|arm| arm.knobs.train_base);
     let others = study.arms().filter(dense).filter(|arm| !arm.knobs.train_base);
     study.reference.iter().chain(tuned).chain(others).find_map(|arm| {
-        let own = runs.iter().filter(|(_, record)| same_experiment(&record.config, &arm.knobs));
-        let reference: Vec<f64> = own.filter_map(|(_, record)| record.measures.metric.validation).collect();
+        let own = arms.runs_of(&ArmId::of(&arm.knobs), runs);
+        let reference: Vec<f64> = own.iter().filter_map(|run| run.record.measures.metric.validation).collect();
         let fraction = arm.knobs.target_metric_fraction;
         Some(Target { of: arm.name.clone(), reference: summarise(&reference)?, fraction })
     })

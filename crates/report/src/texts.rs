@@ -136,10 +136,10 @@ pub(crate) fn remarks(table: &Table, section: &Section) -> Vec<String> {
 fn resampled(row: &Row, section: &Section) -> Option<String> {
     let summary = row.differences.get(section.compared_by)?.summary;
     let (t, bootstrap) = (summary.interval?, summary.bootstrap?);
-    let says = if bootstrap.holds(0.0) { "crosses" } else { "does not cross" };
+    let crosses = if bootstrap.holds(0.0) { "crosses" } else { "does not cross" };
     (t.holds(0.0) != bootstrap.holds(0.0)).then(|| {
         format!(
-            "{}: the interval by resampling seeds, [{}, {}] (N {}), {says} zero; with few seeds it is too narrow.",
+            "{}: the interval by resampling seeds, [{}, {}] (N {}), {crosses} zero; with few seeds it is too narrow.",
             row.name,
             signed(bootstrap.low),
             signed(bootstrap.high),
@@ -210,16 +210,4 @@ pub(crate) fn measures(report: &Report) -> Vec<&'static Metric> {
         tables.flat_map(|table| &table.columns).any(|column| column.key == metric.key)
     };
     METRICS.iter().filter(shown).collect()
-}
-
-/// A reason's heading.
-pub(crate) fn reason(kind: crate::report::Reason) -> &'static str {
-    use crate::report::Reason;
-    match kind {
-        Reason::Failed => "failed",
-        Reason::Unfinished => "not finished",
-        Reason::Turned => "turned on the way",
-        Reason::Repeated => "repeated",
-        Reason::NoArm => "no arm",
-    }
 }

@@ -2,7 +2,7 @@
 
 mod runs;
 
-use apt_experiment::{Knobs, Turn};
+use apt_experiment::{KnobChange, Knobs};
 use apt_report::statistics::Verdict;
 use apt_report::{Entry, Group, Reason, Report, Section, Table};
 use runs::{cells, entry, of, record, record_of, some_metric, study};
@@ -73,19 +73,19 @@ fn a_study_without_any_run_has_its_arms() {
 }
 
 #[test]
-fn turned_repeated_and_foreign_runs_are_left_out() {
+fn changed_repeated_and_foreign_runs_are_left_out() {
     let study = study(SALIENCE);
     let mut entries = cells(&study, 10, some_metric);
-    let mut turned = entries[0].clone();
-    turned.name = "turned".to_owned();
-    let turns = &mut record_of(&mut turned).turns;
-    turns.push(Turn { step: 3, knob: "beta".to_owned(), value: "0".to_owned() });
-    entries.push(turned);
+    let mut changed = entries[0].clone();
+    changed.name = "changed".to_owned();
+    let changes = &mut record_of(&mut changed).changes;
+    changes.push(KnobChange { step: 3, knob: "beta".to_owned(), value: "0".to_owned() });
+    entries.push(changed);
     entries.push(Entry { name: "again".to_owned(), ..entries[1].clone() });
     entries.push(entry("foreign", record(Knobs { rank: 16, ..Knobs::default() }, 0.9, 10)));
     let report = Report::new(&entries, Some(&study));
     let kinds: Vec<_> = report.left_out.iter().map(|run| (run.name.as_str(), run.kind)).collect();
-    assert_eq!(kinds, [("turned", Reason::Turned), ("again", Reason::Repeated), ("foreign", Reason::NoArm)]);
+    assert_eq!(kinds, [("changed", Reason::Changed), ("again", Reason::Repeated), ("foreign", Reason::NoArm)]);
     assert!(report.left_out[0].reason.contains("beta = 0 at step 3"), "{}", report.left_out[0].reason);
     assert_eq!(report.compared, 21);
 }
@@ -199,7 +199,7 @@ fn without_a_study_axes_and_baseline_are_found_in_the_runs() {
 }
 
 #[test]
-fn without_a_study_densities_stand_apart_and_two_turned_arms_are_a_method() {
+fn without_a_study_densities_stand_apart_and_two_changed_axes_are_a_method() {
     let at = |density: f64, seed: u64| record(Knobs { density, seed, ..Knobs::default() }, 0.9, 10);
     let mut both = apt_experiment::preset("salience-random").expect("a preset");
     both.set("rank_growth", "static").expect("an arm");
@@ -209,4 +209,59 @@ fn without_a_study_densities_stand_apart_and_two_turned_arms_are_a_method() {
     let section = &report.sections[0];
     let names: Vec<_> = section.groups.iter().filter(|group| !group.runs.is_empty()).map(|g| g.name(true)).collect();
     assert_eq!(names, ["apt at 0.4", "apt at 0.2", "salience random, rank_growth static at 0.4"]);
+}
+
+/// It failed: a run whose model lay at another path had "the settings of no arm of the study".
+#[test]
+fn runs_whose_model_and_data_lie_at_other_paths_are_one_group() {
+    let study = study("seeds = 2\n[knobs]\nmodel = \"../minilm\"\n[[axes]]\nname = \"tuning\"\n");
+    let mut entries = cells(&study, 5, some_metric);
+    for entry in entries.iter_mut().filter(|entry| entry.name.ends_with("-s2")) {
+        record_of(entry).config.model = "/srv/models/minilm".to_owned();
+    }
+    for study in [Some(&study), None] {
+        let report = Report::new(&entries, study);
+        assert_eq!((report.sections.len(), report.compared, report.left_out.len()), (1, 6, 0), "{:?}", report.left_out);
+        assert_eq!(group(&report.sections[0], "static").runs.len(), 2);
+        let table = report.sections[0].tables.iter().find(|table| table.axis == "tuning").expect("its table");
+        assert!(table.rows.iter().all(|row| row.n == 2), "{:?}", table.rows);
+    }
+}
+
+#[test]
+fn arms_of_several_models_are_told_apart_by_content_and_not_by_path() {
+    let text = "seeds = 2\nbase = \"lora\"\n[[axes]]\nname = \"models\"\n\
+                arms = [{ name = \"small\", knobs = { model = \"small\" } }]\n";
+    let study = study(text);
+    let mut entries = cells(&study, 5, some_metric);
+    for entry in &mut entries {
+        let record = record_of(entry);
+        let content = if record.config.model == "small" { "a" } else { "b" };
+        record.provenance.model_hash = Some(content.repeat(64));
+    }
+    // One more run of the small model, from another folder, and one of a third model.
+    let mut moved = entries.iter().find(|entry| entry.name == "small-s2").expect("a cell").clone();
+    record_of(&mut moved).config.seed = 3;
+    record_of(&mut moved).config.model = "/elsewhere/small".to_owned();
+    let mut third = moved.clone();
+    record_of(&mut third).provenance.model_hash = Some("c".repeat(64));
+    entries.extend([Entry { name: "moved".to_owned(), ..moved }, Entry { name: "third".to_owned(), ..third }]);
+    let report = Report::new(&entries, Some(&study));
+    assert_eq!(report.sections.len(), 1, "arms that differ in the model are beside each other");
+    let runs = |arm: &str| group(&report.sections[0], arm).runs.len();
+    assert_eq!((runs("lora"), runs("small")), (2, 3));
+    assert_eq!(report.left_out.len(), 1, "{:?}", report.left_out);
+    assert_eq!((report.left_out[0].name.as_str(), report.left_out[0].kind), ("third", Reason::NoArm));
+}
+
+#[test]
+fn runs_of_another_code_are_a_section_of_their_own() {
+    let study = study("seeds = 2\n[[axes]]\nname = \"tuning\"\n");
+    let mut entries = cells(&study, 5, some_metric);
+    for entry in entries.iter_mut().filter(|entry| entry.name.ends_with("-s2")) {
+        record_of(entry).provenance.code = Some("abcdef0123456789".to_owned());
+    }
+    let titles: Vec<_> =
+        Report::new(&entries, Some(&study)).sections.into_iter().map(|section| section.title).collect();
+    assert_eq!(titles, ["code unknown", "code abcdef012345"]);
 }

@@ -3,14 +3,11 @@
 use crate::TrainError;
 use crate::source::ModelSource;
 use apt_core::blocks::LayerShape;
+use apt_core::hex;
 use apt_data::Tokenizer;
+pub use apt_experiment::{BUILTIN_MODEL as BUILTIN, NANO_MODEL as NANO};
 use apt_nn::ModelConfig;
 use sha2::{Digest, Sha256};
-
-/// What the knob `model` calls the pretrained model that comes with the program.
-pub const BUILTIN: &str = "builtin";
-/// What the knob `model` calls [`ModelFiles::nano`].
-pub const NANO: &str = "nano";
 
 /// A model's files, read and checked against each other.
 pub struct ModelFiles {
@@ -56,5 +53,5 @@ pub fn nano_config(config: &ModelConfig) -> ModelConfig {
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }

@@ -1,9 +1,9 @@
-//! What may be asked of a run between two of its steps: to turn a knob, to evaluate.
+//! What may be asked of a run between two of its steps: to change a knob, to evaluate.
 
 use crate::TrainError;
 use crate::session::{Session, Stage, lr_of};
 use apt_core::arms::Distillation;
-use apt_experiment::{Event, Knobs, Turn, knob};
+use apt_experiment::{CheckedKnobs, Event, KnobChange, Knobs, knob};
 
 impl Session {
     /// Turns a knob from the next step on, and tells so; setting it to what it is does nothing.
@@ -17,9 +17,9 @@ impl Session {
         if !knob.live {
             return unfit(format!("{} is fixed once a run has begun; start another run to change it", knob.name));
         }
-        let mut knobs = self.setup.knobs.clone();
+        let mut knobs = Knobs::from(self.setup.knobs.clone());
         knob.set(&mut knobs, text)?;
-        knobs.check()?;
+        let knobs = knobs.check()?;
         if knobs == self.setup.knobs {
             return Ok(());
         }
@@ -35,12 +35,12 @@ impl Session {
         }
         let value = knob.text(&knobs);
         self.adopt(knobs);
-        self.tell(Event::Turned(Turn { step: self.state.step, knob: knob.name.into(), value }));
+        self.tell(Event::KnobChanged(KnobChange { step: self.state.step, knob: knob.name.into(), value }));
         Ok(())
     }
 
     /// Takes over knobs that differ from the present ones in what may be turned during a run.
-    pub(crate) fn adopt(&mut self, knobs: Knobs) {
+    pub(crate) fn adopt(&mut self, knobs: CheckedKnobs) {
         self.lr = lr_of(&knobs, self.timeline.total_steps);
         if knobs.weight_decay != self.setup.knobs.weight_decay {
             self.optimizer.turn_decay(&self.slots, knobs.weight_decay);

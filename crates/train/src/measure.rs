@@ -3,6 +3,7 @@
 use crate::TrainError;
 use crate::evaluate::PAD_MULTIPLE;
 use crate::session::Session;
+use apt_core::averages::median;
 use apt_data::{Example, collate};
 use apt_experiment::{BatchTimes, DenseKept, Inference, Measures, MetricMeasure, Params, Split, TrainMeasure};
 use apt_nn::checkpoint::{Precision, read_back, to_safetensors};
@@ -40,6 +41,8 @@ impl Session {
                 validation: state.last_validation,
                 test,
                 step: Some(self.best.as_ref().map_or(steps, |best| best.step)),
+                // The record takes them from the evaluations.
+                others: Vec::new(),
             },
             params: Params {
                 dense: Some(dense_params),
@@ -107,7 +110,7 @@ impl Session {
                 break;
             }
         }
-        let [dense, compact] = times.map(median);
+        let [dense, compact] = times.map(|times| median(times).unwrap_or_default());
         let per_second = |seconds: f64| (seconds > 0.0).then(|| size as f64 / seconds);
         Ok(BatchTimes {
             dense_ms: Some(dense * 1e3),
@@ -116,9 +119,4 @@ impl Session {
             compact_per_second: per_second(compact),
         })
     }
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

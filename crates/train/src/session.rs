@@ -9,13 +9,13 @@ use crate::teacher::Teacher;
 use apt_core::arms::{Distillation, PruneSchedule, RankGrowth, Salience};
 use apt_core::blocks::{Kept, ModelShape};
 use apt_core::l0::Gates;
-use apt_core::lr::{LrDecay, LrSchedule};
+use apt_core::lr::LrSchedule;
 use apt_core::masks::Masks;
 use apt_core::salience::RunningMean;
 use apt_core::schedule::{Timeline, TimelineConfig};
 use apt_data::BatchPlan;
 use apt_data::batch::lengths;
-use apt_experiment::{AdapterInfo, Event, Keep, Knobs, LrCurve, Parameters, Phase};
+use apt_experiment::{AdapterInfo, Event, Keep, Knobs, Parameters, Phase};
 use apt_nn::named::{self, Slot};
 use apt_nn::{DeviceMasks, Transformer};
 use burn::module::Module;
@@ -106,9 +106,8 @@ impl Session {
     /// Builds the model and lays the run out. Nothing is trained yet.
     ///
     /// # Errors
-    /// Knobs that do not fit together, the task or the model; a checkpoint that cannot be read.
+    /// Knobs that do not fit the task or the model; a checkpoint that cannot be read.
     pub fn new(setup: Setup, probe: Box<dyn Probe>) -> Result<Self, TrainError> {
-        setup.knobs.check()?;
         let knobs = &setup.knobs;
         setup.check_fit()?;
         let device = setup.device.clone().autodiff();
@@ -268,7 +267,7 @@ impl Session {
         let head = self.learner.student.config.head_parameters();
         let event = Event::Started {
             preset: self.setup.preset.clone(),
-            config: Box::new(knobs.clone()),
+            config: Box::new(Knobs::from(knobs.clone())),
             provenance: Box::new(self.setup.provenance.clone()),
             shape: Box::new(apt_experiment::ModelShape {
                 heads: shape.layers.iter().map(|l| l.heads).collect(),
@@ -292,6 +291,7 @@ impl Session {
                 })
                 .collect(),
             steps: self.timeline.total_steps,
+            labels: self.setup.task.objective.labels().to_vec(),
         };
         let scores_first = knobs.schedule == PruneSchedule::OneShot && knobs.prunes();
         self.tell(event);
@@ -413,9 +413,5 @@ impl Session {
 }
 
 pub(crate) fn lr_of(knobs: &Knobs, total: usize) -> LrSchedule {
-    let decay = match knobs.lr_curve {
-        LrCurve::Linear => LrDecay::Linear,
-        LrCurve::Cosine => LrDecay::Cosine,
-    };
-    LrSchedule::new(knobs.learning_rate, total, knobs.lr_warmup, decay)
+    LrSchedule::new(knobs.learning_rate, total, knobs.lr_warmup, knobs.lr_curve)
 }

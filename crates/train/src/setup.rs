@@ -4,10 +4,11 @@ use crate::TrainError;
 use crate::device::OpenDevice;
 use crate::files::ModelFiles;
 use crate::learner::{Learner, Transform};
+use crate::simd::vectors;
 use crate::source::ModelSource;
 use apt_core::ranks::first_rank;
 use apt_data::{Example, Objective, ObjectiveKind, RawTask, TokenizedTask, tokenize_task};
-use apt_experiment::{Knobs, Provenance};
+use apt_experiment::{CheckedKnobs, Knobs, ObjectiveChoice, Provenance};
 use apt_nn::{Init, ModelConfig, named};
 use burn::tensor::Device;
 
@@ -22,8 +23,8 @@ pub(crate) const GATES_STREAM: u64 = 0x00A6;
 
 /// Everything a run starts from.
 pub struct Setup {
-    /// The settings.
-    pub knobs: Knobs,
+    /// The settings, checked.
+    pub knobs: CheckedKnobs,
     /// The preset they started from, if it had a name.
     pub preset: Option<String>,
     /// The dense model.
@@ -60,16 +61,17 @@ impl Setup {
     /// Puts together what the knobs name, which the caller has fetched: the model's files, the task as text, a device.
     ///
     /// # Errors
-    /// Contradicting knobs, and texts that cannot be tokenised.
+    /// Texts that cannot be tokenised.
     pub fn assemble(
-        knobs: Knobs,
+        knobs: CheckedKnobs,
         preset: Option<String>,
         model: ModelFiles,
         task: RawTask,
         opened: &OpenDevice,
         machine: Machine,
     ) -> Result<Self, TrainError> {
-        knobs.check()?;
+        // That of the whole data: a sample follows from the settings and the seed.
+        let data_hash = task.hash.clone();
         let task = match knobs.train_examples {
             Some(n) => task.limit_train(n, knobs.seed),
             None => task,
@@ -81,13 +83,14 @@ impl Setup {
             commit: option_env!("APT_LAB_COMMIT").map(str::to_owned),
             device: opened.name.clone(),
             backend: opened.backend.into(),
-            data_hash: Some(task.hash.clone()),
+            data_hash: Some(data_hash),
             model_hash: Some(model.hash),
             seed: knobs.seed,
             os: machine.os,
             threads: machine.threads,
             started_at: machine.started_at,
             code: Some(CODE.to_owned()),
+            simd: (opened.backend == "flex").then(|| vectors().to_owned()),
             jobs: machine.jobs,
         };
         Ok(Self {
@@ -139,6 +142,15 @@ impl Setup {
                 || (head && !freeze_head)
                 || (train_base && !head && !path.contains(".embeddings."))
         }))
+    }
+}
+
+/// The objective that the settings ask for; `None` leaves it to the task.
+pub fn objective_of(knobs: &Knobs) -> Option<ObjectiveKind> {
+    match knobs.objective {
+        ObjectiveChoice::Auto => None,
+        ObjectiveChoice::Classification => Some(ObjectiveKind::Classification),
+        ObjectiveChoice::Regression => Some(ObjectiveKind::Regression),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::TrainError;
 use crate::clock::Probe;
+use crate::files::sha256;
 use crate::learner::Learner;
 use crate::session::{Best, Session, State};
 use crate::setup::Setup;
@@ -17,7 +18,6 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// Version of the format that this crate writes and reads.
@@ -91,7 +91,7 @@ impl Session {
     pub async fn snapshot(&self) -> Result<Snapshot, TrainError> {
         let ranks = |model: &Transformer| model.adapters().iter().map(|(_, a)| a.rank()).collect();
         let plain = Plain {
-            knobs: self.setup.knobs.clone(),
+            knobs: self.setup.knobs.clone().into(),
             state: self.state.clone(),
             ranks: ranks(&self.learner.student),
             updates: self.optimizer.updates,
@@ -133,7 +133,7 @@ impl Session {
         let json = serde_json::to_string(&plain).map_err(|e| fail(e.to_string()))?;
         let body = safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)])))
             .map_err(|e| fail(e.to_string()))?;
-        let mut bytes = format!("{MAGIC} {SNAPSHOT_VERSION} {}\n", digest(&body)).into_bytes();
+        let mut bytes = format!("{MAGIC} {SNAPSHOT_VERSION} {}\n", sha256(&body)).into_bytes();
         bytes.extend(body);
         Ok(Snapshot { step: self.state.step, bytes })
     }
@@ -189,8 +189,8 @@ impl Session {
             Ok(values)
         };
         session.learner = named::with_values(learner, &read("values")?);
-        // What was turned during the run stays turned.
-        session.adopt(plain.knobs);
+        // What was changed during the run stays changed.
+        session.adopt(plain.knobs.check()?);
         let weight_decay = session.setup.knobs.weight_decay;
         session.optimizer = session.optimizer.carried(read("first")?, read("second")?, &slots, weight_decay);
         session.optimizer.updates = plain.updates;
@@ -241,7 +241,7 @@ fn parse(bytes: &[u8]) -> Result<(Plain, SafeTensors<'_>), String> {
         ));
     }
     let body = &bytes[end + 1..];
-    if words.next() != Some(digest(body).as_str()) {
+    if words.next() != Some(sha256(body).as_str()) {
         return Err("its checksum does not match: it is damaged or incomplete; resume from an earlier one".into());
     }
     let damaged = |e: &dyn std::fmt::Display| format!("it cannot be read ({e}); resume from an earlier one");
@@ -265,8 +265,4 @@ fn fits(slots: &[named::Slot], values: &Tensor<1>, name: &str) -> Result<(), Str
         return Ok(());
     }
     Err(format!("tensor `{name}` has {found} values, the model {wanted}; model and checkpoint do not belong together"))
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

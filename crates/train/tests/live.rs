@@ -51,7 +51,7 @@ fn a_turned_learning_rate_counts_from_the_next_step_and_is_told() {
     let ratio = rate(&plain) / rate(&told);
     assert!((ratio - 10.0).abs() < 1e-9, "the rate is a tenth, not 1/{ratio}");
     let turns: Vec<_> =
-        told.iter().filter_map(|e| if let Event::Turned(turn) = e { Some(turn) } else { None }).collect();
+        told.iter().filter_map(|e| if let Event::KnobChanged(change) = e { Some(change) } else { None }).collect();
     assert_eq!(turns.len(), 1, "{told:?}");
     assert_eq!((turns[0].step, turns[0].knob.as_str(), turns[0].value.as_str()), (1, "learning_rate", "0.0001"));
 }

@@ -135,7 +135,7 @@ impl History {
             Event::Failed { .. } => self.sealed = true,
             Event::Started { .. }
             | Event::Teacher(_)
-            | Event::Turned(_)
+            | Event::KnobChanged(_)
             | Event::Checkpoint { .. }
             | Event::Warning { .. }
             | Event::Done { .. } => {}
@@ -247,6 +247,7 @@ pub(crate) mod tests {
                 parameters: Parameters { dense: 100, with_embeddings: 150, adapters: 64, trainable: 70 },
                 adapters: adapters.to_vec(),
                 steps,
+                labels: Vec::new(),
             },
             Event::Phase { name: Phase::Pruning, step: 0, seconds: 0.0 },
         ];

@@ -3,13 +3,10 @@
 //! A row per layer: heads as cells, neurons as a strip, ranks as bars; hidden dims, which all layers share, are one band
 //! above. Places are those of the dense model and never move: what has left leaves its place.
 
-use apt_experiment::ModelShape;
+use apt_experiment::{ModelShape, Site};
 
 use crate::figures::plain;
 use crate::history::Frame;
-
-/// Adapters of a layer in the order in which data flows.
-const FLOW: [&str; 7] = ["query", "key", "value", "output", "gate", "up", "down"];
 
 /// A rectangle in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -75,7 +72,8 @@ impl Layout {
     #[must_use]
     pub fn new(shape: &ModelShape, frames: &[Frame], width: f64) -> Self {
         let names = || frames.iter().flat_map(|frame| &frame.ranks);
-        let sites: Vec<_> = FLOW.into_iter().filter(|site| names().any(|(name, _)| site_of(name) == *site)).collect();
+        let sites = Site::ALL.iter().map(|site| site.name());
+        let sites: Vec<_> = sites.filter(|site| names().any(|(name, _)| site_of(name) == *site)).collect();
         let most = shape.heads.iter().copied().max().unwrap_or(0).max(1) as f64;
         let layers = shape.heads.len().max(shape.neurons.len());
         let room = (width - LABEL - 2.0 * GAP - BAR * sites.len() as f64).max(60.0);

@@ -34,7 +34,8 @@ pub fn metric(history: &History) -> Plot {
     let teachers = record.into_iter().flat_map(|record| &record.teachers);
     let teachers = teachers.map(|teacher| (teacher.step as f64, teacher.metric)).collect();
     let curve = |name: &str, colour, style, points| Curve { name: name.to_owned(), colour, style, points };
-    let curves = vec![curve("validation", 2, Style::Dotted, validation), curve("teacher", 3, Style::Marks, teachers)];
+    let curves =
+        vec![curve("validation", 2, Style::Dotted, validation), curve("teacher", 3, Style::LargePoints, teachers)];
     plot(history, "Metric", curves)
 }
 
@@ -132,9 +133,9 @@ fn points(record: Option<&Record>, of: impl Fn(&apt_experiment::CurvePoint) -> O
 
 fn plot(history: &History, title: &str, mut curves: Vec<Curve>) -> Plot {
     curves.retain(|curve| !curve.points.is_empty());
-    let marks = history.frames.iter().skip(1).map(|frame| frame.step as f64).collect();
+    let vertical_lines = history.frames.iter().skip(1).map(|frame| frame.step as f64).collect();
     let until = Some(history.step().max(1) as f64);
-    Plot { title: title.to_owned(), across: "step".to_owned(), curves, marks, until, ..Plot::default() }
+    Plot { title: title.to_owned(), across: "step".to_owned(), curves, vertical_lines, until, ..Plot::default() }
 }
 
 #[cfg(test)]
@@ -146,7 +147,7 @@ mod tests {
     fn the_style_sheet_turns_every_colour_of_light_charts_into_that_of_dark_ones() {
         let style = include_str!("../../style/report.css");
         let hex = |(r, g, b): (u8, u8, u8)| format!("#{r:02X}{g:02X}{b:02X}");
-        let all = |ink: &apt_report::chart::Ink| ink.palette.into_iter().chain([ink.text, ink.grid]).map(hex);
+        let all = |of: &apt_report::chart::Theme| of.palette.into_iter().chain([of.text, of.grid]).map(hex);
         for (light, dark) in all(&apt_report::chart::LIGHT).zip(all(&apt_report::chart::DARK)) {
             for what in ["fill", "stroke"] {
                 let rule = format!("[{what}=\"{light}\"] {{ {what}: light-dark({light}, {dark}); }}");
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn charts_hold_what_the_events_said() {
         let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true));
-        assert_eq!(density(&history).marks, [5.0]);
+        assert_eq!(density(&history).vertical_lines, [5.0]);
         assert_eq!(metric(&history).curves[0].points, [(10.0, 0.75)]);
         let times = times(&history);
         let names: Vec<_> = times.curves.iter().map(|curve| (curve.name.as_str(), curve.points.len())).collect();

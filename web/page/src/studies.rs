@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apt_bridge::{StoredCell, StoredStudy};
-use apt_experiment::{CellState, Record, Study, StudyFile, same_experiment};
+use apt_experiment::{CellState, Record, Study, StudyFile};
 use apt_report::Entry;
 
 /// What `file` is to be kept under: the name of a kept study of the same file, else its own, with a number if that is
@@ -74,10 +74,8 @@ pub fn entries(stored: &StoredStudy, study: &Study, records: &[(String, Arc<Reco
         };
         Some(Entry { name: cell.run.clone(), record, failure })
     });
-    let arms: Vec<_> = study.arms().flat_map(|arm| study.at_densities(arm)).collect();
     let is_own = |name: &str| stored.cells.iter().any(|cell| cell.run == name);
-    let fits = |record: &Record| arms.iter().any(|knobs| same_experiment(knobs, &record.config));
-    let others = records.iter().filter(|(name, record)| !is_own(name) && fits(record));
+    let others = records.iter().filter(|(name, record)| !is_own(name) && study.asks_for(record));
     let others =
         others.map(|(name, record)| Entry { name: name.clone(), record: Some(Arc::clone(record)), failure: None });
     own.chain(others).collect()

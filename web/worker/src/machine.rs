@@ -94,10 +94,10 @@ impl Lab {
     }
 
     pub(crate) async fn estimate(&mut self, knobs: &Knobs) -> Result<(), WorkerError> {
-        knobs.check()?;
+        let knobs = knobs.clone().check()?;
         let config = sources::config(&knobs.model, self.store.as_ref()).await?;
         let labels = config.head.map_or(2, |head| head.labels);
-        let parts = apt_train::estimate(&config, knobs, labels, knobs.max_length);
+        let parts = apt_train::estimate(&config, &knobs, labels, knobs.max_length);
         let parts = parts.into_iter().map(|(what, bytes)| (what.to_owned(), bytes)).collect();
         port::post(&Message::Estimate(Estimate { parts, limit: Some(WASM_LIMIT) }));
         Ok(())

@@ -6,10 +6,10 @@ use crate::{clock, fetch};
 use apt_bridge::MODEL_FILES;
 use apt_bridge::store::Store;
 use apt_data::{RawTask, TaskSpec, parse_task};
-use apt_experiment::{Knobs, Sources};
+use apt_experiment::{Knobs, ObjectiveChoice, Sources, TaskName};
 use apt_nn::ModelConfig;
 use apt_train::device::OpenDevice;
-use apt_train::{BUILTIN, CODE, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, sha256};
+use apt_train::{BUILTIN, CODE, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, objective_of, sha256};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -38,12 +38,12 @@ pub async fn prepare(
     opened: &OpenDevice,
     store: Option<&Store>,
 ) -> Result<Prepared, WorkerError> {
-    knobs.check()?;
+    let knobs = knobs.clone().check()?;
     let model = model(&knobs.model, store).await?;
-    let task = task(knobs, store).await?;
+    let task = task(&knobs, store).await?;
     let (tokenizer, labels) = (model.tokenizer_file.clone(), task.objective.labels().to_vec());
     let machine = Machine { os: browser(), threads: Some(1), started_at: Some(clock::timestamp()), jobs: Some(1) };
-    let setup = Setup::assemble(knobs.clone(), preset.map(str::to_owned), model, task, opened, machine)?;
+    let setup = Setup::assemble(knobs, preset.map(str::to_owned), model, task, opened, machine)?;
     Ok(Prepared { setup, tokenizer, labels })
 }
 
@@ -60,7 +60,7 @@ pub async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, W
 /// Digests of what cells are made from; what several cells share is read once.
 #[derive(Default)]
 pub struct Digests {
-    known: BTreeMap<(String, String, Option<String>), Sources>,
+    known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources>,
 }
 
 impl Digests {
@@ -69,7 +69,7 @@ impl Digests {
     /// # Errors
     /// Files that are missing or cannot be read.
     pub async fn of(&mut self, knobs: &Knobs, store: Option<&Store>) -> Result<&Sources, WorkerError> {
-        match self.known.entry((knobs.model.clone(), knobs.task.clone(), knobs.data.clone())) {
+        match self.known.entry((knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective)) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
                 let (model, data) = (model(&knobs.model, store).await?.hash, task(knobs, store).await?.hash);
@@ -96,7 +96,7 @@ async fn model(model: &str, store: Option<&Store>) -> Result<ModelFiles, WorkerE
 
 async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerError> {
     if !TaskSpec::named(&knobs.task)?.needs_files() {
-        return Ok(parse_task(&knobs.task, &[], None)?);
+        return Ok(parse_task(&knobs.task, &[], objective_of(knobs))?);
     }
     let Some(name) = &knobs.data else {
         return Err(WorkerError::place(
@@ -109,7 +109,7 @@ async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerErr
     for file in dropped(name, store).await? {
         files.push((file.name(), fetch::read(&file).await?));
     }
-    Ok(parse_task(&knobs.task, &files, None)?)
+    Ok(parse_task(&knobs.task, &files, objective_of(knobs))?)
 }
 
 /// Where a model's files are.

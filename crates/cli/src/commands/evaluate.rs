@@ -36,7 +36,7 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let location = ModelLocation::Folder(folder.clone());
     let config = location.config()?;
     let (_, tokenizer) = location.tokenizer(&config)?;
-    let task = setup::load_task(&knobs.task, knobs.data.as_deref())?;
+    let task = setup::load_task(&knobs)?;
     let Some(head) = config.head.filter(|head| head.labels == task.objective.outputs()) else {
         let has = config.head.map_or("no classes".to_owned(), |head| format!("{} classes", head.labels));
         let what = format!("the model has {has}, task {} has {}", task.name, task.objective.outputs());

@@ -5,7 +5,7 @@ use crate::reporter::Reporter;
 use crate::run::resume::resume;
 use crate::run::{self, Outcome, RunOptions};
 use crate::settings;
-use apt_experiment::{record_picture, summary};
+use apt_report::{record_picture, summary};
 use clap::ArgMatches;
 use std::path::PathBuf;
 

@@ -8,7 +8,7 @@ use crate::reporter::Reporter;
 use crate::settings::apply_file;
 use crate::setup::{Prepared, prepare};
 use apt_experiment::{Event, Knobs, Provenance, Record, RecordBuilder};
-use apt_train::{Session, Setup, Snapshot};
+use apt_train::{Session, Snapshot};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -68,7 +68,6 @@ pub fn session_at(root: &Path, checkpoint: Option<&Path>, reporter: &Reporter) -
             )
         })?,
     };
-    let setup = Setup { knobs, ..setup };
     let probe = Box::new(DesktopProbe::new(&setup.device));
     Ok((Session::resume(setup, probe, &bytes, &path.display().to_string())?, tokenizer))
 }

@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::model::ModelLocation;
 use crate::settings::{is_json, read_text};
 use crate::setup::load_task;
-use apt_experiment::{Cell, KNOBS, Knobs, Sources, Study, StudyFile};
+use apt_experiment::{Cell, KNOBS, Knobs, ObjectiveChoice, Sources, Study, StudyFile, TaskName};
 use apt_train::CODE;
 use clap::ArgMatches;
 use std::collections::BTreeMap;
@@ -56,16 +56,16 @@ pub fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<(), CliEr
 /// # Errors
 /// A model or task that cannot be read.
 pub fn plan(study: &Study) -> Result<Vec<PlannedCell>, CliError> {
-    let mut known: BTreeMap<(String, String, Option<String>), Sources> = BTreeMap::new();
+    let mut known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources> = BTreeMap::new();
     let mut planned = Vec::new();
     for cell in study.cells() {
         let knobs = &cell.knobs;
-        let key = (knobs.model.clone(), knobs.task.clone(), knobs.data.clone());
+        let key = (knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective);
         let sources = match known.get(&key) {
             Some(sources) => sources,
             None => {
                 let model = ModelLocation::from_knob(&knobs.model).files()?.hash;
-                let data = load_task(&knobs.task, knobs.data.as_deref())?.hash;
+                let data = load_task(knobs)?.hash;
                 known.entry(key).or_insert(Sources { data, model, code: CODE.to_owned() })
             }
         };

@@ -2,8 +2,32 @@
 
 use apt_core::arms::{Distillation, PruneSchedule, RankGrowth, Salience};
 
-use super::{KnobError, MuOver, SettingLocation};
+use serde::Serialize;
+use std::ops::Deref;
+
+use super::{KnobError, MuOver, ObjectiveChoice, SettingLocation};
+use crate::inputs::{BUILTIN_TASK, TASK_NAMES};
 use crate::{KNOBS, Knobs};
+
+/// Settings that were checked: every knob in its range, none against another. Only [`Knobs::check`] makes them, and they
+/// cannot be changed; what takes them need not check again.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct CheckedKnobs(Knobs);
+
+impl Deref for CheckedKnobs {
+    type Target = Knobs;
+
+    fn deref(&self) -> &Knobs {
+        &self.0
+    }
+}
+
+impl From<CheckedKnobs> for Knobs {
+    fn from(checked: CheckedKnobs) -> Self {
+        checked.0
+    }
+}
 
 impl Knobs {
     /// Whether this experiment can be run: every knob in range, none against another.
@@ -11,16 +35,17 @@ impl Knobs {
     /// # Errors
     /// The first [`KnobError::OutOfRange`], [`KnobError::WrongType`] or [`KnobError::Contradiction`],
     /// the latter naming both knobs and what to change.
-    pub fn check(&self) -> Result<(), KnobError> {
+    pub fn check(self) -> Result<CheckedKnobs, KnobError> {
         for knob in KNOBS.iter() {
-            let value = knob.get(self);
+            let value = knob.get(&self);
             knob.kind
                 .accept(&value)
-                .map_err(|fault| knob.refusal(fault, value.to_string(), &SettingLocation::default()))?;
+                .map_err(|rejection| knob.refusal(rejection, value.to_string(), &SettingLocation::default()))?;
         }
         self.check_training()?;
         self.check_task()?;
-        self.check_windows()
+        self.check_windows()?;
+        Ok(CheckedKnobs(self))
     }
 
     /// Whether anything is to be pruned.
@@ -73,13 +98,22 @@ impl Knobs {
     }
 
     fn check_task(&self) -> Result<(), KnobError> {
-        match (self.task.as_str(), &self.data) {
-            ("builtin", Some(_)) => Err(contradiction(
-                ("task", "data"),
-                "the built-in task writes its own examples",
-                "name the task of that data (sst2, cola, mrpc, rte, csv), or leave data out",
-            )),
-            (task, None) if task != "builtin" => Err(contradiction(
+        let is_builtin = self.task == BUILTIN_TASK;
+        if is_builtin && self.objective == ObjectiveChoice::Regression {
+            return Err(contradiction(
+                ("task", "objective"),
+                "the built-in task has classes and no numbers",
+                "leave objective at auto, or name a task with numbers",
+            ));
+        }
+        match &self.data {
+            Some(_) if is_builtin => {
+                let others: Vec<&str> =
+                    TASK_NAMES.iter().map(|task| task.name).filter(|name| *name != BUILTIN_TASK).collect();
+                let remedy = format!("name the task of that data ({}), or leave data out", others.join(", "));
+                Err(contradiction(("task", "data"), "the built-in task makes its own examples", &remedy))
+            }
+            None if !is_builtin => Err(contradiction(
                 ("task", "data"),
                 "this task's examples must be on disk",
                 "give the folder that holds them as data, or set task = \"builtin\"",
@@ -93,7 +127,7 @@ impl Knobs {
         if distils && self.distill_logit_weight == 0.0 && self.distill_layer_weight == 0.0 {
             return Err(contradiction(
                 ("distill_logit_weight", "distill_layer_weight"),
-                "both are 0, so the teacher has nothing to say",
+                "both are 0, so there is nothing to distil",
                 "raise one of them, or set distillation = \"off\"",
             ));
         }
@@ -119,10 +153,7 @@ impl Knobs {
                 return learns("salience", "l0 learns its masks while the model trains, one_shot prunes before");
             }
             if self.rank_growth == RankGrowth::Allocate {
-                return learns(
-                    "rank_growth",
-                    "allocate watches the adapters train, one_shot has done with them before",
-                );
+                return learns("rank_growth", "allocate scores the adapters while they train, one_shot prunes before");
             }
         }
         let within = matches!(self.schedule, PruneSchedule::Early | PruneSchedule::Late);

@@ -2,82 +2,70 @@
 
 use std::{fmt, str::FromStr};
 
-use apt_core::arms::{Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
-pub use apt_core::wiring::Site;
+use apt_core::arms;
+use apt_core::arms::{
+    Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience, UnknownArm,
+};
+use apt_core::lr::LrDecay;
+use apt_core::wiring::Site;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::kind::{KnobKind, KnobValue};
 
-macro_rules! choices {
-    ($(
-        $(#[$doc:meta])*
-        $type:ident { $( $(#[$arm_doc:meta])* $arm:ident = $name:literal, )* }
-    )*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $type {
-            $( $(#[$arm_doc])* #[serde(rename = $name)] $arm, )*
-        }
-
-        impl $type {
-            /// Every choice, the default's order.
-            pub const ALL: &'static [Self] = &[$(Self::$arm),*];
-
-            /// The name in files, flags and records.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$arm => $name),* }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str(self.name())
-            }
-        }
-    )*};
-}
-
-choices! {
+arms! {
     /// Where to compute.
-    Device {
-        /// A GPU that passes its self-test, else the CPU.
+    Device ("device") {
+        /// a GPU that passes its self-test, else the CPU
         Auto = "auto",
-        /// Processor cores.
+        /// processor cores
         Cpu = "cpu",
-        /// A GPU through Vulkan.
+        /// a GPU through Vulkan
         Vulkan = "vulkan",
-        /// A GPU through Metal.
+        /// a GPU through Metal
         Metal = "metal",
-        /// A GPU through a browser.
+        /// a GPU through a browser
         Webgpu = "webgpu",
     }
+}
+
+arms! {
+    /// What is learned on a task.
+    ObjectiveChoice ("objective") {
+        /// what the task and its labels are
+        Auto = "auto",
+        /// one of several classes
+        Classification = "classification",
+        /// a real number
+        Regression = "regression",
+    }
+}
+
+arms! {
     /// What becomes of the optimiser's moments when shapes change.
-    OptimizerState {
-        /// Sliced for what is removed, zero for what is new.
+    OptimizerState ("optimiser state") {
+        /// sliced for what is removed, zero for what is new
         Carry = "carry",
-        /// All zero again (the paper).
+        /// all zero again (the paper)
         Reset = "reset",
     }
+}
+
+arms! {
     /// Which weights the finished model has.
-    Keep {
-        /// Those with the best validation metric since the last pruning point.
+    Keep ("choice of weights") {
+        /// those with the best validation metric since the last pruning point
         Best = "best",
-        /// Those of the last step.
+        /// those of the last step
         Last = "last",
     }
-    /// How the learning rate falls after its peak.
-    LrCurve {
-        /// In a straight line to zero.
-        Linear = "linear",
-        /// Along half a cosine to zero.
-        Cosine = "cosine",
-    }
+}
+
+arms! {
     /// The span over which μ climbs from 0 to 1.
-    MuOver {
-        /// The steps of distillation (paper).
+    MuOver ("span of μ") {
+        /// the steps of distillation (paper)
         Distillation = "distillation",
-        /// The steps of pruning (published code).
+        /// the steps of pruning (published code)
         PruningWindow = "pruning_window",
     }
 }
@@ -110,13 +98,12 @@ impl fmt::Display for Adapters {
 }
 
 impl FromStr for Adapters {
-    type Err = String;
+    type Err = UnknownArm;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownArm> {
         let mut sites = Vec::new();
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            let site = Site::ALL.iter().find(|site| site.name() == word);
-            let site = *site.ok_or_else(|| format!("there is no linear layer `{word}`"))?;
+            let site: Site = word.parse()?;
             if !sites.contains(&site) {
                 sites.push(site);
             }
@@ -159,8 +146,9 @@ choice_knobs!(
     Curve,
     Device,
     Distillation,
-    LrCurve,
+    LrDecay,
     MuOver,
+    ObjectiveChoice,
     OptimizerState,
     Keep,
     PruneSchedule,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{Axis, Fault, KnobError, SettingLocation, knob_at};
+use super::{Axis, KnobError, Rejection, SettingLocation, knob_at};
 use crate::{KNOBS, Knobs};
 
 impl Knobs {
@@ -36,7 +36,7 @@ impl Knobs {
             let knob = knob_at(name.get_ref(), &location)?;
             match plain(value.get_ref()) {
                 Ok(value) => knob.set_json_at(&mut changed, &value, &location)?,
-                Err(fault) => return Err(knob.refusal(fault, value.get_ref().to_string(), &location)),
+                Err(rejection) => return Err(knob.refusal(rejection, value.get_ref().to_string(), &location)),
             }
         }
         *self = changed;
@@ -100,13 +100,15 @@ impl Knobs {
 }
 
 /// TOML to JSON by hand, because the usual way turns NaN into null, and null means "absent" here.
-fn plain(value: &toml::Value) -> Result<Value, Fault> {
+fn plain(value: &toml::Value) -> Result<Value, Rejection> {
     match value {
         toml::Value::String(text) => Ok(text.as_str().into()),
         toml::Value::Integer(number) => Ok((*number).into()),
-        toml::Value::Float(number) => serde_json::Number::from_f64(*number).map(Value::Number).ok_or(Fault::OutOfRange),
+        toml::Value::Float(number) => {
+            serde_json::Number::from_f64(*number).map(Value::Number).ok_or(Rejection::OutOfRange)
+        }
         toml::Value::Boolean(flag) => Ok((*flag).into()),
-        _ => Err(Fault::WrongType),
+        _ => Err(Rejection::WrongType),
     }
 }
 

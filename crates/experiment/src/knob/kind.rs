@@ -50,7 +50,7 @@ pub enum KnobKind {
 
 /// Why a value is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum Rejection {
     WrongType,
     OutOfRange,
 }
@@ -120,7 +120,7 @@ impl KnobKind {
     }
 
     /// Reads text.
-    pub(crate) fn parse(&self, text: &str) -> Result<Value, Fault> {
+    pub(crate) fn parse(&self, text: &str) -> Result<Value, Rejection> {
         let word = text.trim();
         if self.is_optional() && (word.is_empty() || word == "none") {
             return Ok(Value::Null);
@@ -131,19 +131,19 @@ impl KnobKind {
                 Err(error) => {
                     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
                     return Err(match error.kind() {
-                        PosOverflow | NegOverflow => Fault::OutOfRange,
-                        _ => Fault::WrongType,
+                        PosOverflow | NegOverflow => Rejection::OutOfRange,
+                        _ => Rejection::WrongType,
                     });
                 }
             },
             Self::Float { .. } | Self::OptionalFloat { .. } => {
-                let number: f64 = word.parse().map_err(|_| Fault::WrongType)?;
-                serde_json::Number::from_f64(number).map(Value::Number).ok_or(Fault::OutOfRange)?
+                let number: f64 = word.parse().map_err(|_| Rejection::WrongType)?;
+                serde_json::Number::from_f64(number).map(Value::Number).ok_or(Rejection::OutOfRange)?
             }
             Self::Bool => match word {
                 "true" | "yes" | "on" => true.into(),
                 "false" | "no" | "off" => false.into(),
-                _ => return Err(Fault::WrongType),
+                _ => return Err(Rejection::WrongType),
             },
             Self::Choice(_) | Self::List(_) => word.into(),
             Self::Text | Self::OptionalText => text.into(),
@@ -153,19 +153,19 @@ impl KnobKind {
 
     /// Checks a JSON value and brings it into its plain form (`1` for a float to `1.0`,
     /// `one-shot` to `one_shot`).
-    pub(crate) fn accept(&self, value: &Value) -> Result<Value, Fault> {
+    pub(crate) fn accept(&self, value: &Value) -> Result<Value, Rejection> {
         match (self, value) {
             (kind, Value::Null) if kind.is_optional() => Ok(Value::Null),
             (Self::Int { min, max } | Self::OptionalInt { min, max }, Value::Number(number)) => match number.as_i64() {
                 Some(whole) if (*min..=*max).contains(&whole) => Ok(whole.into()),
-                Some(_) => Err(Fault::OutOfRange),
-                None if number.is_u64() => Err(Fault::OutOfRange),
-                None => Err(Fault::WrongType),
+                Some(_) => Err(Rejection::OutOfRange),
+                None if number.is_u64() => Err(Rejection::OutOfRange),
+                None => Err(Rejection::WrongType),
             },
             (Self::Float { min, max } | Self::OptionalFloat { min, max }, Value::Number(number)) => {
                 match number.as_f64() {
                     Some(number) if (*min..=*max).contains(&number) => Ok(number.into()),
-                    _ => Err(Fault::OutOfRange),
+                    _ => Err(Rejection::OutOfRange),
                 }
             }
             (Self::Bool, Value::Bool(flag)) => Ok((*flag).into()),
@@ -180,17 +180,17 @@ impl KnobKind {
                 }
                 Ok(found.join(",").into())
             }
-            (Self::Text, Value::String(text)) if text.trim().is_empty() => Err(Fault::OutOfRange),
+            (Self::Text, Value::String(text)) if text.trim().is_empty() => Err(Rejection::OutOfRange),
             (Self::OptionalText, Value::String(text)) if matches!(text.trim(), "" | "none") => Ok(Value::Null),
             (Self::Text | Self::OptionalText, Value::String(text)) => Ok(text.as_str().into()),
-            _ => Err(Fault::WrongType),
+            _ => Err(Rejection::WrongType),
         }
     }
 }
 
-fn known<'a>(names: &[&'a str], word: &str) -> Result<&'a str, Fault> {
+fn known<'a>(names: &[&'a str], word: &str) -> Result<&'a str, Rejection> {
     let word = word.trim().to_lowercase().replace('-', "_");
-    names.iter().copied().find(|name| *name == word).ok_or(Fault::OutOfRange)
+    names.iter().copied().find(|name| *name == word).ok_or(Rejection::OutOfRange)
 }
 
 /// A Rust type that a field of `Knobs` may have.

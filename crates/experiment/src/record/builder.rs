@@ -1,6 +1,8 @@
 //! A record, rebuilt from nothing but the events of its run.
 
-use super::{Measures, RECORD_SCHEMA, Record, RecordError};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{LOSS, Measures, NamedMetric, RECORD_SCHEMA, Record, RecordError, Split};
 use crate::{Event, Phase};
 
 /// Collects events and becomes a [`Record`].
@@ -30,19 +32,20 @@ impl RecordBuilder {
 
     /// Takes in one event. Whatever comes before `started` is ignored.
     pub fn observe(&mut self, event: &Event) {
-        if let Event::Started { preset, config, provenance, shape, .. } = event {
+        if let Event::Started { preset, config, provenance, shape, labels, .. } = event {
             self.record = Some(Box::new(Record {
                 schema: RECORD_SCHEMA.to_owned(),
                 preset: preset.clone(),
                 config: (**config).clone(),
                 provenance: (**provenance).clone(),
                 shape: (**shape).clone(),
+                labels: labels.clone(),
                 curve: Vec::new(),
                 evaluations: Vec::new(),
                 pruning_points: Vec::new(),
                 growths: Vec::new(),
                 teachers: Vec::new(),
-                turns: Vec::new(),
+                changes: Vec::new(),
                 warnings: Vec::new(),
                 measures: Measures::default(),
             }));
@@ -60,7 +63,7 @@ impl RecordBuilder {
             Event::Pruned(point) => record.pruning_points.push((**point).clone()),
             Event::Grown(growth) => record.growths.push(growth.clone()),
             Event::Teacher(teacher) => record.teachers.push(teacher.clone()),
-            Event::Turned(turn) => record.turns.push(turn.clone()),
+            Event::KnobChanged(change) => record.changes.push(change.clone()),
             Event::Warning { message } => record.warnings.push(message.clone()),
             Event::Measured(measures) => {
                 record.measures = (**measures).clone();
@@ -80,8 +83,8 @@ impl RecordBuilder {
         self.record.as_deref()
     }
 
-    /// The record, with what the measures leave open filled in from the stream: steps, mean density,
-    /// seconds per phase and, where the configuration names a reference metric or the run is dense, time to target.
+    /// The record, with what the measures leave open filled in from the stream: steps, mean density, metrics beside the
+    /// one that decides, seconds per phase and, where the configuration names a reference metric or the run is dense, time to target.
     ///
     /// # Errors
     /// [`RecordError::Incomplete`] if the stream lacks its `started` or its `measured` event.
@@ -105,6 +108,9 @@ impl RecordBuilder {
                 }
             }
         }
+        if record.measures.metric.others.is_empty() {
+            record.measures.metric.others = other_metrics(&record);
+        }
         // A dense run is its own reference.
         let own = record.measures.metric.validation.filter(|_| !record.config.prunes());
         let reference = record.config.reference_metric.or(own);
@@ -115,6 +121,20 @@ impl RecordBuilder {
     }
 }
 
+/// The metrics beside the one that decides, from the evaluations of the weights that were measured, by name.
+fn other_metrics(record: &Record) -> Vec<NamedMetric> {
+    let metric = &record.measures.metric;
+    let of = |split| record.evaluations.iter().rev().filter(move |evaluation| evaluation.split == split);
+    let measured = of(Split::Validation).find(|evaluation| metric.step.is_none_or(|step| evaluation.step == step));
+    let (validation, test) = (measured.map(|of| &of.metrics), of(Split::Test).next().map(|of| &of.metrics));
+    let names: BTreeSet<&String> = [validation, test].into_iter().flatten().flat_map(BTreeMap::keys).collect();
+    let value = |of: Option<&BTreeMap<String, f64>>, name| of.and_then(|metrics| metrics.get(name)).copied();
+    let others = names.into_iter().filter(|name| **name != metric.name && *name != LOSS);
+    others
+        .map(|name| NamedMetric { name: name.clone(), validation: value(validation, name), test: value(test, name) })
+        .collect()
+}
+
 /// A resumed run repeats what came after its checkpoint.
 fn forget_after(record: &mut Record, step: usize) {
     record.curve.retain(|point| point.step <= step);
@@ -122,5 +142,5 @@ fn forget_after(record: &mut Record, step: usize) {
     record.pruning_points.retain(|point| point.step <= step);
     record.growths.retain(|growth| growth.step <= step);
     record.teachers.retain(|teacher| teacher.step <= step);
-    record.turns.retain(|turn| turn.step <= step);
+    record.changes.retain(|change| change.step <= step);
 }

@@ -133,7 +133,7 @@ impl Record {
                 RecordError::Field { file, field, message }
             }
         })?;
-        record.config.check().map_err(|error| RecordError::Config { file, source: Box::new(error) })?;
+        record.config.clone().check().map_err(|error| RecordError::Config { file, source: Box::new(error) })?;
         Ok(record)
     }
 
@@ -142,7 +142,10 @@ impl Record {
     /// # Errors
     /// [`RecordError::NotFinite`] naming the field, and [`RecordError::Config`].
     pub fn to_json(&self, file: &str) -> Result<String, RecordError> {
-        self.config.check().map_err(|error| RecordError::Config { file: file.to_owned(), source: Box::new(error) })?;
+        self.config
+            .clone()
+            .check()
+            .map_err(|error| RecordError::Config { file: file.to_owned(), source: Box::new(error) })?;
         let mut bytes = Vec::new();
         let mut track = serde_path_to_error::Track::new();
         let mut json = serde_json::Serializer::pretty(&mut bytes);

@@ -41,7 +41,7 @@ pub struct StudyFile {
     /// Densities at which every arm that prunes is run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub densities: Vec<f64>,
-    /// Knobs turned in every cell.
+    /// Knobs set in every cell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub knobs: BTreeMap<String, Value>,
     /// What is varied.
@@ -59,7 +59,7 @@ pub struct AxisFile {
     pub arms: Option<Vec<ArmFile>>,
 }
 
-/// One arm: a preset's name, or a name with the knobs it turns.
+/// One arm: a preset's name, or a name with the knobs it sets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ArmFile {
@@ -78,7 +78,7 @@ pub struct OwnArm {
     /// The preset it starts from; by default the study's base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
-    /// The knobs it turns.
+    /// The knobs it sets.
     #[serde(default)]
     pub knobs: BTreeMap<String, Value>,
 }
@@ -90,7 +90,7 @@ impl ArmFile {
         Self::Preset(name.to_owned())
     }
 
-    /// Its own name, its preset and the knobs it turns.
+    /// Its own name, its preset and the knobs it sets.
     pub(super) fn parts(&self) -> (Option<&str>, Option<&str>, Vec<(&String, &Value)>) {
         match self {
             Self::Preset(preset) => (None, Some(preset), Vec::new()),

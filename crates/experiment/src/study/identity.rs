@@ -1,19 +1,31 @@
-//! When two runs are the same experiment, and the digest a cell goes by.
+//! When two runs are the same experiment, wherever they were made.
+//!
+//! An experiment is its settings and what it is made from: the content of the model and of the data, and the code. Where
+//! the files lie, on which device it runs and how often it is saved are no part of it; nor is the seed, by which the runs
+//! of one experiment differ. The digest of a cell, the question whether a record is a cell's, the groups of a report and
+//! the browser all ask [`ExperimentId`].
 
+use std::fmt::Write;
+
+use apt_core::hex;
 use sha2::{Digest, Sha256};
 
 use super::Cell;
-use crate::{KNOBS, Knobs, Record, ablation_axes};
+use crate::{KNOBS, Knobs, Provenance, Record, ablation_axes};
 
-/// Knobs that do not change what is computed, or say in other words what [`Sources`] says.
-const NOT_COMPARED: [&str; 4] = ["seed", "device", "checkpoint_every", "reference_metric"];
+/// Knobs that change no number of the model: the device, how often a run is saved, and what its time to target is
+/// measured against. Those of a GPU differ from a CPU's by rounding; the record names the device.
+const NOT_COMPARED: [&str; 3] = ["device", "checkpoint_every", "reference_metric"];
+/// Runs of one experiment differ in it.
+const SEED: &str = "seed";
 /// Knobs that name files, whose content counts and not their path.
 const PATHS: [&str; 2] = ["model", "data"];
 
-/// What a cell is made from beside its settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a run is made from beside its settings.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sources {
-    /// Digest of the data.
+    /// Digest of the data as they are read. With `train_examples` a run trains on a sample of them, which follows from
+    /// that setting and the seed: the digest is that of the whole data all the same.
     pub data: String,
     /// Digest of the model.
     pub model: String,
@@ -21,33 +33,113 @@ pub struct Sources {
     pub code: String,
 }
 
-/// The settings that count when runs are compared; the others at their defaults.
+impl Sources {
+    /// What a record says it was made from; `None` unless it says all.
+    #[must_use]
+    pub fn of(provenance: &Provenance) -> Option<Self> {
+        Some(Self {
+            data: provenance.data_hash.clone()?,
+            model: provenance.model_hash.clone()?,
+            code: provenance.code.clone()?,
+        })
+    }
+}
+
+/// The settings by which experiments are told apart, without paths and seed: `name=value`, a line each.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SettingsId(String);
+
+impl SettingsId {
+    /// Of these settings.
+    #[must_use]
+    pub fn of(knobs: &Knobs) -> Self {
+        let mut text = String::new();
+        for knob in KNOBS.iter() {
+            if knob.name != SEED && !NOT_COMPARED.contains(&knob.name) && !PATHS.contains(&knob.name) {
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{}={}", knob.name, knob.get(knobs));
+            }
+        }
+        Self(text)
+    }
+}
+
+/// What an experiment is: settings, data, model, code. The seed tells its runs apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExperimentId {
+    settings: SettingsId,
+    sources: Sources,
+}
+
+impl ExperimentId {
+    /// Of these settings with these sources.
+    #[must_use]
+    pub fn new(knobs: &Knobs, sources: &Sources) -> Self {
+        Self { settings: SettingsId::of(knobs), sources: sources.clone() }
+    }
+
+    /// Of the run that left this record. `None` where the record does not name all its sources, or knobs were changed
+    /// while the run went on: its settings then do not say what was computed.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        let sources = Sources::of(&record.provenance)?;
+        record.changes.is_empty().then(|| Self::new(&record.config, &sources))
+    }
+
+    /// Twelve hexadecimal digits that change with whatever may change the numbers of the run with this seed.
+    #[must_use]
+    pub fn digest(&self, seed: u64) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("{}{SEED}={seed}\n", self.settings.0));
+        let Sources { data, model, code } = &self.sources;
+        hash.update(format!("data:{data}\nmodel:{model}\ncode:{code}\n"));
+        hex(&hash.finalize()[..6])
+    }
+}
+
+/// An arm as a study names it: its settings, and the paths of its model and data, whose content only a run knows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArmId {
+    settings: SettingsId,
+    paths: (String, Option<String>),
+}
+
+impl ArmId {
+    /// Of an arm with these settings.
+    #[must_use]
+    pub fn of(knobs: &Knobs) -> Self {
+        Self { settings: SettingsId::of(knobs), paths: (knobs.model.clone(), knobs.data.clone()) }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &SettingsId {
+        &self.settings
+    }
+
+    /// The paths of its model and of its data.
+    #[must_use]
+    pub fn paths(&self) -> &(String, Option<String>) {
+        &self.paths
+    }
+}
+
+/// The settings that count when runs are compared, with the paths of their files; the others at their defaults.
 #[must_use]
 pub fn compared(knobs: &Knobs) -> Knobs {
-    forget(knobs, &NOT_COMPARED)
+    with_defaults(knobs, |name| name == SEED || NOT_COMPARED.contains(&name))
 }
 
-/// What the arms of all ablation axes share: [`compared`], the axes' own knobs at their defaults.
+/// What the arms of all ablation axes share: [`compared`], with the axes' own knobs at their defaults.
 #[must_use]
 pub fn setting(knobs: &Knobs) -> Knobs {
-    forget(&compared(knobs), &ablation_axes().into_iter().map(|(_, knob)| knob).collect::<Vec<_>>())
+    let axes = ablation_axes();
+    with_defaults(&compared(knobs), |name| axes.iter().any(|(_, knob)| *knob == name))
 }
 
-/// Whether two runs differ in nothing but the seed and where they are computed.
-#[must_use]
-pub fn same_experiment(a: &Knobs, b: &Knobs) -> bool {
-    compared(a) == compared(b)
-}
-
-/// Digest of the data that a run was made from; none where it trained on a sample, which each seed draws anew.
-#[must_use]
-pub fn data_digest(record: &Record) -> Option<&str> {
-    record.provenance.data_hash.as_deref().filter(|_| record.config.train_examples.is_none())
-}
-
-fn forget(knobs: &Knobs, names: &[&str]) -> Knobs {
+fn with_defaults(knobs: &Knobs, which: impl Fn(&str) -> bool) -> Knobs {
     let (mut knobs, defaults) = (knobs.clone(), Knobs::default());
-    for knob in KNOBS.iter().filter(|knob| names.contains(&knob.name)) {
+    for knob in KNOBS.iter().filter(|knob| which(knob.name)) {
         // The default is in range.
         let _ = knob.set_json(&mut knobs, &knob.get(&defaults));
     }
@@ -55,18 +147,10 @@ fn forget(knobs: &Knobs, names: &[&str]) -> Knobs {
 }
 
 impl Cell {
-    /// Twelve hexadecimal digits that change with whatever may change the cell's numbers: settings, data, model, code.
+    /// The digest of its experiment and seed, which its folder's name ends in.
     #[must_use]
     pub fn digest(&self, sources: &Sources) -> String {
-        let settings = KNOBS.iter().filter(|knob| !PATHS.contains(&knob.name) && knob.name != "checkpoint_every");
-        let mut hash = Sha256::new();
-        for knob in settings {
-            hash.update(format!("{}={}\n", knob.name, knob.get(&self.knobs)));
-        }
-        for (name, digest) in [("data", &sources.data), ("model", &sources.model), ("code", &sources.code)] {
-            hash.update(format!("{name}:{digest}\n"));
-        }
-        hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        ExperimentId::new(&self.knobs, sources).digest(self.knobs.seed)
     }
 
     /// What its folder, or its run in a browser, is called: [`Cell::name`] and [`Cell::digest`].
@@ -75,17 +159,10 @@ impl Cell {
         format!("{}-{}", self.name(), self.digest(sources))
     }
 
-    /// Whether `record` is this cell's, on whatever device it was made: the same settings and seed from the same data,
-    /// model and code.
+    /// Whether `record` is this cell's, wherever it was made and wherever its files lay.
     #[must_use]
     pub fn is_of(&self, record: &Record, sources: &Sources) -> bool {
-        let from = &record.provenance;
-        let is = |digest: &Option<String>, of: &str| digest.as_deref() == Some(of);
-        record.turns.is_empty()
-            && record.config.seed == self.knobs.seed
-            && same_experiment(&record.config, &self.knobs)
-            && is(&from.model_hash, &sources.model)
-            && is(&from.code, &sources.code)
-            && data_digest(record).is_none_or(|digest| digest == sources.data)
+        record.config.seed == self.knobs.seed
+            && ExperimentId::of(record).is_some_and(|id| id == ExperimentId::new(&self.knobs, sources))
     }
 }

@@ -49,7 +49,13 @@ pub fn shape() -> ModelShape {
 
 pub fn measures() -> Measures {
     Measures {
-        metric: MetricMeasure { name: "accuracy".to_owned(), validation: Some(0.91), test: Some(0.9), step: Some(4) },
+        metric: MetricMeasure {
+            name: "accuracy".to_owned(),
+            validation: Some(0.91),
+            test: Some(0.9),
+            step: Some(4),
+            others: vec![],
+        },
         params: Params {
             dense: Some(1000),
             kept: Some(400),
@@ -79,6 +85,7 @@ pub fn events() -> Vec<Event> {
         parameters: Parameters { dense: 1000, with_embeddings: 3000, adapters: 64, trainable: 80 },
         adapters: vec![AdapterInfo { name: "layers.0.query".to_owned(), inputs: 8, outputs: 8, rank: 8 }],
         steps: 4,
+        labels: vec!["negative".to_owned(), "positive".to_owned()],
     };
     let evaluation = |step, metric| {
         Event::Evaluation(Evaluation {

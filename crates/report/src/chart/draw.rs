@@ -3,9 +3,9 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::labels::{Box, SPOT, place};
-use super::paper::Paper;
-use super::{Curve, Ink, Plot, Style};
+use super::labels::{MARKER_RADIUS, Rect, place};
+use super::svg_backend::StylelessSvg;
+use super::{Curve, Plot, Style, Theme};
 use crate::figures::plain;
 use crate::series::{DRAWN, Point, thin};
 
@@ -17,7 +17,7 @@ pub(super) fn draw(
     plot: &Plot,
     svg: &mut String,
     size: (u32, u32),
-    ink: &Ink,
+    theme: &Theme,
 ) -> Result<(), std::boxed::Box<dyn std::error::Error>> {
     // A line is one element of the page, points are one each.
     let drawn = |style: Style| if style == Style::Points { DRAWN / 4 } else { DRAWN };
@@ -25,7 +25,7 @@ pub(super) fn draw(
         plot.curves.iter().map(|curve| (curve, thin(&curve.points, drawn(curve.style)))).collect();
     let (across, up) = ranges(plot, &curves);
 
-    let root = Paper(SVGBackend::with_string(svg, size)).into_drawing_area();
+    let root = StylelessSvg(SVGBackend::with_string(svg, size)).into_drawing_area();
     let decimals = decimals(up.1 - up.0);
     let show = |number: f64| plot.show.map_or_else(|| format!("{number:.decimals$}"), |show| show(number));
     let named = !plot.up.is_empty();
@@ -35,7 +35,7 @@ pub(super) fn draw(
         .x_label_area_size(if named { 42 } else { 22 })
         .y_label_area_size(if named { 72 } else { 54 })
         .build_cartesian_2d(across.0..across.1, up.0..up.1)?;
-    let (grid, text) = (rgb(ink.grid), rgb(ink.text));
+    let (grid, text) = (rgb(theme.grid), rgb(theme.text));
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -50,9 +50,9 @@ pub(super) fn draw(
         .x_label_formatter(&|x| if x.fract() == 0.0 { format!("{x:.0}") } else { plain(*x) })
         .y_label_formatter(&|y| show(*y))
         .draw()?;
-    let palette = |colour: usize| rgb(ink.palette[colour % ink.palette.len()]);
-    for mark in &plot.marks {
-        chart.draw_series(LineSeries::new([(*mark, up.0), (*mark, up.1)], grid.stroke_width(1)))?;
+    let palette = |colour: usize| rgb(theme.palette[colour % theme.palette.len()]);
+    for x in &plot.vertical_lines {
+        chart.draw_series(LineSeries::new([(*x, up.0), (*x, up.1)], grid.stroke_width(1)))?;
     }
     for band in &plot.bands {
         let lower = band.points.iter().map(|(x, low, _)| (*x, *low));
@@ -69,7 +69,7 @@ pub(super) fn draw(
             Style::Faint => chart.draw_series(LineSeries::new(points, colour.mix(0.35).stroke_width(1)))?,
             Style::Steps => chart.draw_series(line(stairs(&points), 2))?,
             Style::Points => chart.draw_series(dots(2))?,
-            Style::Marks => chart.draw_series(dots(5))?,
+            Style::LargePoints => chart.draw_series(dots(5))?,
             Style::Dotted => {
                 chart.draw_series(dots(3))?;
                 chart.draw_series(line(points, 2))?
@@ -79,18 +79,18 @@ pub(super) fn draw(
     if plot.front.len() > 1 {
         chart.draw_series(LineSeries::new(plot.front.iter().copied(), text.mix(0.5).stroke_width(1)))?;
     }
-    for spot in &plot.spots {
-        let thin = palette(spot.colour).mix(0.7).stroke_width(1);
+    for marker in &plot.markers {
+        let thin = palette(marker.colour).mix(0.7).stroke_width(1);
         let bars = [
-            spot.across.map(|(low, high)| vec![(low, spot.at.1), (high, spot.at.1)]),
-            spot.up.map(|(low, high)| vec![(spot.at.0, low), (spot.at.0, high)]),
+            marker.across.map(|(low, high)| vec![(low, marker.at.1), (high, marker.at.1)]),
+            marker.up.map(|(low, high)| vec![(marker.at.0, low), (marker.at.0, high)]),
         ];
         chart.draw_series(bars.into_iter().flatten().map(|bar| PathElement::new(bar, thin)))?;
-        chart.draw_series([Circle::new(spot.at, SPOT as i32, palette(spot.colour).filled())])?;
+        chart.draw_series([Circle::new(marker.at, MARKER_RADIUS as i32, palette(marker.colour).filled())])?;
     }
-    let at: Vec<(i32, i32)> = plot.spots.iter().map(|spot| chart.backend_coord(&spot.at)).collect();
-    let names: Vec<&str> = plot.spots.iter().map(|spot| spot.name.as_str()).collect();
-    let room = Box { x: 0.0, y: 0.0, w: f64::from(size.0), h: f64::from(size.1) };
+    let at: Vec<(i32, i32)> = plot.markers.iter().map(|marker| chart.backend_coord(&marker.at)).collect();
+    let names: Vec<&str> = plot.markers.iter().map(|marker| marker.name.as_str()).collect();
+    let room = Rect { x: 0.0, y: 0.0, w: f64::from(size.0), h: f64::from(size.1) };
     for ((x, y), name) in place(&at, &names, LABEL_SIZE, &room).into_iter().zip(names) {
         let style = (FONT, LABEL_SIZE).into_font().color(&text).pos(Pos::new(HPos::Left, VPos::Top));
         root.draw(&Text::new(name.to_owned(), (x, y), style))?;
@@ -104,17 +104,17 @@ fn ranges(plot: &Plot, curves: &[(&Curve, Vec<Point>)]) -> ((f64, f64), (f64, f6
     let points = || curves.iter().flat_map(|(_, points)| points);
     let bands = || plot.bands.iter().flat_map(|band| &band.points);
     let ends_of = |at: f64, bar: Option<(f64, f64)>| bar.map_or([at, at], |(low, high)| [low, high]);
-    let bars_across = plot.spots.iter().flat_map(|spot| ends_of(spot.at.0, spot.across));
-    let bars_up = plot.spots.iter().flat_map(|spot| ends_of(spot.at.1, spot.up));
+    let bars_across = plot.markers.iter().flat_map(|marker| ends_of(marker.at.0, marker.across));
+    let bars_up = plot.markers.iter().flat_map(|marker| ends_of(marker.at.1, marker.up));
     let ends = plot.until.into_iter().flat_map(|until| [0.0, until]);
-    let across = points().map(|point| point.0).chain(plot.marks.iter().copied()).chain(ends);
+    let across = points().map(|point| point.0).chain(plot.vertical_lines.iter().copied()).chain(ends);
     let across = span(across.chain(bars_across), false);
     let up = points().map(|point| point.1).chain(bands().flat_map(|(_, low, high)| [*low, *high]));
     let up = span(up.chain(bars_up), plot.from_zero);
-    if plot.spots.is_empty() {
+    if plot.markers.is_empty() {
         return (across, up);
     }
-    // A spot on the edge would be cut, and its name needs room.
+    // A marker on the edge would be cut, and its name needs room.
     let wider = |(low, high): (f64, f64), share: f64| (low - share * (high - low), high + share * (high - low));
     (wider(across, 0.08), wider(up, 0.06))
 }

@@ -74,7 +74,7 @@ fn table(table: &Table, section: &Section, id: &str) -> Markup {
 }
 
 fn figure(plot: &Plot, words: &str, legend: &[(String, usize)], remarks: &[String]) -> Markup {
-    let size = if plot.spots.is_empty() { (560, 300) } else { (560, 400) };
+    let size = if plot.markers.is_empty() { (560, 300) } else { (560, 400) };
     html! {
         figure {
             figcaption { (plot.title) }

@@ -40,6 +40,7 @@ pub fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
             ..Provenance::default()
         },
         shape: ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64 },
+        labels: Vec::new(),
         curve: (1..=steps)
             .map(|step| CurvePoint {
                 step,
@@ -61,7 +62,7 @@ pub fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
         pruning_points: if knobs.prunes() { vec![pruned(&knobs, steps)] } else { Vec::new() },
         growths: Vec::new(),
         teachers: Vec::new(),
-        turns: Vec::new(),
+        changes: Vec::new(),
         warnings: Vec::new(),
         measures: Measures {
             metric: MetricMeasure {
@@ -69,6 +70,7 @@ pub fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
                 validation: Some(metric),
                 test: Some(metric - 0.01),
                 step: Some(steps),
+                others: Vec::new(),
             },
             params: Params { dense: Some(85_000_000), kept: kept(85_000_000), with_embeddings: DenseKept::default() },
             macs: DenseKept { dense: Some(11_000_000_000), kept: kept(11_000_000_000) },

@@ -21,5 +21,6 @@ pub fn setup(knobs: &Knobs) -> Setup {
     };
     let task = parse_task("builtin", &[], None).expect("the built-in task");
     let model = model.expect("the built-in files");
-    Setup::assemble(knobs.clone(), None, model, task, &cpu("a test"), Machine::default()).expect("settings that fit")
+    let knobs = knobs.clone().check().expect("settings that fit together");
+    Setup::assemble(knobs, None, model, task, &cpu("a test"), Machine::default()).expect("settings that fit")
 }

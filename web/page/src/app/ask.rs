@@ -1,6 +1,7 @@
 //! Try: the dense and the pruned model answer the same text.
 
 use apt_bridge::{Answer, Command, RunState, Verdict};
+use apt_experiment::{BUILTIN_TASK, TaskName};
 use leptos::prelude::*;
 
 use super::compare::go_to;
@@ -34,8 +35,8 @@ fn form(lab: Lab) -> impl IntoView {
     let text = RwSignal::new(EXAMPLES[0].1.to_owned());
     let pair = RwSignal::new(String::new());
     let task =
-        Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or_else(String::new, |run| run.knobs.task.clone())));
-    let takes_pairs = move || task.with(|task| !matches!(task.as_str(), "builtin" | "sst2" | "cola"));
+        Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or_else(|| "".into(), |run| run.knobs.task.clone())));
+    let takes_pairs = move || task.with(|task: &TaskName| task.entry().is_none_or(|entry| entry.has_pairs));
     let ask = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let text = text.get_untracked().trim().to_owned();
@@ -85,7 +86,7 @@ fn form(lab: Lab) -> impl IntoView {
                 >
                     "Ask both"
                 </button>
-                {move || task.with(|task| task == "builtin").then(|| {
+                {move || task.with(|task| *task == BUILTIN_TASK).then(|| {
                     view! {
                         <span class="aside">"Examples:"</span>
                         {EXAMPLES.into_iter().map(example).collect_view()}
@@ -97,7 +98,7 @@ fn form(lab: Lab) -> impl IntoView {
             {move || lab.asking.get().then(|| view! { <p class="aside">"Asking …"</p> })}
             {move || lab.answer.get().map(answer)}
         </div>
-        {move || task.with(|task| task == "builtin").then(|| view! {
+        {move || task.with(|task| *task == BUILTIN_TASK).then(|| view! {
             <p class="help">"The built-in model knows the small language of its reviews; of other words it sees letters only."</p>
         })}
     }

@@ -6,7 +6,7 @@ use leptos::prelude::window;
 use wasm_bindgen::JsCast;
 use web_sys::CanvasRenderingContext2d;
 
-use crate::chart::Ink;
+use crate::chart::Theme;
 use crate::history::Frame;
 use crate::picture::{Layout, Standing, Unit, binned};
 
@@ -23,7 +23,7 @@ pub(crate) struct Scene {
 
 /// How a scene is drawn.
 pub(crate) struct Brush {
-    pub(crate) ink: &'static Ink,
+    pub(crate) ink: &'static Theme,
     pub(crate) by_salience: bool,
     pub(crate) pointed: Option<Unit>,
     pub(crate) faded: f64,

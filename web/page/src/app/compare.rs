@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use apt_experiment::{Knobs, Record, comparison_markdown};
+use apt_experiment::{Knobs, Record};
+use apt_report::comparison_markdown;
 use leptos::prelude::*;
 
 use super::export::offer;

@@ -4,11 +4,11 @@ use leptos::html::Div;
 use leptos::prelude::*;
 
 use super::state::Lab;
-use crate::chart::{DARK, Ink, LIGHT, Plot, Style};
+use crate::chart::{DARK, LIGHT, Plot, Style, Theme};
 use crate::history::History;
 
 /// The colours of the present theme.
-pub(crate) fn ink(lab: Lab) -> &'static Ink {
+pub(crate) fn ink(lab: Lab) -> &'static Theme {
     if lab.dark.get() { &DARK } else { &LIGHT }
 }
 

@@ -155,7 +155,7 @@ impl Lab {
     /// The controls show what the knobs of the run were turned to.
     fn take_turns(self, events: &[Event]) {
         for event in events {
-            let Event::Turned(turn) = event else { continue };
+            let Event::KnobChanged(turn) = event else { continue };
             let mut knobs = self.settings.with_untracked(|settings| settings.knobs.clone());
             if knobs.set(&turn.knob, &turn.value).is_ok() && self.settings.with_untracked(|s| s.knobs != knobs) {
                 self.settings.update(|settings| settings.knobs = knobs);

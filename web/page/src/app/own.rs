@@ -14,8 +14,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         view! {
             <fieldset class="models">
                 <legend>"Model" {lock_mark(lab, "model")}</legend>
-                {choice(lab, "builtin".to_owned(), "built-in", "BERT, 4 layers of 128 dims, pretrained")}
-                {choice(lab, "nano".to_owned(), "nano", "two small layers from random weights, for a quick look")}
+                {choice(lab, apt_experiment::BUILTIN_MODEL.to_owned(), "built-in", "BERT, 4 layers of 128 dims, pretrained")}
+                {choice(lab, apt_experiment::NANO_MODEL.to_owned(), "nano", "two small layers from random weights, for a quick look")}
                 {move || models(lab).into_iter().map(|set| dropped(lab, set)).collect_view()}
                 {elsewhere(lab)}
             </fieldset>
@@ -60,7 +60,7 @@ fn dropped(lab: Lab, set: FileSet) -> impl IntoView {
     let remove = move |_| {
         lab.settings.update(|settings| {
             if settings.knobs.model == name {
-                "builtin".clone_into(&mut settings.knobs.model);
+                apt_experiment::BUILTIN_MODEL.clone_into(&mut settings.knobs.model);
             }
         });
         lab.remove_set(name.clone());
@@ -125,7 +125,7 @@ fn bring(lab: Lab) -> impl IntoView {
         let forget = move |_| {
             lab.settings.update(|settings| {
                 settings.knobs.data = None;
-                "builtin".clone_into(&mut settings.knobs.task);
+                settings.knobs.task = apt_experiment::BUILTIN_TASK.into();
             });
         };
         Some(view! {

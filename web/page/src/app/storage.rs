@@ -6,16 +6,13 @@ use std::sync::Arc;
 
 use apt_bridge::store::{Store, StoreError};
 use apt_bridge::{MODEL_FILES, StoredStudy};
-use apt_experiment::{Record, StudyFile, run_name};
+use apt_experiment::{BUILTIN_TASK, DATA_EXTENSIONS, Record, StudyFile, TEXT_TASK, run_name};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
 use super::state::Lab;
-
-/// Endings of files with examples.
-const DATA_ENDINGS: [&str; 5] = ["csv", "tsv", "jsonl", "ndjson", "txt"];
 
 impl Lab {
     /// Does something with the database; what fails is shown.
@@ -109,7 +106,7 @@ impl Lab {
         let is_model = |file: &File| MODEL_FILES.contains(&file.name().as_str());
         let (model, others): (Vec<_>, Vec<_>) = files.into_iter().partition(is_model);
         let (data, others): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|file| DATA_ENDINGS.contains(&ending(file).as_str()));
+            others.into_iter().partition(|file| DATA_EXTENSIONS.contains(&ending(file).as_str()));
         let (records, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| ending(file) == "json");
         let (studies, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| ending(file) == "toml");
         if !model.is_empty() {
@@ -161,8 +158,8 @@ impl Lab {
             self.sets.set(store.file_sets().await?);
             self.settings.update(|settings| {
                 settings.knobs.data = Some(name);
-                if settings.knobs.task == "builtin" {
-                    "text".clone_into(&mut settings.knobs.task);
+                if settings.knobs.task == BUILTIN_TASK {
+                    settings.knobs.task = TEXT_TASK.into();
                 }
             });
             Ok(())

@@ -5,11 +5,11 @@ use plotters_backend::{BackendColor, BackendCoord, BackendTextStyle, DrawingErro
 
 /// The SVG backend, with an estimate of text widths of its own: plotters' would ask the browser by way of an inline
 /// style, which the page's content-security policy forbids.
-pub(super) struct Paper<'a>(pub(super) SVGBackend<'a>);
+pub(super) struct StylelessSvg<'a>(pub(super) SVGBackend<'a>);
 
 type Drawn<E> = Result<(), DrawingErrorKind<E>>;
 
-impl DrawingBackend for Paper<'_> {
+impl DrawingBackend for StylelessSvg<'_> {
     type ErrorType = std::io::Error;
 
     fn get_size(&self) -> (u32, u32) {

@@ -1,10 +1,11 @@
-//! Reports are read by people: they fit their terminal and show what the numbers say.
+//! Runs as text: they fit a terminal and show what the numbers are.
 
+#[path = "../../experiment/tests/example/mod.rs"]
 mod example;
 
-use apt_experiment::{
-    ModelShape, PruningPoint, comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture,
-    summary, summary_markdown,
+use apt_experiment::{ModelShape, NamedMetric, PruningPoint, preset};
+use apt_report::{
+    comparison_markdown, comparison_table, layer_markdown, layer_picture, record_picture, summary, summary_markdown,
 };
 use example::{pruned, record, shape};
 
@@ -12,6 +13,7 @@ use example::{pruned, record, shape};
 fn each_measure_has_its_ratio_to_the_first_run() {
     let apt = record();
     let mut lora = record();
+    lora.config = preset("lora").expect("a preset");
     lora.measures.params.kept = lora.measures.params.dense;
     lora.measures.inference.batch_32.compact_ms = None;
     lora.measures.metric.test = None;
@@ -21,7 +23,7 @@ fn each_measure_has_its_ratio_to_the_first_run() {
     };
     assert!(line("parameters").contains("1000") && line("parameters").contains("400 (0.40×)"), "{table}");
     assert!(
-        line("inference, batch 32").contains("16.0 ms (0.40×)"),
+        line("latency, batch 32").contains("16.0 ms (0.40×)"),
         "40 ms dense stands in for the missing one\n{table}"
     );
     assert!(line("accuracy, test").contains('—'), "{table}");
@@ -91,4 +93,11 @@ fn a_summary_names_what_was_run_and_what_it_bought() {
     assert!(text.contains("apt on builtin") && text.contains("400 of 1000 parameters (40.0 %)"), "{text}");
     assert!(text.contains("16.0 ms compacted, 40.0 ms dense (0.40×)"), "{text}");
     assert!(summary_markdown(&record()).lines().all(|line| line.starts_with("- **")));
+    let mut two = record();
+    two.measures.metric.others = vec![NamedMetric { name: "f1".to_owned(), validation: Some(0.5), test: None }];
+    let text = summary(&two);
+    assert!(
+        text.contains("accuracy 0.9100 validation, 0.9000 test; f1 0.5000 validation, — test, weights of step 4"),
+        "{text}"
+    );
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::figures::{self, NOTHING};
-use crate::{Knobs, Record, differences};
+use apt_experiment::{Knobs, NamedMetric, Record, differences};
+
+use crate::figures::{self, NOTHING, or_nothing};
 
 /// What was run, what came of it and what it cost, in plain text.
 #[must_use]
@@ -37,34 +38,33 @@ fn lines(record: &Record) -> Vec<(&'static str, String)> {
             config.task, config.model, config.seed, provenance.device, provenance.backend
         ),
     )];
-    let turned: Vec<String> = differences(&Knobs::default(), config)
+    let changed: Vec<String> = differences(&Knobs::default(), config)
         .into_iter()
         .map(|difference| format!("{} = {}", difference.knob, difference.b))
         .collect();
-    if !turned.is_empty() {
-        lines.push(("settings", turned.join(", ")));
+    if !changed.is_empty() {
+        lines.push(("settings", changed.join(", ")));
     }
-    lines.push((
-        "metric",
-        format!(
-            "{} {} validation, {} test{}",
-            measures.metric.name,
-            or_nothing(measures.metric.validation, figures::metric),
-            or_nothing(measures.metric.test, figures::metric),
-            measures.metric.step.map_or_else(String::new, |step| format!(", weights of step {step}"))
-        ),
-    ));
+    let metric = &measures.metric;
+    let both = |name: &str, validation, test| {
+        let (validation, test) = (or_nothing(validation, figures::metric), or_nothing(test, figures::metric));
+        format!("{name} {validation} validation, {test} test")
+    };
+    let others = metric.others.iter().map(|NamedMetric { name, validation, test }| both(name, *validation, *test));
+    let all: Vec<String> = std::iter::once(both(&metric.name, metric.validation, metric.test)).chain(others).collect();
+    let step = metric.step.map_or_else(String::new, |step| format!(", weights of step {step}"));
+    lines.push(("metric", format!("{}{step}", all.join("; "))));
     lines.push((
         "kept",
         format!(
             "{} of {} parameters ({}), {} of {} MACs, file {} of {}",
-            whole(measures.params.kept, figures::count),
-            whole(measures.params.dense, figures::count),
+            or_nothing(measures.params.kept, figures::count),
+            or_nothing(measures.params.dense, figures::count),
             or_nothing(record.density(), figures::share),
-            whole(measures.macs.kept, figures::count),
-            whole(measures.macs.dense, figures::count),
-            whole(measures.file_bytes.kept, figures::bytes),
-            whole(measures.file_bytes.dense, figures::bytes),
+            or_nothing(measures.macs.kept, figures::count),
+            or_nothing(measures.macs.dense, figures::count),
+            or_nothing(measures.file_bytes.kept, figures::bytes),
+            or_nothing(measures.file_bytes.dense, figures::bytes),
         ),
     ));
     lines.push((
@@ -75,8 +75,8 @@ fn lines(record: &Record) -> Vec<(&'static str, String)> {
             train.steps.map_or_else(|| NOTHING.to_owned(), |steps| steps.to_string()),
             or_nothing(train.seconds_to_target, figures::seconds),
             100.0 * config.target_metric_fraction,
-            whole(train.peak_device_bytes, figures::bytes),
-            whole(train.peak_process_bytes, figures::bytes),
+            or_nothing(train.peak_device_bytes, figures::bytes),
+            or_nothing(train.peak_process_bytes, figures::bytes),
         ),
     ));
     for (label, batch) in [("batch 1", &measures.inference.batch_1), ("batch 32", &measures.inference.batch_32)] {
@@ -95,12 +95,4 @@ fn lines(record: &Record) -> Vec<(&'static str, String)> {
         ));
     }
     lines
-}
-
-fn or_nothing(value: Option<f64>, show: fn(f64) -> String) -> String {
-    value.map_or_else(|| NOTHING.to_owned(), show)
-}
-
-fn whole(value: Option<u64>, show: fn(f64) -> String) -> String {
-    or_nothing(value.map(|number| number as f64), show)
 }

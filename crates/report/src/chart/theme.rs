@@ -1,8 +1,8 @@
-//! Colours of charts, for light and dark paper.
+//! Colours of charts, for light and dark backgrounds.
 
 /// Colours of a theme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ink {
+pub struct Theme {
     /// Of text.
     pub text: (u8, u8, u8),
     /// Of the grid.
@@ -11,8 +11,8 @@ pub struct Ink {
     pub palette: [(u8, u8, u8); 8],
 }
 
-/// On light paper. The hues of both are those of Okabe and Ito, darkened or lightened until they stand off their paper.
-pub const LIGHT: Ink = Ink {
+/// On a light background. The hues of both are those of Okabe and Ito, darkened or lightened until they stand off their background.
+pub const LIGHT: Theme = Theme {
     text: (70, 74, 80),
     grid: (224, 224, 219),
     palette: [
@@ -27,8 +27,8 @@ pub const LIGHT: Ink = Ink {
     ],
 };
 
-/// On dark paper.
-pub const DARK: Ink = Ink {
+/// On a dark background.
+pub const DARK: Theme = Theme {
     text: (176, 182, 190),
     grid: (52, 57, 64),
     palette: [
@@ -43,7 +43,7 @@ pub const DARK: Ink = Ink {
     ],
 };
 
-impl Ink {
+impl Theme {
     /// A colour of the palette as CSS writes it.
     #[must_use]
     pub fn css(&self, colour: usize) -> String {

@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::{ModelShape, PruningPoint, Record};
+use apt_experiment::{ModelShape, PruningPoint, Record, Site};
 
 /// More heads than this are drawn as a bar.
 const HEADS_SHOWN: usize = 32;
 /// Cells of a bar.
 const BAR: usize = 16;
-/// The adapters of a layer, in the order in which data flows.
-const FLOW: [&str; 7] = ["query", "key", "value", "output", "gate", "up", "down"];
 
 /// Draws what `point` left of a model of this dense `shape`.
 #[must_use]
@@ -155,14 +153,15 @@ impl<'a> Ranks<'a> {
         for (name, rank) in &point.ranks {
             let layer = name.split('.').find_map(|part| part.parse::<usize>().ok());
             match (layer, name.rsplit('.').next()) {
-                (Some(layer), Some(site)) if FLOW.contains(&site) => {
+                (Some(layer), Some(site)) if Site::ALL.iter().any(|of| of.name() == site) => {
                     cells.insert((layer, site), *rank);
                 }
                 _ => others.push(format!("{name} {rank}")),
             }
         }
-        let columns = FLOW
-            .into_iter()
+        let columns = Site::ALL
+            .iter()
+            .map(|site| site.name())
             .filter_map(|site| {
                 let ranks = cells.iter().filter(|((_, at), _)| *at == site);
                 ranks.map(|(_, rank)| rank.to_string().len().max(site.len())).max().map(|wide| (site, wide))

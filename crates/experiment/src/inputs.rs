@@ -1,0 +1,96 @@
+//! What settings may name: models that come with the program, tasks, and the endings of data files.
+
+use std::{fmt, ops::Deref};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::knob::{KnobKind, KnobValue};
+
+/// The pretrained model that comes with the program.
+pub const BUILTIN_MODEL: &str = "builtin";
+/// A tiny model with random weights, made by the program.
+pub const NANO_MODEL: &str = "nano";
+/// The task whose examples the program makes itself.
+pub const BUILTIN_TASK: &str = "builtin";
+/// The task of a file of one's own.
+pub const TEXT_TASK: &str = "text";
+/// Endings of files with examples, best first; the first three are named in messages.
+pub const DATA_EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "ndjson", "txt"];
+
+/// Other names of tasks, each with the name that it stands for.
+const ALIASES: [(&str, &str); 1] = [("csv", TEXT_TASK)];
+
+/// A task as settings and pages know it; `apt-data` knows how its files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskEntry {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether its examples have, or may have, a second text.
+    pub has_pairs: bool,
+}
+
+/// Every task, the built-in one first.
+pub const TASK_NAMES: &[TaskEntry] = &[
+    TaskEntry { name: BUILTIN_TASK, has_pairs: false },
+    TaskEntry { name: "sst2", has_pairs: false },
+    TaskEntry { name: "cola", has_pairs: false },
+    TaskEntry { name: "mrpc", has_pairs: true },
+    TaskEntry { name: "rte", has_pairs: true },
+    TaskEntry { name: "stsb", has_pairs: true },
+    TaskEntry { name: TEXT_TASK, has_pairs: true },
+];
+
+/// The name of a task in its one form: lower case, without blanks around it, aliases replaced. Whether there is such a
+/// task is not checked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct TaskName(String);
+
+impl TaskName {
+    /// What is known of the task; `None` where there is no such task.
+    #[must_use]
+    pub fn entry(&self) -> Option<&'static TaskEntry> {
+        TASK_NAMES.iter().find(|task| task.name == self.0)
+    }
+}
+
+impl From<&str> for TaskName {
+    fn from(name: &str) -> Self {
+        let name = name.trim().to_lowercase();
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+        Self(alias.map_or(name, |(_, of)| (*of).to_owned()))
+    }
+}
+
+impl Deref for TaskName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<&str> for TaskName {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl fmt::Display for TaskName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for TaskName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self::from(String::deserialize(from)?.as_str()))
+    }
+}
+
+impl KnobValue for TaskName {
+    type Limits = ();
+
+    fn kind((): ()) -> KnobKind {
+        KnobKind::Text
+    }
+}

@@ -1,0 +1,82 @@
+//! Which arm of a study a run belongs to: by its settings and by the content of its model and data, not by where the
+//! files lay.
+
+use std::collections::BTreeMap;
+
+use apt_experiment::{ArmId, Record, SettingsId, Study};
+
+/// A run with the arm it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Assigned<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// What it left.
+    pub(crate) record: &'a Record,
+    /// The place of its arm in [`Arms`].
+    pub(crate) arm: usize,
+}
+
+/// Digests of model and data.
+type Content = (Option<String>, Option<String>);
+
+/// The arms of a study at each of its densities, each once.
+pub(crate) struct Arms {
+    ids: Vec<ArmId>,
+    /// Whether the arms name several models or data: what a path of the study stands for is then that which the runs of
+    /// that path were made from, of different ones that of the most runs. Else a section holds one of each, and any will do.
+    contents: Option<BTreeMap<(String, Option<String>), Content>>,
+}
+
+impl Arms {
+    pub(crate) fn new(study: &Study, runs: &[(&str, &Record)]) -> Self {
+        let mut ids: Vec<ArmId> = Vec::new();
+        for id in study.arms().flat_map(|arm| study.at_densities(arm)).map(|knobs| ArmId::of(&knobs)) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let one = ids.iter().all(|id| id.paths() == ids[0].paths());
+        Self { contents: (!one).then(|| contents(runs)), ids }
+    }
+
+    /// Whether its arms differ in the model or the data.
+    pub(crate) fn differ_in_content(&self) -> bool {
+        self.contents.is_some()
+    }
+
+    /// The run with its arm.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub(crate) fn assign<'a>(&self, name: &'a str, record: &'a Record) -> Result<Assigned<'a>, &'static str> {
+        let settings = SettingsId::of(&record.config);
+        let mut of_settings = self.ids.iter().enumerate().filter(|(_, id)| *id.settings() == settings).peekable();
+        if of_settings.peek().is_none() {
+            return Err("its settings are those of no arm of the study");
+        }
+        let own = content(record);
+        let is_own = |id: &ArmId| self.contents.as_ref().is_none_or(|of| of.get(id.paths()) == Some(&own));
+        let arm = of_settings.find(|(_, id)| is_own(id)).map(|(place, _)| place);
+        arm.map(|arm| Assigned { name, record, arm }).ok_or("its model or data are those of no arm of the study")
+    }
+
+    /// Those of `runs` that belong to this arm.
+    pub(crate) fn runs_of<'a>(&self, id: &ArmId, runs: &[Assigned<'a>]) -> Vec<Assigned<'a>> {
+        runs.iter().filter(|run| self.ids[run.arm] == *id).copied().collect()
+    }
+}
+
+fn content(record: &Record) -> Content {
+    (record.provenance.model_hash.clone(), record.provenance.data_hash.clone())
+}
+
+/// What each path stands for.
+fn contents(runs: &[(&str, &Record)]) -> BTreeMap<(String, Option<String>), Content> {
+    let mut counts: BTreeMap<(String, Option<String>), BTreeMap<Content, usize>> = BTreeMap::new();
+    for (_, record) in runs {
+        let paths = ArmId::of(&record.config).paths().clone();
+        *counts.entry(paths).or_default().entry(content(record)).or_default() += 1;
+    }
+    let most = |of: BTreeMap<Content, usize>| of.into_iter().max_by_key(|(_, runs)| *runs).map(|(content, _)| content);
+    counts.into_iter().filter_map(|(paths, of)| Some((paths, most(of)?))).collect()
+}
