@@ -1,19 +1,16 @@
 //! Learned masks in a run: gates are drawn for every step of a decay window and taught by what the step says (CoFi).
 
 use crate::session::Session;
-use crate::setup::GATES_STREAM;
+use crate::streams::{Stream, generator};
 use apt_core::blocks::BlockScores;
 use apt_core::l0::Draw;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 impl Session {
     /// The gates of this step, if masks are being learned in it.
     pub(crate) fn draw_gates(&self, step: usize) -> Option<Draw> {
         let gates = self.state.gates.as_ref()?;
         self.timeline.window_at(step)?;
-        let seed = self.setup.knobs.seed ^ (GATES_STREAM << 32) ^ step as u64;
-        Some(gates.draw(&mut ChaCha8Rng::seed_from_u64(seed)))
+        Some(gates.draw(&mut generator(self.setup.knobs.seed, Stream::Gates, step as u64)))
     }
 
     /// Takes in ∂L/∂z of what was drawn. Between steps the masks are the gates without chance.

@@ -1,7 +1,7 @@
 //! Ranks at the pruning points: they grow as the model shrinks, or are allotted (APT §4.3; AdaLoRA).
 
 use crate::session::Session;
-use crate::setup::GROWTH_STREAM;
+use crate::streams::{Stream, generator};
 use apt_core::arms::RankGrowth;
 use apt_core::ranks::{AdapterState, allocate, component_budget, first_rank, grow, tuning_budget};
 use apt_experiment::{Event, Growth};
@@ -89,7 +89,7 @@ impl Session {
             return;
         }
         let old = self.learner.clone();
-        let mut init = Init::new(knobs.seed ^ ((GROWTH_STREAM + index as u64) << 24), &self.device);
+        let mut init = Init::from_rng(generator(knobs.seed, Stream::Growth, index as u64), &self.device);
         self.learner = old.clone().grown(&ranks, &mut |d_in, extra| init.kaiming(d_in, extra));
         let device = self.device.clone();
         self.carry_moments(&old, &|holder| {

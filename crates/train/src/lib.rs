@@ -22,6 +22,7 @@ mod session;
 mod setup;
 mod snapshot;
 mod source;
+mod streams;
 mod teacher;
 mod training;
 

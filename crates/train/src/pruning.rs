@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::learner::Learner;
 use crate::optimizer::AdamW;
 use crate::session::Session;
-use crate::setup::RANDOM_SCORES_STREAM;
+use crate::streams::{Stream, generator};
 use apt_core::arms::{Distillation, PruneSchedule, Salience};
 use apt_core::blocks::{BlockScores, Kept};
 use apt_core::masks::Masks;
@@ -14,8 +14,6 @@ use apt_core::search::{Rounding, search_with_floor};
 use apt_experiment::{Event, LayerSalience, OptimizerState, PruningPoint};
 use apt_nn::{named, salience};
 use burn::tensor::Tensor;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 impl Session {
     /// Exact share of the prunable parameters that masks and removals have left.
@@ -54,7 +52,7 @@ impl Session {
 
     /// Seeded scores, the same for a block at every step.
     fn random_scores(&self) -> BlockScores {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.setup.knobs.seed ^ (RANDOM_SCORES_STREAM << 32));
+        let mut rng = generator(self.setup.knobs.seed, Stream::RandomScores, 0);
         random_scores(&self.dense_shape, &mut rng).select(&self.state.kept)
     }
 

@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::evaluate::PAD_MULTIPLE;
 use crate::losses::{Targets, cross_entropy};
 use crate::session::Session;
-use crate::setup::TEACHER_STREAM;
+use crate::streams::{Stream, generator};
 use crate::teacher::{DistillWeights, distillation_loss};
 use apt_core::arms::{RankGrowth, RankImportance, Salience};
 use apt_core::distill::{mu, published_mu};
@@ -15,8 +15,6 @@ use apt_experiment::{CurvePoint, Event, MuOver};
 use apt_nn::salience::{self, ScoreInputs};
 use apt_nn::{Adapter, Batch, Forward, Output, Taps, checkpoint::read_back, named};
 use burn::tensor::{Gradients, Tensor};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 /// What a backward pass leaves.
 struct Backward {
@@ -124,8 +122,8 @@ impl Session {
         let distilling = self.timeline.distill.as_ref().filter(|d| d.contains(&step)).zip(self.teacher.as_ref());
         let lesson = match distilling {
             Some((range, teacher)) => {
-                let seed = self.setup.knobs.seed ^ (TEACHER_STREAM << 32) ^ step as u64;
-                let lesson = teacher.lesson(&upload(&self.setup.device), &mut ChaCha8Rng::seed_from_u64(seed))?;
+                let mut rng = generator(self.setup.knobs.seed, Stream::Teacher, step as u64);
+                let lesson = teacher.lesson(&upload(&self.setup.device), &mut rng)?;
                 Some((range, lesson))
             }
             None => None,
