@@ -34,7 +34,7 @@ impl Training {
         let labels = (0..LABELS).map(|label| label.to_string()).collect();
         let objective = Objective::Classification { labels, metrics: &[Metric::Accuracy] };
         let setup = Setup {
-            knobs: knobs(case)?,
+            knobs: knobs(case)?.check()?,
             preset: None,
             source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
             task: TokenizedTask { objective, train: examples(2 * BATCH), validation: examples(BATCH), test: None },

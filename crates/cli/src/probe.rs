@@ -42,7 +42,7 @@ impl Probe for DesktopProbe {
         Memory { device_peak: Some(device_peak), process }
     }
 
-    fn forget_peak(&self) {
+    fn reset_peak(&self) {
         self.peak.set(0);
         ALLOCATOR.reset_peak();
     }

@@ -115,7 +115,7 @@ impl ActiveRun {
         reporter.begin(&name, self.session.steps_planned(), self.session.steps_made());
         while let Some(event) = pollster::block_on(self.session.step())? {
             self.record(event, reporter)?;
-            let interrupted = interrupt::requested() && self.session.is_settled();
+            let interrupted = interrupt::requested() && !self.session.has_pending_events();
             if interrupted || self.session.checkpoint_due() {
                 self.save(reporter)?;
             }

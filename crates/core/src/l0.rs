@@ -90,22 +90,22 @@ impl Gates {
     }
 
     /// The gates without chance, `min(1, max(0, σ(log α)·(ζ − γ) + γ))`: what the model is evaluated with.
-    pub fn settled(&self) -> Masks {
+    pub fn deterministic_mask(&self) -> Masks {
         let mut masks = self.log_alpha.clone();
         masks.values_mut().for_each(|z| *z = stretched(sigmoid(*z)).clamp(0.0, 1.0));
         as_masks(masks)
     }
 
     /// P(z > 0) of every block.
-    pub fn openness(&self) -> BlockScores {
+    pub fn keep_probability(&self) -> BlockScores {
         let mut open = self.log_alpha.clone();
-        open.values_mut().for_each(|p| *p = openness(*p));
+        open.values_mut().for_each(|p| *p = keep_probability(*p));
         open
     }
 
-    /// Openness times what the block costs, so that a search, which divides by the cost, ranks by openness.
+    /// P(z > 0) times what the block costs, so that a search, which divides by the cost, ranks by the probability.
     pub fn scores(&self, shape: &ModelShape) -> BlockScores {
-        let (mut scores, costs) = (self.openness(), shape.block_costs());
+        let (mut scores, costs) = (self.keep_probability(), shape.block_costs());
         let scale = |list: &mut Vec<f64>, cost: f64| list.iter_mut().for_each(|p| *p *= cost.max(1.0));
         scores.heads.iter_mut().for_each(|list| scale(list, costs.head));
         scores.neurons.iter_mut().for_each(|list| scale(list, costs.neuron));
@@ -115,7 +115,7 @@ impl Gates {
 
     /// The constraint on a model of `shape`, whose dense ancestor has `dense` parameters, when density should be `target`.
     pub fn constraint(&self, shape: &ModelShape, dense: usize, target: f64) -> Constraint {
-        let open = self.openness();
+        let open = self.keep_probability();
         let (expected, mut gradient) = expected_parameters(shape, &open);
         let dense = dense.max(1) as f64;
         let density = expected / dense;
@@ -165,7 +165,7 @@ fn stretched(s: f64) -> f64 {
     s * (STRETCH.1 - STRETCH.0) + STRETCH.0
 }
 
-fn openness(log_alpha: f64) -> f64 {
+fn keep_probability(log_alpha: f64) -> f64 {
     sigmoid(log_alpha - TEMPERATURE * (-STRETCH.0 / STRETCH.1).ln())
 }
 
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_are_open_as_often_as_their_openness_says() {
+    fn gates_are_open_as_often_as_their_probability_says() {
         let gates = uneven();
         let mut open = BlockScores::filled(&shape(), 0.0);
         let mut rng = ChaCha8Rng::seed_from_u64(3);
@@ -283,7 +283,7 @@ mod tests {
             let drawn = BlockScores { heads, neurons, hidden };
             open.values_mut().zip(drawn.values()).for_each(|(open, z)| *open += f64::from(u8::from(z > 0.0)));
         }
-        for (found, expected) in open.values().zip(gates.openness().values()) {
+        for (found, expected) in open.values().zip(gates.keep_probability().values()) {
             let found = found / f64::from(draws);
             assert!((found - expected).abs() < 0.04, "open in {found} of the draws, expected {expected}");
         }
@@ -338,7 +338,7 @@ mod tests {
         }
         let density = gates.constraint(&shape, dense, 0.4).density;
         assert!((density - 0.4).abs() < 0.03, "expected density {density}");
-        let open = gates.openness();
+        let open = gates.keep_probability();
         let mean = |first: usize| open.neurons[0].iter().skip(first).step_by(2).sum::<f64>() / 16.0;
         assert!(mean(0) > mean(1) + 0.3, "open: {} of the needed, {} of the others", mean(0), mean(1));
     }
@@ -348,9 +348,9 @@ mod tests {
         let (mut gates, shape) = (uneven(), shape());
         let mut kept = Kept::all(&shape);
         (kept.heads[0], kept.hidden) = (vec![1], vec![0, 7]);
-        let before = gates.openness().select(&kept);
+        let before = gates.keep_probability().select(&kept);
         gates.reindex(&kept);
-        assert_eq!(gates.openness(), before);
-        assert!(gates.settled().heads[0].len() == 1 && gates.settled().hidden.len() == 2);
+        assert_eq!(gates.keep_probability(), before);
+        assert!(gates.deterministic_mask().heads[0].len() == 1 && gates.deterministic_mask().hidden.len() == 2);
     }
 }

@@ -17,6 +17,11 @@ impl Init {
         Self { rng: ChaCha8Rng::seed_from_u64(seed), device: device.clone() }
     }
 
+    /// A stream that goes on where `rng` is.
+    pub fn from_rng(rng: ChaCha8Rng, device: &Device) -> Self {
+        Self { rng, device: device.clone() }
+    }
+
     /// The device of the tensors made here.
     pub fn device(&self) -> &Device {
         &self.device

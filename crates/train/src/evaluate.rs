@@ -1,11 +1,10 @@
 //! Predictions of a model on examples.
 
 use crate::TrainError;
-use crate::session::Session;
+use crate::setup::Setup;
 use apt_data::{Example, Objective, Target, collate, eval_batches};
-use apt_experiment::{Evaluation, Event, Split};
+use apt_experiment::Split;
 use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back, inference};
-use burn::module::Module;
 use burn::tensor::Tensor;
 use std::collections::BTreeMap;
 
@@ -61,41 +60,35 @@ pub async fn predict(
     Ok(Predictions { answers, loss: loss / examples.len().max(1) as f64 })
 }
 
-impl Session {
-    pub(crate) async fn evaluate_validation(&mut self) -> Result<f64, TrainError> {
-        let (metric, metrics) = self.evaluated(Split::Validation).await?;
-        self.state.last_validation = Some(metric);
-        let seconds = self.clocked();
-        let step = self.state.step;
-        self.tell(Event::Evaluation(Evaluation { step, split: Split::Validation, metric, metrics, seconds }));
-        Ok(metric)
-    }
+/// Metrics of a model on the examples of a split.
+pub(crate) struct Scores {
+    /// The task's metric.
+    pub metric: f64,
+    /// All metrics by name, the loss with them.
+    pub all: BTreeMap<String, f64>,
+}
 
-    pub(crate) async fn evaluate_test(&mut self) -> Result<(), TrainError> {
-        if self.setup.task.test.is_none() {
-            return Ok(());
-        }
-        let (metric, metrics) = self.evaluated(Split::Test).await?;
-        let (step, seconds) = (self.state.step, self.state.seconds);
-        self.tell(Event::Evaluation(Evaluation { step, split: Split::Test, metric, metrics, seconds }));
-        Ok(())
-    }
-
-    pub(crate) async fn evaluated(&self, split: Split) -> Result<(f64, BTreeMap<String, f64>), TrainError> {
-        let examples: &[Example] = match split {
-            Split::Validation => &self.setup.task.validation,
-            Split::Test => self.setup.task.test.as_deref().unwrap_or_default(),
-        };
-        let model = self.learner.student.valid();
-        let masks = self.masks.as_ref().map(|m| self.upload(m, &self.setup.device, false));
-        let objective = &self.setup.task.objective;
-        let predictions = predict(&model, masks.as_ref(), examples, objective, self.setup.pad_id).await?;
-        let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
-        let judged = objective.judge(&predictions.answers, &targets);
-        let metric = judged.first().and_then(|(_, value)| *value).unwrap_or(0.0);
-        let defined = judged.into_iter().filter_map(|(metric, value)| Some((metric.name().to_owned(), value?)));
-        let mut metrics: BTreeMap<String, f64> = defined.collect();
-        metrics.insert("loss".into(), predictions.loss);
-        Ok((metric, metrics))
-    }
+/// Scores of `model`, which must be without autodiff, on `split` of the task; a split that is not there is empty.
+///
+/// # Errors
+/// As [`predict`].
+pub(crate) async fn evaluate(
+    setup: &Setup,
+    model: &Transformer,
+    masks: Option<&DeviceMasks>,
+    split: Split,
+) -> Result<Scores, TrainError> {
+    let examples: &[Example] = match split {
+        Split::Validation => &setup.task.validation,
+        Split::Test => setup.task.test.as_deref().unwrap_or_default(),
+    };
+    let objective = &setup.task.objective;
+    let predictions = predict(model, masks, examples, objective, setup.pad_id).await?;
+    let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
+    let judged = objective.judge(&predictions.answers, &targets);
+    let metric = judged.first().and_then(|(_, value)| *value).unwrap_or(0.0);
+    let defined = judged.into_iter().filter_map(|(metric, value)| Some((metric.name().to_owned(), value?)));
+    let mut all: BTreeMap<String, f64> = defined.collect();
+    all.insert("loss".into(), predictions.loss);
+    Ok(Scores { metric, all })
 }

@@ -3,30 +3,32 @@
 //! [`Session`] is a resumable state machine: `step().await` gives the next [`apt_experiment::Event`]. It owns no clock
 //! ([`Probe`]), prints nothing and writes no file; a desktop blocks on it, a browser awaits it.
 
-mod clock;
+mod costs;
 pub mod device;
+mod distiller;
 mod error;
 mod estimate;
 mod evaluate;
+mod evaluator;
 mod files;
-mod gates;
-mod growth;
 mod learner;
-mod live;
 mod losses;
 mod measure;
 mod optimizer;
 pub mod pretrain;
-mod pruning;
+mod probe;
+mod pruner;
+mod rank_allocator;
+mod readout;
 mod session;
 mod setup;
 mod simd;
-mod snapshot;
 mod source;
+mod streams;
 mod teacher;
+mod train_state;
 mod training;
 
-pub use clock::{Memory, NoProbe, Probe};
 pub use error::TrainError;
 pub use estimate::estimate;
 pub use evaluate::predict;
@@ -34,8 +36,8 @@ pub use files::{BUILTIN, ModelFiles, NANO, nano_config, sha256};
 pub use learner::{Learner, Transform};
 pub use losses::{Targets, cross_entropy, layer_mse, prediction_loss};
 pub use optimizer::AdamW;
-pub use session::Session;
+pub use probe::{Memory, NoProbe, Probe};
+pub use session::{Contents, SNAPSHOT_VERSION, Session, Snapshot};
 pub use setup::{CODE, Machine, Setup, check_examples, check_input, objective_of};
-pub use snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use source::ModelSource;
-pub use teacher::{DistillWeights, Lesson, Teacher, distillation_loss};
+pub use teacher::{DistillWeights, Teacher, TeacherOutput, distillation_loss};

@@ -39,7 +39,7 @@ impl AdamW {
     }
 
     /// Matrices decay by `weight_decay` from now on.
-    pub fn turn_decay(&mut self, slots: &[Slot], weight_decay: f64) {
+    pub fn set_weight_decay(&mut self, slots: &[Slot], weight_decay: f64) {
         self.decay = decay_of(slots, weight_decay, &self.first.device());
     }
 

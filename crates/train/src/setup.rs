@@ -6,20 +6,12 @@ use crate::files::ModelFiles;
 use crate::learner::{Learner, Transform};
 use crate::simd::vectors;
 use crate::source::ModelSource;
+use crate::streams::{Stream, generator};
 use apt_core::ranks::first_rank;
 use apt_data::{Example, Objective, ObjectiveKind, RawTask, TokenizedTask, tokenize_task};
 use apt_experiment::{CheckedKnobs, Knobs, ObjectiveChoice, Provenance};
 use apt_nn::{Init, ModelConfig, named};
 use burn::tensor::Device;
-
-/// Streams of randomness that must not coincide.
-pub(crate) const ADAPTER_STREAM: u64 = 0x00A1;
-pub(crate) const HEAD_STREAM: u64 = 0x00A2;
-pub(crate) const TRANSFORM_STREAM: u64 = 0x00A3;
-pub(crate) const GROWTH_STREAM: u64 = 0x0100_0000;
-pub(crate) const TEACHER_STREAM: u64 = 0x00A4;
-pub(crate) const RANDOM_SCORES_STREAM: u64 = 0x00A5;
-pub(crate) const GATES_STREAM: u64 = 0x00A6;
 
 /// Everything a run starts from.
 pub struct Setup {
@@ -123,18 +115,18 @@ impl Setup {
     /// A learner with untrained adapters and head, as every run and every resume starts.
     pub(crate) fn fresh_learner(&self, device: &Device, distils: bool) -> Result<Learner, TrainError> {
         let knobs = &self.knobs;
-        let stream = |s: u64| Init::new(knobs.seed ^ (s << 32), device);
+        let init = |stream| Init::from_rng(generator(knobs.seed, stream, 0), device);
         let mut student = self.source.model(device)?;
         if student.config.head.is_none_or(|h| h.labels != self.labels) {
-            student = student.with_head(self.labels, &mut stream(HEAD_STREAM));
+            student = student.with_head(self.labels, &mut init(Stream::Head));
         }
         if !knobs.train_base {
             let rank = first_rank(knobs.rank, knobs.rank_growth);
-            student = student.with_adapters(&knobs.adapters.0, rank, knobs.rank_scale, &mut stream(ADAPTER_STREAM));
+            student = student.with_adapters(&knobs.adapters.0, rank, knobs.rank_scale, &mut init(Stream::Adapters));
         }
         let hidden = student.config.hidden;
         let transform = (distils && knobs.distill_layer_weight > 0.0)
-            .then(|| Transform::new(hidden, knobs.transform_rank, knobs.rank_scale, &mut stream(TRANSFORM_STREAM)));
+            .then(|| Transform::new(hidden, knobs.transform_rank, knobs.rank_scale, &mut init(Stream::Transform)));
         let (train_base, freeze_head) = (knobs.train_base, knobs.freeze_head);
         Ok(named::set_trainable(Learner { student, transform }, &|path| {
             let head = path.contains(".head.");

@@ -2,11 +2,8 @@
 
 use crate::learner::Learner;
 use crate::losses::{layer_mse, prediction_loss};
-use crate::session::Session;
-use apt_core::arms::Distillation;
 use apt_core::blocks::Kept;
 use apt_core::distill::{candidates, teacher_layers};
-use apt_experiment::{Event, TeacherUpdate};
 use apt_nn::{Batch, Forward, NnError, Output, Transformer, compact};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -48,20 +45,20 @@ impl Teacher {
         learner
     }
 
-    /// Its lesson on `batch`, which must be without autodiff: the logits and the states of four layers that are drawn.
+    /// The logits of `batch`, which must be without autodiff, and the states of four layers drawn by `rng`.
     ///
     /// # Errors
     /// When it has no classification head.
-    pub fn lesson(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Result<Lesson, NnError> {
+    pub fn forward(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Result<TeacherOutput, NnError> {
         let Output { hidden, states } = self.model.forward(batch, Forward { keep_states: true, ..Forward::default() });
-        Ok(self.drawn(&states, self.model.classify(hidden, batch)?, rng))
+        Ok(self.sample_layers(&states, self.model.classify(hidden, batch)?, rng))
     }
 
-    /// The lesson in the states of all its layers and its logits.
-    pub fn drawn(&self, states: &[Tensor<2>], logits: Tensor<2>, rng: &mut ChaCha8Rng) -> Lesson {
+    /// The states of four layers drawn by `rng` out of those of all layers, each `[tokens, hidden]`.
+    pub fn sample_layers(&self, states: &[Tensor<2>], logits: Tensor<2>, rng: &mut ChaCha8Rng) -> TeacherOutput {
         let layers = teacher_layers(states.len(), rng);
         let states = layers.into_iter().map(|layer| (layer, self.for_student(states[layer].clone()))).collect();
-        Lesson { states, logits }
+        TeacherOutput { states, logits }
     }
 
     /// Its hidden state restricted to the student's dims, `[tokens, student hidden]`.
@@ -77,9 +74,9 @@ impl Teacher {
     }
 }
 
-/// What a teacher has to say about a batch. It is heard before the student runs, so that what the teacher computes with
-/// and what the student's gradients need are never in memory at once.
-pub struct Lesson {
+/// What a teacher computes of a batch. It runs before the student, so that its intermediate results and what the student's
+/// gradients need are never in memory at once.
+pub struct TeacherOutput {
     /// The layers drawn and their hidden states, in the student's dims.
     states: Vec<(usize, Tensor<2>)>,
     logits: Tensor<2>,
@@ -102,17 +99,17 @@ pub fn distillation_loss(
     learner: &Learner,
     states: &[Tensor<2>],
     logits: Tensor<2>,
-    lesson: Lesson,
+    teacher: TeacherOutput,
     weights: DistillWeights,
 ) -> Tensor<1> {
-    let prediction = prediction_loss(logits, Tensor::from_inner(lesson.logits), weights.temperature);
+    let prediction = prediction_loss(logits, Tensor::from_inner(teacher.logits), weights.temperature);
     let mut loss = prediction * weights.logits;
     if weights.layers == 0.0 {
         return loss;
     }
     let exists: Vec<bool> =
         learner.student.layers.iter().map(|l| l.attention.is_some() && l.feed_forward.is_some()).collect();
-    for (layer, target) in lesson.states {
+    for (layer, target) in teacher.states {
         let target = Tensor::from_inner(target);
         let best = candidates(layer, &exists)
             .into_iter()
@@ -127,47 +124,6 @@ pub fn distillation_loss(
         }
     }
     loss
-}
-
-impl Session {
-    /// The next teacher, if the student has become better than the last one.
-    pub(crate) fn refresh_teacher(&mut self) {
-        let within = self.timeline.distill.as_ref().is_some_and(|d| self.state.step < d.end);
-        let better = match (&self.teacher, self.state.last_validation) {
-            (Some(teacher), Some(metric)) => metric > teacher.metric,
-            _ => false,
-        };
-        // Learned masks keep the teacher they began with: what they make of the student is not settled.
-        if within && better && self.state.gates.is_none() {
-            self.adopt_teacher();
-        } else if !within && self.teacher.is_some() {
-            self.dismiss_teacher();
-        }
-    }
-
-    pub(crate) fn adopt_teacher(&mut self) {
-        let metric = self.state.last_validation.unwrap_or_default();
-        // Two teachers must never be alive at once: the old one's weights go first.
-        self.teacher = None;
-        self.own_weights();
-        let shared = self.setup.knobs.distillation == Distillation::Shared;
-        self.teacher = Some(Teacher::new(&self.learner.student, &self.state.kept, metric, shared));
-        let step = self.state.step;
-        self.tell(Event::Teacher(TeacherUpdate { step, metric }));
-    }
-
-    pub(crate) fn dismiss_teacher(&mut self) {
-        self.teacher = None;
-        self.own_weights();
-    }
-
-    /// Frees what a former teacher shared: the student's weights are no longer corners of larger ones.
-    fn own_weights(&mut self) {
-        if self.borrows {
-            self.learner.student = apt_nn::compact::own(&self.learner.student);
-            self.borrows = false;
-        }
-    }
 }
 
 /// Copies every value to memory of its own.

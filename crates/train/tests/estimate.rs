@@ -23,7 +23,7 @@ impl Probe for Counting {
         Memory { device_peak: Some(ALLOCATOR.peak_usage() as u64), process: None }
     }
 
-    fn forget_peak(&self) {
+    fn reset_peak(&self) {
         ALLOCATOR.reset_peak_usage();
     }
 }

@@ -46,7 +46,7 @@ fn rate(told: &[Event]) -> f64 {
 fn a_turned_learning_rate_counts_from_the_next_step_and_is_told() {
     let (mut turned, mut left_alone) = (session(&knobs()), session(&knobs()));
     assert_eq!(rate(&step(&mut turned)), rate(&step(&mut left_alone)));
-    turned.turn("learning_rate", "0.0001").expect("a live knob");
+    turned.set_knob("learning_rate", "0.0001").expect("a live knob");
     let (told, plain) = (step(&mut turned), step(&mut left_alone));
     let ratio = rate(&plain) / rate(&told);
     assert!((ratio - 10.0).abs() < 1e-9, "the rate is a tenth, not 1/{ratio}");
@@ -60,10 +60,10 @@ fn a_turned_learning_rate_counts_from_the_next_step_and_is_told() {
 fn what_is_turned_stays_turned_after_a_resume() {
     let mut session = session(&knobs());
     step(&mut session);
-    session.turn("weight_decay", "0").expect("a live knob");
-    session.turn("clip_norm", "0.01").expect("a live knob");
+    session.set_knob("weight_decay", "0").expect("a live knob");
+    session.set_knob("clip_norm", "0.01").expect("a live knob");
     step(&mut session);
-    while !session.is_settled() {
+    while session.has_pending_events() {
         block_on(session.step()).expect("nothing is computed");
     }
     let saved = block_on(session.snapshot()).expect("a snapshot");
@@ -90,10 +90,10 @@ fn a_fixed_knob_a_wrong_value_and_a_new_teacher_are_refused_and_change_nothing()
         ("distillation", "shared", "teacher"),
         ("no_such_knob", "1", "no_such_knob"),
     ] {
-        let error = session.turn(name, text).expect_err("refused").to_string();
+        let error = session.set_knob(name, text).expect_err("refused").to_string();
         assert!(error.replace('-', "_").contains(says), "{name} = {text}: {error}");
     }
-    assert!(session.is_settled(), "a refusal was told as a turn");
+    assert!(!session.has_pending_events(), "a refusal was told as a turn");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_teacher_sent_away_is_listened_to_no_more() {
         steps += 1;
         assert!(steps < 10, "no step distils");
     }
-    session.turn("distillation", "off").expect("a teacher may be sent away");
+    session.set_knob("distillation", "off").expect("a teacher may be sent away");
     assert!(session.teacher().is_none());
     assert!(!distils(&step(&mut session)), "the teacher is still listened to");
 }

@@ -79,7 +79,7 @@ fn learned_masks_and_allotted_ranks_go_on_from_any_step_bit_for_bit() {
             let step = matches!(event, Event::Step(_));
             told.push(event);
             // What is told after a step belongs to it.
-            while step && !whole.is_settled() {
+            while step && whole.has_pending_events() {
                 told.extend(block_on(whole.step()).expect("nothing is computed"));
             }
             if step && whole.steps_made() < 12 {

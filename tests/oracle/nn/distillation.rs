@@ -79,8 +79,8 @@ fn oracle_distillation_loss_matches_where_chance_has_no_say() {
             layers: number(&case["layer_alpha"]),
         };
         let teacher_logits = matrix(&case["teacher_logits"]).inner();
-        let lesson = teacher.drawn(&of_teacher, teacher_logits, &mut ChaCha8Rng::seed_from_u64(0));
-        let loss = distillation_loss(&learner, &states, logits.clone(), lesson, weights);
+        let output = teacher.sample_layers(&of_teacher, teacher_logits, &mut ChaCha8Rng::seed_from_u64(0));
+        let loss = distillation_loss(&learner, &states, logits.clone(), output, weights);
         agree("loss", &values(&loss), &[number(&case["loss"])]);
         let gradients = loss.backward();
         let of_logits = logits.grad(&gradients).expect("the loss reaches the logits");

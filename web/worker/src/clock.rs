@@ -45,7 +45,7 @@ impl Probe for BrowserProbe {
         Memory { device_peak: Some(device_peak), process: Some(pages * PAGE) }
     }
 
-    fn forget_peak(&self) {
+    fn reset_peak(&self) {
         self.peak.set(0);
         ALLOCATED.reset_peak_usage();
     }

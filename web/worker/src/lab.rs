@@ -114,7 +114,7 @@ impl Lab {
             Command::Turn { knob, value } => {
                 let run = self.opened()?;
                 if let Some(session) = &mut run.session {
-                    session.turn(&knob, &value)?;
+                    session.set_knob(&knob, &value)?;
                 }
                 self.hear_out().await
             }
@@ -278,7 +278,7 @@ impl Lab {
 
     /// Lets a session say what it has to say, without a further step.
     async fn settle(&self, run: &mut Run) -> Result<(), WorkerError> {
-        while let Some(session) = run.session.as_mut().filter(|session| !session.is_settled()) {
+        while let Some(session) = run.session.as_mut().filter(|session| session.has_pending_events()) {
             match session.step().await? {
                 Some(event) => run.note(event),
                 None => break,
@@ -313,7 +313,7 @@ impl Lab {
     async fn advanced(&mut self, run: &mut Run) -> Result<(), WorkerError> {
         let Some(session) = &mut run.session else { return Ok(()) };
         let event = session.step().await?;
-        let settled = session.is_settled();
+        let settled = !session.has_pending_events();
         if settled && !run.is_sound().await {
             return Ok(());
         }

@@ -167,7 +167,7 @@ impl Run {
     /// Whether a save is due.
     pub fn save_due(&self) -> bool {
         self.session.as_ref().is_some_and(|session| {
-            session.is_settled()
+            !session.has_pending_events()
                 && session.steps_made() > 0
                 && (session.checkpoint_due() || clock::now() - self.saved_at > SAVE_EVERY)
         })
@@ -179,7 +179,7 @@ impl Run {
     /// When values cannot be read back or the database cannot be written.
     pub async fn save(&mut self, store: Option<&Store>) -> Result<(), WorkerError> {
         let (Some(session), Some(store)) = (&self.session, store) else { return Ok(()) };
-        if !session.is_settled() {
+        if session.has_pending_events() {
             return Ok(());
         }
         let snapshot = match session.steps_made() {

@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::model::{ModelLocation, is_model};
 use crate::reporter::print_stdout;
 use crate::run::folder::checkpoints;
-use apt_experiment::{Knobs, ModelShape, PruningPoint, Record};
+use apt_experiment::{ModelShape, PruningPoint, Record};
 use apt_nn::ModelConfig;
 use apt_report::{layer_picture, record_picture, summary};
 use apt_train::{Contents, Snapshot};
@@ -103,24 +103,8 @@ fn point(contents: &Contents, dense: &ModelConfig) -> PruningPoint {
         neurons: kept.neurons.iter().map(Vec::len).collect(),
         hidden: kept.hidden.len(),
         kept_hidden: kept.hidden.clone(),
-        ranks: adapter_names(contents, knobs).into_iter().zip(ranks.iter().copied()).collect(),
+        ranks: ranks.clone(),
         removed: true,
         seconds: 0.0,
     }
-}
-
-/// Names of the adapters in the order a model lists them: layer by layer, in the order in which data flows.
-fn adapter_names(contents: &Contents, knobs: &Knobs) -> Vec<String> {
-    if knobs.train_base {
-        return Vec::new();
-    }
-    let kept = &contents.kept;
-    let mut names = Vec::new();
-    for (layer, (heads, neurons)) in kept.heads.iter().zip(&kept.neurons).enumerate() {
-        let attention = ["query", "key", "value", "output"].into_iter().filter(|_| !heads.is_empty());
-        let feed_forward = ["up", "down"].into_iter().filter(|_| !neurons.is_empty());
-        let sites = attention.chain(feed_forward).filter(|site| knobs.adapters.0.iter().any(|a| a.name() == *site));
-        names.extend(sites.map(|site| format!("layers.{layer}.{site}")));
-    }
-    names
 }

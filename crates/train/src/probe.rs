@@ -1,11 +1,11 @@
-//! Time and memory as the session sees them. The session owns no clock: a desktop and a browser each bring their own.
+//! Time and memory as a session sees them. It owns no clock: a desktop and a browser each bring their own.
 
 /// Memory in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Most bytes allocated on the device since [`Probe::forget_peak`]; `None` if it cannot be told.
+    /// Most bytes allocated on the device since [`Probe::reset_peak`]; `None` if it is not known.
     pub device_peak: Option<u64>,
-    /// Bytes of the process now; `None` if it cannot be told.
+    /// Bytes of the process now; `None` if it is not known.
     pub process: Option<u64>,
 }
 
@@ -19,8 +19,8 @@ pub trait Probe {
         Memory::default()
     }
 
-    /// The device's peak starts anew.
-    fn forget_peak(&self) {}
+    /// The device's peak is measured anew from here on.
+    fn reset_peak(&self) {}
 }
 
 /// A probe that always says zero, for tests that compare everything.

@@ -1,0 +1,108 @@
+//! Metrics of a run so far, and the weights that had the best one.
+
+use crate::evaluate::Scores;
+use crate::train_state::TrainState;
+use apt_experiment::Split;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Evaluations in a run when `eval_every` is 0.
+const EVALUATIONS: usize = 25;
+
+/// The plain data of an [`Evaluator`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct EvaluatorState {
+    validation: Option<f64>,
+    test: Option<f64>,
+    best: Option<Best>,
+}
+
+/// The best validation metric since the last pruning point, and the step after which it was taken.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub step: usize,
+    pub metric: f64,
+}
+
+/// Remembers what evaluations gave.
+#[derive(Default)]
+pub(crate) struct Evaluator {
+    state: EvaluatorState,
+    /// The trainable values at [`Best`], `[trainable]`.
+    best_values: Option<Tensor<1>>,
+}
+
+impl EvaluatorState {
+    /// Whether there are best weights.
+    pub fn has_best(&self) -> bool {
+        self.best.is_some()
+    }
+}
+
+impl Evaluator {
+    pub fn state(&self) -> &EvaluatorState {
+        &self.state
+    }
+
+    pub fn set_state(&mut self, state: EvaluatorState) {
+        self.state = state;
+    }
+
+    /// From a checkpoint; `values` are those of its best step.
+    pub fn restore(state: EvaluatorState, values: Option<Tensor<1>>) -> Self {
+        Self { state, best_values: values }
+    }
+
+    /// The last validation metric.
+    pub fn validation(&self) -> Option<f64> {
+        self.state.validation
+    }
+
+    /// The metric of the test examples.
+    pub fn test(&self) -> Option<f64> {
+        self.state.test
+    }
+
+    /// The step of the best weights.
+    pub fn best_step(&self) -> Option<usize> {
+        self.state.best.map(|best| best.step)
+    }
+
+    /// The best weights, `[trainable]`.
+    pub fn best_values(&self) -> Option<&Tensor<1>> {
+        self.best_values.as_ref()
+    }
+
+    /// Keeps the metric of an evaluation.
+    pub fn record(&mut self, split: Split, scores: &Scores) {
+        match split {
+            Split::Validation => self.state.validation = Some(scores.metric),
+            Split::Test => self.state.test = Some(scores.metric),
+        }
+    }
+
+    /// Keeps the weights after `step` if their validation metric is better than that of the weights kept.
+    pub fn keep_if_best(&mut self, step: usize, trained: &TrainState) {
+        let Some(metric) = self.state.validation else { return };
+        if self.state.best.is_none_or(|best| best.metric < metric) {
+            self.best_values = trained.values();
+            self.state.best = self.best_values.is_some().then_some(Best { step, metric });
+        }
+    }
+
+    /// Gives `trained` the best weights, if any were kept.
+    pub fn restore_best(&mut self, trained: &mut TrainState) {
+        if let Some((best, values)) = self.state.best.zip(self.best_values.as_ref()) {
+            trained.set_values(values);
+            self.state.validation = Some(best.metric);
+        }
+    }
+}
+
+/// Training steps between two evaluations.
+pub(crate) fn eval_interval(eval_every: usize, steps: usize) -> usize {
+    match eval_every {
+        0 => (steps / EVALUATIONS).max(1),
+        n => n,
+    }
+}

@@ -1,0 +1,233 @@
+//! What leaves the model, and how: scores or learned gates say which blocks, masks let them fade, a pruning point removes
+//! them (METHOD §2–3).
+
+use crate::TrainError;
+use crate::streams::{Stream, generator};
+use apt_core::arms::Salience;
+use apt_core::blocks::{BlockScores, Kept, ModelShape};
+use apt_core::l0::{Draw, Gates};
+use apt_core::masks::Masks;
+use apt_core::salience::{RunningMean, ScoreSum, random_scores};
+use apt_core::schedule::{Timeline, mask_step};
+use apt_core::search::{Rounding, search_with_floor};
+use apt_experiment::Knobs;
+use apt_nn::{DeviceMasks, Transformer, compact};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+/// The plain data of a [`Pruner`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PrunerState {
+    /// The dense model's blocks that are left.
+    pub kept: Kept,
+    scores: RunningMean,
+    /// Where masks are learned.
+    gates: Option<Gates>,
+    /// In a decay window.
+    masks: Option<Masks>,
+}
+
+/// Chooses blocks of the student and follows their removal.
+pub(crate) struct Pruner {
+    dense: ModelShape,
+    state: PrunerState,
+}
+
+impl Pruner {
+    /// Nothing of the `dense` model was pruned yet.
+    pub fn new(knobs: &Knobs, dense: ModelShape) -> Self {
+        let state = PrunerState {
+            kept: Kept::all(&dense),
+            scores: RunningMean::new(knobs.beta, &dense),
+            gates: (knobs.salience == Salience::L0 && knobs.prunes()).then(|| Gates::new(&dense)),
+            masks: None,
+        };
+        Self { dense, state }
+    }
+
+    pub fn state(&self) -> &PrunerState {
+        &self.state
+    }
+
+    pub fn set_state(&mut self, state: PrunerState) {
+        self.state = state;
+    }
+
+    /// The dense model's blocks.
+    pub fn dense(&self) -> &ModelShape {
+        &self.dense
+    }
+
+    /// The dense model's blocks that are left.
+    pub fn kept(&self) -> &Kept {
+        &self.state.kept
+    }
+
+    /// The masks of the present decay window.
+    pub fn masks(&self) -> Option<&Masks> {
+        self.state.masks.as_ref()
+    }
+
+    /// Whether masks are learned.
+    pub fn learns_masks(&self) -> bool {
+        self.state.gates.is_some()
+    }
+
+    /// Exact share of the prunable parameters that masks and removals have left; `shape` is the student's.
+    pub fn density(&self, shape: ModelShape) -> f64 {
+        let left = match &self.state.masks {
+            Some(masks) => masks.kept().shape_after(&shape),
+            None => shape,
+        };
+        left.parameters() as f64 / self.dense.parameters() as f64
+    }
+
+    /// `masks` on `device`, tracked by autodiff if scores need their gradients.
+    pub fn device_masks(&self, masks: &Masks, knobs: &Knobs, device: &Device, tracked: bool) -> DeviceMasks {
+        let masks = DeviceMasks::new(masks, self.dense.wiring, device, tracked);
+        if knobs.prune_hidden { masks } else { masks.without_hidden() }
+    }
+
+    /// `student` without the blocks that are masked.
+    pub fn compact(&self, student: &Transformer) -> Transformer {
+        match &self.state.masks {
+            Some(masks) => compact::compact(student, &masks.kept()),
+            None => student.clone(),
+        }
+    }
+
+    /// Whether scores of blocks are gathered while training; learned masks need none.
+    pub fn needs_scores(&self, knobs: &Knobs) -> bool {
+        knobs.prunes() && self.state.gates.is_none()
+    }
+
+    /// Adds the scores of one step to the running mean.
+    pub fn add_scores(&mut self, scores: &BlockScores) {
+        self.state.scores.update(scores);
+    }
+
+    /// The scores of a scorer that reads no data.
+    pub fn update_data_free_scores(&mut self, knobs: &Knobs) {
+        if knobs.salience == Salience::Random {
+            let scores = self.random_scores(knobs.seed);
+            self.state.scores.update(&scores);
+        }
+    }
+
+    /// Scores are the sum over calibration batches (`one_shot`; METHOD §3.5).
+    pub fn set_scores(&mut self, sum: &ScoreSum) {
+        let mut scores = RunningMean::new(0.0, &self.dense);
+        scores.update(sum.value());
+        self.state.scores = scores;
+    }
+
+    /// Seeded scores, the same for a block at every step.
+    pub fn random_scores(&self, seed: u64) -> BlockScores {
+        let mut rng = generator(seed, Stream::RandomScores, 0);
+        random_scores(&self.dense, &mut rng).select(&self.state.kept)
+    }
+
+    /// What every block of the student is worth at present.
+    pub fn block_scores(&self, shape: &ModelShape) -> BlockScores {
+        match &self.state.gates {
+            Some(gates) => gates.scores(shape),
+            None => self.state.scores.value(),
+        }
+    }
+
+    /// A decay window begins: blocks get masks, unless they leave at once.
+    pub fn begin_decay(&mut self, knobs: &Knobs, shape: &ModelShape) {
+        if fades(knobs) {
+            self.state.masks = Some(Masks::ones(shape));
+        }
+    }
+
+    /// Inside a decay window: searches again and moves every mask one step (METHOD §3.2–3.3).
+    ///
+    /// # Errors
+    /// When no blocks reach the density.
+    pub fn move_masks(
+        &mut self,
+        step: usize,
+        timeline: &Timeline,
+        knobs: &Knobs,
+        shape: &ModelShape,
+    ) -> Result<(), TrainError> {
+        let Some((_, window)) = timeline.window_at(step) else { return Ok(()) };
+        if !fades(knobs) || self.learns_masks() {
+            return Ok(());
+        }
+        let amount = mask_step(window.step - window.window_start, knobs.mask_step);
+        let kept = self.search(window.density, knobs, shape)?;
+        if let Some(masks) = &mut self.state.masks {
+            masks.step(&kept, amount);
+        }
+        Ok(())
+    }
+
+    /// Gates for `step`, if masks are being learned in it.
+    pub fn draw_gates(&self, step: usize, timeline: &Timeline, seed: u64) -> Option<Draw> {
+        let gates = self.state.gates.as_ref()?;
+        timeline.window_at(step)?;
+        Some(gates.draw(&mut generator(seed, Stream::Gates, step as u64)))
+    }
+
+    /// Updates the gates by ∂L/∂z of what was drawn (CoFi). Between steps the masks are the deterministic ones.
+    pub fn update_gates(&mut self, draw: &Draw, gradient: &BlockScores, shape: &ModelShape, target: f64) {
+        if let Some(gates) = &mut self.state.gates {
+            let constraint = gates.constraint(shape, self.dense.parameters(), target);
+            gates.update(draw, gradient, &constraint, target);
+            self.state.masks = Some(gates.deterministic_mask());
+        }
+    }
+
+    /// The student's blocks that are worth most, at most `density` of the dense model together.
+    ///
+    /// # Errors
+    /// When no blocks reach the density.
+    pub fn search(&self, density: f64, knobs: &Knobs, shape: &ModelShape) -> Result<Kept, TrainError> {
+        let target = (density * self.dense.parameters() as f64).floor() as usize;
+        // What can only be kept as a whole is kept.
+        let hidden = if knobs.prune_hidden { knobs.round_hidden } else { shape.hidden };
+        let rounding = Rounding { neurons: knobs.round_neurons, hidden };
+        let share = knobs.head_floor;
+        let floor = self.dense.layers.iter().map(|layer| least_heads(layer.heads, share)).collect::<Vec<_>>();
+        Ok(search_with_floor(&self.block_scores(shape), shape, target, &rounding, &floor)?)
+    }
+
+    /// The decay window is over.
+    pub fn end_decay(&mut self) {
+        self.state.masks = None;
+    }
+
+    /// Follows the removal of all blocks but `kept` from the student.
+    pub fn remove(&mut self, kept: &Kept) {
+        if let Some(gates) = &mut self.state.gates {
+            gates.reindex(kept);
+        }
+        self.state.scores.reindex(kept);
+        self.state.kept = self.state.kept.compose(kept);
+    }
+}
+
+/// Whether blocks fade before they leave; else they are removed at once at the pruning point, or nothing is pruned.
+fn fades(knobs: &Knobs) -> bool {
+    knobs.prunes() && knobs.mask_step < 1.0
+}
+
+/// Heads that a layer of `heads` keeps at least: the share, rounded, and one at least unless the share is 0.
+fn least_heads(heads: usize, share: f64) -> usize {
+    if share > 0.0 { ((heads as f64 * share).round() as usize).max(1) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::least_heads;
+
+    #[test]
+    fn a_floor_is_a_share_of_the_heads_and_one_at_least() {
+        let floors =
+            [(12, 0.33), (4, 0.33), (2, 0.1), (12, 0.0), (12, 1.0)].map(|(heads, share)| least_heads(heads, share));
+        assert_eq!(floors, [4, 1, 1, 0, 12]);
+    }
+}

@@ -1,0 +1,58 @@
+//! What may be asked of a run between two of its steps: to change a knob, to evaluate.
+
+use super::{Session, Stage};
+use crate::TrainError;
+use apt_core::arms::Distillation;
+use apt_experiment::{Event, KnobChange, Knobs, Split, knob};
+
+impl Session {
+    /// Changes a knob from the next step on, with an event; setting it to what it is does nothing.
+    ///
+    /// # Errors
+    /// An unknown knob, one that is not [`live`](apt_experiment::Knob::live), or a value that does not fit; nothing is changed
+    /// then.
+    pub fn set_knob(&mut self, name: &str, text: &str) -> Result<(), TrainError> {
+        let knob = knob(name)?;
+        let unfit = |what: String| Err(TrainError::Unfit { what });
+        if !knob.live {
+            return unfit(format!("{} is fixed once a run has begun; start another run to change it", knob.name));
+        }
+        let present = &self.trainer.setup.knobs;
+        let mut knobs = Knobs::from(present.clone());
+        knob.set(&mut knobs, text)?;
+        let knobs = knobs.check()?;
+        if knobs == *present {
+            return Ok(());
+        }
+        let changes_teacher = knobs.distillation != present.distillation;
+        if changes_teacher && knobs.distillation != Distillation::Off {
+            return unfit(format!(
+                "distillation: a teacher can be dropped during a run, not brought in; start another run with {}",
+                knob.text(&knobs)
+            ));
+        }
+        if changes_teacher {
+            self.trainer.distiller.drop_teacher(&mut self.trainer.trained);
+        }
+        let value = knob.text(&knobs);
+        self.trainer.set_knobs(knobs);
+        self.emit(Event::KnobChanged(KnobChange { step: self.steps_made(), knob: knob.name.into(), value }));
+        Ok(())
+    }
+
+    /// Evaluates on the validation examples, outside the run's own rhythm, with an event like any other; it chooses neither
+    /// weights nor a teacher.
+    ///
+    /// # Errors
+    /// When values cannot be read back or are not finite.
+    pub async fn evaluate_now(&mut self) -> Result<(), TrainError> {
+        if self.stage == Stage::Train {
+            // The time since the last step was spent outside the run.
+            self.costs.restart_clock();
+            let state = self.evaluator.state().clone();
+            self.evaluate(Split::Validation).await?;
+            self.evaluator.set_state(state);
+        }
+        Ok(())
+    }
+}

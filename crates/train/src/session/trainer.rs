@@ -1,0 +1,333 @@
+//! What a run trains and with what: the parts of a [`Session`](super::Session) that a training step touches.
+
+use crate::TrainError;
+use crate::costs::Costs;
+use crate::distiller::{Distiller, distill_weights};
+use crate::evaluate::{PAD_MULTIPLE, Scores, evaluate};
+use crate::pruner::Pruner;
+use crate::rank_allocator::{RankAllocator, RankPoint, importances};
+use crate::readout::StepReadout;
+use crate::setup::Setup;
+use crate::streams::{Stream, generator};
+use crate::train_state::TrainState;
+use crate::training::{Backward, Distillation, Pass, upload};
+use apt_core::arms::{self, Salience};
+use apt_core::blocks::Kept;
+use apt_core::l0::Draw;
+use apt_core::lr::LrSchedule;
+use apt_core::masks::Masks;
+use apt_core::salience::ScoreSum;
+use apt_core::schedule::{PruningPoint, Timeline, TimelineConfig};
+use apt_data::batch::lengths;
+use apt_data::{BatchPlan, Example, collate};
+use apt_experiment::{CheckedKnobs, CurvePoint, Event, Knobs, LayerSalience, Phase, PruningPoint as Pruned, Split};
+use apt_nn::checkpoint::read_back;
+use apt_nn::{named, salience};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// Share of the early pruning window in which salience is only gathered.
+const SALIENCE_WARMUP: f64 = 0.2;
+
+/// The student with everything that changes it.
+pub(super) struct Trainer {
+    pub setup: Setup,
+    /// With autodiff.
+    pub device: Device,
+    pub timeline: Timeline,
+    /// Training steps made.
+    pub step: usize,
+    pub trained: TrainState,
+    pub pruner: Pruner,
+    pub ranks: RankAllocator,
+    pub distiller: Distiller,
+    lr: LrSchedule,
+    plan: BatchPlan,
+}
+
+impl Trainer {
+    /// An untrained learner and the run's timeline.
+    pub fn new(setup: Setup) -> Result<Self, TrainError> {
+        let knobs = &setup.knobs;
+        let device = setup.device.clone().autodiff();
+        let plan = BatchPlan::new(lengths(&setup.task.train), knobs.batch_size, knobs.seed);
+        let total =
+            knobs.steps.unwrap_or_else(|| (knobs.epochs * plan.steps_per_epoch() as f64).ceil().max(1.0) as usize);
+        let timeline = Timeline::new(&TimelineConfig {
+            total_steps: total,
+            schedule: knobs.schedule,
+            curve: knobs.curve,
+            density: knobs.density,
+            num_prunings: knobs.num_prunings,
+            prune_fraction: knobs.prune_fraction,
+            tuning_fraction: knobs.tuning_fraction,
+            warmup_fraction: SALIENCE_WARMUP,
+            distill_fraction: if knobs.distillation == arms::Distillation::Off { 0.0 } else { knobs.distill_fraction },
+            ranks_change: knobs.ranks_change(),
+            learned_masks: knobs.salience == Salience::L0,
+        })?;
+        let learner = setup.fresh_learner(&device, timeline.distill.is_some())?;
+        let trained = TrainState::new(learner, knobs.weight_decay, &setup.device)?;
+        Ok(Self {
+            pruner: Pruner::new(knobs, setup.source.config.shape()),
+            ranks: RankAllocator::new(knobs, &trained),
+            lr: lr_schedule(knobs, total),
+            distiller: Distiller::default(),
+            step: 0,
+            device,
+            timeline,
+            plan,
+            trained,
+            setup,
+        })
+    }
+
+    /// Takes over knobs that differ from the present ones in what may change during a run.
+    pub fn set_knobs(&mut self, knobs: CheckedKnobs) {
+        self.lr = lr_schedule(&knobs, self.timeline.total_steps);
+        if knobs.weight_decay != self.setup.knobs.weight_decay {
+            self.trained.set_weight_decay(knobs.weight_decay);
+        }
+        self.setup.knobs = knobs;
+    }
+
+    /// The part of the run that the present step belongs to.
+    pub fn phase(&self) -> Phase {
+        let last_point = self.timeline.points.last().map_or(0, |p| p.step);
+        if self.distiller.active(self.step, &self.timeline, &self.setup.knobs).is_some() {
+            Phase::Distilling
+        } else if self.step < last_point && self.setup.knobs.prunes() {
+            Phase::Pruning
+        } else {
+            Phase::Tuning
+        }
+    }
+
+    /// Exact share of the prunable parameters that masks and removals have left.
+    pub fn density(&self) -> f64 {
+        self.pruner.density(self.trained.shape())
+    }
+
+    /// Whether no pruning point is still to come.
+    pub fn has_final_shape(&self) -> bool {
+        self.timeline.points.last().is_none_or(|point| point.step < self.step)
+    }
+
+    /// Runs a pass whose results are thrown away, so that kernels are built and memory pools are filled before time is
+    /// taken.
+    pub async fn warm_up(&mut self) -> Result<(), TrainError> {
+        let pass = self.backward(0, None, None)?;
+        read_back(pass.loss.without_autodiff(), "the warm-up loss").await?;
+        Ok(())
+    }
+
+    /// Sums scores over the calibration batches before training (`one_shot`; METHOD §3.5).
+    pub async fn score_before_training(&mut self) -> Result<(), TrainError> {
+        let shape = self.trained.shape();
+        let scorer = self.setup.knobs.salience;
+        let mut sum = ScoreSum::new(&shape);
+        for step in 0..self.setup.knobs.calibration_batches {
+            match self.backward(step, Some(scorer), None)?.scores {
+                Some(scores) => {
+                    sum.add(&salience::unflatten(&read_back(scores, "salience scores").await?, &shape));
+                }
+                None => sum.add(&self.pruner.random_scores(self.setup.knobs.seed)),
+            }
+        }
+        self.pruner.set_scores(&sum);
+        Ok(())
+    }
+
+    /// One training step: forward, backward, clip, update, and one read of everything the host needs.
+    pub async fn train_step(&mut self, costs: &mut Costs) -> Result<CurvePoint, TrainError> {
+        let step = self.step;
+        let knobs = &self.setup.knobs;
+        let (clip_norm, seed) = (knobs.clip_norm, knobs.seed);
+        let collect = self.timeline.collect.contains(&step);
+        let drawn = self.pruner.draw_gates(step, &self.timeline, seed);
+        let scored = drawn.is_some() || collect && self.pruner.needs_scores(knobs);
+        let scorer = scored.then_some(knobs.salience);
+        let mut pass = self.backward(step, scorer, drawn.as_ref().map(|draw| &draw.masks))?;
+        let importances = match collect {
+            true => importances(&self.trained, &pass.gradients, &self.setup.knobs, &self.setup.device),
+            false => Vec::new(),
+        };
+        // Invariant: `TrainState::new` refuses a learner without trainable parameters.
+        let (Some(gradient), Some(values)) =
+            (named::gradients(self.trained.learner(), &mut pass.gradients), self.trained.values())
+        else {
+            return Err(TrainError::Unfit { what: "nothing is trainable".into() });
+        };
+        let learning_rate = self.lr.at(step);
+        let grad_norm = self.trained.update(values, gradient.clone(), clip_norm, learning_rate);
+        let sent = StepReadout {
+            loss: pass.loss.without_autodiff(),
+            task_loss: pass.task_loss.without_autodiff(),
+            grad_norm,
+            distill_loss: pass.distill_loss.map(Tensor::without_autodiff),
+            scores: pass.scores,
+            importances,
+        };
+        let read = sent.read().await?;
+        let [loss, task_loss, grad_norm] = [&read.loss, &read.task_loss, &read.grad_norm].map(|part| scalar(part));
+        if !(loss.is_finite() && grad_norm.is_finite()) {
+            let tensor = self.not_finite(gradient, loss).await?;
+            return Err(TrainError::NotFinite { step: step + 1, tensor });
+        }
+        let distill_loss = read.distill_loss.as_deref().map(scalar);
+        self.apply(&read, drawn.as_ref());
+        self.pruner.move_masks(step, &self.timeline, &self.setup.knobs, &self.trained.shape())?;
+        self.step = step + 1;
+        let density = self.density();
+        let peak_device_bytes = costs.add_step(density);
+        Ok(CurvePoint {
+            step: step + 1,
+            epoch: (step + 1) as f64 / self.plan.steps_per_epoch() as f64,
+            loss,
+            task_loss,
+            distill_loss,
+            learning_rate,
+            mu: pass.mu,
+            density,
+            grad_norm: Some(grad_norm),
+            peak_device_bytes,
+            seconds: costs.elapsed(),
+        })
+    }
+
+    /// Updates scores or gates, and importances, by what a step read.
+    fn apply(&mut self, read: &StepReadout<Vec<f32>>, drawn: Option<&Draw>) {
+        let shape = self.trained.shape();
+        if let Some(scores) = &read.scores {
+            let scores = salience::unflatten(scores, &shape);
+            match drawn {
+                Some(draw) => {
+                    let target = self.timeline.learned_target(self.step);
+                    self.pruner.update_gates(draw, &scores, &shape, target);
+                }
+                None => self.pruner.add_scores(&scores),
+            }
+        } else if self.timeline.collect.contains(&self.step) {
+            self.pruner.update_data_free_scores(&self.setup.knobs);
+        }
+        self.ranks.update(&read.importances, self.setup.knobs.beta);
+    }
+
+    /// Forward and backward on the batch of `step`, under the masks `drawn` for it or else those of the decay window, with
+    /// the scores of `scorer`.
+    fn backward(
+        &mut self,
+        step: usize,
+        scorer: Option<Salience>,
+        drawn: Option<&Masks>,
+    ) -> Result<Backward, TrainError> {
+        let indices = self.plan.batch(step);
+        let Setup { knobs, task, pad_id, .. } = &self.setup;
+        let examples: Vec<&Example> = indices.iter().map(|&i| &task.train[i]).collect();
+        let data = collate(&examples, *pad_id, PAD_MULTIPLE);
+        let tracked = scorer.is_some_and(salience::needs_mask_gradients);
+        let masks = drawn.or(self.pruner.masks());
+        let ones = (tracked && masks.is_none()).then(|| Masks::ones(&self.trained.shape()));
+        let masks = masks.or(ones.as_ref()).map(|m| self.pruner.device_masks(m, knobs, &self.device, tracked));
+        let distillation = match self.distiller.active(step, &self.timeline, knobs) {
+            Some((teacher, mu)) => {
+                let mut rng = generator(knobs.seed, Stream::Teacher, step as u64);
+                let batch = upload(&data, &self.trained.student().config, &self.setup.device);
+                Some(Distillation { output: teacher.forward(&batch, &mut rng)?, weights: distill_weights(knobs), mu })
+            }
+            None => None,
+        };
+        let pass = Pass {
+            learner: self.trained.learner(),
+            data: &data,
+            device: &self.device,
+            masks: masks.as_ref(),
+            scorer,
+            outliers: knobs.outlier_scale,
+            distillation,
+        };
+        pass.backward()
+    }
+
+    /// Names what stopped being finite.
+    async fn not_finite(&self, gradient: Tensor<1>, loss: f64) -> Result<String, TrainError> {
+        if loss.is_finite() {
+            let gradient = read_back(gradient, "gradients").await?;
+            let slot = self.trained.first_not_finite(&gradient);
+            return Ok(slot.map_or("gradient norm".into(), |slot| format!("gradient of {slot}")));
+        }
+        let slot = match self.trained.values() {
+            Some(values) => self.trained.first_not_finite(&read_back(values, "parameters").await?),
+            None => None,
+        };
+        Ok(slot.unwrap_or("loss".into()))
+    }
+
+    /// A pruning point: blocks are removed and ranks change. What is to be reported of it, in order.
+    pub fn prune(&mut self, index: usize, point: &PruningPoint, seconds: f64) -> Result<Vec<Event>, TrainError> {
+        let mut events = Vec::new();
+        let prunes = self.setup.knobs.prunes();
+        if prunes {
+            let shape = self.trained.shape();
+            events.push(self.salience());
+            let kept = self.pruner.search(point.density, &self.setup.knobs, &shape)?;
+            self.pruner.end_decay();
+            self.remove(&kept);
+        }
+        let rank_point = RankPoint { index, step: self.step, fraction: self.timeline.growth_fraction(index) };
+        let growth = self.ranks.change_ranks(&rank_point, &mut self.trained, &self.setup.knobs, &self.device);
+        events.extend(growth.map(Event::Grown));
+        let shape = self.trained.shape();
+        let kept = self.pruner.kept();
+        events.push(Event::Pruned(Box::new(Pruned {
+            step: self.step,
+            target_density: point.density,
+            density: self.density(),
+            heads: shape.layers.iter().map(|l| l.heads).collect(),
+            kept_heads: kept.heads.clone(),
+            neurons: shape.layers.iter().map(|l| l.neurons).collect(),
+            hidden: shape.hidden,
+            kept_hidden: kept.hidden.clone(),
+            ranks: self.trained.ranks(),
+            removed: prunes,
+            seconds,
+        })));
+        Ok(events)
+    }
+
+    /// The scores by which blocks are chosen at this step.
+    fn salience(&self) -> Event {
+        let scores = self.pruner.block_scores(&self.trained.shape());
+        let layers = scores.heads.into_iter().zip(scores.neurons);
+        let layers = layers.map(|(heads, neurons)| LayerSalience { heads, neurons }).collect();
+        Event::Salience { step: self.step, layers, hidden: scores.hidden }
+    }
+
+    /// Removes all blocks but `kept` from weights, moments, scores and importances.
+    fn remove(&mut self, kept: &Kept) {
+        if kept.is_all(&self.trained.shape()) {
+            return;
+        }
+        let learner = self.distiller.compact(self.trained.learner(), kept);
+        self.trained.reshape(learner, &self.setup.knobs, &|moments| moments.compact(kept));
+        self.ranks.remove(&self.trained);
+        self.pruner.remove(kept);
+    }
+
+    /// The student, under its masks, on the examples of `split`.
+    pub async fn evaluate(&self, split: Split) -> Result<Scores, TrainError> {
+        let model = self.trained.student().valid();
+        let device = &self.setup.device;
+        let masks = self.pruner.masks().map(|m| self.pruner.device_masks(m, &self.setup.knobs, device, false));
+        evaluate(&self.setup, &model, masks.as_ref(), split).await
+    }
+}
+
+/// The value of a part `[1]` of a readout.
+fn scalar(part: &[f32]) -> f64 {
+    part.first().map_or(f64::NAN, |&value| f64::from(value))
+}
+
+fn lr_schedule(knobs: &Knobs, steps: usize) -> LrSchedule {
+    LrSchedule::new(knobs.learning_rate, steps, knobs.lr_warmup, knobs.lr_curve)
+}

@@ -1,0 +1,143 @@
+//! The learner and its optimiser. Whatever changes the shapes of weights changes those of the moments with them.
+
+use crate::TrainError;
+use crate::learner::Learner;
+use crate::optimizer::AdamW;
+use apt_core::blocks::ModelShape;
+use apt_experiment::{Knobs, OptimizerState};
+use apt_nn::named::{self, Slot};
+use apt_nn::{Adapter, Transformer};
+use burn::tensor::{Device, Tensor};
+use std::collections::BTreeMap;
+
+/// Trainable values, their names and the moments of AdamW.
+pub(crate) struct TrainState {
+    learner: Learner,
+    slots: Vec<Slot>,
+    optimizer: AdamW,
+}
+
+impl TrainState {
+    /// With zero moments on `device` (without autodiff).
+    ///
+    /// # Errors
+    /// [`TrainError::Unfit`] when no value of `learner` is trainable.
+    pub fn new(learner: Learner, weight_decay: f64, device: &Device) -> Result<Self, TrainError> {
+        let slots = named::slots(&learner);
+        if slots.is_empty() {
+            return Err(TrainError::Unfit {
+                what: "nothing is trainable: no linear layer carries an adapter and the head is frozen; set adapters, \
+                       train-base or freeze-head"
+                    .into(),
+            });
+        }
+        let optimizer = AdamW::new(&slots, weight_decay, device);
+        Ok(Self { learner, slots, optimizer })
+    }
+
+    /// From a checkpoint: `moments` are laid out as the trainable values of `learner`.
+    pub fn restore(&mut self, learner: Learner, moments: [Tensor<1>; 2], updates: u64, weight_decay: f64) {
+        let [first, second] = moments;
+        self.slots = named::slots(&learner);
+        self.optimizer = self.optimizer.clone().carried(first, second, &self.slots, weight_decay);
+        self.optimizer.updates = updates;
+        self.learner = learner;
+    }
+
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    pub fn student(&self) -> &Transformer {
+        &self.learner.student
+    }
+
+    pub fn optimizer(&self) -> &AdamW {
+        &self.optimizer
+    }
+
+    /// The student's blocks.
+    pub fn shape(&self) -> ModelShape {
+        self.learner.student.config.shape()
+    }
+
+    /// The student's adapters with their names.
+    pub fn adapters(&self) -> Vec<(String, &Adapter)> {
+        self.learner.student.adapters()
+    }
+
+    /// Rank of every adapter, by name.
+    pub fn ranks(&self) -> BTreeMap<String, usize> {
+        ranks_of(self.student())
+    }
+
+    /// Parameters of all adapters.
+    pub fn adapter_parameters(&self) -> usize {
+        self.adapters().iter().map(|(_, adapter)| adapter.parameters()).sum()
+    }
+
+    /// Number of trainable values.
+    pub fn trainable(&self) -> usize {
+        self.slots.iter().map(Slot::len).sum()
+    }
+
+    /// The trainable values, `[trainable]`.
+    pub fn values(&self) -> Option<Tensor<1>> {
+        named::values(&self.learner)
+    }
+
+    /// Replaces the trainable values, `[trainable]`.
+    pub fn set_values(&mut self, values: &Tensor<1>) {
+        self.learner = named::with_values(self.learner.clone(), values);
+    }
+
+    /// Replaces the student by one with the same values and shapes.
+    pub fn set_student(&mut self, student: Transformer) {
+        self.learner.student = student;
+    }
+
+    /// One update of the trainable `values` by `gradient`, both `[trainable]`; the gradient's norm before clipping, `[1]`.
+    pub fn update(&mut self, values: Tensor<1>, gradient: Tensor<1>, clip_norm: f64, learning_rate: f64) -> Tensor<1> {
+        let (updated, norm) = self.optimizer.clipped_step(values, gradient, clip_norm, learning_rate);
+        self.set_values(&updated);
+        norm
+    }
+
+    /// Puts `learner`, of other shapes, in the place of the present one. `change` makes the same change to a learner
+    /// that holds moments instead of values.
+    pub fn reshape(&mut self, learner: Learner, knobs: &Knobs, change: &dyn Fn(&Learner) -> Learner) {
+        let old = std::mem::replace(&mut self.learner, learner);
+        self.slots = named::slots(&self.learner);
+        if knobs.optimizer_state == OptimizerState::Reset {
+            self.optimizer = AdamW::new(&self.slots, knobs.weight_decay, &self.optimizer.first.device());
+            return;
+        }
+        let carry = |moment: &Tensor<1>| named::values(&change(&old.holding(moment)));
+        if let (Some(first), Some(second)) = (carry(&self.optimizer.first), carry(&self.optimizer.second)) {
+            self.optimizer = self.optimizer.clone().carried(first, second, &self.slots, knobs.weight_decay);
+        }
+    }
+
+    /// Matrices decay by `weight_decay` from now on.
+    pub fn set_weight_decay(&mut self, weight_decay: f64) {
+        self.optimizer.set_weight_decay(&self.slots, weight_decay);
+    }
+
+    /// Name of the first parameter with a NaN or infinity in `flat`, which is laid out as the trainable values.
+    pub fn first_not_finite(&self, flat: &[f32]) -> Option<String> {
+        let mut rest = flat;
+        for slot in &self.slots {
+            let (values, behind) = rest.split_at_checked(slot.len())?;
+            if values.iter().any(|v| !v.is_finite()) {
+                return Some(slot.name.clone());
+            }
+            rest = behind;
+        }
+        None
+    }
+}
+
+/// Rank of every adapter of `model`, by name.
+pub(crate) fn ranks_of(model: &Transformer) -> BTreeMap<String, usize> {
+    model.adapters().into_iter().map(|(name, adapter)| (name, adapter.rank())).collect()
+}
