@@ -1,32 +1,24 @@
-//! A digest of the code that decides a run's numbers, so that a study knows which of its cells an older program made.
+//! Gives the program the digest of its code.
 
-use sha2::{Digest, Sha256};
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "build/digest.rs"]
+mod digest;
 
-/// What computes, from this crate's folder on; the lock file stands for all libraries.
-const SOURCES: [&str; 5] = ["../core/src", "../nn/src", "../data/src", "src", "../../Cargo.lock"];
+use std::path::Path;
+use std::process::Command;
 
-fn main() {
-    let mut hash = Sha256::new();
-    for source in SOURCES {
-        println!("cargo::rerun-if-changed={source}");
-        let mut files = Vec::new();
-        collect(Path::new(source), &mut files);
-        files.sort();
-        for file in files {
-            hash.update(file.to_string_lossy().replace('\\', "/"));
-            // A file that cannot be read is left to the compiler, which says so better.
-            hash.update(fs::read(&file).unwrap_or_default());
-        }
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let workspace = Path::new("../..");
+    let rustc = Command::new(std::env::var("RUSTC")?).arg("--version").output()?;
+    let (code, files) = digest::digest(workspace, String::from_utf8_lossy(&rustc.stdout).trim())?;
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build/digest.rs");
+    for folder in ["core", "data", "nn", "train"] {
+        // For files that come or go.
+        println!("cargo::rerun-if-changed=../{folder}/src");
     }
-    let code: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    for file in files {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
     println!("cargo::rustc-env=APT_LAB_CODE={code}");
-}
-
-fn collect(path: &Path, files: &mut Vec<PathBuf>) {
-    match fs::read_dir(path) {
-        Ok(entries) => entries.flatten().for_each(|entry| collect(&entry.path(), files)),
-        Err(_) => files.push(path.to_path_buf()),
-    }
+    Ok(())
 }

@@ -46,7 +46,7 @@ pub struct Machine {
     pub jobs: Option<usize>,
 }
 
-/// Digest of the sources that decide a run's numbers.
+/// Digest of the code that decides a run's numbers; `build/digest.rs` says what it covers.
 pub const CODE: &str = env!("APT_LAB_CODE");
 
 impl Setup {
