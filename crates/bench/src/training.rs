@@ -4,7 +4,7 @@
 use crate::cases::{BATCH, Case, LABELS, LENGTH, token_ids};
 use anyhow::{Context, Result, bail};
 use apt_data::{Example, Metric, Objective, Target, TokenizedTask};
-use apt_experiment::{Event, Knobs, Provenance, preset_entry};
+use apt_experiment::{CheckedKnobs, Event, Provenance, preset_entry};
 use apt_nn::ModelConfig;
 use apt_train::{ModelSource, NoProbe, Session, Setup};
 use burn::tensor::Device;
@@ -34,7 +34,7 @@ impl Training {
         let labels = (0..LABELS).map(|label| label.to_string()).collect();
         let objective = Objective::Classification { labels, metrics: &[Metric::Accuracy] };
         let setup = Setup {
-            knobs: knobs(case)?.check()?,
+            knobs: knobs(case)?,
             preset: None,
             source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
             task: TokenizedTask { objective, train: examples(2 * BATCH), validation: examples(BATCH), test: None },
@@ -65,7 +65,7 @@ impl Training {
 ///
 /// # Errors
 /// A case that trains nothing.
-pub fn knobs(case: Case) -> Result<Knobs> {
+pub fn knobs(case: Case) -> Result<CheckedKnobs> {
     let (preset, more): (&str, &[(&str, &str)]) = match case {
         Case::Train => ("lora", &[]),
         // The first fifth of the pruning window only collects scores: of blocks, and of adapters, whose ranks are to grow.
@@ -91,5 +91,5 @@ pub fn knobs(case: Case) -> Result<Knobs> {
     for (name, value) in common.iter().chain(more) {
         knobs.set(name, value).with_context(|| format!("setting {name} = {value}"))?;
     }
-    Ok(knobs)
+    Ok(knobs.check()?)
 }

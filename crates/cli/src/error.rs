@@ -127,18 +127,6 @@ impl From<TrainError> for CliError {
     }
 }
 
-impl From<DataError> for CliError {
-    fn from(error: DataError) -> Self {
-        TrainError::from(error).into()
-    }
-}
-
-impl From<NnError> for CliError {
-    fn from(error: NnError) -> Self {
-        TrainError::from(error).into()
-    }
-}
-
 macro_rules! from_explained {
     ($($error:ty),+) => {$(
         impl From<$error> for CliError {
@@ -149,4 +137,4 @@ macro_rules! from_explained {
     )+};
 }
 
-from_explained!(KnobError, RecordError, ReportError, EventError, StudyError);
+from_explained!(KnobError, DataError, NnError, RecordError, ReportError, EventError, StudyError);

@@ -1,6 +1,6 @@
 //! What a run prints: for people a bar on a terminal and plain lines when piped; for programs the event stream.
 
-use apt_experiment::{Event, Phase, Split};
+use apt_experiment::{Evaluation, Event, LOSS, Phase, Split};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -100,7 +100,7 @@ impl Reporter {
                 // On a terminal the bar shows it.
                 if self.bar.is_none() || evaluation.split == Split::Test {
                     let split = if evaluation.split == Split::Test { "test" } else { "validation" };
-                    self.print(&format!("  step {:>6}  {split} metric {:.4}", evaluation.step, evaluation.metric));
+                    self.print(&format!("  step {:>6}  {split} {}", evaluation.step, metrics_of(evaluation)));
                 }
             }
             Event::Pruned(point) => {
@@ -163,6 +163,12 @@ pub fn print_stdout(text: &str) {
 /// Prints a line on standard error. It is no error if nobody reads it.
 pub fn print_stderr(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Every metric of an evaluation with its name, without the loss.
+fn metrics_of(evaluation: &Evaluation) -> String {
+    let metrics = evaluation.metrics.iter().filter(|(name, _)| *name != LOSS);
+    metrics.map(|(name, value)| format!("{name} {value:.4}")).collect::<Vec<_>>().join(", ")
 }
 
 fn print_event(event: &Event) {

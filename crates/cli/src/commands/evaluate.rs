@@ -8,7 +8,7 @@ use crate::run::resume::settings_of;
 use crate::settings::apply_flags;
 use crate::{device, setup};
 use apt_data::{Example, Target, tokenize_task};
-use apt_experiment::Knobs;
+use apt_experiment::{Knobs, LOSS};
 use apt_nn::checkpoint::load_dir;
 use clap::ArgMatches;
 use serde_json::{Map, Value, json};
@@ -37,18 +37,19 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let config = location.config()?;
     let (_, tokenizer) = location.tokenizer(&config)?;
     let task = setup::load_task(&knobs)?;
-    let Some(head) = config.head.filter(|head| head.labels == task.objective.outputs()) else {
-        let has = config.head.map_or("no classes".to_owned(), |head| format!("{} classes", head.labels));
-        let what = format!("the model has {has}, task {} has {}", task.name, task.objective.outputs());
-        return Err(CliError::at(&folder, what, "name the task the model was trained on"));
-    };
+    if config.head.is_none_or(|head| head.labels != task.objective.outputs()) {
+        let has = config.head.map_or("no trained head".into(), |head| outputs(head.labels, &config.label_names));
+        let needed = outputs(task.objective.outputs(), task.objective.labels());
+        let what = format!("the model has {has}, the task {} has {needed}", task.name);
+        return Err(CliError::at(&folder, what, "name the task the model was trained on with --task"));
+    }
     let model = load_dir(&folder, &opened.device)?;
     let tokenized = tokenize_task(&task, &tokenizer, knobs.max_length.min(config.max_length()))?;
     let split = matches.get_one::<String>("split").map_or("validation", String::as_str);
     let examples: &[Example] = match split {
         "validation" => &tokenized.validation,
         _ => tokenized.test.as_deref().ok_or_else(|| {
-            CliError::at(&folder, format!("task {} has no labelled test part", task.name), "use --split validation")
+            CliError::at(&folder, format!("the task {} has no labelled test set", task.name), "use --split validation")
         })?,
     };
     apt_train::check_examples(&config, examples, &task.objective)?;
@@ -56,27 +57,37 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         pollster::block_on(apt_train::predict(&model, None, examples, &task.objective, tokenizer.pad_id()))?;
     let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
     let judged = task.objective.judge(&predictions.answers, &targets);
-    let mut figures: Vec<(&str, Option<f64>)> = judged.into_iter().map(|(m, value)| (m.name(), value)).collect();
-    figures.push(("loss", Some(predictions.loss)));
+    let mut metrics: Vec<(&str, Option<f64>)> = judged.into_iter().map(|(m, value)| (m.name(), value)).collect();
+    metrics.push((LOSS, Some(predictions.loss)));
     if matches.get_flag("json") {
         print_stderr(&format!("on {} ({})", opened.name, opened.why));
-        let metrics: Map<String, Value> =
-            figures.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let metric = json!({"name": figures[0].0, split: figures[0].1});
-        print_stdout(&json!({"task": task.name, "split": split, "examples": targets.len(), "classes": head.labels, "metric": metric, "metrics": metrics}).to_string());
+        let (name, value) = metrics[0];
+        let all: Map<String, Value> = metrics.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let report = json!({
+            "task": task.name,
+            "split": split,
+            "examples": targets.len(),
+            "outputs": task.objective.outputs(),
+            "metric": {"name": name, split: value},
+            "metrics": all,
+        });
+        print_stdout(&report.to_string());
     } else {
-        print_stdout(&format!(
-            "{} of {}, {} examples, on {} ({})",
-            split,
-            task.name,
-            targets.len(),
-            opened.name,
-            opened.why
-        ));
-        for (name, value) in figures {
-            let value = value.map_or_else(|| "undefined: all alike".to_owned(), |value| format!("{value:.4}"));
+        let (name, examples) = (&task.name, targets.len());
+        print_stdout(&format!("{split} set of {name}, {examples} examples, on {} ({})", opened.name, opened.why));
+        for (name, value) in metrics {
+            let value = value.map_or("undefined: all answers or all targets are equal".into(), |v| format!("{v:.4}"));
             print_stdout(&format!("{name:9} {value}"));
         }
     }
     Ok(())
+}
+
+/// A head's outputs in words: its classes with their names where they have some, or one number.
+fn outputs(count: usize, names: &[String]) -> String {
+    match (count, names) {
+        (1, _) => "one number".into(),
+        (_, []) => format!("{count} classes"),
+        (_, names) => format!("{count} classes ({})", names.join(", ")),
+    }
 }

@@ -132,7 +132,8 @@ impl<'a> ProgressBoard<'a> {
                 self.counts.done += 1;
                 let metric = self.folder.record(name)?.measures.metric;
                 let value = |v: Option<f64>| v.map_or_else(|| "—".to_owned(), |v| format!("{v:.4}"));
-                format!("done    {name}  {} {}, test {}", metric.name, value(metric.validation), value(metric.test))
+                let (validation, test) = (value(metric.validation), value(metric.test));
+                format!("done    {name}  {} {validation} validation, {test} test", metric.name)
             }
             CellOutcome::Failed(event) => {
                 self.counts.failed += 1;

@@ -179,5 +179,5 @@ fn nothing_to_inspect() {
         sandbox.assert_rejected(&run(&["export", path, "--out", "r"], sandbox.dir.path()), &[path]);
     }
     // A model without a trained head cannot be evaluated.
-    sandbox.assert_rejected(&run(&["eval", "model"], sandbox.dir.path()), &["model", "no classes"]);
+    sandbox.assert_rejected(&run(&["eval", "model"], sandbox.dir.path()), &["model", "no trained head"]);
 }

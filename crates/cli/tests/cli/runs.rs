@@ -242,7 +242,7 @@ fn both_arms_of_the_default_run_are_recorded_and_compared() {
     let (lora, apt) = (reference("lora"), reference("apt"));
     assert_eq!(apt["config"]["reference_metric"], lora["final"]["metric"]["validation"]);
     assert_eq!(apt["final"]["train"]["target"], lora["final"]["train"]["target"]);
-    for word in ["lora", "parameters", "inference, batch 32", "hidden dims", "summary.json"] {
+    for word in ["lora", "parameters", "latency, batch 32", "hidden dims", "summary.json"] {
         assert!(done.out.contains(word), "`{word}` is not in:\n{}", done.out);
     }
 }
