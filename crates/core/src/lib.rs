@@ -19,7 +19,7 @@
 //! | [`averages`] | medians and means |
 //! | [`lr`] | the learning rate at a step |
 //! | [`problem`] | what an error says: what, where, and the remedy |
-//! | [`published`] | what the published code would have counted |
+//! | [`reference`](mod@reference) | the formulas that tensors are tested against |
 
 pub mod arms;
 pub mod averages;
@@ -30,8 +30,8 @@ pub mod l0;
 pub mod lr;
 pub mod masks;
 pub mod problem;
-pub mod published;
 pub mod ranks;
+pub mod reference;
 pub mod salience;
 pub mod schedule;
 pub mod search;

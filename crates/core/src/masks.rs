@@ -29,17 +29,22 @@ impl Masks {
     ///
     /// `kept` refers to the masks' own blocks.
     pub fn step(&mut self, kept: &Kept, amount: f64) {
-        self.update(kept, |mask, stays| if stays { (mask + amount).min(1.0) } else { (mask - amount).max(0.0) });
-    }
-
-    /// Sets kept blocks to 1 and others to 0, as at a pruning point.
-    pub fn harden(&mut self, kept: &Kept) {
-        self.update(kept, |_, stays| f64::from(u8::from(stays)));
-    }
-
-    /// Whether the masks change nothing.
-    pub fn is_ones(&self) -> bool {
-        self.lists().all(|list| list.iter().all(|&mask| mask == 1.0))
+        let apply = |masks: &mut Vec<f64>, kept: &[usize]| {
+            let mut stays = vec![false; masks.len()];
+            for &index in kept {
+                stays[index] = true;
+            }
+            for (mask, stays) in masks.iter_mut().zip(stays) {
+                *mask = if stays { (*mask + amount).min(1.0) } else { (*mask - amount).max(0.0) };
+            }
+        };
+        for (masks, kept) in self.heads.iter_mut().zip(&kept.heads) {
+            apply(masks, kept);
+        }
+        for (masks, kept) in self.neurons.iter_mut().zip(&kept.neurons) {
+            apply(masks, kept);
+        }
+        apply(&mut self.hidden, &kept.hidden);
     }
 
     /// The blocks whose mask is above zero: what compaction leaves.
@@ -57,38 +62,8 @@ impl Masks {
     /// # Panics
     /// If `kept` was chosen from a model of another shape.
     pub fn select(&self, kept: &Kept) -> Self {
-        let pick =
-            |masks: &[f64], indices: &[usize]| -> Vec<f64> { indices.iter().map(|&index| masks[index]).collect() };
-        let layers = |masks: &[Vec<f64>], indices: &[Vec<usize>]| -> Vec<Vec<f64>> {
-            masks.iter().zip(indices).map(|(masks, indices)| pick(masks, indices)).collect()
-        };
-        Self {
-            heads: layers(&self.heads, &kept.heads),
-            neurons: layers(&self.neurons, &kept.neurons),
-            hidden: pick(&self.hidden, &kept.hidden),
-        }
-    }
-
-    fn update(&mut self, kept: &Kept, rule: impl Fn(f64, bool) -> f64) {
-        let apply = |masks: &mut Vec<f64>, kept: &[usize]| {
-            let mut stays = vec![false; masks.len()];
-            for &index in kept {
-                stays[index] = true;
-            }
-            for (mask, stays) in masks.iter_mut().zip(stays) {
-                *mask = rule(*mask, stays);
-            }
-        };
-        for (masks, kept) in self.heads.iter_mut().zip(&kept.heads) {
-            apply(masks, kept);
-        }
-        for (masks, kept) in self.neurons.iter_mut().zip(&kept.neurons) {
-            apply(masks, kept);
-        }
-        apply(&mut self.hidden, &kept.hidden);
-    }
-
-    fn lists(&self) -> impl Iterator<Item = &Vec<f64>> {
-        self.heads.iter().chain(&self.neurons).chain([&self.hidden])
+        let Self { heads, neurons, hidden } = self.clone();
+        let BlockScores { heads, neurons, hidden } = BlockScores { heads, neurons, hidden }.select(kept);
+        Self { heads, neurons, hidden }
     }
 }

@@ -11,7 +11,7 @@ pub struct AdapterState {
     pub rank: usize,
     /// Parameters one rank costs: input plus output width, as they are now.
     pub params_per_rank: usize,
-    /// Importance (see [`crate::salience::adapter_b`] and [`crate::salience::rank_scores`]); NaN
+    /// Importance (see [`crate::reference::salience::adapter_b`] and [`crate::reference::salience::rank_scores`]); NaN
     /// counts as least important.
     pub importance: f64,
 }

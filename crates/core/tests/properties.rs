@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use apt_core::arms::{Curve, PruneSchedule, RankGrowth};
 use apt_core::blocks::{BlockScores, Kept, LayerShape, ModelShape};
-use apt_core::distill::{map_layer, mu, teacher_layers};
+use apt_core::distill::{mu, teacher_layers};
 use apt_core::lr::{LrDecay, LrSchedule};
 use apt_core::masks::Masks;
 use apt_core::ranks::{AdapterState, grow};
-use apt_core::salience::{RunningMean, kurtosis, random_scores};
+use apt_core::reference::distill::map_layer;
+use apt_core::reference::salience::kurtosis;
+use apt_core::salience::{RunningMean, random_scores};
 use apt_core::schedule::{Timeline, TimelineConfig, mask_step};
 use apt_core::search::{Rounding, SearchError, search, search_with_floor};
 use apt_core::wiring::Wiring;
@@ -245,9 +247,9 @@ proptest! {
             masks.step(&kept, amount);
             prop_assert_eq!(masks.kept(), kept.clone());
         }
-        prop_assert_eq!(masks.is_ones(), kept.is_all(&shape));
-        masks.harden(&kept);
-        prop_assert!(masks.select(&kept).is_ones());
+        prop_assert_eq!(masks == Masks::ones(&shape), kept.is_all(&shape));
+        masks.step(&kept, 1.0);
+        prop_assert_eq!(masks.select(&kept), Masks::ones(&kept.shape_after(&shape)));
     }
 
     #[test]

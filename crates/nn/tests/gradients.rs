@@ -6,7 +6,7 @@ mod reference;
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::LayerShape;
 use apt_core::masks::Masks;
-use apt_core::salience as slices;
+use apt_core::reference::salience as slices;
 use apt_core::wiring::{Site, SubBlock};
 use apt_nn::salience::{ScoreInputs, scores};
 use apt_nn::{

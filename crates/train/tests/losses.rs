@@ -1,6 +1,7 @@
 //! The losses on tensors against the plain formulas, and their gradients against central finite differences.
 
-use apt_core::distill;
+use apt_core::distill::{PREDICTION_SCALE, TEMPERATURE};
+use apt_core::reference::distill;
 use apt_nn::Init;
 use apt_train::{Targets, Transform, cross_entropy, layer_mse, prediction_loss};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -33,12 +34,11 @@ fn cross_entropy_of_extreme_logits_is_finite() {
 
 #[test]
 fn prediction_loss_is_the_plain_formula_at_every_temperature() {
-    for temperature in [distill::TEMPERATURE, 1.0, 4.0] {
+    for temperature in [TEMPERATURE, 1.0, 4.0] {
         let (student, teacher) = (leaf(2, [ROWS, CLASSES]), leaf(3, [ROWS, CLASSES]));
         let loss = prediction_loss(student.clone(), teacher.clone().detach(), temperature);
         let teacher = values(&teacher);
-        let formula =
-            |s: &[f64]| distill::PREDICTION_SCALE * distill::prediction_loss(s, &teacher, CLASSES, temperature);
+        let formula = |s: &[f64]| PREDICTION_SCALE * distill::prediction_loss(s, &teacher, CLASSES, temperature);
         check(&format!("prediction loss at T = {temperature}"), &student, loss, formula);
     }
 }

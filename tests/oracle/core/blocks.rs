@@ -1,7 +1,7 @@
 //! What blocks cost.
 
 use apt_core::blocks::{LayerShape, ModelShape};
-use apt_core::published::{PublishedFormula, macs_per_cross_head, macs_per_head, macs_per_neuron};
+use apt_core::reference::published::{PublishedFormula, macs_per_cross_head, macs_per_head, macs_per_neuron};
 use apt_tests::fixtures::{indices, items, load, number};
 
 use crate::agree;

@@ -1,8 +1,8 @@
 //! Losses of distillation and which layer learns from which.
 
-use apt_core::distill::{
-    PREDICTION_SCALE, TEMPERATURE, candidates, distillation_loss, layer_mse, map_layer, prediction_gradient,
-    prediction_loss, rms_normalised, teacher_layers,
+use apt_core::distill::{PREDICTION_SCALE, TEMPERATURE, candidates, teacher_layers};
+use apt_core::reference::distill::{
+    distillation_loss, layer_mse, map_layer, prediction_gradient, prediction_loss, rms_normalised,
 };
 use apt_tests::fixtures::{indices, items, load, number, numbers};
 use rand_chacha::ChaCha8Rng;

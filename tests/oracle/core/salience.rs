@@ -1,10 +1,11 @@
 //! Activation × gradient, kurtosis and running means on the tensors the published hooks captured.
 
 use apt_core::blocks::{BlockScores, Kept, LayerShape, ModelShape};
-use apt_core::salience::{
-    RunningMean, ScoreSum, activation_gradient, column_kurtosis, compress, head_kurtosis, mask_salience, mean_input,
-    outlier_term, output_proxy, per_head, rank_scores, row_kurtosis,
+use apt_core::reference::salience::{
+    activation_gradient, column_kurtosis, compress, head_kurtosis, mask_salience, mean_input, outlier_term,
+    output_proxy, per_head, rank_scores, row_kurtosis,
 };
+use apt_core::salience::{RunningMean, ScoreSum};
 use apt_tests::fixtures::{indices, items, load, number, numbers};
 use serde_json::Value;
 

@@ -1,10 +1,11 @@
 //! The other scorers: mask gradients, kurtosis by itself, magnitude and Wanda.
 
 use apt_core::blocks::{BlockScores, LayerShape, ModelShape};
-use apt_core::salience::{
-    RunningMean, add_fisher, column_kurtosis, column_magnitude, compress, kurtosis, mask_salience, outlier_term,
-    per_head, row_kurtosis, row_magnitude, squared_inputs, wanda,
+use apt_core::reference::salience::{
+    add_fisher, column_kurtosis, column_magnitude, compress, kurtosis, mask_salience, outlier_term, per_head,
+    row_kurtosis, row_magnitude, squared_inputs, wanda,
 };
+use apt_core::salience::RunningMean;
 use apt_tests::fixtures::{items, load, numbers};
 use serde_json::Value;
 

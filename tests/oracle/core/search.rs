@@ -2,7 +2,7 @@
 
 use apt_core::blocks::{BlockCosts, BlockScores, Counts, Kept, LayerShape, ModelShape};
 use apt_core::masks::Masks;
-use apt_core::published::PublishedFormula;
+use apt_core::reference::published::PublishedFormula;
 use apt_core::search::{Block, Rounding, largest_prefix, rank_blocks, search};
 use apt_tests::fixtures::{indices, items, load, number, numbers};
 use serde_json::Value;
@@ -247,7 +247,7 @@ fn oracle_masks_move_as_published() {
         }
         let here = step == number(&expected["step"]) as usize;
         if here && expected["is_last"] == true {
-            masks.harden(&kept);
+            masks.step(&kept, 1.0);
         } else {
             masks.step(&kept, number(&fixture["mask_lr"]));
         }
@@ -288,7 +288,7 @@ fn oracle_pruning_before_training_chooses_the_published_blocks() {
         let order = rank_blocks(&scores, &arch.costs()).expect("scores are finite");
         let published = arch.published_prefix(&order, target);
         let mut masks = Masks::ones(&arch.shape());
-        masks.harden(&kept_by(&order[..published], layers));
+        masks.step(&kept_by(&order[..published], layers), 1.0);
         let (heads, neurons) = (masks.heads.concat(), masks.neurons.concat());
         agree_all(&format!("{name}: heads"), &heads, &numbers(&case["head_mask"]));
         agree_all(&format!("{name}: neurons"), &neurons, &numbers(&case["intermediate_mask"]));

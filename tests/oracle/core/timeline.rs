@@ -1,9 +1,10 @@
 //! Density and tuning schedules, the published timeline, and learning rates.
 
 use apt_core::arms::Curve;
-use apt_core::distill::{mu, published_mu, total_loss};
+use apt_core::distill::{mu, published_mu};
 use apt_core::lr::{LrDecay, LrSchedule};
 use apt_core::ranks::tuning_budget;
+use apt_core::reference::distill::total_loss;
 use apt_core::schedule::{density_at, spread_steps};
 use apt_tests::fixtures::{indices, items, load, number, numbers};
 
