@@ -1,13 +1,6 @@
 //! What the benchmark times: one training step in three kinds of run, one inference on two shapes.
 
-use crate::training::Training;
-use anyhow::Result;
-use apt_nn::checkpoint::read_back;
-use apt_nn::inference;
-use apt_nn::{HeadConfig, Init, ModelConfig, Transformer};
-use burn::tensor::Device;
-use pollster::block_on;
-use std::time::{Duration, Instant};
+use apt_nn::{HeadConfig, ModelConfig};
 
 /// Sequences in a batch.
 pub const BATCH: usize = 32;
@@ -68,53 +61,6 @@ impl Case {
         // The head's dense layer keeps its width when hidden dims go.
         config.head = Some(HeadConfig { dense: dense.hidden, labels: LABELS });
         config
-    }
-}
-
-/// A case ready to run on a device.
-pub enum Workload {
-    /// A run that trains.
-    Train(Box<Training>),
-    /// A model that infers.
-    Infer(Box<(Transformer, Device)>),
-}
-
-impl Workload {
-    /// Random weights of the shapes of `dense`.
-    ///
-    /// # Errors
-    /// Settings that the session refuses.
-    pub fn new(case: Case, dense: &ModelConfig, device: &Device) -> Result<Self> {
-        let config = case.config(dense);
-        Ok(match case {
-            Case::Infer | Case::InferCompact => {
-                let model = Transformer::new(&config, &mut Init::new(1, device));
-                Self::Infer(Box::new((model, device.clone())))
-            }
-            Case::Train | Case::TrainSalience | Case::TrainDistil => {
-                Self::Train(Box::new(Training::new(case, &config, device)?))
-            }
-        })
-    }
-
-    /// Runs it `times` times; the mean time of one. Every run ends with its result on the host.
-    ///
-    /// # Errors
-    /// When the device does not give its results.
-    pub fn run(&mut self, times: usize) -> Result<Duration> {
-        let began = Instant::now();
-        for _ in 0..times {
-            match self {
-                Self::Train(training) => training.step()?,
-                Self::Infer(pair) => {
-                    let (model, device) = &**pair;
-                    let ids = token_ids(&model.config);
-                    let logits = inference::logits(model, &ids, &[0; BATCH * LENGTH], &[LENGTH; BATCH], device)?;
-                    block_on(read_back(logits, "logits"))?;
-                }
-            }
-        }
-        Ok(began.elapsed() / times.max(1) as u32)
     }
 }
 

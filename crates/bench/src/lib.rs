@@ -1,9 +1,10 @@
-//! What `pretrain` and `bench` share: the shapes they build. And the two sides of the benchmark: [`cases`] runs ours,
+//! What `pretrain` and `bench` share: the shapes they build. And the two sides of the benchmark: [`workload`] runs ours,
 //! [`pytorch`] the same work in PyTorch.
 
 pub mod cases;
 pub mod pytorch;
 pub mod training;
+pub mod workload;
 
 use apt_core::blocks::LayerShape;
 use apt_nn::{Activation, Family, ModelConfig};

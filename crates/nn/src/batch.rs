@@ -2,7 +2,7 @@
 
 use crate::config::ModelConfig;
 use crate::family::Positions;
-use crate::linear::indices;
+use crate::select::indices;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Added to the attention scores of padding.

@@ -4,8 +4,8 @@
 //! that what the student keeps comes first: the student's weights are then submatrices of the teacher's that begin where
 //! those begin. On the CPU such a submatrix is a view, no byte is copied; a GPU copies it.
 
-use crate::linear::replace;
 use crate::named::is_trainable;
+use crate::select::replace;
 use crate::{AptLinear, Layer, LayerNorm, Transformer};
 use apt_core::blocks::{Kept, ModelShape};
 use apt_core::wiring::{Axis, Side, Site, SubBlock};

@@ -1,6 +1,7 @@
 //! What a transformer looks like: the Hugging Face `config.json`, checked, plus the ragged sizes of a compacted model.
 
 use crate::NnError;
+use crate::activation::Activation;
 use crate::family::{Family, Positions};
 use apt_core::blocks::{LayerShape, ModelShape};
 use apt_core::wiring::Wiring;
@@ -9,34 +10,6 @@ use serde_json::Value;
 
 /// Largest size accepted for any dimension; beyond it a configuration is taken for damaged.
 const MAX_DIMENSION: u64 = 1 << 20;
-
-/// An activation function: of the neurons (`hidden_act`), or inside a classifier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// `x·Φ(x)`.
-    Gelu,
-    /// Its tanh approximation.
-    GeluNew,
-    /// `max(x, 0)`.
-    Relu,
-    /// The hyperbolic tangent.
-    Tanh,
-}
-
-impl Activation {
-    /// Every activation with the names it goes by in configuration files; the first one is written.
-    const NAMES: [(Self, &'static [&'static str]); 4] = [
-        (Self::Gelu, &["gelu"]),
-        (Self::GeluNew, &["gelu_new", "gelu_pytorch_tanh"]),
-        (Self::Relu, &["relu"]),
-        (Self::Tanh, &["tanh"]),
-    ];
-
-    fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(activation, _)| *activation)
-    }
-}
 
 /// Sizes of the classification head on the first token: `out(activation(dense(h)))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

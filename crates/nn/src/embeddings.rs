@@ -1,9 +1,10 @@
 //! From token ids to the hidden stream.
 
 use crate::batch::Batch;
-use crate::linear::{LinearMasks, replace, select_dim};
+use crate::linear::LinearMasks;
 use crate::masks::DeviceMasks;
 use crate::norm::LayerNorm;
+use crate::select::{replace, select_dim};
 use crate::{AptLinear, Init, ModelConfig};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;

@@ -1,7 +1,7 @@
 //! The checkpoint families, one row each: how a family spells its configuration and its tensors, and the few places where
 //! the architecture differs. Everything else about a model follows from its sizes and from [`apt_core::wiring`].
 
-use crate::config::Activation;
+use crate::activation::Activation;
 use apt_core::wiring::{Site, SubBlock};
 use serde::{Deserialize, Serialize};
 

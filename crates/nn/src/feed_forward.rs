@@ -1,14 +1,13 @@
 //! The feed-forward block whose neurons can be masked and removed.
 
-use crate::config::Activation;
-use crate::kernels;
+use crate::activation::Activation;
 use crate::linear::{AptLinear, LinearMasks};
 use crate::masks::DeviceMasks;
 use crate::norm::LayerNorm;
 use crate::taps::{TapPoint, Taps};
 use apt_core::wiring::{Site, SubBlock};
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 /// `norm(x + down(act(up(x))))`, post-norm.
 #[derive(Module, Debug)]
@@ -72,7 +71,7 @@ impl FeedForward {
         taps: &mut Option<&mut Taps>,
     ) -> Tensor<2> {
         let branch = Taps::record(taps, TapPoint::Input(SubBlock::FeedForward, layer), x.clone());
-        let h = activate(self.up.forward(branch), self.activation);
+        let h = self.activation.of(self.up.forward(branch));
         // Before the neuron mask, so that a masked neuron can earn its way back (METHOD §2.1).
         let h = Taps::record(taps, TapPoint::Activation(SubBlock::FeedForward, layer), h);
         let masks_of_down = LinearMasks {
@@ -81,15 +80,5 @@ impl FeedForward {
         };
         let y = self.down.forward_masked(h, &masks_of_down);
         self.norm.forward_sum(x, y, masks.and_then(|m| m.hidden.as_ref()))
-    }
-}
-
-/// The activation function, element by element.
-pub fn activate(x: Tensor<2>, by: Activation) -> Tensor<2> {
-    match by {
-        Activation::Gelu => kernels::gelu(x),
-        Activation::GeluNew => activation::gelu_approximate(x),
-        Activation::Relu => activation::relu(x),
-        Activation::Tanh => x.tanh(),
     }
 }

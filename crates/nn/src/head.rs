@@ -1,7 +1,7 @@
 //! What stands on the encoder: a classifier, or a masked-language-model head for pretraining.
 
-use crate::config::{Activation, HeadConfig, ModelConfig};
-use crate::feed_forward::activate;
+use crate::activation::Activation;
+use crate::config::{HeadConfig, ModelConfig};
 use crate::{AptLinear, Init, LayerNorm};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -28,7 +28,7 @@ impl ClassificationHead {
 
     /// `first: [batch, hidden]` → logits `[batch, labels]`.
     pub fn forward(&self, first: Tensor<2>) -> Tensor<2> {
-        self.out.forward(activate(self.dense.forward(first), self.activation))
+        self.out.forward(self.activation.of(self.dense.forward(first)))
     }
 
     /// Keeps the given hidden dims.
@@ -60,7 +60,7 @@ impl MaskedLmHead {
 
     /// `h: [positions, hidden]`, `words: [vocab, hidden]` → `[positions, vocab]`.
     pub fn forward(&self, h: Tensor<2>, words: Tensor<2>) -> Tensor<2> {
-        let h = self.norm.forward(activate(self.dense.forward(h), Activation::Gelu), None);
+        let h = self.norm.forward(Activation::Gelu.of(self.dense.forward(h)), None);
         h.matmul(words.transpose()) + self.bias.val().unsqueeze()
     }
 }

@@ -7,6 +7,7 @@
 //! The hidden stream is kept as a matrix `[tokens, hidden]` with `tokens = batch · seq`: one large matrix product per
 //! projection instead of a batch of small ones.
 
+mod activation;
 mod attention;
 mod batch;
 pub mod checkpoint;
@@ -25,12 +26,14 @@ mod masks;
 pub mod named;
 mod norm;
 pub mod salience;
+mod select;
 mod taps;
 mod transformer;
 
+pub use activation::Activation;
 pub use attention::Attention;
 pub use batch::Batch;
-pub use config::{Activation, HeadConfig, ModelConfig};
+pub use config::{HeadConfig, ModelConfig};
 pub use embeddings::Embeddings;
 pub use error::NnError;
 pub use family::{Family, FamilySpec, Positions};

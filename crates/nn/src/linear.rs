@@ -4,9 +4,10 @@
 //! paper's: `weight` is `[d_in, d_out]`, `a` (W_Aᵀ) is `[d_in, r]`, `b` (W_Bᵀ) is `[r, d_out]`.
 
 use crate::masks::Mask;
+use crate::select::{replace, select_dim, select2};
 use crate::{Init, kernels};
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 /// The low-rank branch of an [`AptLinear`].
 #[derive(Module, Debug)]
@@ -153,30 +154,4 @@ impl AptLinear {
             adapter: self.adapter.as_ref().map(|adapter| adapter.select(inputs, outputs)),
         }
     }
-}
-
-fn select2(p: &Param<Tensor<2>>, rows: Option<&[usize]>, columns: Option<&[usize]>) -> Param<Tensor<2>> {
-    replace(p, select_dim(select_dim(p.val().detach(), 0, rows), 1, columns))
-}
-
-/// `value` in the place of `old`, with the same training state.
-pub(crate) fn replace<const D: usize>(old: &Param<Tensor<D>>, value: Tensor<D>) -> Param<Tensor<D>> {
-    Param::from_tensor(value.detach()).set_require_grad(old.is_require_grad())
-}
-
-/// The entries `keep` of dimension `dim`; everything for `None`.
-pub(crate) fn select_dim<const D: usize>(t: Tensor<D>, dim: usize, keep: Option<&[usize]>) -> Tensor<D> {
-    match keep {
-        Some(keep) => {
-            let device = t.device();
-            t.select(dim, indices(keep, &device))
-        }
-        None => t,
-    }
-}
-
-/// `keep` as an index tensor.
-pub(crate) fn indices(keep: &[usize], device: &Device) -> Tensor<1, Int> {
-    let values: Vec<i32> = keep.iter().map(|&i| i as i32).collect();
-    Tensor::from_data(TensorData::new(values, [keep.len()]), device)
 }

@@ -1,7 +1,6 @@
 //! The masks of `apt-core` on a device.
 
 use crate::kernels;
-use crate::norm::HiddenMask;
 use apt_core::masks::Masks;
 use apt_core::wiring::{SubBlock, Wiring};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -43,6 +42,17 @@ pub struct UnitMasks {
     pub leaf: Option<Tensor<1>>,
     /// Whether no unit has a mask above zero: the sub-block is skipped, norm and all.
     pub none: bool,
+}
+
+/// The hidden-dim mask in the three forms a norm needs.
+#[derive(Clone, Debug)]
+pub struct HiddenMask {
+    /// m, `[hidden]`, values in [0, 1].
+    pub values: Mask,
+    /// 1 where m > 0, else 0, `[hidden]`.
+    pub kept: Tensor<1>,
+    /// How many are kept.
+    pub count: f32,
 }
 
 /// Masks of a model: head context, feed-forward activation, hidden stream.

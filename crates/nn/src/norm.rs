@@ -1,8 +1,8 @@
 //! Layer normalisation over the hidden dims that are kept.
 
 use crate::kernels;
-use crate::linear::{replace, select_dim};
-use crate::masks::Mask;
+use crate::masks::HiddenMask;
+use crate::select::{replace, select_dim};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -70,15 +70,4 @@ impl LayerNorm {
     fn affine(&self, x: Tensor<2>) -> Tensor<2> {
         x * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
     }
-}
-
-/// The hidden-dim mask in the three forms a norm needs.
-#[derive(Clone, Debug)]
-pub struct HiddenMask {
-    /// m, `[hidden]`, values in [0, 1].
-    pub values: Mask,
-    /// 1 where m > 0, else 0, `[hidden]`.
-    pub kept: Tensor<1>,
-    /// How many are kept.
-    pub count: f32,
 }

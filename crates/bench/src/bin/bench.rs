@@ -2,8 +2,9 @@
 //! sides in turn within one run, so that a busy machine slows both alike. Training steps are those of the program's own session. There is no pass or fail.
 
 use anyhow::{Context, Result, ensure};
-use apt_bench::cases::{BATCH, Case, LENGTH, Workload};
+use apt_bench::cases::{BATCH, Case, LENGTH};
 use apt_bench::pytorch::{PyTorch, environment};
+use apt_bench::workload::Workload;
 use apt_bench::{builtin, minilm};
 use apt_nn::ModelConfig;
 use burn::tensor::Device;

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Ranked, Rounding, SearchError};
+use super::ranking::{Ranked, Rounding, SearchError};
 use crate::blocks::{BlockCosts, BlockScores, LayerShape, ModelShape};
 
 /// Where the next group of blocks may come from.

@@ -4,7 +4,7 @@
 //! wherever it found or installed a driver.
 
 use crate::checkpoint::read_back;
-use crate::norm::HiddenMask;
+use crate::masks::HiddenMask;
 use crate::{Init, LayerNorm, kernels, named};
 use burn::tensor::{Device, DeviceType, Tensor};
 use std::panic::catch_unwind;
