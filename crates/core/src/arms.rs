@@ -1,7 +1,7 @@
 //! The arms an experiment chooses between, one enum per axis.
 //!
 //! Each arm is named once: its snake_case name is what configuration files, the command line and
-//! records say, and its doc comment is what a table of knobs shows.
+//! records have, and its doc comment is what a table of knobs shows.
 
 use crate::problem::{Explain, Problem};
 

@@ -1,4 +1,4 @@
-//! What every error of this workspace can say of itself: what is wrong, where, and what to do about it.
+//! The parts of an error of this workspace: what is wrong, where, and what to do about it.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// An error that names its place and its remedy. Its `Display` is that of its [`Problem`]; [`display_problem!`] says so.
+/// An error that names its place and its remedy. Its `Display` is that of its [`Problem`], by [`display_problem!`].
 ///
 /// [`display_problem!`]: crate::display_problem
 pub trait Explain: std::error::Error {

@@ -46,7 +46,7 @@ pub fn spread_steps(start: usize, end: usize, intervals: usize) -> Vec<usize> {
     (0..=intervals).map(|k| start + span / parts * k + span % parts * k / parts).collect()
 }
 
-/// What a timeline is computed from. Fractions are of `total_steps` unless said otherwise.
+/// What a timeline is computed from. Fractions are of `total_steps` unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimelineConfig {
     /// Training steps of the whole run.
@@ -57,7 +57,7 @@ pub struct TimelineConfig {
     pub curve: Curve,
     /// Share of the layers' parameters left at the end, in (0, 1].
     pub density: f64,
-    /// Pruning points wished for; a short run gets fewer.
+    /// Pruning points requested; a short run gets fewer.
     pub num_prunings: usize,
     /// Length of the pruning window of `early` and `late` (0.075 is 3 of 40 epochs).
     pub prune_fraction: f64,
@@ -116,7 +116,7 @@ pub enum TimelineError {
         /// Its value.
         value: f64,
     },
-    /// Pruning is wished for at no point.
+    /// No pruning point is requested.
     NoPrunings,
     /// The late window would begin before the run.
     Overlap {

@@ -10,9 +10,10 @@ use apt_core::problem::{Explain, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    CurvePoint, Evaluation, Growth, KnobChange, Knobs, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate,
-    finite::checked,
+use crate::finite::checked;
+use crate::knobs::Knobs;
+use crate::record::format::{
+    CurvePoint, Evaluation, Growth, KnobChange, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate,
 };
 
 /// Something that happened in a run.

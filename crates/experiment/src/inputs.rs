@@ -4,7 +4,7 @@ use std::{fmt, ops::Deref};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::knob::{KnobKind, KnobValue};
+use crate::knob::kind::{KnobKind, KnobValue};
 
 /// The pretrained model that comes with the program.
 pub const BUILTIN_MODEL: &str = "builtin";

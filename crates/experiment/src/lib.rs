@@ -25,10 +25,10 @@ pub use inputs::{
     BUILTIN_MODEL, BUILTIN_TASK, DATA_EXTENSIONS, NANO_MODEL, TASK_NAMES, TEXT_TASK, TaskEntry, TaskName,
 };
 pub use knob::{
-    Adapters, Axis, CheckedKnobs, Device, Keep, Knob, KnobError, KnobKind, MuOver, ObjectiveChoice, OptimizerState,
-    SettingLocation, knob, schema, table, table_json,
+    Adapters, Axis, CheckedKnobs, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice, OptimizerState,
+    SettingLocation, schema, table, table_json,
 };
-pub use knobs::{KNOBS, Knobs};
+pub use knobs::{KNOBS, Knob, Knobs, knob};
 pub use names::{content_run_name, run_name};
 pub use presets::{PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{

@@ -1,4 +1,4 @@
-//! Names for runs that people can remember and say aloud.
+//! Names for runs that people can remember and pronounce.
 
 use sha2::{Digest, Sha256};
 

@@ -4,7 +4,9 @@
 //! A preset is the defaults with some knobs overridden. The order in which settings win, from weakest:
 //! defaults, preset, configuration file, flags.
 
-use crate::{Axis, KnobError, Knobs, knob::nearest};
+use crate::knob::axis::Axis;
+use crate::knob::error::{KnobError, nearest};
+use crate::knobs::Knobs;
 
 /// A named experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,6 +74,25 @@ impl Cell {
         let density = if self.knobs.prunes() { format!("-d{}", self.knobs.density) } else { String::new() };
         format!("{}{density}-s{}", arm.to_lowercase(), self.knobs.seed)
     }
+
+    /// The digest of its experiment and seed, which its folder's name ends in.
+    #[must_use]
+    pub fn digest(&self, sources: &Sources) -> String {
+        ExperimentId::new(&self.knobs, sources).digest(self.knobs.seed)
+    }
+
+    /// What its folder, or its run in a browser, is called: [`Cell::name`] and [`Cell::digest`].
+    #[must_use]
+    pub fn run_name(&self, sources: &Sources) -> String {
+        format!("{}-{}", self.name(), self.digest(sources))
+    }
+
+    /// Whether `record` is this cell's, wherever it was made and wherever its files lay.
+    #[must_use]
+    pub fn is_of(&self, record: &Record, sources: &Sources) -> bool {
+        record.config.seed == self.knobs.seed
+            && ExperimentId::of(record).is_some_and(|id| id == ExperimentId::new(&self.knobs, sources))
+    }
 }
 
 impl Study {

@@ -55,7 +55,7 @@ pub fn share(number: f64) -> String {
     format!("{:.1} %", 100.0 * number)
 }
 
-/// `0.41×`; nothing can be said of a base of 0.
+/// `0.41×`; `None` for a base of 0.
 #[must_use]
 pub fn ratio(number: f64, base: f64) -> Option<String> {
     let ratio = number / base;

@@ -32,7 +32,7 @@ pub struct FrontPoint {
 
 const COSTS: [&str; 5] = ["parameters", "training_seconds", "peak_device_bytes", "peak_process_bytes", "latency_32"];
 
-/// The fronts; one with fewer than two arms says nothing and is left out, and so is the memory of the process where that
+/// The fronts; one with fewer than two arms is left out, and so is the memory of the process where that
 /// of the device is known.
 pub(crate) fn fronts(groups: &[Group], by: &'static str) -> Vec<Front> {
     let mut fronts: Vec<Front> = COSTS.iter().map(|cost| front(groups, cost, by)).collect();

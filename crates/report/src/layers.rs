@@ -120,7 +120,7 @@ fn head_picture(shape: &ModelShape, point: &PruningPoint, layer: usize) -> Strin
         Some(which) if dense <= HEADS_SHOWN => {
             (0..dense).map(|head| if which.contains(&head) { '■' } else { '□' }).collect()
         }
-        // Where it is not said which heads are kept, only their number can be drawn.
+        // Where the record does not name the heads kept, only their number can be drawn.
         _ if dense <= HEADS_SHOWN => (0..dense).map(|head| if head < kept { '■' } else { '□' }).collect(),
         _ => bar(kept, dense),
     }

@@ -81,16 +81,16 @@ fn line(text: &mut String, cells: &[String]) {
     text.push('\n');
 }
 
-/// What is no letter of Markdown or HTML, on one line.
+/// Text on one line in which no character is markup of Markdown or HTML.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
+    for character in text.chars() {
+        match character {
             '<' => escaped.push_str("&lt;"),
             '&' => escaped.push_str("&amp;"),
-            '\\' | '|' | '*' | '`' | '[' | ']' => escaped.extend(['\\', letter]),
-            letter if letter.is_control() => escaped.push(' '),
-            letter => escaped.push(letter),
+            '\\' | '|' | '*' | '`' | '[' | ']' => escaped.extend(['\\', character]),
+            character if character.is_control() => escaped.push(' '),
+            character => escaped.push(character),
         }
     }
     escaped

@@ -92,7 +92,7 @@ fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }
 
-/// Where the numbers of a section come from; of each what its runs say, every value once.
+/// Where the numbers of a section come from; each value that its runs have, once.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Origin {
     /// Versions of the program.

@@ -68,7 +68,7 @@ pub fn picture(structure: &Structure) -> Markup {
 
 /// The same in words.
 #[must_use]
-pub fn words(structure: &Structure) -> String {
+pub(crate) fn words(structure: &Structure) -> String {
     let (shape, point) = (&structure.shape, &structure.point);
     let mut words = format!("Density {:.3}, {} of {} hidden dims.", point.density, point.hidden, shape.hidden);
     for layer in 0..shape.heads.len().max(shape.neurons.len()) {

@@ -10,7 +10,7 @@ use crate::metric::metric;
 use crate::report::Section;
 use crate::statistics::Summary;
 
-/// Stands beside times that must not be compared: of runs made side by side, or on several devices.
+/// Marks times that must not be compared: of runs made side by side, or on several devices.
 pub const NOT_COMPARABLE: &str = "†";
 
 /// The metric on validation data by step: means as lines, their 95 % intervals as areas, single seeds faint behind.

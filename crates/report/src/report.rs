@@ -37,7 +37,7 @@ pub struct Report {
     pub schema: &'static str,
     /// What it is called.
     pub title: String,
-    /// What was asked; may be empty.
+    /// Its question; may be empty.
     pub question: String,
     /// Runs that were given.
     pub given: usize,
@@ -52,7 +52,7 @@ pub struct Report {
 /// Runs of one setting from one model and data on one device.
 #[derive(Clone, Debug, Serialize)]
 pub struct Section {
-    /// What tells it from the other sections.
+    /// What distinguishes it from the other sections.
     pub title: String,
     /// The task's metric: `accuracy`, `f1`, `matthews`.
     pub metric: String,

@@ -19,7 +19,7 @@ pub struct Table {
     pub density: Option<f64>,
     /// What it is called.
     pub title: String,
-    /// What it asks.
+    /// Its question.
     pub question: String,
     /// Whether values but the metric are shares of the baseline's in %, seed by seed.
     pub relative: bool,
@@ -40,7 +40,7 @@ pub struct Row {
     pub group: usize,
     /// Whether the others are compared with it.
     pub is_base: bool,
-    /// Runs of it that are finished; a cell says its own N where that is another.
+    /// Runs of it that are finished; a cell has its own N where that is another.
     pub n: usize,
     /// The same as text, with how many the study asks for.
     pub count: String,
@@ -50,8 +50,8 @@ pub struct Row {
     pub differences: BTreeMap<&'static str, Difference>,
 }
 
-/// Measures and question of an axis.
-fn asks(axis: &str) -> (&'static str, &'static [&'static str]) {
+/// Question and measures of an axis.
+fn question_and_measures(axis: &str) -> (&'static str, &'static [&'static str]) {
     match axis {
         "salience" => (
             "What is it worth to know which blocks matter?",
@@ -157,7 +157,7 @@ fn ablation(
     target: Option<&Target>,
     compared_by: &'static str,
 ) -> Table {
-    let (question, keys) = asks(&axis.name);
+    let (question, keys) = question_and_measures(&axis.name);
     let cells = |group: &Group| keys.iter().map(|key| group.summaries.get(key).copied()).collect();
     let mut rows: Vec<Row> =
         rows.iter().map(|(name, of)| Row::new(name, *of, &groups[*of], cells(&groups[*of]))).collect();

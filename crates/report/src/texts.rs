@@ -42,7 +42,7 @@ fn is_metric(column: &Column) -> bool {
     matches!(column.key, "validation" | "test")
 }
 
-/// Name, N, the metric with what is said of it, then what it cost.
+/// Name, N, the metric with its difference to the baseline, then what it cost.
 fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<String> {
     let values = |metric: bool| {
         let columns = table.columns.iter().zip(&row.cells).filter(move |(column, _)| is_metric(column) == metric);
@@ -161,11 +161,11 @@ pub(crate) fn not_comparable(section: &Section) -> Option<String> {
 
 /// How the numbers are made.
 pub(crate) const METHOD: [&str; 5] = [
-    "N is the number of finished runs of a row, each with another seed; a number that fewer runs have says its own N.",
+    "N is the number of finished runs of a row, each with another seed; a number from fewer runs has its own N beside it.",
     "± is half of the 95 % interval of the mean by Student's t; one run has none.",
     "Differences are arm minus baseline of the same seed, with the 95 % interval by t; p is that of the paired t-test, \
      corrected after Holm for all arms of the table.",
-    "“Not distinguishable”: the interval crosses zero, or p is above 0.05 after the correction. It does not say that both \
+    "“Not distinguishable”: the interval crosses zero, or p is above 0.05 after the correction. It does not mean that both \
      are the same.",
     "A dash stands where nothing was measured.",
 ];

@@ -5,9 +5,10 @@ use apt_core::arms::{Distillation, PruneSchedule, RankGrowth, Salience};
 use serde::Serialize;
 use std::ops::Deref;
 
-use super::{KnobError, MuOver, ObjectiveChoice, SettingLocation};
+use super::choices::{MuOver, ObjectiveChoice};
+use super::error::{KnobError, SettingLocation};
 use crate::inputs::{BUILTIN_TASK, TASK_NAMES};
-use crate::{KNOBS, Knobs};
+use crate::knobs::{KNOBS, Knobs};
 
 /// Settings that were checked: every knob in its range, none against another. Only [`Knobs::check`] makes them, and they
 /// cannot be changed; what takes them need not check again.

@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{Axis, KnobError, Rejection, SettingLocation, knob_at};
-use crate::{KNOBS, Knobs};
+use super::axis::Axis;
+use super::error::{KnobError, SettingLocation};
+use super::kind::Rejection;
+use crate::knobs::{KNOBS, Knobs, knob_at};
 
 impl Knobs {
     /// Reads a TOML configuration over the defaults. `file` is named in errors.

@@ -78,7 +78,7 @@ pub enum KnobError {
     },
     /// The file is not TOML or not JSON.
     Syntax {
-        /// What the parser says.
+        /// The parser's message.
         message: String,
         /// Where.
         location: SettingLocation,

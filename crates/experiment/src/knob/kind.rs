@@ -195,7 +195,7 @@ fn known<'a>(names: &[&'a str], word: &str) -> Result<&'a str, Rejection> {
 
 /// A Rust type that a field of `Knobs` may have.
 pub(crate) trait KnobValue: Serialize + DeserializeOwned {
-    /// What the table must say about its range.
+    /// What the table gives for its range.
     type Limits;
 
     fn kind(limits: Self::Limits) -> KnobKind;

@@ -3,8 +3,8 @@
 use comfy_table::{ColumnConstraint, Table, Width, presets};
 use serde_json::{Map, Value, json};
 
-use super::{Knob, KnobKind};
-use crate::KNOBS;
+use super::kind::KnobKind;
+use crate::knobs::{KNOBS, Knob, Knobs};
 
 /// JSON schema (draft 2020-12) of a configuration: types, ranges, choices, defaults and help.
 #[must_use]
@@ -39,7 +39,7 @@ fn property(knob: &Knob) -> Value {
         KnobKind::OptionalText => json!({"type": ["string", "null"]}),
     };
     if let Value::Object(fields) = &mut property {
-        fields.insert("default".to_owned(), knob.get(&crate::Knobs::default()));
+        fields.insert("default".to_owned(), knob.get(&Knobs::default()));
         fields.insert("description".to_owned(), knob.help.into());
         fields.insert("x-axis".to_owned(), knob.axis.name().into());
         if !knob.symbol.is_empty() {
@@ -79,7 +79,7 @@ fn entry(knob: &Knob) -> Value {
         "flag": format!("--{}", knob.flag()),
         "type": knob.kind.type_name(),
         "optional": knob.kind.is_optional(),
-        "default": knob.get(&crate::Knobs::default()),
+        "default": knob.get(&Knobs::default()),
         "help": knob.help,
         "symbol": knob.symbol,
         "axis": knob.axis.name(),

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{LOSS, Measures, NamedMetric, RECORD_SCHEMA, Record, RecordError, Split};
-use crate::{Event, Phase};
+use super::format::{LOSS, Measures, NamedMetric, RECORD_SCHEMA, Record, Split};
+use super::read::RecordError;
+use crate::event::{Event, Phase};
 
 /// Collects events and becomes a [`Record`].
 #[derive(Clone, Debug, Default)]
@@ -102,7 +103,7 @@ impl RecordBuilder {
         if train.phases.is_empty() {
             let ends = self.phases.iter().skip(1).map(|(_, seconds)| Some(*seconds)).chain([train.seconds]);
             for ((phase, start), end) in self.phases.iter().zip(ends) {
-                // A phase after training (measuring, say) has no known end and is left out.
+                // A phase after training (such as measuring) has no known end and is left out.
                 if let Some(end) = end.filter(|end| end >= start) {
                     *train.phases.entry(phase.name().to_owned()).or_default() += end - start;
                 }

@@ -4,8 +4,8 @@ use apt_core::problem::{Explain, Problem};
 use serde::Serialize;
 use serde_json::{Value, error::Category};
 
-use super::{RECORD_SCHEMA, Record};
-use crate::KnobError;
+use super::format::{RECORD_SCHEMA, Record};
+use crate::knob::error::KnobError;
 
 /// A record that cannot be read, written or built.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum RecordError {
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// A number is NaN, infinite or too large.
@@ -39,7 +39,7 @@ pub enum RecordError {
     Schema {
         /// The file.
         file: String,
-        /// What it says it is.
+        /// The schema it names.
         found: String,
     },
     /// A field is missing or has another type.
@@ -124,7 +124,7 @@ impl Record {
                 return Err(RecordError::Schema { file, found });
             }
         }
-        // Read from the value, not the bytes, so that the schema speaks before the fields do.
+        // Read from the value, not the bytes, so that a wrong schema is reported before a wrong field.
         let record: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
             let (file, field, message) = (file.clone(), error.path().to_string(), error.inner().to_string());
             if message.contains("invalid type: null, expected f64") {

@@ -2,7 +2,7 @@
 
 use apt_core::problem::{Explain, Problem};
 
-use crate::{KnobError, knob::did_you_mean};
+use crate::knob::error::{KnobError, did_you_mean};
 
 /// A study that cannot be run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum StudyError {
     Syntax {
         /// File and line.
         place: String,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// A knob or preset in it.
@@ -30,7 +30,7 @@ pub enum StudyError {
         /// What is wrong with it.
         source: Box<KnobError>,
     },
-    /// What it says cannot be meant.
+    /// Its entries contradict each other or cannot be run.
     Unfit {
         /// Where it stands.
         place: String,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::StudyError;
-use crate::knob::nearest;
+use super::error::StudyError;
+use crate::knob::error::nearest;
 
 macro_rules! studies {
     ($($name:literal),*) => {
@@ -119,7 +119,7 @@ impl Default for Seeds {
 }
 
 impl Seeds {
-    /// How many are asked for.
+    /// How many there are, repeated ones included.
     pub(super) fn count(&self) -> usize {
         match self {
             Self::Count(count) => *count as usize,

@@ -10,7 +10,6 @@ use std::fmt::Write;
 use apt_core::hex;
 use sha2::{Digest, Sha256};
 
-use super::Cell;
 use crate::{KNOBS, Knobs, Provenance, Record, ablation_axes};
 
 /// Knobs that change no number of the model: the device, how often a run is saved, and what its time to target is
@@ -34,7 +33,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// What a record says it was made from; `None` unless it says all.
+    /// Those that a record names; `None` unless it names all.
     #[must_use]
     pub fn of(provenance: &Provenance) -> Option<Self> {
         Some(Self {
@@ -64,7 +63,7 @@ impl SettingsId {
     }
 }
 
-/// What an experiment is: settings, data, model, code. The seed tells its runs apart.
+/// What an experiment is: settings, data, model, code. Its runs differ in the seed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExperimentId {
     settings: SettingsId,
@@ -144,25 +143,4 @@ fn with_defaults(knobs: &Knobs, which: impl Fn(&str) -> bool) -> Knobs {
         let _ = knob.set_json(&mut knobs, &knob.get(&defaults));
     }
     knobs
-}
-
-impl Cell {
-    /// The digest of its experiment and seed, which its folder's name ends in.
-    #[must_use]
-    pub fn digest(&self, sources: &Sources) -> String {
-        ExperimentId::new(&self.knobs, sources).digest(self.knobs.seed)
-    }
-
-    /// What its folder, or its run in a browser, is called: [`Cell::name`] and [`Cell::digest`].
-    #[must_use]
-    pub fn run_name(&self, sources: &Sources) -> String {
-        format!("{}-{}", self.name(), self.digest(sources))
-    }
-
-    /// Whether `record` is this cell's, wherever it was made and wherever its files lay.
-    #[must_use]
-    pub fn is_of(&self, record: &Record, sources: &Sources) -> bool {
-        record.config.seed == self.knobs.seed
-            && ExperimentId::of(record).is_some_and(|id| id == ExperimentId::new(&self.knobs, sources))
-    }
 }

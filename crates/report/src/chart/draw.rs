@@ -4,8 +4,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::labels::{MARKER_RADIUS, Rect, place};
+use super::plot::{Curve, Plot, Style};
 use super::svg_backend::StylelessSvg;
-use super::{Curve, Plot, Style, Theme};
+use super::theme::Theme;
 use crate::figures::plain;
 use crate::series::{DRAWN, Point, thin};
 

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{CONFIDENCE, Interval};
+use super::interval::{CONFIDENCE, Interval};
 
 /// Up to this many values every resample is made.
 pub const EXHAUSTIVE: usize = 6;

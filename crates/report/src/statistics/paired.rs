@@ -1,8 +1,10 @@
-//! Arm against baseline, seed by seed, and how many such questions were asked at once.
+//! Arm against baseline, seed by seed, and corrected for the number of such tests.
 
 use serde::Serialize;
 
-use super::{CONFIDENCE, Interval, Summary, summarise, two_sided};
+use super::interval::{CONFIDENCE, Interval};
+use super::student::two_sided;
+use super::summary::{Summary, summarise};
 
 /// Arm minus baseline over the seeds that both have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,7 +19,7 @@ pub struct Difference {
     pub p: Option<f64>,
     /// The same after Holm's correction over the arms of the axis.
     pub holm: Option<f64>,
-    /// What can be said.
+    /// The conclusion.
     pub verdict: Verdict,
 }
 
@@ -25,7 +27,7 @@ pub struct Difference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// One seed says nothing of chance.
+    /// One seed gives no estimate of chance.
     OneSeed,
     /// All seeds differ by the same; there is no spread to test against.
     NoSpread,
@@ -104,7 +106,7 @@ fn verdict(difference: &Difference) -> Verdict {
     }
 }
 
-/// Corrects the differences of one family, the arms of an axis, and says anew what they amount to. Differences without
+/// Corrects the differences of one family, the arms of an axis, and draws their conclusions anew. Differences without
 /// p are no tests and do not count.
 pub fn set_holm<'a>(family: impl IntoIterator<Item = &'a mut Difference>) {
     let mut family: Vec<&mut Difference> = family.into_iter().filter(|of| of.p.is_some()).collect();
