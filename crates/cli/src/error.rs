@@ -122,8 +122,7 @@ impl From<Problem> for CliError {
 impl From<TrainError> for CliError {
     fn from(error: TrainError) -> Self {
         let step = if let TrainError::NotFinite { step, .. } = error { step } else { 0 };
-        let (what, place, remedy) = error.parts();
-        Self::Problem { problem: Problem { what, place, remedy }, step }
+        Self::Problem { problem: error.problem(), step }
     }
 }
 

@@ -258,7 +258,7 @@ pub struct Measures {
     pub metric: MetricMeasure,
     /// Parameters.
     pub params: Params,
-    /// Multiply-accumulates of one example of the longest length.
+    /// Multiply-accumulates of one example of the length to which the first 32 validation examples are padded.
     pub macs: DenseKept,
     /// Size of the exported model.
     pub file_bytes: DenseKept,

@@ -137,7 +137,7 @@ metrics! {
         "Parameters of the compacted model without embeddings and head."
         |run| whole(kept(run, run.measures.params.kept, run.measures.params.dense));
     macs "MACs" Count LESS false
-        "Multiply-accumulates of one example of the longest length in the compacted model."
+        "Multiply-accumulates of one example in the compacted model, at the length the first 32 validation examples are padded to."
         |run| whole(kept(run, run.measures.macs.kept, run.measures.macs.dense));
     file_bytes "model file" Bytes LESS false
         "Size of the exported compacted model. It stands for memory of inference: what the weights take when loaded, \

@@ -29,37 +29,37 @@ pub(crate) struct Costs {
 
 impl Costs {
     /// Nothing was spent yet.
-    pub fn new(probe: Box<dyn Probe>) -> Self {
+    pub(crate) fn new(probe: Box<dyn Probe>) -> Self {
         probe.reset_peak();
         Self { probe, state: CostsState::default(), entered: 0.0 }
     }
 
-    pub fn state(&self) -> &CostsState {
+    pub(crate) fn state(&self) -> &CostsState {
         &self.state
     }
 
-    pub fn set_state(&mut self, state: CostsState) {
+    pub(crate) fn set_state(&mut self, state: CostsState) {
         self.state = state;
     }
 
     /// The probe's clock.
-    pub fn now(&self) -> f64 {
+    pub(crate) fn now(&self) -> f64 {
         self.probe.seconds()
     }
 
     /// Time counts for `phase` from now on. Returns whether it is another one than before.
-    pub fn enter(&mut self, phase: Phase) -> bool {
+    pub(crate) fn enter(&mut self, phase: Phase) -> bool {
         self.restart_clock();
         self.state.phase.replace(phase) != Some(phase)
     }
 
     /// Time since the phase was entered counts for nothing.
-    pub fn restart_clock(&mut self) {
+    pub(crate) fn restart_clock(&mut self) {
         self.entered = self.now();
     }
 
     /// Adds the time since [`Self::enter`] to `phase`, and to training if the phase is part of it.
-    pub fn leave(&mut self, phase: Phase) {
+    pub(crate) fn leave(&mut self, phase: Phase) {
         let spent = self.now() - self.entered;
         *self.state.phase_seconds.entry(phase.name().into()).or_default() += spent;
         if !matches!(phase, Phase::Evaluating | Phase::Measuring) {
@@ -68,22 +68,22 @@ impl Costs {
     }
 
     /// Adds to the time that passes before the first step.
-    pub fn add_warmup(&mut self, seconds: f64) {
+    pub(crate) fn add_warmup(&mut self, seconds: f64) {
         self.state.warmup_seconds += seconds;
     }
 
     /// Seconds of training up to the present phase.
-    pub fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         self.state.seconds
     }
 
     /// Seconds of training at this moment.
-    pub fn elapsed(&self) -> f64 {
+    pub(crate) fn elapsed(&self) -> f64 {
         self.state.seconds + self.now() - self.entered
     }
 
     /// After a training step that left the model at `density`: the device's peak of memory since the step before.
-    pub fn add_step(&mut self, density: f64) -> Option<u64> {
+    pub(crate) fn add_step(&mut self, density: f64) -> Option<u64> {
         self.state.density_sum += density;
         let memory = self.probe.memory();
         self.probe.reset_peak();
@@ -93,7 +93,7 @@ impl Costs {
     }
 
     /// The cost of `steps` training steps.
-    pub fn measure(&self, steps: usize) -> TrainMeasure {
+    pub(crate) fn measure(&self, steps: usize) -> TrainMeasure {
         let state = &self.state;
         TrainMeasure {
             seconds: Some(state.seconds),

@@ -53,17 +53,17 @@ pub fn cpu(why: &str) -> OpenDevice {
     OpenDevice { device: Device::flex(), backend: "flex", name: "CPU".into(), why: why.into() }
 }
 
-/// Compares every operation on `device` with the CPU. `told` hears of each, for it may take a while.
+/// Compares every operation on `device` with the CPU. `report` is called after each, for they may take a while.
 ///
 /// # Errors
 /// When values cannot be read back.
-pub async fn self_test(device: &Device, mut told: impl FnMut(&OpCheck)) -> Result<Vec<OpCheck>, TrainError> {
+pub async fn self_test(device: &Device, mut report: impl FnMut(&OpCheck)) -> Result<Vec<OpCheck>, TrainError> {
     let mut checks = Vec::new();
     for &(name, operation) in OPERATIONS {
         let expected = read_back(operation(&Device::flex()), name).await?;
         let found = read_back(operation(device), name).await?;
         let check = OpCheck { name, difference: difference(&expected, &found) };
-        told(&check);
+        report(&check);
         checks.push(check);
     }
     Ok(checks)
@@ -84,8 +84,10 @@ pub use native::open;
 #[cfg(not(target_family = "wasm"))]
 mod native {
     use super::{Device, OpenDevice, TrainError, cpu, self_test};
+    use apt_core::problem::Problem;
     use apt_experiment::Device as Choice;
     use burn::tensor::DeviceType;
+    use pollster::block_on;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     /// Opens the device of `choice`. `auto` takes a real GPU that passes the self-test, else the CPU; a device asked for
@@ -105,18 +107,22 @@ mod native {
                     Err(error) => cpu(&format!("{error}")),
                 },
             }),
-            asked if asked != api => Err(TrainError::Device {
-                device: asked.name().into(),
-                what: format!("this system speaks {}; use that, cpu or auto", api.name()),
-            }),
+            asked if asked != api => {
+                let what = format!("GPUs of this system are reached by {}", api.name());
+                Err(unusable(asked.name(), what, "use that, cpu or auto"))
+            }
             asked => match best_gpu() {
                 Some(gpu) => gpu.tested(asked).await,
-                None => Err(TrainError::Device {
-                    device: asked.name().into(),
-                    what: "no adapter was found; install a driver (Debian: mesa-vulkan-drivers), or use cpu".into(),
-                }),
+                None => {
+                    let remedy = "install a driver (Debian: mesa-vulkan-drivers), or use cpu";
+                    Err(unusable(asked.name(), "no adapter was found", remedy))
+                }
             },
         }
+    }
+
+    fn unusable(device: &str, what: impl Into<String>, remedy: &str) -> TrainError {
+        TrainError::Device(Problem::new(format!("device {device}"), what, remedy))
     }
 
     struct Gpu {
@@ -127,16 +133,12 @@ mod native {
 
     impl Gpu {
         async fn tested(self, api: Choice) -> Result<OpenDevice, TrainError> {
-            let fail = |what: String| TrainError::Device { device: self.name.clone(), what };
+            let fail = |what: String| unusable(&self.name, what, "update its driver or use cpu");
             // A driver may panic inside a kernel; that is a failed test, not the end of the program.
             let checks = catch_unwind(AssertUnwindSafe(|| block_on(self_test(&self.device, |_| ()))));
-            let checks =
-                checks.map_err(|_| fail("it failed during its self-test; update its driver or use cpu".into()))??;
+            let checks = checks.map_err(|_| fail("it failed during its self-test".into()))??;
             if let Some(bad) = checks.iter().find(|c| !c.passed()) {
-                return Err(fail(format!(
-                    "`{}` differs from the CPU by {:.1e}; update its driver or use cpu",
-                    bad.name, bad.difference
-                )));
+                return Err(fail(format!("`{}` differs from the CPU by {:.1e}", bad.name, bad.difference)));
             }
             let backend = if api == Choice::Metal { "wgpu/metal" } else { "wgpu/vulkan" };
             let kind = if self.software { "software adapter, " } else { "" };
@@ -159,27 +161,6 @@ mod native {
             gpus.into_iter().next()
         });
         found.unwrap_or(None)
-    }
-
-    /// The self-test only waits for device reads, which a native device completes on its own threads.
-    fn block_on<F: Future>(future: F) -> F::Output {
-        use std::sync::Arc;
-        use std::task::{Context, Poll, Wake, Waker};
-        struct Unpark(std::thread::Thread);
-        impl Wake for Unpark {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
-        }
-        let mut future = std::pin::pin!(future);
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut context = Context::from_waker(&waker);
-        loop {
-            match future.as_mut().poll(&mut context) {
-                Poll::Ready(output) => return output,
-                Poll::Pending => std::thread::park(),
-            }
-        }
     }
 }
 

@@ -19,21 +19,21 @@ pub(crate) struct Distiller {
 
 impl Distiller {
     /// With the teacher of a checkpoint.
-    pub fn restore(teacher: Option<Teacher>, shares_teacher_weights: bool) -> Self {
+    pub(crate) fn restore(teacher: Option<Teacher>, shares_teacher_weights: bool) -> Self {
         Self { teacher, shares_teacher_weights }
     }
 
-    pub fn teacher(&self) -> Option<&Teacher> {
+    pub(crate) fn teacher(&self) -> Option<&Teacher> {
         self.teacher.as_ref()
     }
 
     /// Whether the student's frozen weights are parts of a teacher's larger ones.
-    pub fn shares_teacher_weights(&self) -> bool {
+    pub(crate) fn shares_teacher_weights(&self) -> bool {
         self.shares_teacher_weights
     }
 
     /// The teacher that distils in `step`, with the weight μ of its loss.
-    pub fn active(&self, step: usize, timeline: &Timeline, knobs: &Knobs) -> Option<(&Teacher, f64)> {
+    pub(crate) fn active(&self, step: usize, timeline: &Timeline, knobs: &Knobs) -> Option<(&Teacher, f64)> {
         let range = timeline.distill.as_ref().filter(|steps| steps.contains(&step))?;
         let teacher = self.teacher.as_ref()?;
         let mu = match knobs.mu_over {
@@ -48,14 +48,14 @@ impl Distiller {
     }
 
     /// The student as it is, with the dense model's blocks `kept` and validation metric `metric`, becomes the teacher.
-    pub fn set_teacher(&mut self, trained: &mut TrainState, kept: &Kept, metric: f64, shared: bool) {
+    pub(crate) fn set_teacher(&mut self, trained: &mut TrainState, kept: &Kept, metric: f64, shared: bool) {
         // Two teachers must never be alive at once: the old one's weights go first.
         self.drop_teacher(trained);
         self.teacher = Some(Teacher::new(trained.student(), kept, metric, shared));
     }
 
     /// There is no teacher any more, and the student's weights are its own.
-    pub fn drop_teacher(&mut self, trained: &mut TrainState) {
+    pub(crate) fn drop_teacher(&mut self, trained: &mut TrainState) {
         self.teacher = None;
         if self.shares_teacher_weights {
             let student = compact::own(trained.student());
@@ -65,7 +65,7 @@ impl Distiller {
     }
 
     /// `learner` without the blocks that `kept` does not name; the teacher keeps all of its own.
-    pub fn compact(&mut self, learner: &Learner, kept: &Kept) -> Learner {
+    pub(crate) fn compact(&mut self, learner: &Learner, kept: &Kept) -> Learner {
         match &mut self.teacher {
             Some(teacher) => {
                 self.shares_teacher_weights |= teacher.shared;

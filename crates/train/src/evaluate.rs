@@ -63,9 +63,9 @@ pub async fn predict(
 /// Metrics of a model on the examples of a split.
 pub(crate) struct Scores {
     /// The task's metric.
-    pub metric: f64,
+    pub(crate) metric: f64,
     /// All metrics by name, the loss with them.
-    pub all: BTreeMap<String, f64>,
+    pub(crate) all: BTreeMap<String, f64>,
 }
 
 /// Scores of `model`, which must be without autodiff, on `split` of the task; a split that is not there is empty.

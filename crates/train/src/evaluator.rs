@@ -20,8 +20,8 @@ pub(crate) struct EvaluatorState {
 /// The best validation metric since the last pruning point, and the step after which it was taken.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Best {
-    pub step: usize,
-    pub metric: f64,
+    pub(crate) step: usize,
+    pub(crate) metric: f64,
 }
 
 /// Remembers what evaluations gave.
@@ -34,47 +34,47 @@ pub(crate) struct Evaluator {
 
 impl EvaluatorState {
     /// Whether there are best weights.
-    pub fn has_best(&self) -> bool {
+    pub(crate) fn has_best(&self) -> bool {
         self.best.is_some()
     }
 }
 
 impl Evaluator {
-    pub fn state(&self) -> &EvaluatorState {
+    pub(crate) fn state(&self) -> &EvaluatorState {
         &self.state
     }
 
-    pub fn set_state(&mut self, state: EvaluatorState) {
+    pub(crate) fn set_state(&mut self, state: EvaluatorState) {
         self.state = state;
     }
 
     /// From a checkpoint; `values` are those of its best step.
-    pub fn restore(state: EvaluatorState, values: Option<Tensor<1>>) -> Self {
+    pub(crate) fn restore(state: EvaluatorState, values: Option<Tensor<1>>) -> Self {
         Self { state, best_values: values }
     }
 
     /// The last validation metric.
-    pub fn validation(&self) -> Option<f64> {
+    pub(crate) fn validation(&self) -> Option<f64> {
         self.state.validation
     }
 
     /// The metric of the test examples.
-    pub fn test(&self) -> Option<f64> {
+    pub(crate) fn test(&self) -> Option<f64> {
         self.state.test
     }
 
     /// The step of the best weights.
-    pub fn best_step(&self) -> Option<usize> {
+    pub(crate) fn best_step(&self) -> Option<usize> {
         self.state.best.map(|best| best.step)
     }
 
     /// The best weights, `[trainable]`.
-    pub fn best_values(&self) -> Option<&Tensor<1>> {
+    pub(crate) fn best_values(&self) -> Option<&Tensor<1>> {
         self.best_values.as_ref()
     }
 
     /// Keeps the metric of an evaluation.
-    pub fn record(&mut self, split: Split, scores: &Scores) {
+    pub(crate) fn record(&mut self, split: Split, scores: &Scores) {
         match split {
             Split::Validation => self.state.validation = Some(scores.metric),
             Split::Test => self.state.test = Some(scores.metric),
@@ -82,7 +82,7 @@ impl Evaluator {
     }
 
     /// Keeps the weights after `step` if their validation metric is better than that of the weights kept.
-    pub fn keep_if_best(&mut self, step: usize, trained: &TrainState) {
+    pub(crate) fn keep_if_best(&mut self, step: usize, trained: &TrainState) {
         let Some(metric) = self.state.validation else { return };
         if self.state.best.is_none_or(|best| best.metric < metric) {
             self.best_values = trained.values();
@@ -91,7 +91,7 @@ impl Evaluator {
     }
 
     /// Gives `trained` the best weights, if any were kept.
-    pub fn restore_best(&mut self, trained: &mut TrainState) {
+    pub(crate) fn restore_best(&mut self, trained: &mut TrainState) {
         if let Some((best, values)) = self.state.best.zip(self.best_values.as_ref()) {
             trained.set_values(values);
             self.state.validation = Some(best.metric);

@@ -46,7 +46,7 @@ impl Learner {
         Self { student: compact(&self.student, kept), transform: self.transform_for(kept) }
     }
 
-    /// As [`Self::compact`], with the frozen weights staying corners of `teacher`'s, which is reordered.
+    /// As [`Self::compact`], with the frozen weights staying submatrices of those of `teacher`, which is reordered.
     pub fn compact_shared(&self, teacher: &Transformer, kept: &Kept) -> (Self, Transformer) {
         let (student, teacher) = compact_shared(&self.student, teacher, kept);
         (Self { student, transform: self.transform_for(kept) }, teacher)

@@ -16,7 +16,7 @@ use burn::module::Module;
 const REPETITIONS: usize = 30;
 const REPETITION_SECONDS: f64 = 6.0;
 const WARM_UPS: usize = 3;
-/// Multiply-accumulates are counted for one example at the padded length of so many validation examples.
+/// Multiply-accumulates are counted for one example of the length to which so many validation examples are padded.
 const MACS_EXAMPLES: usize = 32;
 
 /// Measures the run's result: `compact` is the compacted student after `steps` training steps.

@@ -61,7 +61,7 @@ impl Pretrainer {
     /// follows starts from what frequencies alone predict. Without that the first hundreds of steps push every hidden
     /// state towards the frequent words, and beside so large a common part the small one that tells words of praise from
     /// words of blame takes thousands of steps to grow.
-    pub fn expect(&mut self, counts: &[f64]) {
+    pub fn set_output_bias(&mut self, counts: &[f64]) {
         let total: f64 = counts.iter().sum::<f64>() + 0.5 * counts.len() as f64;
         let logarithms: Vec<f32> = counts.iter().map(|count| ((count + 0.5) / total).ln() as f32).collect();
         let n = logarithms.len();

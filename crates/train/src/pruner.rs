@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PrunerState {
     /// The dense model's blocks that are left.
-    pub kept: Kept,
+    pub(crate) kept: Kept,
     scores: RunningMean,
     /// Where masks are learned.
     gates: Option<Gates>,
@@ -35,7 +35,7 @@ pub(crate) struct Pruner {
 
 impl Pruner {
     /// Nothing of the `dense` model was pruned yet.
-    pub fn new(knobs: &Knobs, dense: ModelShape) -> Self {
+    pub(crate) fn new(knobs: &Knobs, dense: ModelShape) -> Self {
         let state = PrunerState {
             kept: Kept::all(&dense),
             scores: RunningMean::new(knobs.beta, &dense),
@@ -45,36 +45,36 @@ impl Pruner {
         Self { dense, state }
     }
 
-    pub fn state(&self) -> &PrunerState {
+    pub(crate) fn state(&self) -> &PrunerState {
         &self.state
     }
 
-    pub fn set_state(&mut self, state: PrunerState) {
+    pub(crate) fn set_state(&mut self, state: PrunerState) {
         self.state = state;
     }
 
     /// The dense model's blocks.
-    pub fn dense(&self) -> &ModelShape {
+    pub(crate) fn dense(&self) -> &ModelShape {
         &self.dense
     }
 
     /// The dense model's blocks that are left.
-    pub fn kept(&self) -> &Kept {
+    pub(crate) fn kept(&self) -> &Kept {
         &self.state.kept
     }
 
     /// The masks of the present decay window.
-    pub fn masks(&self) -> Option<&Masks> {
+    pub(crate) fn masks(&self) -> Option<&Masks> {
         self.state.masks.as_ref()
     }
 
     /// Whether masks are learned.
-    pub fn learns_masks(&self) -> bool {
+    pub(crate) fn learns_masks(&self) -> bool {
         self.state.gates.is_some()
     }
 
     /// Exact share of the prunable parameters that masks and removals have left; `shape` is the student's.
-    pub fn density(&self, shape: ModelShape) -> f64 {
+    pub(crate) fn density(&self, shape: ModelShape) -> f64 {
         let left = match &self.state.masks {
             Some(masks) => masks.kept().shape_after(&shape),
             None => shape,
@@ -83,13 +83,13 @@ impl Pruner {
     }
 
     /// `masks` on `device`, tracked by autodiff if scores need their gradients.
-    pub fn device_masks(&self, masks: &Masks, knobs: &Knobs, device: &Device, tracked: bool) -> DeviceMasks {
+    pub(crate) fn device_masks(&self, masks: &Masks, knobs: &Knobs, device: &Device, tracked: bool) -> DeviceMasks {
         let masks = DeviceMasks::new(masks, self.dense.wiring, device, tracked);
         if knobs.prune_hidden { masks } else { masks.without_hidden() }
     }
 
     /// `student` without the blocks that are masked.
-    pub fn compact(&self, student: &Transformer) -> Transformer {
+    pub(crate) fn compact(&self, student: &Transformer) -> Transformer {
         match &self.state.masks {
             Some(masks) => compact::compact(student, &masks.kept()),
             None => student.clone(),
@@ -97,17 +97,17 @@ impl Pruner {
     }
 
     /// Whether scores of blocks are gathered while training; learned masks need none.
-    pub fn needs_scores(&self, knobs: &Knobs) -> bool {
+    pub(crate) fn needs_scores(&self, knobs: &Knobs) -> bool {
         knobs.prunes() && self.state.gates.is_none()
     }
 
     /// Adds the scores of one step to the running mean.
-    pub fn add_scores(&mut self, scores: &BlockScores) {
+    pub(crate) fn add_scores(&mut self, scores: &BlockScores) {
         self.state.scores.update(scores);
     }
 
     /// The scores of a scorer that reads no data.
-    pub fn update_data_free_scores(&mut self, knobs: &Knobs) {
+    pub(crate) fn update_data_free_scores(&mut self, knobs: &Knobs) {
         if knobs.salience == Salience::Random {
             let scores = self.random_scores(knobs.seed);
             self.state.scores.update(&scores);
@@ -115,20 +115,20 @@ impl Pruner {
     }
 
     /// Scores are the sum over calibration batches (`one_shot`; METHOD §3.5).
-    pub fn set_scores(&mut self, sum: &ScoreSum) {
+    pub(crate) fn set_scores(&mut self, sum: &ScoreSum) {
         let mut scores = RunningMean::new(0.0, &self.dense);
         scores.update(sum.value());
         self.state.scores = scores;
     }
 
     /// Seeded scores, the same for a block at every step.
-    pub fn random_scores(&self, seed: u64) -> BlockScores {
+    pub(crate) fn random_scores(&self, seed: u64) -> BlockScores {
         let mut rng = generator(seed, Stream::RandomScores, 0);
         random_scores(&self.dense, &mut rng).select(&self.state.kept)
     }
 
     /// What every block of the student is worth at present.
-    pub fn block_scores(&self, shape: &ModelShape) -> BlockScores {
+    pub(crate) fn block_scores(&self, shape: &ModelShape) -> BlockScores {
         match &self.state.gates {
             Some(gates) => gates.scores(shape),
             None => self.state.scores.value(),
@@ -136,7 +136,7 @@ impl Pruner {
     }
 
     /// A decay window begins: blocks get masks, unless they leave at once.
-    pub fn begin_decay(&mut self, knobs: &Knobs, shape: &ModelShape) {
+    pub(crate) fn begin_decay(&mut self, knobs: &Knobs, shape: &ModelShape) {
         if fades(knobs) {
             self.state.masks = Some(Masks::ones(shape));
         }
@@ -146,7 +146,7 @@ impl Pruner {
     ///
     /// # Errors
     /// When no blocks reach the density.
-    pub fn move_masks(
+    pub(crate) fn move_masks(
         &mut self,
         step: usize,
         timeline: &Timeline,
@@ -166,14 +166,14 @@ impl Pruner {
     }
 
     /// Gates for `step`, if masks are being learned in it.
-    pub fn draw_gates(&self, step: usize, timeline: &Timeline, seed: u64) -> Option<Draw> {
+    pub(crate) fn draw_gates(&self, step: usize, timeline: &Timeline, seed: u64) -> Option<Draw> {
         let gates = self.state.gates.as_ref()?;
         timeline.window_at(step)?;
         Some(gates.draw(&mut generator(seed, Stream::Gates, step as u64)))
     }
 
     /// Updates the gates by ∂L/∂z of what was drawn (CoFi). Between steps the masks are the deterministic ones.
-    pub fn update_gates(&mut self, draw: &Draw, gradient: &BlockScores, shape: &ModelShape, target: f64) {
+    pub(crate) fn update_gates(&mut self, draw: &Draw, gradient: &BlockScores, shape: &ModelShape, target: f64) {
         if let Some(gates) = &mut self.state.gates {
             let constraint = gates.constraint(shape, self.dense.parameters(), target);
             gates.update(draw, gradient, &constraint, target);
@@ -185,7 +185,7 @@ impl Pruner {
     ///
     /// # Errors
     /// When no blocks reach the density.
-    pub fn search(&self, density: f64, knobs: &Knobs, shape: &ModelShape) -> Result<Kept, TrainError> {
+    pub(crate) fn search(&self, density: f64, knobs: &Knobs, shape: &ModelShape) -> Result<Kept, TrainError> {
         let target = (density * self.dense.parameters() as f64).floor() as usize;
         // What can only be kept as a whole is kept.
         let hidden = if knobs.prune_hidden { knobs.round_hidden } else { shape.hidden };
@@ -196,12 +196,12 @@ impl Pruner {
     }
 
     /// The decay window is over.
-    pub fn end_decay(&mut self) {
+    pub(crate) fn end_decay(&mut self) {
         self.state.masks = None;
     }
 
     /// Follows the removal of all blocks but `kept` from the student.
-    pub fn remove(&mut self, kept: &Kept) {
+    pub(crate) fn remove(&mut self, kept: &Kept) {
         if let Some(gates) = &mut self.state.gates {
             gates.reindex(kept);
         }

@@ -37,16 +37,16 @@ pub(crate) struct RankAllocator {
 /// A pruning point at which ranks change.
 pub(crate) struct RankPoint {
     /// Its place among the points.
-    pub index: usize,
+    pub(crate) index: usize,
     /// Its step.
-    pub step: usize,
+    pub(crate) step: usize,
     /// Share of the points' span that has passed, 0..=1.
-    pub fraction: f64,
+    pub(crate) fraction: f64,
 }
 
 impl RankAllocator {
     /// For untrained adapters.
-    pub fn new(knobs: &Knobs, trained: &TrainState) -> Self {
+    pub(crate) fn new(knobs: &Knobs, trained: &TrainState) -> Self {
         let means = |rank| match knobs.rank_growth {
             RankGrowth::Allocate => vec![0.0; rank],
             _ => vec![0.0],
@@ -60,21 +60,21 @@ impl RankAllocator {
         Self { first_parameters: trained.adapter_parameters(), state }
     }
 
-    pub fn state(&self) -> &RankAllocatorState {
+    pub(crate) fn state(&self) -> &RankAllocatorState {
         &self.state
     }
 
-    pub fn set_state(&mut self, state: RankAllocatorState) {
+    pub(crate) fn set_state(&mut self, state: RankAllocatorState) {
         self.state = state;
     }
 
     /// Parameters of all adapters before training.
-    pub fn first_parameters(&self) -> usize {
+    pub(crate) fn first_parameters(&self) -> usize {
         self.first_parameters
     }
 
     /// Adds the importances of one step to the means, in the order of the adapters.
-    pub fn update(&mut self, importances: &[Vec<f32>], beta: f64) {
+    pub(crate) fn update(&mut self, importances: &[Vec<f32>], beta: f64) {
         if importances.is_empty() {
             return;
         }
@@ -87,13 +87,13 @@ impl RankAllocator {
     }
 
     /// Follows the removal of blocks: only adapters that `trained` still has stay.
-    pub fn remove(&mut self, trained: &TrainState) {
+    pub(crate) fn remove(&mut self, trained: &TrainState) {
         let left = trained.ranks();
         self.state.importances.retain(|importance| left.contains_key(&importance.adapter));
     }
 
     /// Changes ranks at `point` as the knobs say; what was changed, if anything was. `device` has autodiff.
-    pub fn change_ranks(
+    pub(crate) fn change_ranks(
         &mut self,
         point: &RankPoint,
         trained: &mut TrainState,

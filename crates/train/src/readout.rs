@@ -7,17 +7,17 @@ use burn::tensor::Tensor;
 /// The results of a step: as tensors `[n]` on the device, as values on the host.
 pub(crate) struct StepReadout<T> {
     /// The loss that is minimised, `[1]`.
-    pub loss: T,
+    pub(crate) loss: T,
     /// Its part of the task, `[1]`.
-    pub task_loss: T,
+    pub(crate) task_loss: T,
     /// Norm of the gradient before clipping, `[1]`.
-    pub grad_norm: T,
+    pub(crate) grad_norm: T,
     /// Its part of the teacher, `[1]`.
-    pub distill_loss: Option<T>,
+    pub(crate) distill_loss: Option<T>,
     /// Scores of all blocks, `[heads | neurons | hidden]`.
-    pub scores: Option<T>,
+    pub(crate) scores: Option<T>,
     /// Importances of every adapter, one or one per component.
-    pub importances: Vec<T>,
+    pub(crate) importances: Vec<T>,
 }
 
 impl<T> StepReadout<T> {
@@ -39,7 +39,7 @@ impl StepReadout<Tensor<1>> {
     ///
     /// # Errors
     /// When values cannot be read back.
-    pub async fn read(self) -> Result<StepReadout<Vec<f32>>, NnError> {
+    pub(crate) async fn read(self) -> Result<StepReadout<Vec<f32>>, NnError> {
         let mut parts = Vec::new();
         let lengths = self.map(|part| {
             let [n] = part.dims();

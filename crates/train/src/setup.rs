@@ -100,12 +100,12 @@ impl Setup {
     /// Whether task, tokenizer and model belong together.
     pub(crate) fn check_fit(&self) -> Result<(), TrainError> {
         if self.task.train.is_empty() || self.task.validation.is_empty() {
-            let what = "the task has no training or no validation examples; check the data files".into();
-            return Err(TrainError::Unfit { what });
+            let what = "the task has no training or no validation examples";
+            return Err(TrainError::unfit("data", what, "check the data files"));
         }
         if self.task.objective.kind() != ObjectiveKind::Classification {
-            let what = "only classification can be trained; choose another task".into();
-            return Err(TrainError::Unfit { what });
+            let what = "only classification can be trained";
+            return Err(TrainError::unfit("task", what, "choose another task"));
         }
         let splits = [&self.task.train, &self.task.validation];
         let mut splits = splits.into_iter().chain(self.task.test.as_ref());
@@ -154,13 +154,9 @@ pub fn check_examples(config: &ModelConfig, examples: &[Example], objective: &Ob
     for example in examples {
         check_input(config, example)?;
         if !objective.admits(example.target) {
-            let what = format!(
-                "the target {:?} is none of a {} with {} outputs; check the label column",
-                example.target,
-                objective.kind().name(),
-                objective.outputs()
-            );
-            return Err(TrainError::Unfit { what });
+            let (kind, outputs) = (objective.kind().name(), objective.outputs());
+            let what = format!("the target {:?} is none of a {kind} with {outputs} outputs", example.target);
+            return Err(TrainError::unfit("data", what, "check the label column"));
         }
     }
     Ok(())
@@ -171,26 +167,20 @@ pub fn check_examples(config: &ModelConfig, examples: &[Example], objective: &Ob
 /// # Errors
 /// [`TrainError::Unfit`] saying what it has no place for: a length, a token or a token type.
 pub fn check_input(config: &ModelConfig, example: &Example) -> Result<(), TrainError> {
-    let unfit = |what: String| Err(TrainError::Unfit { what });
-    if example.ids.len() > config.max_length() {
-        return unfit(format!(
-            "an input has {} tokens, the model has positions for {}; set max-length to at most that",
-            example.ids.len(),
-            config.max_length()
-        ));
+    let (tokens, positions) = (example.ids.len(), config.max_length());
+    if tokens > positions {
+        let what = format!("an input has {tokens} tokens, the model has positions for {positions}");
+        return Err(TrainError::unfit("max-length", what, "set max-length to at most that"));
     }
     if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
-        return unfit(format!(
-            "the tokenizer gives token {id}, the model knows {}; tokenizer.json and model do not belong together",
-            config.vocab_size
-        ));
+        let what = format!("the tokenizer gives token {id}, the model knows {}", config.vocab_size);
+        return Err(TrainError::unfit("tokenizer.json", what, "use the tokenizer.json that belongs to the model"));
     }
     if let Some(id) = example.type_ids.iter().find(|&&id| id as usize >= config.type_vocab_size) {
-        return unfit(format!(
-            "the tokenizer gives token type {id}, the model's type_vocab_size is {}; \
-             use a tokenizer.json that marks pairs as the model was trained on, or a task of single texts",
-            config.type_vocab_size
-        ));
+        let types = config.type_vocab_size;
+        let what = format!("the tokenizer gives token type {id}, the model's type_vocab_size is {types}");
+        let remedy = "use a tokenizer.json that marks pairs as the model was trained on, or a task of single texts";
+        return Err(TrainError::unfit("tokenizer.json", what, remedy));
     }
     Ok(())
 }

@@ -22,21 +22,17 @@ impl TrainState {
     ///
     /// # Errors
     /// [`TrainError::Unfit`] when no value of `learner` is trainable.
-    pub fn new(learner: Learner, weight_decay: f64, device: &Device) -> Result<Self, TrainError> {
+    pub(crate) fn new(learner: Learner, weight_decay: f64, device: &Device) -> Result<Self, TrainError> {
         let slots = named::slots(&learner);
         if slots.is_empty() {
-            return Err(TrainError::Unfit {
-                what: "nothing is trainable: no linear layer carries an adapter and the head is frozen; set adapters, \
-                       train-base or freeze-head"
-                    .into(),
-            });
+            return Err(nothing_trainable());
         }
         let optimizer = AdamW::new(&slots, weight_decay, device);
         Ok(Self { learner, slots, optimizer })
     }
 
     /// From a checkpoint: `moments` are laid out as the trainable values of `learner`.
-    pub fn restore(&mut self, learner: Learner, moments: [Tensor<1>; 2], updates: u64, weight_decay: f64) {
+    pub(crate) fn restore(&mut self, learner: Learner, moments: [Tensor<1>; 2], updates: u64, weight_decay: f64) {
         let [first, second] = moments;
         self.slots = named::slots(&learner);
         self.optimizer = self.optimizer.clone().carried(first, second, &self.slots, weight_decay);
@@ -44,60 +40,66 @@ impl TrainState {
         self.learner = learner;
     }
 
-    pub fn learner(&self) -> &Learner {
+    pub(crate) fn learner(&self) -> &Learner {
         &self.learner
     }
 
-    pub fn student(&self) -> &Transformer {
+    pub(crate) fn student(&self) -> &Transformer {
         &self.learner.student
     }
 
-    pub fn optimizer(&self) -> &AdamW {
+    pub(crate) fn optimizer(&self) -> &AdamW {
         &self.optimizer
     }
 
     /// The student's blocks.
-    pub fn shape(&self) -> ModelShape {
+    pub(crate) fn shape(&self) -> ModelShape {
         self.learner.student.config.shape()
     }
 
     /// The student's adapters with their names.
-    pub fn adapters(&self) -> Vec<(String, &Adapter)> {
+    pub(crate) fn adapters(&self) -> Vec<(String, &Adapter)> {
         self.learner.student.adapters()
     }
 
     /// Rank of every adapter, by name.
-    pub fn ranks(&self) -> BTreeMap<String, usize> {
+    pub(crate) fn ranks(&self) -> BTreeMap<String, usize> {
         ranks_of(self.student())
     }
 
     /// Parameters of all adapters.
-    pub fn adapter_parameters(&self) -> usize {
+    pub(crate) fn adapter_parameters(&self) -> usize {
         self.adapters().iter().map(|(_, adapter)| adapter.parameters()).sum()
     }
 
     /// Number of trainable values.
-    pub fn trainable(&self) -> usize {
+    pub(crate) fn trainable(&self) -> usize {
         self.slots.iter().map(Slot::len).sum()
     }
 
     /// The trainable values, `[trainable]`.
-    pub fn values(&self) -> Option<Tensor<1>> {
+    pub(crate) fn values(&self) -> Option<Tensor<1>> {
         named::values(&self.learner)
     }
 
     /// Replaces the trainable values, `[trainable]`.
-    pub fn set_values(&mut self, values: &Tensor<1>) {
+    pub(crate) fn set_values(&mut self, values: &Tensor<1>) {
         self.learner = named::with_values(self.learner.clone(), values);
     }
 
     /// Replaces the student by one with the same values and shapes.
-    pub fn set_student(&mut self, student: Transformer) {
+    pub(crate) fn set_student(&mut self, student: Transformer) {
         self.learner.student = student;
     }
 
     /// One update of the trainable `values` by `gradient`, both `[trainable]`; the gradient's norm before clipping, `[1]`.
-    pub fn update(&mut self, values: Tensor<1>, gradient: Tensor<1>, clip_norm: f64, learning_rate: f64) -> Tensor<1> {
+    pub(crate) fn update(
+        &mut self,
+        values: Tensor<1>,
+        gradient: Tensor<1>,
+        clip_norm: f64,
+        learning_rate: f64,
+    ) -> Tensor<1> {
         let (updated, norm) = self.optimizer.clipped_step(values, gradient, clip_norm, learning_rate);
         self.set_values(&updated);
         norm
@@ -105,7 +107,7 @@ impl TrainState {
 
     /// Puts `learner`, of other shapes, in the place of the present one. `change` makes the same change to a learner
     /// that holds moments instead of values.
-    pub fn reshape(&mut self, learner: Learner, knobs: &Knobs, change: &dyn Fn(&Learner) -> Learner) {
+    pub(crate) fn reshape(&mut self, learner: Learner, knobs: &Knobs, change: &dyn Fn(&Learner) -> Learner) {
         let old = std::mem::replace(&mut self.learner, learner);
         self.slots = named::slots(&self.learner);
         if knobs.optimizer_state == OptimizerState::Reset {
@@ -119,12 +121,12 @@ impl TrainState {
     }
 
     /// Matrices decay by `weight_decay` from now on.
-    pub fn set_weight_decay(&mut self, weight_decay: f64) {
+    pub(crate) fn set_weight_decay(&mut self, weight_decay: f64) {
         self.optimizer.set_weight_decay(&self.slots, weight_decay);
     }
 
     /// Name of the first parameter with a NaN or infinity in `flat`, which is laid out as the trainable values.
-    pub fn first_not_finite(&self, flat: &[f32]) -> Option<String> {
+    pub(crate) fn first_not_finite(&self, flat: &[f32]) -> Option<String> {
         let mut rest = flat;
         for slot in &self.slots {
             let (values, behind) = rest.split_at_checked(slot.len())?;
@@ -135,6 +137,12 @@ impl TrainState {
         }
         None
     }
+}
+
+/// The error of a run whose knobs freeze everything.
+pub(crate) fn nothing_trainable() -> TrainError {
+    let what = "nothing is trainable: no linear layer carries an adapter and the head is frozen";
+    TrainError::unfit("settings", what, "set adapters, train-base or freeze-head")
 }
 
 /// Rank of every adapter of `model`, by name.

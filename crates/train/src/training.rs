@@ -12,37 +12,37 @@ use burn::tensor::{Device, Gradients, Tensor};
 
 /// What a pass computes with.
 pub(crate) struct Pass<'a> {
-    pub learner: &'a Learner,
-    pub data: &'a Data,
+    pub(crate) learner: &'a Learner,
+    pub(crate) data: &'a Data,
     /// With autodiff.
-    pub device: &'a Device,
-    pub masks: Option<&'a DeviceMasks>,
+    pub(crate) device: &'a Device,
+    pub(crate) masks: Option<&'a DeviceMasks>,
     /// Whose scores are computed.
-    pub scorer: Option<Salience>,
+    pub(crate) scorer: Option<Salience>,
     /// Units of √kurtosis in them.
-    pub outliers: OutlierScale,
-    pub distillation: Option<Distillation>,
+    pub(crate) outliers: OutlierScale,
+    pub(crate) distillation: Option<Distillation>,
 }
 
 /// A teacher's part in a pass.
 pub(crate) struct Distillation {
-    pub output: TeacherOutput,
-    pub weights: DistillWeights,
+    pub(crate) output: TeacherOutput,
+    pub(crate) weights: DistillWeights,
     /// Share of the distillation loss in the whole, 0..=1.
-    pub mu: f64,
+    pub(crate) mu: f64,
 }
 
 /// What a backward pass leaves.
 pub(crate) struct Backward {
-    pub gradients: Gradients,
+    pub(crate) gradients: Gradients,
     /// `[1]`, as are its parts.
-    pub loss: Tensor<1>,
-    pub task_loss: Tensor<1>,
-    pub distill_loss: Option<Tensor<1>>,
+    pub(crate) loss: Tensor<1>,
+    pub(crate) task_loss: Tensor<1>,
+    pub(crate) distill_loss: Option<Tensor<1>>,
     /// Share of the distillation loss.
-    pub mu: Option<f64>,
+    pub(crate) mu: Option<f64>,
     /// `[heads | neurons | hidden]`.
-    pub scores: Option<Tensor<1>>,
+    pub(crate) scores: Option<Tensor<1>>,
 }
 
 /// `data` on `device`, as a model of `config` reads it.
@@ -55,7 +55,7 @@ impl Pass<'_> {
     ///
     /// # Errors
     /// When the student has no classification head.
-    pub fn backward(self) -> Result<Backward, TrainError> {
+    pub(crate) fn backward(self) -> Result<Backward, TrainError> {
         let student = &self.learner.student;
         let batch = upload(self.data, &student.config, self.device);
         let mut taps = self.scorer.and_then(Taps::for_scorer);

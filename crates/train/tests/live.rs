@@ -24,40 +24,41 @@ fn session(knobs: &Knobs) -> Session {
     Session::new(common::setup(knobs), Box::new(NoProbe)).expect("a session")
 }
 
-/// Goes on until the next training step is told; what was told on the way.
+/// Goes on until the next training step; the events on the way.
 fn step(session: &mut Session) -> Vec<Event> {
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     loop {
         let event = block_on(session.step()).expect("a step").expect("the run is not over");
-        told.push(event);
-        if matches!(told.last(), Some(Event::Step(_))) {
-            return told;
+        events.push(event);
+        if matches!(events.last(), Some(Event::Step(_))) {
+            return events;
         }
     }
 }
 
-fn rate(told: &[Event]) -> f64 {
-    told.iter()
+fn rate(events: &[Event]) -> f64 {
+    events
+        .iter()
         .find_map(|event| if let Event::Step(point) = event { Some(point.learning_rate) } else { None })
         .expect("a step")
 }
 
 #[test]
-fn a_turned_learning_rate_counts_from_the_next_step_and_is_told() {
-    let (mut turned, mut left_alone) = (session(&knobs()), session(&knobs()));
-    assert_eq!(rate(&step(&mut turned)), rate(&step(&mut left_alone)));
-    turned.set_knob("learning_rate", "0.0001").expect("a live knob");
-    let (told, plain) = (step(&mut turned), step(&mut left_alone));
-    let ratio = rate(&plain) / rate(&told);
+fn a_changed_learning_rate_counts_from_the_next_step_and_gives_an_event() {
+    let (mut changed, mut left_alone) = (session(&knobs()), session(&knobs()));
+    assert_eq!(rate(&step(&mut changed)), rate(&step(&mut left_alone)));
+    changed.set_knob("learning_rate", "0.0001").expect("a live knob");
+    let (events, plain) = (step(&mut changed), step(&mut left_alone));
+    let ratio = rate(&plain) / rate(&events);
     assert!((ratio - 10.0).abs() < 1e-9, "the rate is a tenth, not 1/{ratio}");
-    let turns: Vec<_> =
-        told.iter().filter_map(|e| if let Event::KnobChanged(change) = e { Some(change) } else { None }).collect();
-    assert_eq!(turns.len(), 1, "{told:?}");
-    assert_eq!((turns[0].step, turns[0].knob.as_str(), turns[0].value.as_str()), (1, "learning_rate", "0.0001"));
+    let changes: Vec<_> =
+        events.iter().filter_map(|e| if let Event::KnobChanged(change) = e { Some(change) } else { None }).collect();
+    assert_eq!(changes.len(), 1, "{events:?}");
+    assert_eq!((changes[0].step, changes[0].knob.as_str(), changes[0].value.as_str()), (1, "learning_rate", "0.0001"));
 }
 
 #[test]
-fn what_is_turned_stays_turned_after_a_resume() {
+fn what_is_changed_stays_changed_after_a_resume() {
     let mut session = session(&knobs());
     step(&mut session);
     session.set_knob("weight_decay", "0").expect("a live knob");
@@ -67,11 +68,11 @@ fn what_is_turned_stays_turned_after_a_resume() {
         block_on(session.step()).expect("nothing is computed");
     }
     let saved = block_on(session.snapshot()).expect("a snapshot");
-    // The settings are those the run began with; the turns are in the snapshot.
+    // The settings are those the run began with; the changes are in the snapshot.
     let mut resumed =
         Session::resume(common::setup(&knobs()), Box::new(NoProbe), &saved.bytes, "a test").expect("a resume");
-    let loss = |told: &[Event]| {
-        let point = told.iter().find_map(|event| if let Event::Step(point) = event { Some(point) } else { None });
+    let loss = |events: &[Event]| {
+        let point = events.iter().find_map(|event| if let Event::Step(point) = event { Some(point) } else { None });
         point.map(|point| (point.loss, point.grad_norm))
     };
     for at in 3..6 {
@@ -83,7 +84,7 @@ fn what_is_turned_stays_turned_after_a_resume() {
 fn a_fixed_knob_a_wrong_value_and_a_new_teacher_are_refused_and_change_nothing() {
     let mut session = session(&Knobs { distillation: Distillation::Off, ..knobs() });
     step(&mut session);
-    for (name, text, says) in [
+    for (name, text, word) in [
         ("density", "0.5", "fixed"),
         ("learning_rate", "seven", "learning_rate"),
         ("learning_rate", "7", "learning_rate"),
@@ -91,33 +92,34 @@ fn a_fixed_knob_a_wrong_value_and_a_new_teacher_are_refused_and_change_nothing()
         ("no_such_knob", "1", "no_such_knob"),
     ] {
         let error = session.set_knob(name, text).expect_err("refused").to_string();
-        assert!(error.replace('-', "_").contains(says), "{name} = {text}: {error}");
+        assert!(error.replace('-', "_").contains(word), "{name} = {text}: {error}");
     }
-    assert!(!session.has_pending_events(), "a refusal was told as a turn");
+    assert!(!session.has_pending_events(), "a refusal gave an event");
 }
 
 #[test]
-fn a_teacher_sent_away_is_listened_to_no_more() {
+fn a_teacher_that_was_dropped_distils_no_more() {
     let mut session = session(&Knobs { prune_fraction: 0.3, num_prunings: 1, distill_fraction: 0.6, ..knobs() });
-    let distils = |told: &[Event]| told.iter().any(|e| matches!(e, Event::Step(point) if point.distill_loss.is_some()));
+    let distils =
+        |events: &[Event]| events.iter().any(|e| matches!(e, Event::Step(point) if point.distill_loss.is_some()));
     let mut steps = 0;
     while !distils(&step(&mut session)) {
         steps += 1;
         assert!(steps < 10, "no step distils");
     }
-    session.set_knob("distillation", "off").expect("a teacher may be sent away");
+    session.set_knob("distillation", "off").expect("a teacher may be dropped");
     assert!(session.teacher().is_none());
-    assert!(!distils(&step(&mut session)), "the teacher is still listened to");
+    assert!(!distils(&step(&mut session)), "the teacher still distils");
 }
 
 #[test]
-fn an_evaluation_in_between_is_told_and_chooses_nothing() {
+fn an_evaluation_in_between_gives_an_event_and_chooses_nothing() {
     let (mut asked, mut left_alone) = (session(&knobs()), session(&knobs()));
     step(&mut asked);
     step(&mut left_alone);
     block_on(asked.evaluate_now()).expect("an evaluation");
-    let told = step(&mut asked);
-    assert!(told.iter().any(|event| matches!(event, Event::Evaluation(e) if e.step == 1)), "{told:?}");
+    let events = step(&mut asked);
+    assert!(events.iter().any(|event| matches!(event, Event::Evaluation(e) if e.step == 1)), "{events:?}");
     let plain = step(&mut left_alone);
-    assert_eq!(told.last(), plain.last(), "the next step is the same");
+    assert_eq!(events.last(), plain.last(), "the next step is the same");
 }

@@ -25,7 +25,7 @@ fn session(knobs: &Knobs) -> Session {
     Session::new(common::setup(knobs), Box::new(NoProbe)).expect("a session")
 }
 
-/// All that is told from here on.
+/// All events from here on.
 fn rest(session: &mut Session) -> Vec<Event> {
     std::iter::from_fn(|| block_on(session.step()).expect("a step")).collect()
 }
@@ -58,7 +58,7 @@ fn every_preset_runs_to_its_end_and_keeps_its_promises() {
                 RankGrowth::Allocate => {
                     assert_eq!(ranks.iter().sum::<usize>(), knobs.rank * ranks.len(), "{name}: {ranks:?}");
                     assert!(ranks.iter().any(|&rank| rank != knobs.rank), "{name}: every rank is the same");
-                    assert!(!record.growths.is_empty(), "{name}: no change of ranks was told");
+                    assert!(!record.growths.is_empty(), "{name}: no event says that ranks changed");
                 }
             }
         }
@@ -67,33 +67,33 @@ fn every_preset_runs_to_its_end_and_keeps_its_promises() {
     }
 }
 
-/// From a snapshot after every step of a run, everything that is told is what the run itself told.
+/// From a snapshot after every step of a run, the events are those of the run itself.
 #[test]
 fn learned_masks_and_allotted_ranks_go_on_from_any_step_bit_for_bit() {
     for name in ["prune-distill", "lora-prune-distill", "adalora", "lora-prune", "apt-no-pruning"] {
         let knobs = Knobs { steps: Some(12), num_prunings: knobs(name).num_prunings.min(3), ..knobs(name) };
         let mut whole = session(&knobs);
-        let mut told = Vec::new();
+        let mut events = Vec::new();
         let mut snapshots = Vec::new();
         while let Some(event) = block_on(whole.step()).expect("a step") {
             let step = matches!(event, Event::Step(_));
-            told.push(event);
-            // What is told after a step belongs to it.
+            events.push(event);
+            // Events after a step belong to it.
             while step && whole.has_pending_events() {
-                told.extend(block_on(whole.step()).expect("nothing is computed"));
+                events.extend(block_on(whole.step()).expect("nothing is computed"));
             }
             if step && whole.steps_made() < 12 {
-                snapshots.push((told.len(), block_on(whole.snapshot()).expect("a snapshot")));
+                snapshots.push((events.len(), block_on(whole.snapshot()).expect("a snapshot")));
             }
         }
         assert_eq!(snapshots.len(), 11, "{name}");
-        let told = plain(&told);
+        let events = plain(&events);
         for (from, saved) in snapshots {
             let resumed = Session::resume(common::setup(&knobs), Box::new(NoProbe), &saved.bytes, "a test");
             let again =
                 plain(&rest(&mut resumed.unwrap_or_else(|error| panic!("{name}, step {}: {error}", saved.step))));
-            assert_eq!(again.len(), told.len() - from, "{name}, step {}: number of events", saved.step);
-            for (again, once) in again.iter().zip(&told[from..]) {
+            assert_eq!(again.len(), events.len() - from, "{name}, step {}: number of events", saved.step);
+            for (again, once) in again.iter().zip(&events[from..]) {
                 assert_eq!(again, once, "{name}, resumed after step {}", saved.step);
             }
         }

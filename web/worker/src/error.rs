@@ -3,7 +3,7 @@
 use apt_bridge::Fault;
 use apt_bridge::store::StoreError;
 use apt_data::DataError;
-use apt_experiment::{KnobError, RecordError, StudyError};
+use apt_experiment::{Explain, KnobError, Problem, RecordError, StudyError};
 use apt_nn::NnError;
 use apt_train::TrainError;
 
@@ -54,7 +54,10 @@ impl WorkerError {
     /// For the page. `run` is the run it ended, if it ended one.
     pub fn fault(&self, run: Option<String>) -> Fault {
         let (what, place, remedy) = match self {
-            Self::Train(error) => error.parts(),
+            Self::Train(error) => {
+                let Problem { what, place, remedy } = error.problem();
+                (what, place, remedy)
+            }
             Self::Place { what, place, remedy } => (what.clone(), place.clone(), remedy.clone()),
             Self::Study(error) => (error.to_string(), "study".into(), "correct the study".into()),
             Self::Busy { run } => (

@@ -165,7 +165,7 @@ fn train(run: &mut Pretrainer, args: &Args, corpus: &Corpus, policy: &MaskPolicy
     for step in 0..args.steps {
         let policy = if step < args.verdict_steps { &verdicts } else { policy };
         if step == 0 || step == args.verdict_steps {
-            run.expect(&masked_counts(&corpus.train, policy));
+            run.set_output_bias(&masked_counts(&corpus.train, policy));
         }
         let data = batch(&corpus.train, &plan.batch(step), pad_id);
         recent.extend(block_on(run.step(&data, policy))?);

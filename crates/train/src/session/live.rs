@@ -13,9 +13,9 @@ impl Session {
     /// then.
     pub fn set_knob(&mut self, name: &str, text: &str) -> Result<(), TrainError> {
         let knob = knob(name)?;
-        let unfit = |what: String| Err(TrainError::Unfit { what });
         if !knob.live {
-            return unfit(format!("{} is fixed once a run has begun; start another run to change it", knob.name));
+            let what = "it is fixed once a run has begun";
+            return Err(TrainError::unfit(knob.name, what, "start another run to change it"));
         }
         let present = &self.trainer.setup.knobs;
         let mut knobs = Knobs::from(present.clone());
@@ -26,10 +26,9 @@ impl Session {
         }
         let changes_teacher = knobs.distillation != present.distillation;
         if changes_teacher && knobs.distillation != Distillation::Off {
-            return unfit(format!(
-                "distillation: a teacher can be dropped during a run, not brought in; start another run with {}",
-                knob.text(&knobs)
-            ));
+            let what = "a teacher can be dropped during a run, not brought in";
+            let remedy = format!("start another run with {}", knob.text(&knobs));
+            return Err(TrainError::unfit(knob.name, what, remedy));
         }
         if changes_teacher {
             self.trainer.distiller.drop_teacher(&mut self.trainer.trained);

@@ -17,6 +17,7 @@ use crate::setup::Setup;
 use crate::teacher::Teacher;
 use crate::train_state::ranks_of;
 use apt_core::blocks::Kept;
+use apt_core::problem::{Explain, Problem};
 use apt_experiment::Knobs;
 use apt_nn::{Transformer, compact, named};
 use burn::module::Module;
@@ -30,6 +31,9 @@ pub const SNAPSHOT_VERSION: u32 = 3;
 const MAGIC: &str = "apt-lab-checkpoint";
 /// Where the plain data stands in the safetensors metadata.
 const KEY: &str = "session";
+/// Remedies.
+const EARLIER: &str = "resume from an earlier one";
+const OTHER_MODEL: &str = "model and checkpoint do not belong together: resume with the model it was made with";
 
 /// A checkpoint's bytes and the step it was taken at.
 pub struct Snapshot {
@@ -59,7 +63,7 @@ impl Snapshot {
     /// # Errors
     /// [`TrainError::Checkpoint`] when the bytes are damaged or of another version.
     pub fn contents(bytes: &[u8], file: &str) -> Result<Contents, TrainError> {
-        let (saved, _) = parse(bytes).map_err(|what| TrainError::Checkpoint { place: file.into(), what })?;
+        let (saved, _) = parse(bytes, file)?;
         let Saved { knobs, step, pruner, ranks, teacher, .. } = saved;
         Ok(Contents { step, knobs, kept: pruner.kept, ranks, teacher: teacher.is_some() })
     }
@@ -136,15 +140,17 @@ impl Session {
             let values = apt_nn::checkpoint::read_back(tensor, name).await?;
             parts.push((name, values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()));
         }
-        let fail = |what: String| TrainError::Checkpoint { place: "being written".into(), what };
+        let fail = |why: &dyn std::fmt::Display| {
+            TrainError::checkpoint("being written", format!("it cannot be written ({why})"), "report this as a fault")
+        };
         let views = parts
             .iter()
             .map(|(name, bytes)| TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes).map(|view| (*name, view)))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| fail(e.to_string()))?;
-        let json = serde_json::to_string(&saved).map_err(|e| fail(e.to_string()))?;
-        let body = safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)])))
-            .map_err(|e| fail(e.to_string()))?;
+            .map_err(|e| fail(&e))?;
+        let json = serde_json::to_string(&saved).map_err(|e| fail(&e))?;
+        let body =
+            safetensors::serialize(views, Some(HashMap::from([(KEY.to_string(), json)]))).map_err(|e| fail(&e))?;
         let mut bytes = format!("{MAGIC} {SNAPSHOT_VERSION} {}\n", sha256(&body)).into_bytes();
         bytes.extend(body);
         Ok(Snapshot { step: trainer.step, bytes })
@@ -155,22 +161,24 @@ impl Session {
     /// # Errors
     /// [`TrainError::Checkpoint`] when the bytes are damaged, of another version, or of another run.
     pub fn resume(setup: Setup, probe: Box<dyn Probe>, bytes: &[u8], file: &str) -> Result<Self, TrainError> {
-        let fail = |what: String| TrainError::Checkpoint { place: file.into(), what };
-        let (saved, tensors) = parse(bytes).map_err(&fail)?;
-        same_settings(&saved.knobs, &setup.knobs).map_err(&fail)?;
+        let (saved, tensors) = parse(bytes, file)?;
+        same_settings(&saved.knobs, &setup.knobs, file)?;
         let mut session = Self::new(setup, probe)?;
         let trainer = &mut session.trainer;
         let device = trainer.setup.device.clone();
-        saved.pruner.kept.validate(trainer.pruner.dense()).map_err(|e| fail(e.to_string()))?;
+        saved.pruner.kept.validate(trainer.pruner.dense()).map_err(|e| {
+            let Problem { what, place, .. } = e.problem();
+            TrainError::checkpoint(file, format!("{place}: {what}"), OTHER_MODEL)
+        })?;
         let compacted = trainer.trained.learner().compact(&saved.pruner.kept);
-        let mut learner = with_ranks(compacted, &saved.ranks).map_err(&fail)?;
+        let mut learner = with_ranks(compacted, &saved.ranks, file)?;
         let teacher = match saved.teacher {
             Some(saved) => {
                 let distils = learner.transform.is_some();
                 let base = trainer.setup.fresh_learner(&trainer.device, distils)?;
-                let model = with_ranks(base.compact(&saved.kept), &saved.ranks).map_err(&fail)?.student;
+                let model = with_ranks(base.compact(&saved.kept), &saved.ranks, file)?.student;
                 let model = own_marked(model, trainer.setup.knobs.train_base);
-                let values = flat(&tensors, "teacher", &named::slots(&model), &device).map_err(&fail)?;
+                let values = tensors.read("teacher", &named::slots(&model), &device)?;
                 let model = named::with_values(model, &values).valid();
                 if saved.shared {
                     compact::share(&mut learner.student, &model);
@@ -181,7 +189,7 @@ impl Session {
             None => None,
         };
         let slots = named::slots(&learner);
-        let read = |name: &str| flat(&tensors, name, &slots, &device).map_err(&fail);
+        let read = |name: &str| tensors.read(name, &slots, &device);
         let learner = named::with_values(learner, &read("values")?);
         let moments = [read("first")?, read("second")?];
         let best = if saved.evaluator.has_best() { Some(read("best")?) } else { None };
@@ -199,8 +207,8 @@ impl Session {
     }
 }
 
-/// Whether a run with the settings `saved` may go on with those of `now`: all but what may change during a run is equal.
-fn same_settings(saved: &Knobs, now: &Knobs) -> Result<(), String> {
+/// That a run with the settings `saved` may go on with those of `now`: all but what may change during a run is equal.
+fn same_settings(saved: &Knobs, now: &Knobs, file: &str) -> Result<(), TrainError> {
     let changed: Vec<String> = apt_experiment::differences(saved, now)
         .into_iter()
         .filter(|d| !apt_experiment::knob(d.knob).is_ok_and(|knob| knob.live))
@@ -209,7 +217,8 @@ fn same_settings(saved: &Knobs, now: &Knobs) -> Result<(), String> {
     if changed.is_empty() {
         return Ok(());
     }
-    Err(format!("it belongs to other settings ({}); resume with those it was made with", changed.join(", ")))
+    let what = format!("it belongs to other settings ({})", changed.join(", "));
+    Err(TrainError::checkpoint(file, what, "resume with those it was made with"))
 }
 
 /// A teacher with exactly what is its own marked as trainable: adapters and head, or all but the embeddings if the base
@@ -220,11 +229,12 @@ fn own_marked(model: Transformer, train_base: bool) -> Transformer {
 }
 
 /// The learner with every adapter at its rank in `ranks`; values are still to come.
-fn with_ranks(mut learner: Learner, ranks: &BTreeMap<String, usize>) -> Result<Learner, String> {
+fn with_ranks(mut learner: Learner, ranks: &BTreeMap<String, usize>, file: &str) -> Result<Learner, TrainError> {
     for (name, linear) in learner.student.linears_mut() {
         let Some(adapter) = &mut linear.adapter else { continue };
-        let rank =
-            *ranks.get(&name).ok_or_else(|| format!("it has no rank of adapter {name}; resume from another one"))?;
+        let Some(&rank) = ranks.get(&name) else {
+            return Err(TrainError::checkpoint(file, format!("it has no rank of adapter {name}"), OTHER_MODEL));
+        };
         let extra = rank.saturating_sub(adapter.rank());
         if rank < adapter.rank() {
             *adapter = adapter.with_components(&(0..rank).collect::<Vec<_>>());
@@ -236,39 +246,49 @@ fn with_ranks(mut learner: Learner, ranks: &BTreeMap<String, usize>) -> Result<L
     Ok(learner)
 }
 
-fn parse(bytes: &[u8]) -> Result<(Saved, SafeTensors<'_>), String> {
-    let end = bytes.iter().take(200).position(|&b| b == b'\n').ok_or("it is not a checkpoint of this program")?;
-    let line = std::str::from_utf8(&bytes[..end]).map_err(|_| "it is not a checkpoint of this program")?;
+/// The tensors of a checkpoint.
+struct Tensors<'a> {
+    tensors: SafeTensors<'a>,
+    file: &'a str,
+}
+
+impl Tensors<'_> {
+    /// The tensor `name`, `[Σ len]` of `slots`.
+    fn read(&self, name: &str, slots: &[named::Slot], device: &Device) -> Result<Tensor<1>, TrainError> {
+        let fail = |what: String, remedy| TrainError::checkpoint(self.file, format!("tensor `{name}` {what}"), remedy);
+        let view = self.tensors.tensor(name).map_err(|e| fail(format!("cannot be read ({e})"), EARLIER))?;
+        let values: Vec<f32> =
+            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let (found, wanted) = (values.len(), slots.iter().map(named::Slot::len).sum::<usize>());
+        if found != wanted {
+            return Err(fail(format!("has {found} values, the model {wanted}"), OTHER_MODEL));
+        }
+        Ok(Tensor::from_data(TensorData::new(values, [found]), device))
+    }
+}
+
+fn parse<'a>(bytes: &'a [u8], file: &'a str) -> Result<(Saved, Tensors<'a>), TrainError> {
+    let fail = |what: &str, remedy| TrainError::checkpoint(file, what, remedy);
+    let foreign = || fail("it is not a checkpoint of this program", "name one that apt-lab has written");
+    let end = bytes.iter().take(200).position(|&b| b == b'\n').ok_or_else(foreign)?;
+    let line = std::str::from_utf8(&bytes[..end]).map_err(|_| foreign())?;
     let mut words = line.split(' ');
     if words.next() != Some(MAGIC) {
-        return Err("it is not a checkpoint of this program".into());
+        return Err(foreign());
     }
     let version = words.next().unwrap_or_default();
     if version != SNAPSHOT_VERSION.to_string() {
-        return Err(format!(
-            "it has version {version}, this program reads {SNAPSHOT_VERSION}; use the program it was made with"
-        ));
+        let what = format!("it has version {version}, this program reads {SNAPSHOT_VERSION}");
+        return Err(fail(&what, "use the program it was made with"));
     }
     let body = &bytes[end + 1..];
     if words.next() != Some(sha256(body).as_str()) {
-        return Err("its checksum does not match: it is damaged or incomplete; resume from an earlier one".into());
+        return Err(fail("its checksum does not match: it is damaged or incomplete", EARLIER));
     }
-    let damaged = |e: &dyn std::fmt::Display| format!("it cannot be read ({e}); resume from an earlier one");
+    let damaged = |e: &dyn std::fmt::Display| fail(&format!("it cannot be read ({e})"), EARLIER);
     let (_, header) = SafeTensors::read_metadata(body).map_err(|e| damaged(&e))?;
-    let json = header.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or("it holds no session")?;
+    let json = header.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| damaged(&"it holds no session"))?;
     let saved = serde_json::from_str(json).map_err(|e| damaged(&e))?;
-    Ok((saved, SafeTensors::deserialize(body).map_err(|e| damaged(&e))?))
-}
-
-/// The tensor `name`, `[Σ len]` of `slots`.
-fn flat(tensors: &SafeTensors<'_>, name: &str, slots: &[named::Slot], device: &Device) -> Result<Tensor<1>, String> {
-    let view = tensors.tensor(name).map_err(|e| format!("tensor `{name}`: {e}; resume from an earlier one"))?;
-    let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    let (found, wanted) = (values.len(), slots.iter().map(named::Slot::len).sum::<usize>());
-    if found != wanted {
-        return Err(format!(
-            "tensor `{name}` has {found} values, the model {wanted}; model and checkpoint do not belong together"
-        ));
-    }
-    Ok(Tensor::from_data(TensorData::new(values, [found]), device))
+    let tensors = SafeTensors::deserialize(body).map_err(|e| damaged(&e))?;
+    Ok((saved, Tensors { tensors, file }))
 }

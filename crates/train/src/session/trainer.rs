@@ -9,7 +9,7 @@ use crate::rank_allocator::{RankAllocator, RankPoint, importances};
 use crate::readout::StepReadout;
 use crate::setup::Setup;
 use crate::streams::{Stream, generator};
-use crate::train_state::TrainState;
+use crate::train_state::{TrainState, nothing_trainable};
 use crate::training::{Backward, Distillation, Pass, upload};
 use apt_core::arms::{self, Salience};
 use apt_core::blocks::Kept;
@@ -31,23 +31,23 @@ const SALIENCE_WARMUP: f64 = 0.2;
 
 /// The student with everything that changes it.
 pub(super) struct Trainer {
-    pub setup: Setup,
+    pub(super) setup: Setup,
     /// With autodiff.
-    pub device: Device,
-    pub timeline: Timeline,
+    pub(super) device: Device,
+    pub(super) timeline: Timeline,
     /// Training steps made.
-    pub step: usize,
-    pub trained: TrainState,
-    pub pruner: Pruner,
-    pub ranks: RankAllocator,
-    pub distiller: Distiller,
+    pub(super) step: usize,
+    pub(super) trained: TrainState,
+    pub(super) pruner: Pruner,
+    pub(super) ranks: RankAllocator,
+    pub(super) distiller: Distiller,
     lr: LrSchedule,
     plan: BatchPlan,
 }
 
 impl Trainer {
     /// An untrained learner and the run's timeline.
-    pub fn new(setup: Setup) -> Result<Self, TrainError> {
+    pub(super) fn new(setup: Setup) -> Result<Self, TrainError> {
         let knobs = &setup.knobs;
         let device = setup.device.clone().autodiff();
         let plan = BatchPlan::new(lengths(&setup.task.train), knobs.batch_size, knobs.seed);
@@ -83,7 +83,7 @@ impl Trainer {
     }
 
     /// Takes over knobs that differ from the present ones in what may change during a run.
-    pub fn set_knobs(&mut self, knobs: CheckedKnobs) {
+    pub(super) fn set_knobs(&mut self, knobs: CheckedKnobs) {
         self.lr = lr_schedule(&knobs, self.timeline.total_steps);
         if knobs.weight_decay != self.setup.knobs.weight_decay {
             self.trained.set_weight_decay(knobs.weight_decay);
@@ -92,7 +92,7 @@ impl Trainer {
     }
 
     /// The part of the run that the present step belongs to.
-    pub fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Phase {
         let last_point = self.timeline.points.last().map_or(0, |p| p.step);
         if self.distiller.active(self.step, &self.timeline, &self.setup.knobs).is_some() {
             Phase::Distilling
@@ -104,25 +104,25 @@ impl Trainer {
     }
 
     /// Exact share of the prunable parameters that masks and removals have left.
-    pub fn density(&self) -> f64 {
+    pub(super) fn density(&self) -> f64 {
         self.pruner.density(self.trained.shape())
     }
 
     /// Whether no pruning point is still to come.
-    pub fn has_final_shape(&self) -> bool {
+    pub(super) fn has_final_shape(&self) -> bool {
         self.timeline.points.last().is_none_or(|point| point.step < self.step)
     }
 
     /// Runs a pass whose results are thrown away, so that kernels are built and memory pools are filled before time is
     /// taken.
-    pub async fn warm_up(&mut self) -> Result<(), TrainError> {
+    pub(super) async fn warm_up(&mut self) -> Result<(), TrainError> {
         let pass = self.backward(0, None, None)?;
         read_back(pass.loss.without_autodiff(), "the warm-up loss").await?;
         Ok(())
     }
 
     /// Sums scores over the calibration batches before training (`one_shot`; METHOD §3.5).
-    pub async fn score_before_training(&mut self) -> Result<(), TrainError> {
+    pub(super) async fn score_before_training(&mut self) -> Result<(), TrainError> {
         let shape = self.trained.shape();
         let scorer = self.setup.knobs.salience;
         let mut sum = ScoreSum::new(&shape);
@@ -139,7 +139,7 @@ impl Trainer {
     }
 
     /// One training step: forward, backward, clip, update, and one read of everything the host needs.
-    pub async fn train_step(&mut self, costs: &mut Costs) -> Result<CurvePoint, TrainError> {
+    pub(super) async fn train_step(&mut self, costs: &mut Costs) -> Result<CurvePoint, TrainError> {
         let step = self.step;
         let knobs = &self.setup.knobs;
         let (clip_norm, seed) = (knobs.clip_norm, knobs.seed);
@@ -156,7 +156,7 @@ impl Trainer {
         let (Some(gradient), Some(values)) =
             (named::gradients(self.trained.learner(), &mut pass.gradients), self.trained.values())
         else {
-            return Err(TrainError::Unfit { what: "nothing is trainable".into() });
+            return Err(nothing_trainable());
         };
         let learning_rate = self.lr.at(step);
         let grad_norm = self.trained.update(values, gradient.clone(), clip_norm, learning_rate);
@@ -264,7 +264,7 @@ impl Trainer {
     }
 
     /// A pruning point: blocks are removed and ranks change. What is to be reported of it, in order.
-    pub fn prune(&mut self, index: usize, point: &PruningPoint, seconds: f64) -> Result<Vec<Event>, TrainError> {
+    pub(super) fn prune(&mut self, index: usize, point: &PruningPoint, seconds: f64) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
         let prunes = self.setup.knobs.prunes();
         if prunes {
@@ -315,7 +315,7 @@ impl Trainer {
     }
 
     /// The student, under its masks, on the examples of `split`.
-    pub async fn evaluate(&self, split: Split) -> Result<Scores, TrainError> {
+    pub(super) async fn evaluate(&self, split: Split) -> Result<Scores, TrainError> {
         let model = self.trained.student().valid();
         let device = &self.setup.device;
         let masks = self.pruner.masks().map(|m| self.pruner.device_masks(m, &self.setup.knobs, device, false));

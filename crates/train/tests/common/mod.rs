@@ -11,7 +11,7 @@ const TOKENIZER: &[u8] = include_bytes!("../../../../assets/builtin/tokenizer.js
 const WEIGHTS: &[u8] = include_bytes!("../../../../assets/builtin/model.safetensors");
 
 /// What a run of `knobs` starts from, on the CPU.
-pub fn setup(knobs: &Knobs) -> Setup {
+pub(crate) fn setup(knobs: &Knobs) -> Setup {
     let config = ModelConfig::from_json(CONFIG, "config.json").expect("the built-in configuration");
     let model = if knobs.model == NANO {
         ModelFiles::nano(&config, TOKENIZER.to_vec(), "tokenizer.json")
