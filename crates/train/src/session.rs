@@ -1,10 +1,8 @@
 //! The state machine of a run: `Scoring → (Pruning → Distilling → Tuning) → Evaluating → Measuring`, one event at a time.
 
 mod live;
-mod snapshot;
+pub(crate) mod snapshot;
 mod trainer;
-
-pub use snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 
 use crate::TrainError;
 use crate::costs::Costs;

@@ -123,3 +123,20 @@ fn an_evaluation_in_between_gives_an_event_and_chooses_nothing() {
     let plain = step(&mut left_alone);
     assert_eq!(events.last(), plain.last(), "the next step is the same");
 }
+
+/// What a benchmark relies on: a clock around such a call times one training step and nothing else.
+#[test]
+fn a_call_that_returns_a_step_made_that_step_and_nothing_else() {
+    let mut session = session(&knobs());
+    let mut steps = 0;
+    while session.steps_made() < 10 {
+        let (made, idle) = (session.steps_made(), !session.has_pending_events());
+        let event = block_on(session.step()).expect("a step");
+        if let (true, Some(Event::Step(point))) = (idle, event) {
+            assert_eq!((session.steps_made(), point.step), (made + 1, made + 1));
+            assert!(!session.has_pending_events(), "step {}: more than a step was made", point.step);
+            steps += 1;
+        }
+    }
+    assert!(steps >= 5, "only {steps} of 10 steps came alone");
+}
