@@ -23,7 +23,7 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let (folder, mut knobs) = if is_model(root) {
         (root.to_path_buf(), Knobs::default())
     } else if is_model(&root.join("model")) {
-        (root.join("model"), settings_of(root)?)
+        (root.join("model"), settings_of(root)?.into())
     } else {
         return Err(CliError::at(
             root,
