@@ -60,7 +60,7 @@ struct ActiveRun {
 /// Whatever is wrong with the request (no folder is made then) or happens in the run.
 pub fn start(request: &Request, out: &Path, options: RunOptions, reporter: &mut Reporter) -> Result<Outcome, CliError> {
     ensure_empty(out)?;
-    let prepared = prepare(&request.knobs, request.preset.as_deref(), options.jobs)?;
+    let prepared = prepare(request.knobs.clone(), request.preset.as_deref(), options.jobs)?;
     print_header(request, &prepared, out, reporter);
     let Prepared { setup, tokenizer, .. } = prepared;
     let probe = Box::new(DesktopProbe::new(&setup.device));

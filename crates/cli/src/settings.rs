@@ -1,22 +1,22 @@
 //! From parsed arguments to knobs. Later ones override earlier ones: defaults, preset, configuration file, flags.
 
 use crate::error::CliError;
-use apt_experiment::{KNOBS, Knobs, preset_entry};
+use apt_experiment::{CheckedKnobs, KNOBS, Knobs, preset_entry};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 
 /// The experiment that the arguments describe.
 pub struct Request {
     /// The settings.
-    pub knobs: Knobs,
+    pub knobs: CheckedKnobs,
     /// The preset they started from.
     pub preset: Option<String>,
 }
 
-/// The experiment that `run`'s arguments describe. Not yet checked for contradictions.
+/// The experiment that `run`'s arguments describe.
 ///
 /// # Errors
-/// An unknown preset, an unreadable configuration, a value out of range.
+/// An unknown preset, an unreadable configuration, a value out of range, settings that contradict each other.
 pub fn request(matches: &ArgMatches) -> Result<Request, CliError> {
     let config = matches.get_one::<PathBuf>("config");
     let named = matches.get_one::<String>("preset").map(String::as_str);
@@ -27,7 +27,7 @@ pub fn request(matches: &ArgMatches) -> Result<Request, CliError> {
         apply_file(&mut knobs, file)?;
     }
     apply_flags(&mut knobs, matches)?;
-    Ok(Request { knobs, preset: preset.map(|p| p.name.to_owned()) })
+    Ok(Request { knobs: knobs.check()?, preset: preset.map(|p| p.name.to_owned()) })
 }
 
 /// Sets every knob that is a flag on the command line.

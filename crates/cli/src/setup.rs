@@ -4,7 +4,7 @@ use crate::device;
 use crate::error::CliError;
 use crate::model::ModelLocation;
 use apt_data::RawTask;
-use apt_experiment::Knobs;
+use apt_experiment::{CheckedKnobs, Knobs};
 use apt_train::{Machine, Setup, objective_of};
 use std::path::Path;
 
@@ -22,9 +22,8 @@ pub struct Prepared {
 /// is known.
 ///
 /// # Errors
-/// Contradicting knobs, and whatever is wrong with the device, the model, the tokenizer or the data.
-pub fn prepare(knobs: &Knobs, preset: Option<&str>, jobs: Option<usize>) -> Result<Prepared, CliError> {
-    let knobs = knobs.clone().check()?;
+/// Whatever is wrong with the device, the model, the tokenizer or the data.
+pub fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<usize>) -> Result<Prepared, CliError> {
     let opened = device::open(knobs.device)?;
     let model = ModelLocation::from_knob(&knobs.model).files()?;
     let task = load_task(&knobs)?;
@@ -39,7 +38,7 @@ pub fn prepare(knobs: &Knobs, preset: Option<&str>, jobs: Option<usize>) -> Resu
     Ok(Prepared { setup, tokenizer, device: format!("{} ({})", opened.name, opened.why) })
 }
 
-/// The task `name` with its examples, read from the folder or file `data`.
+/// The task that `knobs` name, with its examples.
 ///
 /// # Errors
 /// An unknown task, and whatever is wrong with its files.

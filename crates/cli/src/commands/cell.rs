@@ -33,7 +33,7 @@ pub fn cell(reporter: &mut Reporter) -> Result<(), CliError> {
     if has_begun(&folder)? {
         resume(&folder, options, reporter)?;
     } else {
-        let request = Request { knobs: request.knobs, preset: Some(request.preset) };
+        let request = Request { knobs: request.knobs.check()?, preset: Some(request.preset) };
         run::start(&request, &folder, options, reporter)?;
     }
     Ok(())

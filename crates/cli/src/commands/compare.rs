@@ -19,16 +19,15 @@ use std::path::{Path, PathBuf};
 pub fn compare(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(), CliError> {
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_else(run::new_folder);
     let (lora, apt) = (lora_request(matches)?, apt_request(matches)?);
-    lora.knobs.clone().check()?;
-    apt.knobs.clone().check()?;
     ensure_empty(&out)?;
     print_introduction(&apt.knobs, &out, reporter);
     reporter.print("\n1. LoRA, dense: the reference");
     let lora = run::start(&lora, &out.join("lora"), RunOptions::default(), reporter)?;
     reporter.print("\n2. APT, pruned");
     let reference = lora.record.measures.metric.validation.filter(|m| (0.0..=1.0).contains(m));
-    let knobs = Knobs { reference_metric: apt.knobs.reference_metric.or(reference), ..apt.knobs };
-    let apt = run::start(&Request { knobs, ..apt }, &out.join("apt"), RunOptions::default(), reporter)?;
+    let reference_metric = apt.knobs.reference_metric.or(reference);
+    let knobs = Knobs { reference_metric, ..Knobs::from(apt.knobs) }.check()?;
+    let apt = run::start(&Request { knobs, preset: apt.preset }, &out.join("apt"), RunOptions::default(), reporter)?;
     let summary = write_summary(&out, &lora, &apt)?;
     print_comparison(&lora, &apt, &summary, reporter);
     reporter.done(&summary);
@@ -43,14 +42,14 @@ fn lora_request(matches: &ArgMatches) -> Result<Request, CliError> {
     for (name, text) in preset.overrides {
         knobs.set(name, text)?;
     }
-    Ok(Request { knobs, preset: Some(preset.name.into()) })
+    Ok(Request { knobs: knobs.check()?, preset: Some(preset.name.into()) })
 }
 
 fn apt_request(matches: &ArgMatches) -> Result<Request, CliError> {
     let preset = preset_entry("apt")?;
     let mut knobs = preset.knobs()?;
     apply_flags(&mut knobs, matches)?;
-    Ok(Request { knobs, preset: Some(preset.name.into()) })
+    Ok(Request { knobs: knobs.check()?, preset: Some(preset.name.into()) })
 }
 
 fn print_introduction(knobs: &Knobs, out: &Path, reporter: &Reporter) {

@@ -23,7 +23,7 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let (folder, mut knobs) = if is_model(root) {
         (root.to_path_buf(), Knobs::default())
     } else if is_model(&root.join("model")) {
-        (root.join("model"), settings_of(root)?)
+        (root.join("model"), settings_of(root)?.into())
     } else {
         return Err(CliError::at(
             root,
@@ -37,11 +37,18 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let config = location.config()?;
     let (_, tokenizer) = location.tokenizer(&config)?;
     let task = setup::load_task(&knobs)?;
-    if config.head.is_none_or(|head| head.labels != task.objective.outputs()) {
-        let has = config.head.map_or("no trained head".into(), |head| outputs(head.labels, &config.label_names));
-        let needed = outputs(task.objective.outputs(), task.objective.labels());
-        let what = format!("the model has {has}, the task {} has {needed}", task.name);
-        return Err(CliError::at(&folder, what, "name the task the model was trained on with --task"));
+    let needed = outputs(task.objective.outputs(), task.objective.labels());
+    match config.head {
+        Some(head) if head.labels == task.objective.outputs() => {}
+        Some(head) => {
+            let has = outputs(head.labels, &config.label_names);
+            let what = format!("the model has {has}, the task {} has {needed}", task.name);
+            return Err(CliError::at(&folder, what, "name the task the model was trained on with --task"));
+        }
+        None => {
+            let what = format!("the model has no trained head, the task {} has {needed}", task.name);
+            return Err(CliError::at(&folder, what, "train it with `apt-lab run --model`, and evaluate that run"));
+        }
     }
     let model = load_dir(&folder, &opened.device)?;
     let tokenized = tokenize_task(&task, &tokenizer, knobs.max_length.min(config.max_length()))?;

@@ -83,6 +83,9 @@ pub fn devices(as_json: bool) -> Result<(), CliError> {
                     print_stdout(&format!("        {verdict:7} {:8.1e}  {}", check.difference, check.name));
                 }
             }
+            Err(CliError::Problem { problem, .. }) => {
+                print_stdout(&format!("{name:7} not usable: {}; {}", problem.what, problem.remedy));
+            }
             Err(error) => print_stdout(&format!("{name:7} not usable: {error}")),
         }
     }

@@ -7,7 +7,7 @@ use crate::probe::DesktopProbe;
 use crate::reporter::Reporter;
 use crate::settings::apply_file;
 use crate::setup::{Prepared, prepare};
-use apt_experiment::{Event, Knobs, Provenance, Record, RecordBuilder};
+use apt_experiment::{CheckedKnobs, Event, Knobs, Provenance, Record, RecordBuilder};
 use apt_train::{Session, Snapshot};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) -> Resu
     }
     let events = folder.events()?;
     let start = RunStart::read(&folder, &events)?;
-    let Prepared { setup, tokenizer, device } = prepare(&start.knobs, start.preset.as_deref(), options.jobs)?;
+    let Prepared { setup, tokenizer, device } = prepare(start.knobs.clone(), start.preset.as_deref(), options.jobs)?;
     start.check_sources(root, &setup.provenance)?;
     let probe = Box::new(DesktopProbe::new(&setup.device));
     let mut builder = RecordBuilder::new();
@@ -56,8 +56,7 @@ pub fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) -> Resu
 /// # Errors
 /// As [`resume`]; a run without a checkpoint.
 pub fn session_at(root: &Path, checkpoint: Option<&Path>, reporter: &Reporter) -> Result<(Session, Vec<u8>), CliError> {
-    let knobs = settings_of(root)?;
-    let Prepared { setup, tokenizer, .. } = prepare(&knobs, None, None)?;
+    let Prepared { setup, tokenizer, .. } = prepare(settings_of(root)?, None, None)?;
     let (path, bytes) = match checkpoint {
         Some(path) => (path.to_path_buf(), fs::read(path).map_err(|e| CliError::reading(path, e))?),
         None => newest_checkpoint(root, reporter)?.ok_or_else(|| {
@@ -75,11 +74,11 @@ pub fn session_at(root: &Path, checkpoint: Option<&Path>, reporter: &Reporter) -
 /// The settings in a run's folder.
 ///
 /// # Errors
-/// A file that is missing or damaged.
-pub fn settings_of(root: &Path) -> Result<Knobs, CliError> {
+/// A file that is missing or damaged, settings that contradict each other.
+pub fn settings_of(root: &Path) -> Result<CheckedKnobs, CliError> {
     let mut knobs = Knobs::default();
     apply_file(&mut knobs, &root.join("config.toml"))?;
-    Ok(knobs)
+    Ok(knobs.check()?)
 }
 
 fn finished(folder: &RunFolder) -> Result<Option<Outcome>, CliError> {
@@ -94,7 +93,7 @@ fn finished(folder: &RunFolder) -> Result<Option<Outcome>, CliError> {
 
 /// What a run's folder says of its start.
 struct RunStart {
-    knobs: Knobs,
+    knobs: CheckedKnobs,
     preset: Option<String>,
     provenance: Option<Provenance>,
 }
