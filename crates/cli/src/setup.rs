@@ -33,6 +33,7 @@ pub fn prepare(knobs: &Knobs, preset: Option<&str>, jobs: Option<usize>) -> Resu
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         threads: Some(device::threads()),
         started_at: Some(jiff::Timestamp::now().to_string()),
+        commit: option_env!("APT_LAB_COMMIT").map(str::to_owned),
         jobs,
     };
     let setup = Setup::assemble(knobs, preset.map(str::to_owned), model, task, &opened, machine)?;
