@@ -22,7 +22,7 @@ pub enum Case {
     TrainDistil,
     /// Logits of the dense model.
     Infer,
-    /// Logits of the model compacted to [`DENSITY`].
+    /// Logits of the model compacted to `DENSITY`.
     InferCompact,
 }
 

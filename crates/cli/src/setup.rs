@@ -32,6 +32,7 @@ pub fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<usize>) -
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         threads: Some(device::threads()),
         started_at: Some(jiff::Timestamp::now().to_string()),
+        commit: option_env!("APT_LAB_COMMIT").map(str::to_owned),
         jobs,
     };
     let setup = Setup::assemble(knobs, preset.map(str::to_owned), model, task, &opened, machine)?;

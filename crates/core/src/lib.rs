@@ -5,7 +5,7 @@
 //!
 //! | module | answers |
 //! |---|---|
-//! | [`arms`] | which arms an experiment can choose between |
+//! | [`mod@arms`] | which arms an experiment can choose between |
 //! | [`wiring`] | which linear layer reads and writes which prunable axis |
 //! | [`blocks`] | what a head, a neuron and a hidden dimension cost |
 //! | [`salience`] | how much a block is worth |

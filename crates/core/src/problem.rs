@@ -37,7 +37,7 @@ pub trait Explain: std::error::Error {
     fn problem(&self) -> Problem;
 }
 
-/// Implements `Display` for errors that are [`Explain`](crate::problem::Explain), so that each text is written once.
+/// Implements `Display` for errors that are [`Explain`], so that each text is written once.
 #[macro_export]
 macro_rules! display_problem {
     ($($error:ty),+ $(,)?) => {$(

@@ -1,5 +1,5 @@
 //! Masked-language-model targets for pretraining, after Devlin et al. 2019, section 3.1: a share of the
-//! tokens is to be predicted; of those 80 % are shown as [MASK], 10 % as a random token, 10 % as they are.
+//! tokens is to be predicted; of those 80 % are shown as `[MASK]`, 10 % as a random token, 10 % as they are.
 
 use rand::RngExt;
 
@@ -14,9 +14,9 @@ pub const IGNORED: i32 = -100;
 pub struct MaskPolicy {
     /// Share of maskable tokens to predict, BERT's 0.15.
     pub probability: f64,
-    /// Ids that are predicted wherever they stand, and always shown as `[MASK]`.
+    /// Ids that are predicted wherever they stand, and always shown as ``[MASK]``.
     pub always: Vec<u32>,
-    /// Id of `[MASK]`.
+    /// Id of ``[MASK]``.
     pub mask_id: u32,
     /// Ids that are never masked and never drawn as replacement.
     pub special_ids: Vec<u32>,
@@ -104,7 +104,7 @@ mod tests {
         let kept = of(shown_as(&|at| masked.ids[at] == batch.ids[at]), chosen);
         let share = of(chosen, 200 * 48);
         assert!((share - 0.15).abs() < 0.015, "share to predict {share}");
-        assert!((hidden - 0.8).abs() < 0.04, "share shown as [MASK] {hidden}");
+        assert!((hidden - 0.8).abs() < 0.04, "share shown as `[MASK]` {hidden}");
         assert!((kept - 0.1).abs() < 0.04, "share left as it was {kept}");
     }
 

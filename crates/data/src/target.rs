@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
-    /// A class, as an index into the labels of [`Objective::Classification`].
+    /// A class, as an index into the labels of [`crate::Objective::Classification`].
     Class(u32),
     /// A real number, finite.
     Value(f32),

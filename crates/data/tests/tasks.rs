@@ -1,7 +1,7 @@
 //! Reading sound data: the layouts GLUE's files come in, users' own files, and the reference tokenizer.
 //!
 //! Tests that need the published data sets look for them in `APT_ASSETS` (a folder with `data/sst2` and so on) and
-//! say so when it is not set.
+//! say so when it is not set; with `APT_REQUIRE_ASSETS` set they fail.
 
 use std::path::PathBuf;
 
@@ -165,6 +165,7 @@ fn the_builtin_task_tokenizes_whole() {
 fn assets() -> Option<PathBuf> {
     let folder = std::env::var_os("APT_ASSETS").map(PathBuf::from);
     if folder.is_none() {
+        assert!(std::env::var_os("APT_REQUIRE_ASSETS").is_none(), "APT_ASSETS names no folder");
         println!("skipped: set APT_ASSETS to the folder with data/ and minilm-l6-bert/ to run this test");
     }
     folder

@@ -65,7 +65,7 @@ pub(crate) fn attention(
     Some(Tensor::from_dispatch(Dispatch::cpu_attention(q, k, v, padding.into_dispatch(), heads)))
 }
 
-/// As [`attention`], of sequences of these lengths that lie behind one another: only on the CPU and without autodiff.
+/// As [`attention()`], of sequences of these lengths that lie behind one another: only on the CPU and without autodiff.
 pub(crate) fn packed_attention(qkv: [Tensor<2>; 3], lengths: &[usize], heads: usize) -> Tensor<2> {
     let [q, k, v] = qkv.map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::cpu_packed_attention(q, k, v, lengths.to_vec(), heads))

@@ -48,7 +48,7 @@ pub fn html(report: &Report) -> String {
 }
 
 /// The report's sections and how to read them as a piece of a page, headings from `<h2>` on, with the classes of the style
-/// sheet of [`html`] and nothing inline.
+/// sheet of [`html()`] and nothing inline.
 #[must_use]
 pub fn fragment(report: &Report) -> String {
     let piece = html! {

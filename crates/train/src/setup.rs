@@ -42,6 +42,8 @@ pub struct Machine {
     pub threads: Option<usize>,
     /// Now (RFC 3339).
     pub started_at: Option<String>,
+    /// The commit that the program was built from, where it was a checkout.
+    pub commit: Option<String>,
     /// Runs made side by side on this machine, this one included, where that is known.
     pub jobs: Option<usize>,
 }
@@ -72,7 +74,7 @@ impl Setup {
         let length = knobs.max_length.min(model.source.config.max_length());
         let provenance = Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
-            commit: option_env!("APT_LAB_COMMIT").map(str::to_owned),
+            commit: machine.commit,
             device: opened.name.clone(),
             backend: opened.backend.into(),
             data_hash: Some(data_hash),

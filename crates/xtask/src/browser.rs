@@ -1,6 +1,7 @@
 //! The lab's tests in a real browser: what they need, the lab as it is delivered, and the run.
 
 use crate::steps::{cargo, output, run, run_within, shown};
+use crate::test::assets;
 use crate::{debian, root, tools, web};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
@@ -14,23 +15,34 @@ const NODE: u32 = 20;
 /// Names of Chromium, most wanted first.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// Installs what is missing, builds the lab, and tests it.
-pub fn test() -> Result<()> {
+/// Installs what is missing and tests the lab that was built into `dist`.
+pub fn test(dist: PathBuf) -> Result<()> {
+    let folder = root().join("web/e2e");
+    let mut tests = Command::new("node");
+    tests.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(files(&folder)?);
+    let began = Instant::now();
+    run_within(LIMIT, prepared(&mut tests, dist)?)?;
+    println!("browser: tested in {}", shown(began.elapsed()));
+    Ok(())
+}
+
+/// Times the lab in a browser beside the program.
+pub fn bench() -> Result<()> {
+    let mut bench = Command::new("node");
+    run_within(LIMIT, prepared(bench.arg("bench/steps.mjs"), web::delivered()?)?)
+}
+
+/// Installs what a script of `web/e2e` needs, and tells it where things are.
+fn prepared(script: &mut Command, dist: PathBuf) -> Result<&mut Command> {
     node()?;
     let chrome = chrome()?;
     let folder = root().join("web/e2e");
     tools::npm(&folder, "ci --silent --no-fund --no-audit --prefer-offline")?;
-    let dist = web::delivered()?;
-    run(&mut cargo("build --release --workspace --bin apt-lab"))?;
+    run(&mut cargo("build --release --locked"))?;
     // It stands beside this program, for both are built in one profile.
     let program = std::env::current_exe()?.with_file_name(format!("apt-lab{}", std::env::consts::EXE_SUFFIX));
-    let began = Instant::now();
-    let mut tests = Command::new("node");
-    tests.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(files(&folder)?).current_dir(&folder);
-    tests.env("CHROME", chrome).env("APT_DIST", dist).env("APT_LAB_BIN", program);
-    run_within(LIMIT, &mut tests)?;
-    println!("browser: tested in {}", shown(began.elapsed()));
-    Ok(())
+    script.current_dir(folder).env("CHROME", chrome).env("APT_DIST", dist).env("APT_LAB_BIN", program);
+    Ok(script.envs(assets()))
 }
 
 fn files(folder: &std::path::Path) -> Result<Vec<PathBuf>> {

@@ -14,5 +14,5 @@ pub struct Args {
 
 /// Builds and runs the binary `name` of `apt-bench`.
 pub fn run(name: &str, args: &Args) -> Result<()> {
-    finish(cargo("run --release -p apt-bench --bin").arg(name).arg("--").args(&args.arguments))
+    finish(cargo("run --release --locked -p apt-bench --bin").arg(name).arg("--").args(&args.arguments))
 }

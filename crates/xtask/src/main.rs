@@ -5,7 +5,10 @@
 
 mod browser;
 mod debian;
+mod deny;
 mod engine;
+mod lint;
+mod release;
 mod slurm;
 mod steps;
 mod test;
@@ -36,6 +39,8 @@ enum Chore {
     Web(web::Args),
     /// Time training steps and inference beside PyTorch; arguments go to the benchmark.
     Bench(engine::Args),
+    /// Time the first step and a training step in a browser beside the program's.
+    BenchBrowser,
     /// Make the built-in checkpoint in assets/builtin anew; arguments go to the program that makes it.
     Pretrain(engine::Args),
     /// Install the standard library for wasm32-unknown-unknown, also where rustup cannot fetch it.
@@ -43,11 +48,15 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    if lint::is_compiler() {
+        return lint::compile();
+    }
     let done = match Cli::parse().chore {
         Chore::Test(args) => test::run(&args),
         Chore::Serve(args) => web::serve(&args),
         Chore::Web(args) => web::build(&args).map(drop),
         Chore::Bench(args) => engine::run("bench", &args),
+        Chore::BenchBrowser => browser::bench(),
         Chore::Pretrain(args) => engine::run("pretrain", &args),
         Chore::WasmTarget(args) => wasm_target::install(&args),
     };

@@ -1,7 +1,7 @@
 //! Steps of a chore: each announced, timed, and named again when it fails.
 
 use anyhow::{Context, Result, bail, ensure};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The steps made so far.
@@ -65,6 +65,25 @@ pub fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Whether `command` can be run and succeeds; what it prints is dropped.
+pub fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Installs the toolchain component whose program is `tool`, if it is missing.
+pub fn component(name: &str, tool: &str) -> Result<()> {
+    if succeeds(Command::new(tool).arg("--version")) {
+        return Ok(());
+    }
+    run(Command::new("rustup").args(["component", "add", name]).stdin(Stdio::null()))
+        .with_context(|| format!("{name} is missing; install it for the active Rust toolchain"))
 }
 
 /// What `command` prints.

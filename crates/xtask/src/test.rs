@@ -1,14 +1,11 @@
 //! All checks and tests with one command, cheapest first. Each step installs what it needs, so each can run alone on a
-//! fresh machine.
+//! fresh machine, and uses what the steps before it built.
 
-use crate::steps::{Steps, cargo, run as finish};
-use crate::{browser, slurm, vulkan, wasm_target};
+use crate::steps::{Steps, cargo, component, run as finish, succeeds};
+use crate::{browser, deny, lint, root, slurm, vulkan, web};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use std::process::{Command, Stdio};
-
-/// The crates a browser needs.
-const BROWSER: &str = "-p apt-core -p apt-experiment -p apt-report -p apt-nn -p apt-data -p apt-train -p apt-bridge -p apt-worker -p apt-page";
+use std::path::PathBuf;
 
 /// Which steps to make.
 #[derive(clap::Args)]
@@ -23,13 +20,17 @@ pub struct Args {
 enum Step {
     /// The formatting is rustfmt's.
     Fmt,
-    /// Clippy finds nothing.
+    /// cargo-deny allows every dependency's licence and source, and knows nothing against it.
+    Deny,
+    /// Clippy and rustdoc find nothing in any crate and its tests, as they are built for this machine.
     Clippy,
-    /// What a browser needs compiles for it, and clippy finds nothing there that it cannot see elsewhere.
-    Wasm,
     /// The tests of all crates pass.
     Tests,
-    /// The lab works in a real browser.
+    /// Miri finds no undefined behaviour in the code that takes pointers; skipped where the toolchain has no Miri.
+    Miri,
+    /// The lab is built for browsers, and clippy and rustdoc find nothing in what only browsers compile.
+    Wasm,
+    /// The lab works in a real browser; alone, this builds it first.
     Browser,
 }
 
@@ -37,64 +38,76 @@ impl Step {
     fn name(self) -> &'static str {
         match self {
             Self::Fmt => "fmt",
+            Self::Deny => "deny",
             Self::Clippy => "clippy",
-            Self::Wasm => "wasm",
             Self::Tests => "tests",
+            Self::Miri => "miri",
+            Self::Wasm => "wasm",
             Self::Browser => "browser",
         }
     }
 
-    /// What runs here is in the release profile and what browsers run in the profile `web`: build scripts and procedural
-    /// macros are then built once for each.
-    fn make(self) -> Result<()> {
+    /// Native code is built in the profile `release`, as the program is, and what browsers run in the profile `web`.
+    /// `dist` is the lab for browsers, once a step has built it.
+    fn make(self, dist: &mut Option<PathBuf>) -> Result<()> {
         match self {
             Self::Fmt => {
                 component("rustfmt", "cargo-fmt")?;
                 finish(&mut cargo("fmt --all --check")).context("`cargo fmt --all` puts it right")
             }
-            Self::Clippy => {
-                component("clippy", "cargo-clippy")?;
-                finish(&mut cargo("clippy --release --workspace --all-targets -- -D warnings"))
-            }
+            Self::Deny => deny::check(),
+            Self::Clippy => lint::native(),
+            Self::Tests => tests(),
+            Self::Miri => miri(),
             Self::Wasm => {
-                wasm_target::install(&wasm_target::Args::default())?;
-                component("clippy", "cargo-clippy")?;
-                let target = wasm_target::TARGET;
-                finish(&mut cargo(&format!("clippy --profile web --target {target} {BROWSER} -- -D warnings")))
+                *dist = Some(web::delivered()?);
+                lint::browser()
             }
-            Self::Tests => {
-                let mut tests = cargo("test --release --workspace");
-                if vulkan::install()? {
-                    tests.env("APT_REQUIRE_VULKAN", "1");
-                }
-                if slurm::install() {
-                    tests.env("APT_REQUIRE_SLURM", "1");
-                }
-                finish(&mut tests)
-            }
-            Self::Browser => browser::test(),
+            Self::Browser => browser::test(match dist.take() {
+                Some(built) => built,
+                None => web::delivered()?,
+            }),
         }
     }
+}
+
+fn tests() -> Result<()> {
+    let mut tests = cargo("test --release --workspace --locked");
+    if vulkan::install()? {
+        tests.env("APT_REQUIRE_VULKAN", "1");
+    }
+    if slurm::install() {
+        tests.env("APT_REQUIRE_SLURM", "1");
+    }
+    finish(tests.envs(assets()))
+}
+
+/// Published models and data: the folder that `APT_ASSETS` names, else the one that lies beside the checkout. Tests that
+/// need them skip themselves where there is none; where it lies beside the checkout, they must run.
+pub fn assets() -> Vec<(&'static str, PathBuf)> {
+    let beside = root().join("../shared/assets");
+    if std::env::var_os("APT_ASSETS").is_some() || !beside.is_dir() {
+        return Vec::new();
+    }
+    vec![("APT_ASSETS", beside), ("APT_REQUIRE_ASSETS", "1".into())]
+}
+
+fn miri() -> Result<()> {
+    if !succeeds(&mut cargo("miri --version")) {
+        println!("Miri: NOT RUN, for this toolchain has none (a nightly one can: rustup component add miri)");
+        return Ok(());
+    }
+    finish(&mut cargo("miri test --locked -p apt-nn --lib kernels::gemm"))
 }
 
 /// Makes the steps until one fails, and says how long each took.
 pub fn run(args: &Args) -> Result<()> {
-    let mut steps = Steps::new();
+    let (mut steps, mut dist) = (Steps::new(), None);
     for step in Step::value_variants() {
         if args.only.is_none_or(|only| only == *step) {
-            steps.make(step.name(), || step.make())?;
+            steps.make(step.name(), || step.make(&mut dist))?;
         }
     }
     steps.summary();
     Ok(())
-}
-
-/// Installs the toolchain component whose program is `tool`, if it is missing.
-fn component(name: &str, tool: &str) -> Result<()> {
-    let there = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if there.is_ok_and(|status| status.success()) {
-        return Ok(());
-    }
-    finish(Command::new("rustup").args(["component", "add", name]).stdin(Stdio::null()))
-        .with_context(|| format!("{name} is missing; install it for the active Rust toolchain"))
 }

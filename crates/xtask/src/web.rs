@@ -36,7 +36,7 @@ fn trunk(verb: &str, args: &Args) -> Result<()> {
     let began = Instant::now();
     let mut trunk = tools.command("trunk");
     // All it needs is there: without `--offline` it would look for it elsewhere.
-    trunk.args([verb, "--offline"]).args(&args.arguments);
+    trunk.args([verb, "--offline", "--locked"]).args(&args.arguments);
     // A release differs in wasm-opt only: both use the cargo profile `web`.
     if verb == "build" && tools.wasm_opt {
         trunk.arg("--release");

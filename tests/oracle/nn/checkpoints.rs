@@ -24,8 +24,8 @@ fn compare(name: &str) {
     let folder = assets().join(name);
     if !folder.is_dir() {
         let why = format!(
-            "{} is not there; APT_ASSETS_DIR names the folder of the checkpoints, APT_REQUIRE_ASSETS makes their \
-             absence a failure",
+            "{} is not there; APT_ASSETS names the folder of the checkpoints, APT_REQUIRE_ASSETS makes their absence \
+             a failure",
             folder.display()
         );
         assert!(std::env::var_os("APT_REQUIRE_ASSETS").is_none(), "{why}");
@@ -87,5 +87,5 @@ fn states(model: &Transformer, texts: &[Vec<usize>]) -> Vec<Vec<Vec<f64>>> {
 
 fn assets() -> PathBuf {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/assets");
-    std::env::var_os("APT_ASSETS_DIR").map_or(beside, PathBuf::from)
+    std::env::var_os("APT_ASSETS").map_or(beside, PathBuf::from)
 }

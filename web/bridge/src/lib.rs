@@ -1,8 +1,8 @@
 //! What crosses between the page and its worker.
 //!
 //! The page shows and asks, the worker owns device and session; neither links the other. Here is what both must agree
-//! on: [`Command`]s to the worker, [`Message`]s back, how either travels ([`letter`]), and the runs, studies, records and
-//! files kept in the browser's database ([`store`]).
+//! on: [`Command`]s to the worker, [`Message`]s back, how either travels (`letter`), and the runs, studies, records and
+//! files kept in the browser's database (`store`).
 
 mod command;
 mod device;

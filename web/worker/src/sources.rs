@@ -42,7 +42,13 @@ pub async fn prepare(
     let model = model(&knobs.model, store).await?;
     let task = task(&knobs, store).await?;
     let (tokenizer, labels) = (model.tokenizer_file.clone(), task.objective.labels().to_vec());
-    let machine = Machine { os: browser(), threads: Some(1), started_at: Some(clock::timestamp()), jobs: Some(1) };
+    let machine = Machine {
+        os: browser(),
+        threads: Some(1),
+        started_at: Some(clock::timestamp()),
+        commit: option_env!("APT_LAB_COMMIT").map(str::to_owned),
+        jobs: Some(1),
+    };
     let setup = Setup::assemble(knobs, preset.map(str::to_owned), model, task, opened, machine)?;
     Ok(Prepared { setup, tokenizer, labels })
 }

@@ -17,6 +17,17 @@ fn succeeded(finished: &Finished, what: &str) {
     assert_eq!(finished.status, 0, "{what}: {}{}", finished.out, finished.err);
 }
 
+#[test]
+fn a_record_names_the_commit_of_the_checkout() {
+    let git = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    let checkout = git.ok().filter(|answer| answer.status.success());
+    let commit = checkout.map(|answer| String::from_utf8_lossy(&answer.stdout).trim().to_owned());
+    let dir = folder();
+    succeeded(&tiny(&["--out", "r"], dir.path()), "a tiny run");
+    let record = read_json(&dir.path().join("r/record.json"));
+    assert_eq!(record["provenance"]["commit"].as_str().map(str::to_owned), commit);
+}
+
 /// A path of keys, such as `final.params.kept`.
 fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
     path.split('.').fold(value, |v, key| &v[key])

@@ -46,7 +46,7 @@ pub trait CpuInference: Backend {
         bias: FloatTensor<Self>,
         eps: f64,
     ) -> FloatTensor<Self>;
-    /// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`super::attention`].
+    /// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`super::attention()`].
     fn cpu_attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,

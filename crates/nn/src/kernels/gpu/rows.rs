@@ -171,7 +171,7 @@ impl<const N: usize> Backward<Cube, N> for NormStep {
     }
 }
 
-/// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`crate::kernels::attention`]. [`None`] on another device.
+/// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`crate::kernels::attention()`]. [`None`] on another device.
 pub(in crate::kernels) fn attention(
     qkv: &[Tensor<2>; 3],
     padding: Option<&Tensor<4>>,
