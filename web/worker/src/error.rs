@@ -32,7 +32,10 @@ apt_experiment::display_problem!(WorkerError);
 impl Explain for WorkerError {
     fn problem(&self) -> Problem {
         match self {
-            Self::Train(error) => error.problem(),
+            Self::Train(error) => {
+                let (what, place, remedy) = error.parts();
+                Problem { what, place, remedy }
+            }
             Self::Record(error) => error.problem(),
             Self::Store(error) => error.problem(),
             Self::Study(error) => error.problem(),

@@ -284,7 +284,9 @@ impl Lab {
     /// Why the settings cannot be run as they are.
     pub(crate) fn refusal(self) -> Option<String> {
         let draft = self.drafts.with(|drafts| drafts.values().find_map(|draft| draft.error.clone()));
-        draft.or_else(|| self.settings.with(|settings| settings.knobs.clone().check().err().map(|error| sentence(&error))))
+        draft.or_else(|| {
+            self.settings.with(|settings| settings.knobs.clone().check().err().map(|error| sentence(&error)))
+        })
     }
 
     /// Begins a run with the settings as they are.
