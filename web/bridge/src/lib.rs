@@ -1,8 +1,8 @@
 //! What crosses between the page and its worker.
 //!
 //! The page shows and asks, the worker owns device, session and database; neither links the other. Here is what both must
-//! agree on: [`Command`]s to the worker, [`Message`]s back, how either travels ([`transport`]), and the runs, studies,
-//! records and files in the browser's database, which both read ([`store`]) and the worker alone writes.
+//! agree on: [`Command`]s to the worker, [`Message`]s back, how either travels (`transport`), and the runs, studies,
+//! records and files in the browser's database, which both read (`store`) and the worker alone writes.
 
 mod command;
 mod device;

@@ -1,5 +1,5 @@
-//! The lab's worker: the one thread that owns device, session and database. The page sends it [`apt_bridge::Command`]s and
-//! receives [`apt_bridge::Message`]s; it never waits for the page, and the page never waits for it.
+//! The lab's worker: the one thread that owns device, session and database. The page sends it `apt_bridge::Command`s and
+//! receives `apt_bridge::Message`s; it never waits for the page, and the page never waits for it.
 
 #[cfg(target_family = "wasm")]
 mod clock;
