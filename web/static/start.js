@@ -1,15 +1,15 @@
 // Starts the page. A module of its own, because the content-security policy allows no inline script.
 
-const told = document.querySelector("#start");
+const status = document.querySelector("#start");
 
 try {
   const page = await import("./apt-page.js");
   await page.default({ module_or_path: "./apt-page_bg.wasm" });
-  told?.remove();
+  status?.remove();
 } catch (error) {
-  if (told) {
-    told.setAttribute("role", "alert");
-    told.textContent = `The lab could not start: ${error}. It needs a browser of 2023 or newer with WebAssembly SIMD.`;
+  if (status) {
+    status.setAttribute("role", "alert");
+    status.textContent = `The lab could not start: ${error}. It needs a browser of 2023 or newer with WebAssembly SIMD.`;
   }
   throw error;
 }

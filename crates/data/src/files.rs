@@ -1,6 +1,8 @@
 //! From files to examples: which file is which split, where in it the texts and the label stand, and
 //! what to do where a split is missing.
 
+use apt_experiment::DATA_EXTENSIONS;
+
 use crate::error::DataError;
 use crate::labels::{LabelCell, LabelReader, LabelSet};
 use crate::objective::ObjectiveKind;
@@ -8,9 +10,6 @@ use crate::registry::{Files, Labels, Second, Stems, TaskSpec};
 use crate::seeded::{generator, shuffle};
 use crate::table::{Header, Row, Table};
 use crate::task::{DATA_SEED, HOLD_OUT, RawExample, RawTask};
-
-/// Extensions of the files that are looked for, best first; the first three are named in messages.
-pub const EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "ndjson", "txt"];
 
 /// Which of the files at hand make up which split.
 #[derive(Debug)]
@@ -35,7 +34,7 @@ impl Chosen {
 /// The files of the first alternative that is there completely.
 fn chosen_files(names: &[String], stems: Stems) -> Vec<String> {
     let file = |stem: &str| {
-        let candidates = EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}"));
+        let candidates = DATA_EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}"));
         candidates.into_iter().find_map(|wanted| names.iter().find(|name| name.eq_ignore_ascii_case(&wanted))).cloned()
     };
     let complete = stems.iter().map(|group| group.iter().map(|stem| file(stem)).collect::<Option<Vec<_>>>());
@@ -69,7 +68,7 @@ pub(crate) fn read_files(
         task: spec.name.to_owned(),
         split,
         place: place.to_owned(),
-        looked_for: file_names(stems, &EXTENSIONS[..3]),
+        looked_for: file_names(stems, &DATA_EXTENSIONS[..3]),
         found: names.clone(),
     };
     if chosen.train.is_empty() {

@@ -21,7 +21,6 @@ pub mod tokenizer;
 
 pub use batch::{Batch, BatchPlan, Example, TokenizedTask, collate, eval_batches, tokenize_task};
 pub use error::DataError;
-pub use files::EXTENSIONS;
 #[cfg(not(target_family = "wasm"))]
 pub use load::load_task;
 pub use load::parse_task;

@@ -1,11 +1,14 @@
 //! Reading a task by its name. A folder on disk and files dropped into a browser go the same way: names and bytes in, a
 //! [`RawTask`] out.
 
+#[cfg(not(target_family = "wasm"))]
+use apt_experiment::DATA_EXTENSIONS;
+
 use crate::builtin;
 use crate::error::DataError;
 use crate::files::read_files;
 #[cfg(not(target_family = "wasm"))]
-use crate::files::{Chosen, EXTENSIONS, file_names};
+use crate::files::{Chosen, file_names};
 use crate::objective::ObjectiveKind;
 use crate::registry::TaskSpec;
 use crate::task::{DATA_SEED, RawTask};
@@ -29,7 +32,7 @@ pub fn load_task(
     let Some(dir) = dir else {
         return Err(DataError::NoFolder {
             task: spec.name.to_owned(),
-            expected: file_names(files.train, &EXTENSIONS[..3]),
+            expected: file_names(files.train, &DATA_EXTENSIONS[..3]),
         });
     };
     let unreadable = |path: &std::path::Path| {

@@ -1,5 +1,7 @@
 //! Which tasks there are and how their files look: a new task is one entry in [`TASKS`].
 
+use apt_experiment::TaskName;
+
 use crate::builtin;
 use crate::error::DataError;
 use crate::metric::Metric;
@@ -176,14 +178,14 @@ pub const TASKS: &[TaskSpec] = &[
 ];
 
 impl TaskSpec {
-    /// The task of this name; `csv` is another name of `text`, a file of one's own.
+    /// The task of this name, or of an alias that [`TaskName`] resolves.
     ///
     /// # Errors
     /// [`DataError::UnknownTask`].
     pub fn named(name: &str) -> Result<&'static Self, DataError> {
         let known = || TASKS.iter().map(|task| task.name.to_owned()).collect();
-        let wanted = if name.eq_ignore_ascii_case("csv") { "text" } else { name };
-        let found = TASKS.iter().find(|task| task.name.eq_ignore_ascii_case(wanted));
+        let wanted = TaskName::from(name);
+        let found = TASKS.iter().find(|task| wanted == task.name);
         found.ok_or_else(|| DataError::UnknownTask { name: crate::error::shortened(name), known: known() })
     }
 
@@ -212,5 +214,18 @@ impl TaskSpec {
     /// Whether the task reads files.
     pub fn needs_files(&self) -> bool {
         self.files.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apt_experiment::{TASK_NAMES, TaskEntry};
+
+    #[test]
+    fn settings_and_pages_know_the_same_tasks() {
+        let has_pairs = |task: &TaskSpec| task.files.is_some_and(|files| !matches!(files.b, Second::Never));
+        let entries = TASKS.iter().map(|task| TaskEntry { name: task.name, has_pairs: has_pairs(task) });
+        assert_eq!(entries.collect::<Vec<_>>(), TASK_NAMES);
     }
 }

@@ -1,9 +1,10 @@
 //! What the page asks of the worker.
 
+use crate::{StoredRun, StoredStudy};
 use apt_experiment::{Knobs, StudyFile};
 use serde::{Deserialize, Serialize};
 
-/// A wish of the page. The worker obeys them in order; those about a run concern the run that is open.
+/// A request of the page. The worker handles them in order; those without a name concern the run that is open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
@@ -17,14 +18,10 @@ pub enum Command {
         /// Its settings.
         knobs: Box<Knobs>,
     },
-    /// Begin a run under a new name. A run that is open is saved and closed first.
+    /// Begin a new run. A run that is open is saved and closed first.
     Start {
-        /// The run's name.
-        run: String,
-        /// The preset its settings started from.
-        preset: Option<String>,
-        /// Its settings.
-        knobs: Box<Knobs>,
+        /// Its entry, as [`StoredRun::new`] makes it.
+        run: Box<StoredRun>,
     },
     /// Open a stored run and go on from its last save.
     Open {
@@ -44,9 +41,9 @@ pub enum Command {
         /// Run failed cells again.
         retry: bool,
     },
-    /// Hold after the step that is being made; saves.
+    /// Pause after the step that is being made; saves.
     Pause,
-    /// Make one training step, then hold.
+    /// Make one training step, then pause.
     Step,
     /// Train on.
     Resume,
@@ -55,7 +52,7 @@ pub enum Command {
     /// Save and close the open run.
     Stop,
     /// Change a setting from the next step on; only knobs that [`apt_experiment::Knob::live`] marks.
-    Turn {
+    SetKnob {
         /// The knob's name.
         knob: String,
         /// Its value as text.
@@ -77,6 +74,39 @@ pub enum Command {
     Export {
         /// Which.
         what: Wanted,
+    },
+    /// Remove a run or a record from the database, unless it is open, here or in another tab; answered by
+    /// [`crate::Message::RunRemoved`]. A study that has it may make it again.
+    RemoveRun {
+        /// The run's name.
+        run: String,
+    },
+    /// Keep a study of which nothing has been run; answered by [`crate::Message::Study`].
+    QueueStudy {
+        /// The study, as [`StoredStudy::queued`] makes it.
+        study: Box<StoredStudy>,
+    },
+    /// Remove a study and keep its runs; answered by [`crate::Message::StudyRemoved`].
+    RemoveStudy {
+        /// What it is kept under.
+        study: String,
+    },
+    /// Keep the record of a run that was made elsewhere; answered by [`crate::Message::Imported`].
+    ImportRecord {
+        /// The name of its file.
+        file: String,
+        /// What the file holds.
+        text: String,
+    },
+    /// Keep dropped files, which are the attachments; answered by [`crate::Message::Files`].
+    KeepFiles {
+        /// What to keep them under, in place of what has that name; a new name if there is none.
+        name: Option<String>,
+    },
+    /// Remove dropped files; answered by [`crate::Message::Files`].
+    RemoveFiles {
+        /// What they are kept under.
+        name: String,
     },
 }
 

@@ -1,4 +1,4 @@
-//! What the worker found out about the machine.
+//! What the worker knows of the machine.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct DeviceReport {
     /// The GPU adapter, if there is one.
     pub adapter: Option<Adapter>,
-    /// Why the GPU is not used: no WebGPU, no adapter, a failed check. `None` when it is fit for use.
+    /// Why the GPU is not used: no WebGPU, no adapter, a failed check. `None` when it can be used.
     pub why_not: Option<String>,
     /// What else to know, for instance that the adapter is software.
     pub notes: Vec<String>,
@@ -17,14 +17,14 @@ pub struct DeviceReport {
     pub remembered: bool,
     /// Whether the CPU code uses SIMD.
     pub simd: bool,
-    /// Logical processors, as the browser tells.
+    /// Logical processors, as far as the browser says.
     pub processors: Option<u32>,
 }
 
-/// A GPU adapter in its own words.
+/// A GPU adapter as it describes itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Adapter {
-    /// Vendor, architecture, device and description, as far as the browser tells.
+    /// Vendor, architecture, device and description, as far as the browser says.
     pub name: String,
     /// Whether the browser computes this adapter's work on the CPU.
     pub software: bool,

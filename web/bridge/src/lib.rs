@@ -1,19 +1,19 @@
 //! What crosses between the page and its worker.
 //!
-//! The page shows and asks, the worker owns device and session; neither links the other. Here is what both must agree
-//! on: [`Command`]s to the worker, [`Message`]s back, how either travels (`letter`), and the runs, studies, records and
-//! files kept in the browser's database (`store`).
+//! The page shows and asks, the worker owns device, session and database; neither links the other. Here is what both must
+//! agree on: [`Command`]s to the worker, [`Message`]s back, how either travels (`transport`), and the runs, studies,
+//! records and files in the browser's database, which both read (`store`) and the worker alone writes.
 
 mod command;
 mod device;
-#[cfg(target_family = "wasm")]
-pub mod letter;
 mod message;
 #[cfg(target_family = "wasm")]
 pub mod store;
 mod stored;
+#[cfg(target_family = "wasm")]
+pub mod transport;
 
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};
-pub use message::{Answer, Fault, Message, Verdict};
-pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy};
+pub use message::{Answer, Fault, Message, Outcome, Prediction};
+pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy, record_name};

@@ -1,10 +1,10 @@
-//! What the worker tells the page.
+//! What the worker reports to the page.
 
-use crate::{DeviceReport, Estimate, StoredRun, StoredStudy};
-use apt_experiment::{Event, Record};
+use crate::{DeviceReport, Estimate, FileSet, StoredRun, StoredStudy};
+use apt_experiment::{Event, Problem, Record};
 use serde::{Deserialize, Serialize};
 
-/// News from the worker.
+/// A notification or an answer of the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "message", rename_all = "snake_case")]
 pub enum Message {
@@ -23,18 +23,18 @@ pub enum Message {
     Devices(Box<DeviceReport>),
     /// The answer to [`crate::Command::Estimate`].
     Estimate(Estimate),
-    /// The open run is in another state or at another step; also the first news of a run.
+    /// The open run is in another state or at another step; also the first message about a run.
     Run(Box<StoredRun>),
     /// A study has come further, is over, or is left.
     Study(Box<StoredStudy>),
-    /// What the open run said, in order.
+    /// Events of the open run, in order.
     Events {
         /// The run.
         run: String,
         /// Its events.
         events: Vec<Event>,
     },
-    /// A run goes on from a save: everything it had said up to then, in place of what the page may have.
+    /// A run goes on from a save: all its events up to then, in place of those that the page may have.
     History {
         /// The run.
         run: String,
@@ -55,9 +55,35 @@ pub enum Message {
         /// Its record.
         record: Box<Record>,
     },
+    /// A run or a record is no longer in the database.
+    RunRemoved {
+        /// Its name.
+        run: String,
+    },
+    /// A study is no longer in the database.
+    StudyRemoved {
+        /// What it was kept under.
+        study: String,
+    },
+    /// The answer to [`crate::Command::ImportRecord`].
+    Imported {
+        /// The file it came in.
+        file: String,
+        /// What it is kept under.
+        run: String,
+        /// The record.
+        record: Box<Record>,
+    },
+    /// The dropped files that are kept, after a change.
+    Files {
+        /// All of them.
+        sets: Vec<FileSet>,
+        /// The set that was added, if one was.
+        added: Option<String>,
+    },
     /// The answer to [`crate::Command::Try`].
     Answer(Box<Answer>),
-    /// The answer to [`crate::Command::Export`]; the bytes are the letter's one enclosure.
+    /// The answer to [`crate::Command::Export`]; the bytes are the message's one attachment.
     File {
         /// A name to save it under.
         name: String,
@@ -67,49 +93,55 @@ pub enum Message {
         /// What.
         text: String,
     },
-    /// A command could not be obeyed, or a run ended. What was open before is unharmed unless `run` is named.
+    /// A command failed, or a run ended by an error. What was open before is unharmed unless `run` is named.
     Fault(Fault),
     /// The worker panicked and must be replaced.
     Panic {
-        /// Message, place and stack.
+        /// Message, location and stack.
         report: String,
     },
 }
 
-/// What was wrong, where, and what to do.
+/// What went wrong, and the run that it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// The run that it ended, if it ended one.
     pub run: Option<String>,
-    /// What was wrong.
-    pub what: String,
-    /// Where: the file, the setting, the operation.
-    #[serde(rename = "where")]
-    pub place: String,
-    /// What to do.
-    pub remedy: String,
+    /// What was wrong, where, and what to do.
+    #[serde(flatten)]
+    pub problem: Problem,
 }
 
-/// What two models say about a text.
+/// What two models predict for a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The text asked about.
+    /// The text.
     pub text: String,
     /// The second text of a pair.
     pub pair: Option<String>,
     /// The tokens it became.
     pub tokens: Vec<String>,
     /// The newest finished run that pruned nothing, of the same model and task. `None` if there is none in this browser.
-    pub dense: Option<Verdict>,
+    pub dense: Option<Prediction>,
     /// The open run's model as it is now.
-    pub pruned: Verdict,
+    pub pruned: Prediction,
 }
 
-/// One model's answer.
+/// What a model predicts for an example.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// Class names and their probabilities, in the task's order.
-    pub classes: Vec<(String, f64)>,
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Names of the classes and their probabilities, in the task's order.
+    Classes(Vec<(String, f64)>),
+    /// A number, in the units of the data.
+    Value(f64),
+}
+
+/// One model's prediction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// What is predicted.
+    pub outcome: Outcome,
     /// Parameters of the model, embeddings and head included.
     pub parameters: u64,
     /// Median time of one pass, in milliseconds; warm-up excluded.

@@ -1,6 +1,6 @@
 //! What stays in the browser's database, so that a reload or a closed tab loses nothing.
 
-use apt_experiment::{CellState, Knobs, Study, StudyFile};
+use apt_experiment::{CellState, Knobs, Study, StudyFile, content_run_name};
 use serde::{Deserialize, Serialize};
 
 /// A run as the list of runs has it.
@@ -12,7 +12,7 @@ pub struct StoredRun {
     pub preset: Option<String>,
     /// Its settings.
     pub knobs: Knobs,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
     /// Training steps made.
     pub step: usize,
@@ -26,7 +26,16 @@ pub struct StoredRun {
     pub backend: String,
 }
 
-/// Where a run stands.
+impl StoredRun {
+    /// A run that is about to begin; `began` in milliseconds since 1970.
+    #[must_use]
+    pub fn new(name: String, preset: Option<String>, knobs: Knobs, began: f64) -> Self {
+        let (device, backend) = (String::new(), String::new());
+        Self { name, preset, knobs, state: RunState::Loading, step: 0, steps: 0, began, device, backend }
+    }
+}
+
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
@@ -34,7 +43,7 @@ pub enum RunState {
     Loading,
     /// Steps are being made.
     Running,
-    /// Held; goes on when told to.
+    /// Held until a command resumes it.
     Paused,
     /// Not open; can be opened and goes on from its last save.
     Closed,
@@ -49,7 +58,7 @@ pub enum RunState {
 pub struct StoredStudy {
     /// What it is kept under; that of its file, with a number if another of this name is kept.
     pub name: String,
-    /// Its file, with the seeds and the knobs that are turned in every cell.
+    /// Its file, with the seeds and the knobs that are set in every cell.
     pub file: StudyFile,
     /// When it was queued, in milliseconds since 1970.
     pub began: f64,
@@ -57,7 +66,7 @@ pub struct StoredStudy {
     pub running: bool,
     /// Its runs, in the order in which they are made.
     pub cells: Vec<StoredCell>,
-    /// How long it will take, in words, once that can be told.
+    /// How long it will still take (`2 min`), once that is known.
     pub time_left: Option<String>,
 }
 
@@ -70,7 +79,7 @@ pub struct StoredCell {
     pub arm: String,
     /// Its seed.
     pub seed: u64,
-    /// The run that is or was made for it, or that stands for it because it is the same.
+    /// The run that is or was made for it, or that counts for it because it is the same.
     pub run: String,
     /// How far it has come.
     pub state: CellState,
@@ -93,9 +102,9 @@ impl StoredStudy {
         Self { name: name.to_owned(), file, began, running: false, cells: cells.collect(), time_left: None }
     }
 
-    /// As it is when no worker works on it.
+    /// As it is when no worker goes through it.
     #[must_use]
-    pub fn at_rest(mut self) -> Self {
+    pub fn stopped(mut self) -> Self {
         self.running = false;
         self.time_left = None;
         for cell in self.cells.iter_mut().filter(|cell| cell.state == CellState::Running) {
@@ -104,34 +113,67 @@ impl StoredStudy {
         self
     }
 
-    /// Takes note that a run is gone; `false` if it is of no cell.
-    pub fn lose(&mut self, run: &str) -> bool {
+    /// Queues the cells of a run that was removed again; `false` if it is of no cell.
+    pub fn requeue(&mut self, run: &str) -> bool {
         let mut lost = self.cells.iter_mut().filter(|cell| cell.run == run).peekable();
         let any = lost.peek().is_some();
         lost.for_each(|cell| cell.state = CellState::Queued);
         any
     }
 
-    /// The cell that is being worked on, with its place from 0.
+    /// The cell that is being run, with its index from 0.
     #[must_use]
-    pub fn at_work(&self) -> Option<(usize, &StoredCell)> {
+    pub fn current_cell(&self) -> Option<(usize, &StoredCell)> {
         self.cells.iter().enumerate().find(|(_, cell)| cell.state == CellState::Running)
     }
 
-    /// How many cells hold.
-    pub fn count(&self, holds: impl Fn(&CellState) -> bool) -> usize {
-        self.cells.iter().filter(|cell| holds(&cell.state)).count()
+    /// How many cells are in such a state.
+    pub fn count(&self, is: impl Fn(&CellState) -> bool) -> usize {
+        self.cells.iter().filter(|cell| is(&cell.state)).count()
     }
 }
 
 /// The files of a model in the Hugging Face layout: sizes, tokenizer, weights.
 pub const MODEL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
 
-/// Files that somebody dropped, kept under one name: a model's or a task's.
+/// Files that were dropped, kept under one name: a model's or a task's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSet {
     /// What the knobs `model` and `data` call it.
     pub name: String,
     /// Names and sizes of its files.
     pub files: Vec<(String, u64)>,
+}
+
+impl FileSet {
+    /// Whether they are a model's.
+    #[must_use]
+    pub fn is_model(&self) -> bool {
+        self.files.iter().any(|(name, _)| *name == MODEL_FILES[2])
+    }
+}
+
+/// What a record from elsewhere is kept under: the name of its `file`, unless that is `record`, as all of the desktop
+/// program's are; then, as for a name that is `taken` by another record, one that follows from its text.
+#[must_use]
+pub fn record_name(file: &str, text: &str, taken: impl Fn(&str) -> bool) -> String {
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let stem = stem.strip_suffix("-record").unwrap_or(stem);
+    if stem.starts_with("record") || taken(stem) { content_run_name(text.as_bytes()) } else { stem.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_named_for_its_file_unless_that_says_nothing_or_is_taken() {
+        let free = |_: &str| false;
+        assert_eq!(record_name("lora-1.json", "{}", free), "lora-1");
+        assert_eq!(record_name("calm-elm-417-record.json", "{}", free), "calm-elm-417");
+        let hashed = content_run_name(b"{}");
+        assert_eq!(record_name("record.json", "{}", free), hashed);
+        assert_eq!(record_name("lora-1.json", "{}", |name| name == "lora-1"), hashed);
+        assert_ne!(record_name("record.json", "{ }", free), hashed, "another record gets another name");
+    }
 }

@@ -40,7 +40,7 @@ function reheaded(change) {
   return safetensors(change(header, data) ?? header, data);
 }
 
-function claiming(bytes) {
+function withHeaderSize(bytes) {
   const file = Buffer.from(WEIGHTS);
   file.writeBigUInt64LE(BigInt(bytes));
   return file;
@@ -66,8 +66,8 @@ function largerVocabulary() {
 export const HOSTILE_MODELS = {
   "weights cut short": model({ weights: WEIGHTS.subarray(0, WEIGHTS.length / 2) }),
   "weights of seven bytes": model({ weights: WEIGHTS.subarray(0, 7) }),
-  "a header that claims 3 GB": model({ weights: claiming(3_000_000_000) }),
-  "a header that claims all bytes there are": model({ weights: claiming(0xffff_ffff_ffff_ffffn) }),
+  "a header that claims 3 GB": model({ weights: withHeaderSize(3_000_000_000) }),
+  "a header that claims all bytes there are": model({ weights: withHeaderSize(0xffff_ffff_ffff_ffffn) }),
   "a header that is no JSON": model({ weights: safetensors("{ this is no header", Buffer.alloc(64)) }),
   "a web page in place of the weights": model({ weights: HTML }),
   "a web page in place of config.json": model({ config: HTML }),

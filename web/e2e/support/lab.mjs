@@ -1,4 +1,4 @@
-// The lab as a user sees it. Tests speak of starting and pausing, this file knows the page.
+// The lab as a user sees it. Tests start and pause runs, this file knows the page.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -6,8 +6,8 @@ import { launch, watch } from "./browser.mjs";
 import { DIST } from "./paths.mjs";
 import { serve } from "./server.mjs";
 
-/** How long anything may take that is no training on the software adapter. */
-const PATIENCE = 60_000;
+/** Milliseconds that anything may take which is no training on the software adapter. */
+const TIMEOUT_MS = 60_000;
 
 /** Serves the lab, opens a browser, and gives `use` a lab; then everything is taken down. */
 export async function withLab(options, use) {
@@ -32,7 +32,7 @@ export class Lab {
       acceptDownloads: true,
       ...context,
     });
-    visit.setDefaultTimeout(PATIENCE);
+    visit.setDefaultTimeout(TIMEOUT_MS);
     const outside = [];
     visit.on("request", (request) => {
       if (!request.url().startsWith(server.origin) && !/^(data|blob):/.test(request.url())) outside.push(request.url());
@@ -104,7 +104,7 @@ export class Lab {
   }
 
   /** Waits until the run has made `step` steps. */
-  async reach(step, limit = PATIENCE) {
+  async reach(step, limit = TIMEOUT_MS) {
     await this.until(`step ${step}`, async () => (await this.step()) >= step, limit);
   }
 
@@ -122,7 +122,7 @@ export class Lab {
   }
 
   /** Asks again and again, each time in the browser's next frame, until `holds`; a fault ends the wait. */
-  async until(what, holds, limit = PATIENCE) {
+  async until(what, holds, limit = TIMEOUT_MS) {
     const end = Date.now() + limit;
     while (!(await holds())) {
       const fault = await this.fault();
@@ -141,7 +141,7 @@ export class Lab {
   }
 
   /** Waits for the page to say that something went wrong. */
-  async faulted(limit = PATIENCE) {
+  async faulted(limit = TIMEOUT_MS) {
     await this.at("fault").first().waitFor({ timeout: limit });
     return this.fault();
   }

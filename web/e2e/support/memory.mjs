@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 
 /**
- * What a browser needs to be told for this: to collect garbage on demand, and not to widen the space for young objects,
+ * Flags of the browser for this: to collect garbage on demand, and not to widen the space for young objects,
  * which it does by tens of MiB when there is much to do and never takes back.
  */
 export const FLAGS = ["--js-flags=--expose-gc --max-semi-space-size=1"];

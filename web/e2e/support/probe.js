@@ -2,7 +2,7 @@
 // memory, and can do harm on request. Reached as `probe` in the worker.
 
 const count = { dispatches: 0, pipelines: 0, submits: 0, buffers: 0, bytes: 0 };
-const probe = { count, told: [], devices: [], memory: null, breakPipelines: false };
+const probe = { count, sent: [], devices: [], memory: null, breakPipelines: false };
 const destroyed = new WeakSet();
 globalThis.probe = probe;
 
@@ -56,17 +56,17 @@ for (const name of ["instantiate", "instantiateStreaming"]) {
   };
 }
 
-// What had been asked of the GPU when the page was told of a step, or of a save, whose own reads are no step's work.
+// What had been asked of the GPU when a step was sent to the page, or a save, whose own reads are no step's work.
 const post = globalThis.postMessage;
-globalThis.postMessage = function (letter, ...more) {
-  const text = Array.isArray(letter) ? letter[0] : null;
+globalThis.postMessage = function (message, ...more) {
+  const text = Array.isArray(message) ? message[0] : null;
   if (typeof text === "string" && /^\{"message":"(events|saved)"/.test(text)) {
-    const { message, step, events = [{ event: message, step }] } = JSON.parse(text);
+    const { message: kind, step, events = [{ event: kind, step }] } = JSON.parse(text);
     for (const event of events) {
-      probe.told.push({ event: event.event, step: event.step, at: performance.now(), ...count });
+      probe.sent.push({ event: event.event, step: event.step, at: performance.now(), ...count });
     }
   }
-  return post.call(globalThis, letter, ...more);
+  return post.call(globalThis, message, ...more);
 };
 
 const { default: init } = await import("./apt-worker.js");

@@ -5,7 +5,7 @@ const LONG = 50;
 
 /**
  * Traces the page during `act`. A task counts by the processor time it took: how long it lasted also depends on what
- * else the machine does, and is told beside it.
+ * else the machine does, and is printed beside it.
  */
 export async function longTasks(lab, act) {
   const browser = lab.visit.browser();

@@ -1,4 +1,5 @@
-// A run can be held, stepped, closed with its tab, and taken up again; a lost device is no lost run.
+// A run can be paused, stepped, closed with its tab, and resumed; one tab cannot delete what another has open; a lost
+// device is no lost run.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -47,6 +48,36 @@ test("a reload in mid-run and a resume give the very numbers of a run that was l
     assert.deepEqual(result(resumed), result(whole));
   }));
 
+test("a run that another tab has open is not deleted", () =>
+  withLab({ settings: RUN }, async (lab) => {
+    await lab.press("start");
+    await lab.reach(3);
+    await lab.press("pause");
+    await lab.state("paused");
+    const name = await lab.name();
+    const held = await lab.step();
+    const other = await lab.beside({});
+    await other.visitPage("compare");
+    const remove = async () => {
+      // The first press asks.
+      for (let press = 0; press < 2; press++) await other.press(`delete-${name}`);
+    };
+    await remove();
+    const { what, where, remedy } = await other.faulted();
+    assert.match(what, /open in another tab/);
+    assert.equal(where, name);
+    assert.match(remedy, /stop it there or close that tab/);
+    assert.ok(name in (await other.table("runs")), "the run was deleted");
+    await lab.press("step");
+    await lab.until("one more step", async () => (await lab.step()) === held + 1 && (await lab.now()) === "paused");
+    await lab.press("stop");
+    await lab.state("closed");
+    await other.dismissFaults();
+    await remove();
+    await other.until("its removal", async () => !(name in (await other.table("runs"))));
+    assert.deepEqual(other.complaints, []);
+  }));
+
 test("no room to save holds the run; with room again it goes on to the same numbers", () =>
   withLab({ settings: RUN, probe: true, complaints: true }, async (lab) => {
     await lab.press("start");
@@ -74,7 +105,7 @@ test("no room to save holds the run; with room again it goes on to the same numb
     assert.deepEqual(result(await lab.finished()), result(whole));
   }));
 
-test("a lost device: the run goes on from its save and the user is told", () =>
+test("a lost device: the run goes on from its save and a notice says so", () =>
   withLab(
     // Without pruning: every new shape would cost the software adapter new kernels.
     { settings: { ...RUN, preset: "lora", device: "webgpu", steps: 60 }, probe: true, complaints: true },
@@ -94,8 +125,8 @@ test("a lost device: the run goes on from its save and the user is told", () =>
       await lab.reach(held + 4, 300_000);
       await lab.press("pause");
       await lab.state("paused");
-      const told = (await lab.events(await lab.name())).filter(({ event }) => event === "step").map(({ step }) => step);
-      assert.deepEqual(told, Array.from({ length: await lab.step() }, (_, i) => i + 1), "steps are missing or told twice");
+      const steps = (await lab.events(await lab.name())).filter(({ event }) => event === "step").map(({ step }) => step);
+      assert.deepEqual(steps, Array.from({ length: await lab.step() }, (_, i) => i + 1), "steps are missing or repeated");
       assert.equal(await worker.evaluate(() => globalThis.probe.devices.length) >= 2, true, "no second device was asked for");
     },
   ));

@@ -54,7 +54,7 @@ test("every knob on the page has the desktop's default", () =>
     }
   }));
 
-test("a locked knob shows its value and cannot be turned; a hidden one is not there", () =>
+test("a locked knob shows its value and cannot be changed; a hidden one is not there", () =>
   withLab({ settings: { density: 0.5, lock: "density,preset", hide: "seed,rank" } }, async (lab) => {
     const density = lab.at("knob-density");
     await density.waitFor({ state: "attached" });
@@ -64,7 +64,7 @@ test("a locked knob shows its value and cannot be turned; a hidden one is not th
     assert.ok(await lab.at("knob-rank_scale").isEnabled(), "a knob that is not named is locked");
   }));
 
-test("an address with a value out of range is told so, by name and range", () =>
+test("a value out of range in the address is refused by name and range", () =>
   withLab({ settings: { density: "7" } }, async (lab) => {
     const { what, where, remedy } = await lab.faulted();
     assert.match(`${what} ${where} ${remedy}`, /density/);

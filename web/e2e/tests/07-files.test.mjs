@@ -34,7 +34,7 @@ async function named(lab, what) {
 
 test("hostile files each end in a named error and a usable page", { timeout: 600_000 }, () =>
   withLab({ complaints: true }, async (lab) => {
-    const told = [];
+    const faults = [];
     const tried = async (what, files, settings) => {
       await lab.go(RUN);
       let name;
@@ -48,7 +48,7 @@ test("hostile files each end in a named error and a usable page", { timeout: 600
         await lab.go({ ...RUN, ...settings(name) });
         await lab.press("start");
       }
-      told.push(await named(lab, what));
+      faults.push(await named(lab, what));
     };
     for (const [what, files] of Object.entries(HOSTILE_MODELS)) await tried(what, files, (name) => ({ model: name }));
     for (const [what, files] of Object.entries(HOSTILE_DATA)) {
@@ -58,10 +58,10 @@ test("hostile files each end in a named error and a usable page", { timeout: 600
       await lab.go(RUN);
       await lab.visitPage("compare");
       await lab.bring("import", files);
-      told.push(await named(lab, what));
+      faults.push(await named(lab, what));
     }
-    console.log(`${told.length} hostile drops:\n  ${told.join("\n  ")}`);
-    assert.ok(told.length >= 15);
+    console.log(`${faults.length} hostile drops:\n  ${faults.join("\n  ")}`);
+    assert.ok(faults.length >= 15);
     await lab.go({ ...RUN, model: "nano" });
     await lab.press("start");
     assert.equal((await lab.finished()).curve.length, RUN.steps, "the lab no longer trains");

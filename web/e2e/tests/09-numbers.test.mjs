@@ -41,7 +41,7 @@ test("the code is no larger than it was, and at most 4 MB compressed", async () 
 /** Work of one plain training step: the median over the steps that the worker has told of, from the third on. */
 async function work(lab) {
   const worker = await lab.worker();
-  const told = await worker.evaluate(() => globalThis.probe.told.filter(({ event }) => /^(step|saved)$/.test(event)));
+  const told = await worker.evaluate(() => globalThis.probe.sent.filter(({ event }) => /^(step|saved)$/.test(event)));
   const plain = told.flatMap((now, i) => {
     const before = told[i - 1];
     const steps = now.step - (before?.step ?? now.step);

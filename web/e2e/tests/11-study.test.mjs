@@ -136,14 +136,14 @@ test("two tabs go through one study together, and no run is made twice", () =>
     const runs = Object.values(await lab.table("runs")).map((run) => JSON.parse(run));
     assert.deepEqual(runs.map(({ state }) => state), Array(8).fill("done"), "a run was left");
     assert.equal(Object.keys(await lab.records()).length, 8);
-    // Whichever ended first has not heard of the last runs of the other, and finds them when it looks again.
+    // Whichever ended first does not know of the last runs of the other, and finds them when it looks again.
     if ((await done(lab, "tuning")) < 8) await lab.press("study-go-tuning");
     await lab.until("the whole study", async () => (await done(lab, "tuning")) === 8);
     assert.deepEqual([await lab.fault(), await other.fault()], [null, null]);
     assert.deepEqual(other.complaints, []);
   }));
 
-test("a cell that fails is told with its reason, the rest completes, and it can be run again", () =>
+test("a cell that fails is listed with its reason, the rest completes, and it can be run again", () =>
   withLab({ settings: SMALL, complaints: true }, async (lab) => {
     // A model whose weights are no numbers: it can be read, and fails when its cell is run.
     await lab.bring("files", HOSTILE_MODELS["weights that are not numbers"]);
@@ -174,7 +174,7 @@ test("a cell that fails is told with its reason, the rest completes, and it can 
     await ended();
   }));
 
-test("what is wrong with a study is told before anything runs", () =>
+test("what is wrong with a study is shown before anything runs", () =>
   withLab({ settings: { study: "salience", salience: "random" } }, async (lab) => {
     assert.match(await lab.at("study-refusal").textContent(), /two arms|nothing to compare/);
     assert.equal(await lab.at("study-run").getAttribute("aria-disabled"), "true");

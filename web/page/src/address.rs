@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use apt_experiment::{KNOBS, Knob, Knobs, MOST_SEEDS, PRESETS, Preset, Seeds, StudyFile, preset_entry};
+use apt_experiment::{
+    Explain, KNOBS, Knob, Knobs, MOST_SEEDS, PRESETS, Preset, Problem, Seeds, StudyFile, preset_entry,
+};
 
 /// The word that stands for the preset among what can be locked or hidden.
 pub const PRESET: &str = "preset";
@@ -14,6 +16,9 @@ pub const PRESET: &str = "preset";
 pub const STUDY: &str = "study";
 /// The word that stands for the number of seeds of the study.
 pub const SEEDS: &str = "seeds";
+/// Where problems are.
+const PLACE: &str = "the address of this page";
+const CORRECT: &str = "correct the address";
 const LOCK: &str = "lock";
 const HIDE: &str = "hide";
 
@@ -54,8 +59,8 @@ impl Default for Settings {
 pub struct Reading {
     /// The settings; what could not be read is at its preset's value.
     pub settings: Settings,
-    /// What could not be read, in words.
-    pub faults: Vec<String>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
 }
 
 /// Reads the part of an address after `?`.
@@ -64,14 +69,14 @@ pub fn read(query: &str) -> Reading {
     let pairs: Vec<(String, String)> =
         form_urlencoded::parse(query.trim_start_matches('?').as_bytes()).into_owned().collect();
     let mut reading = Reading::default();
-    // The preset first, wherever it stands: the knobs are turned over it.
+    // The preset first, wherever it stands: the knobs change what it sets.
     for (_, name) in pairs.iter().filter(|(key, _)| key == PRESET) {
         match preset_entry(name).and_then(|preset| Ok((preset, preset.knobs()?))) {
             Ok((preset, knobs)) => {
                 reading.settings.preset = preset;
                 reading.settings.knobs = knobs;
             }
-            Err(error) => reading.faults.push(error.to_string()),
+            Err(error) => reading.problems.push(of_address(&error)),
         }
     }
     let mut seeds = None;
@@ -83,42 +88,51 @@ pub fn read(query: &str) -> Reading {
                     let name = file.name.unwrap_or_default();
                     reading.settings.study = Some(StudyChoice { name, seeds: None });
                 }
-                Err(error) => reading.faults.push(error.to_string()),
+                Err(error) => reading.problems.push(of_address(&error)),
             },
             SEEDS => match value.parse() {
                 Ok(count) if (1..=MOST_SEEDS).contains(&count) => seeds = Some(count),
-                _ => reading.faults.push(format!("seeds: `{value}` is not a number from 1 to {MOST_SEEDS}")),
+                _ => {
+                    let what = format!("seeds: `{value}` is not a number from 1 to {MOST_SEEDS}");
+                    reading.problems.push(Problem::new(PLACE, what, CORRECT));
+                }
             },
             LOCK | HIDE => {
-                let (names, faults) = names(value);
+                let (names, problems) = names(value);
                 let set = if key == LOCK { &mut reading.settings.locked } else { &mut reading.settings.hidden };
                 set.extend(names);
-                reading.faults.extend(faults);
+                reading.problems.extend(problems);
             }
-            _ => reading.faults.extend(reading.settings.knobs.set(key, value).err().map(|error| error.to_string())),
+            _ => reading.problems.extend(reading.settings.knobs.set(key, value).err().map(|error| of_address(&error))),
         }
     }
     match &mut reading.settings.study {
         Some(study) => study.seeds = seeds,
         None if seeds.is_some() => {
-            reading.faults.push("seeds: they are a study's, and there is none; a run has a seed".into())
+            let what = "seeds: they are a study's, and the address names none";
+            reading.problems.push(Problem::new(PLACE, what, "name a study, or give a run its seed"));
         }
         None => {}
     }
     reading
 }
 
-fn names(list: &str) -> (Vec<String>, Vec<String>) {
+/// A problem of a name or a value, which stood in the address.
+fn of_address(error: &impl Explain) -> Problem {
+    Problem { place: PLACE.to_owned(), ..error.problem() }
+}
+
+fn names(list: &str) -> (Vec<String>, Vec<Problem>) {
     let mut names = Vec::new();
-    let mut faults = Vec::new();
+    let mut problems = Vec::new();
     for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match apt_experiment::knob(word) {
             _ if [PRESET, STUDY, SEEDS].contains(&word) => names.push(word.to_owned()),
             Ok(knob) => names.push(knob.name.to_owned()),
-            Err(error) => faults.push(error.to_string()),
+            Err(error) => problems.push(of_address(&error)),
         }
     }
-    (names, faults)
+    (names, problems)
 }
 
 /// The part of an address after `?` that [`read`] takes back.
@@ -132,8 +146,8 @@ pub fn write(settings: &Settings) -> String {
         }
     }
     query.append_pair(PRESET, settings.preset.name);
-    let unturned = settings.preset.knobs().unwrap_or_default();
-    for knob in own(settings, &unturned) {
+    let preset_knobs = settings.preset.knobs().unwrap_or_default();
+    for knob in own(settings, &preset_knobs) {
         query.append_pair(knob.name, &knob.text(&settings.knobs));
     }
     for (key, set) in [(LOCK, &settings.locked), (HIDE, &settings.hidden)] {
@@ -145,20 +159,20 @@ pub fn write(settings: &Settings) -> String {
     query.finish().replace("%2C", ",")
 }
 
-fn own<'a>(settings: &'a Settings, unturned: &'a Knobs) -> impl Iterator<Item = &'static Knob> + use<'a> {
-    KNOBS.iter().filter(|knob| knob.get(&settings.knobs) != knob.get(unturned))
+fn own<'a>(settings: &'a Settings, preset_knobs: &'a Knobs) -> impl Iterator<Item = &'static Knob> + use<'a> {
+    KNOBS.iter().filter(|knob| knob.get(&settings.knobs) != knob.get(preset_knobs))
 }
 
 impl Settings {
-    /// The study that is chosen, the knobs that are turned here turned in its every cell; `None` if none is chosen.
+    /// The study that is chosen, the knobs that are changed here set in its every cell; `None` if none is chosen.
     #[must_use]
     pub fn study_file(&self) -> Option<StudyFile> {
         let choice = self.study.as_ref()?;
         let mut file = StudyFile::built_in(&choice.name).ok()?;
         file.seeds = choice.seeds.map_or(file.seeds, Seeds::Count);
-        let unturned = self.preset.knobs().unwrap_or_default();
+        let preset_knobs = self.preset.knobs().unwrap_or_default();
         // A study has seeds of its own.
-        for knob in own(self, &unturned).filter(|knob| knob.name != "seed") {
+        for knob in own(self, &preset_knobs).filter(|knob| knob.name != "seed") {
             file.knobs.insert(knob.name.to_owned(), knob.get(&self.knobs));
         }
         Some(file)
@@ -166,9 +180,9 @@ impl Settings {
 
     /// How many knobs differ from the preset.
     #[must_use]
-    pub fn turned(&self) -> usize {
-        let unturned = self.preset.knobs().unwrap_or_default();
-        own(self, &unturned).count()
+    pub fn changed_count(&self) -> usize {
+        let preset_knobs = self.preset.knobs().unwrap_or_default();
+        own(self, &preset_knobs).count()
     }
 
     /// Whether the control of this name may not be changed.
@@ -183,14 +197,14 @@ impl Settings {
         self.hidden.contains(name)
     }
 
-    /// Changes to another preset. Knobs that neither preset turns keep their values (the model, the seed, what the user
-    /// turned), and so do those that are locked.
+    /// Changes to another preset. Knobs that neither preset sets keep their values (the model, the seed, what the user
+    /// changed), and so do those that are locked.
     pub fn choose(&mut self, preset: &'static Preset) {
         let defaults = Knobs::default();
         let back = self.preset.overrides.iter().filter_map(|(name, _)| Some((*name, defaults.text(name).ok()?)));
         let forth = preset.overrides.iter().map(|(name, text)| (*name, (*text).to_owned()));
-        let turns: Vec<_> = back.chain(forth).filter(|(name, _)| !self.locked.contains(*name)).collect();
-        for (name, text) in turns {
+        let changes: Vec<_> = back.chain(forth).filter(|(name, _)| !self.locked.contains(*name)).collect();
+        for (name, text) in changes {
             // Presets hold only values that are in range; a test in apt-experiment sees to it.
             let _ = self.knobs.set(name, &text);
         }
@@ -198,10 +212,10 @@ impl Settings {
     }
 
     /// Every knob that is not locked back to the preset's value.
-    pub fn forget(&mut self) {
-        let unturned = self.preset.knobs().unwrap_or_default();
+    pub fn reset(&mut self) {
+        let preset_knobs = self.preset.knobs().unwrap_or_default();
         for knob in KNOBS.iter().filter(|knob| !self.locked.contains(knob.name)) {
-            let _ = knob.set_json(&mut self.knobs, &knob.get(&unturned));
+            let _ = knob.set_json(&mut self.knobs, &knob.get(&preset_knobs));
         }
     }
 }
@@ -224,7 +238,7 @@ mod tests {
         assert!(query.ends_with("&seed=7&lock=density,preset&hide=seed"), "{query}");
         let reading = read(&query);
         assert_eq!(reading.settings, settings);
-        assert!(reading.faults.is_empty());
+        assert!(reading.problems.is_empty());
     }
 
     #[test]
@@ -243,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_study_in_the_address_turns_the_other_knobs_in_every_cell() {
+    fn a_study_in_the_address_sets_the_other_knobs_in_every_cell() {
         let settings = read("?study=salience&model=nano&seeds=2&seed=4").settings;
         assert_eq!(read(&write(&settings)).settings, settings);
         assert_eq!(write(&settings), "study=salience&seeds=2&preset=apt&model=nano&seed=4");
@@ -253,16 +267,16 @@ mod tests {
         let study = apt_experiment::Study::resolve(&file, "salience").expect("it can be run");
         assert!(study.cells().iter().all(|cell| cell.knobs.model == "nano"));
         let reading = read("?study=salienc&seeds=0&seeds=many");
-        assert_eq!(reading.faults.len(), 3, "{:?}", reading.faults);
-        assert!(reading.faults[0].contains("did you mean `salience`") && reading.settings.study.is_none());
-        let lone = read("?seeds=3").faults;
-        assert!(lone.len() == 1 && lone[0].contains("a run has a seed"), "{lone:?}");
+        assert_eq!(reading.problems.len(), 3, "{:?}", reading.problems);
+        assert!(reading.problems[0].what.contains("did you mean `salience`") && reading.settings.study.is_none());
+        let lone = read("?seeds=3").problems;
+        assert!(lone.len() == 1 && lone[0].remedy.contains("its seed"), "{lone:?}");
     }
 
     #[test]
     fn what_cannot_be_read_is_named_and_the_rest_counts() {
         let reading = read("?density=2&sead=3&preset=atp&seed=4&lock=densety,rank");
-        assert_eq!(reading.faults.len(), 4, "{:?}", reading.faults);
+        assert_eq!(reading.problems.len(), 4, "{:?}", reading.problems);
         assert_eq!(reading.settings.knobs.seed, 4);
         assert_eq!(reading.settings.knobs.density, Knobs::default().density);
         assert!(reading.settings.is_locked("rank"));
@@ -271,7 +285,7 @@ mod tests {
     #[test]
     fn the_preset_counts_first_wherever_it_stands() {
         let settings = read("density=0.5&preset=lora").settings;
-        assert_eq!((settings.knobs.density, settings.turned()), (0.5, 1));
+        assert_eq!((settings.knobs.density, settings.changed_count()), (0.5, 1));
     }
 
     #[test]
@@ -281,7 +295,7 @@ mod tests {
         assert_eq!(settings.knobs.density, 1.0, "locked");
         assert_eq!(settings.knobs.distillation, Knobs::default().distillation);
         assert_eq!(settings.knobs.seed, 9);
-        settings.forget();
+        settings.reset();
         assert_eq!((settings.knobs.density, settings.knobs.seed), (1.0, 1));
     }
 }

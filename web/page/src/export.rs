@@ -46,7 +46,7 @@ fn point_json(frame: &Frame) -> Value {
     })
 }
 
-/// One line per head and hidden dim and pruning point, and one per layer for its neurons, of which the events tell the
+/// One line per head and hidden dim and pruning point, and one per layer for its neurons, of which the events give the
 /// number and not which.
 #[must_use]
 pub fn masks_csv(run: &str, history: &History) -> Option<Saved> {

@@ -1,10 +1,10 @@
-//! What a run has said so far, in the form in which it is shown. Taking in an event costs the same however long the run
-//! is.
+//! The events of a run so far, in the form in which they are shown. Taking in an event costs the same however long the
+//! run is.
 
 use std::collections::BTreeMap;
 
 use apt_experiment::{
-    AdapterInfo, Event, Knobs, LayerSalience, ModelShape, Parameters, Phase, PruningPoint, Record, RecordBuilder,
+    AdapterInfo, Event, LayerSalience, ModelShape, Parameters, Phase, PruningPoint, Record, RecordBuilder,
 };
 
 /// A run, rebuilt from its events.
@@ -26,8 +26,8 @@ pub struct History {
     /// Whether the run ended with its measures.
     pub done: bool,
     /// Whether an error ended the run: nothing is taken in any more.
-    pub sealed: bool,
-    /// Seconds at the last event that said so.
+    pub ended_by_error: bool,
+    /// Seconds at the last event that has a time.
     clock: f64,
     scores: Option<Scores>,
 }
@@ -99,7 +99,7 @@ impl History {
                 ..Self::default()
             };
         }
-        if self.sealed {
+        if self.ended_by_error {
             return;
         }
         self.builder.observe(event);
@@ -132,7 +132,7 @@ impl History {
                 self.pruned(point);
             }
             Event::Measured(_) => self.done = true,
-            Event::Failed { .. } => self.sealed = true,
+            Event::Failed { .. } => self.ended_by_error = true,
             Event::Started { .. }
             | Event::Teacher(_)
             | Event::KnobChanged(_)
@@ -170,7 +170,7 @@ impl History {
     /// Whether ranks were to grow, the run is over, and none ever did.
     #[must_use]
     pub fn ranks_never_grew(&self) -> bool {
-        self.done && self.record().is_some_and(|record| grows(&record.config) && record.growths.is_empty())
+        self.done && self.record().is_some_and(|record| record.config.ranks_change() && record.growths.is_empty())
     }
 
     fn pruned(&mut self, point: &PruningPoint) {
@@ -206,12 +206,6 @@ impl History {
     }
 }
 
-/// Whether these settings ask for ranks to grow.
-fn grows(knobs: &Knobs) -> bool {
-    // Ranks grow at pruning points.
-    knobs.prunes() && knobs.expand > 1.0 && knobs.rank_growth.name() != "static"
-}
-
 fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
     Frame {
         step: 0,
@@ -228,7 +222,7 @@ fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use apt_experiment::{CurvePoint, Evaluation, Growth, Problem, Provenance, Split};
+    use apt_experiment::{CurvePoint, Evaluation, Growth, Knobs, Problem, Provenance, Split};
 
     /// A run of `steps` steps on a model of two layers that is pruned once, in the middle.
     pub(crate) fn run(knobs: Knobs, steps: usize, grown: bool) -> Vec<Event> {
@@ -340,5 +334,8 @@ pub(crate) mod tests {
         let mut still = Knobs::default();
         still.set("rank_growth", "static").expect("an arm");
         assert!(!History::of(&run(still, 10, false)).ranks_never_grew());
+        // Ranks grow at pruning points, which there are without pruning too.
+        let unpruned = apt_experiment::preset("apt-no-pruning").expect("a preset");
+        assert!(!unpruned.prunes() && History::of(&run(unpruned, 10, false)).ranks_never_grew());
     }
 }

@@ -1,4 +1,4 @@
-//! The picture of a model: where each block stands, how much it counts, and what it is called. Drawing is the page's.
+//! The picture of a model: where each block is, how much it counts, and what it is called. `app::canvas` draws it.
 //!
 //! A row per layer: heads as cells, neurons as a strip, ranks as bars; hidden dims, which all layers share, are one band
 //! above. Places are those of the dense model and never move: what has left leaves its place.
@@ -10,7 +10,7 @@ use crate::history::Frame;
 
 /// A rectangle in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Place {
+pub struct Rect {
     /// Left edge.
     pub x: f64,
     /// Upper edge.
@@ -21,8 +21,8 @@ pub struct Place {
     pub h: f64,
 }
 
-impl Place {
-    fn holds(&self, x: f64, y: f64) -> bool {
+impl Rect {
+    fn contains(&self, x: f64, y: f64) -> bool {
         (self.x..self.x + self.w).contains(&x) && (self.y..self.y + self.h).contains(&y)
     }
 }
@@ -40,7 +40,7 @@ pub enum Unit {
     Rank(usize, usize),
 }
 
-/// Where everything stands.
+/// Where everything is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     /// The dense model.
@@ -52,7 +52,7 @@ pub struct Layout {
     /// Height of the whole.
     pub height: f64,
     /// The band of hidden dims.
-    pub band: Place,
+    pub band: Rect,
     cell: f64,
     row: f64,
     first: f64,
@@ -86,7 +86,7 @@ impl Layout {
             shape: shape.clone(),
             top_rank: names().map(|(_, rank)| *rank).max().unwrap_or(0),
             height: first + row * layers as f64 + 2.0,
-            band: Place { x: LABEL, y: WRITING, w: width - LABEL, h: BAND },
+            band: Rect { x: LABEL, y: WRITING, w: width - LABEL, h: BAND },
             cell,
             row,
             first,
@@ -102,30 +102,30 @@ impl Layout {
         self.shape.heads.len().max(self.shape.neurons.len())
     }
 
-    /// Where a unit stands.
+    /// Where a unit is.
     #[must_use]
-    pub fn place(&self, unit: Unit) -> Place {
+    pub fn place(&self, unit: Unit) -> Rect {
         let top = |layer: usize| self.first + self.row * layer as f64;
         let high = self.row - 4.0;
         match unit {
             Unit::Hidden(dim) => {
                 let w = self.band.w / self.shape.hidden.max(1) as f64;
-                Place { x: self.band.x + w * dim as f64, w, ..self.band }
+                Rect { x: self.band.x + w * dim as f64, w, ..self.band }
             }
             Unit::Head(layer, head) => {
-                Place { x: LABEL + self.cell * head as f64, y: top(layer), w: (self.cell - 2.0).max(1.0), h: high }
+                Rect { x: LABEL + self.cell * head as f64, y: top(layer), w: (self.cell - 2.0).max(1.0), h: high }
             }
-            Unit::Neurons(layer) => Place { x: self.strip.0, y: top(layer), w: self.strip.1, h: high },
+            Unit::Neurons(layer) => Rect { x: self.strip.0, y: top(layer), w: self.strip.1, h: high },
             Unit::Rank(layer, site) => {
-                Place { x: self.bars.0 + self.bars.1 * site as f64, y: top(layer), w: self.bars.1 - 2.0, h: high }
+                Rect { x: self.bars.0 + self.bars.1 * site as f64, y: top(layer), w: self.bars.1 - 2.0, h: high }
             }
         }
     }
 
-    /// What stands at a point.
+    /// What is at a point.
     #[must_use]
     pub fn at(&self, x: f64, y: f64) -> Option<Unit> {
-        if self.band.holds(x, y) {
+        if self.band.contains(x, y) {
             let dim = (x - self.band.x) / self.band.w * self.shape.hidden as f64;
             return Some(Unit::Hidden((dim as usize).min(self.shape.hidden.checked_sub(1)?)));
         }
@@ -179,7 +179,7 @@ impl Layout {
         found.map(|(_, rank)| *rank)
     }
 
-    /// A unit in words: what it is, whether it is kept, how it was scored.
+    /// A unit described: what it is, whether it is kept, how it was scored.
     #[must_use]
     pub fn describe(&self, unit: Unit, frame: &Frame) -> String {
         let kept = |kept: bool| if kept { "kept" } else { "removed" };
@@ -228,10 +228,10 @@ impl Frame {
     }
 }
 
-/// How high each block stands among the blocks of its kind, from 0 to 1: what colours show. Scores have long tails, and
-/// a scale of values would paint nearly all blocks alike.
+/// How high the score of each block is among the blocks of its kind, from 0 to 1: what colours show. Scores have long
+/// tails, and a scale of values would paint nearly all blocks alike.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Standing {
+pub struct Percentiles {
     /// By layer and head of the dense model.
     pub heads: Vec<Vec<Option<f64>>>,
     /// By layer and place among the neurons that were scored.
@@ -240,7 +240,7 @@ pub struct Standing {
     pub hidden: Vec<Option<f64>>,
 }
 
-impl Standing {
+impl Percentiles {
     /// Of the scores of this frame; `None` if there are none.
     #[must_use]
     pub fn of(frame: &Frame, shape: &ModelShape) -> Option<Self> {
@@ -332,11 +332,11 @@ mod tests {
     }
 
     #[test]
-    fn standing_orders_blocks_of_a_kind() {
+    fn percentiles_order_blocks_of_a_kind() {
         let (layout, frame) = picture();
-        let standing = Standing::of(&frame, &layout.shape).expect("scores");
+        let percentiles = Percentiles::of(&frame, &layout.shape).expect("scores");
         // Heads score 0.5, 2, 1, 3.
-        assert_eq!(standing.heads, [[Some(0.0), Some(0.5)], [Some(0.25), Some(0.75)]]);
+        assert_eq!(percentiles.heads, [[Some(0.0), Some(0.5)], [Some(0.25), Some(0.75)]]);
         assert_eq!(binned(&[1.0, 3.0, 5.0, 7.0], 2), [2.0, 6.0]);
         assert_eq!(binned(&[1.0], 40), [1.0]);
     }

@@ -15,7 +15,7 @@ pub struct Row {
     pub preset: Option<String>,
     /// Its settings.
     pub knobs: Knobs,
-    /// Where it stands; `None` if it was made elsewhere.
+    /// Its state; `None` if it was made elsewhere.
     pub state: Option<RunState>,
     /// Steps made and planned, while it is not complete.
     pub progress: Option<(usize, usize)>,

@@ -34,8 +34,8 @@ pub fn progress(study: &StoredStudy) -> String {
 
 /// What is being worked on: `run 3 of 14: random at 0.4, seed 1; about 2 min left`.
 #[must_use]
-pub fn at_work(study: &StoredStudy) -> Option<String> {
-    let (place, cell) = study.at_work()?;
+pub fn current_run(study: &StoredStudy) -> Option<String> {
+    let (place, cell) = study.current_cell()?;
     let left = study.time_left.as_ref().map_or_else(String::new, |left| format!("; about {left} left"));
     Some(format!("run {} of {}: {}, seed {}{left}", place + 1, study.cells.len(), cell.arm, cell.seed))
 }
@@ -113,9 +113,9 @@ mod tests {
         study.cells[2].state = CellState::Running;
         study.time_left = Some("2 min".to_owned());
         assert_eq!(progress(&study), "1 of 14 done, 1 failed");
-        let words = at_work(&study).expect("one is being worked on");
+        let words = current_run(&study).expect("one is being worked on");
         assert!(words.starts_with("run 3 of 14: ") && words.ends_with(", seed 1; about 2 min left"), "{words}");
-        assert_eq!(at_work(&study.at_rest()), None);
+        assert_eq!(current_run(&study.stopped()), None);
     }
 
     #[test]

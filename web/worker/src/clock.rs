@@ -66,12 +66,12 @@ pub fn timestamp() -> String {
     Date::new_0().to_iso_string().into()
 }
 
-/// Lets whatever waits in the browser's queue happen first: commands, errors of the GPU. Timers would do too, but wait
-/// four milliseconds each.
-pub async fn breathe() {
+/// Returns to the browser's event loop once, so that waiting events (commands, errors of the GPU) are handled. Timers
+/// would do too, but wait four milliseconds each.
+pub async fn yield_now() {
     let Ok(channel) = MessageChannel::new() else { return };
-    let mut heard = |resolve: js_sys::Function, _| channel.port2().set_onmessage(Some(&resolve));
-    let promise = Promise::new(&mut heard);
+    let mut listen = |resolve: js_sys::Function, _| channel.port2().set_onmessage(Some(&resolve));
+    let promise = Promise::new(&mut listen);
     // A channel that was just made takes a message; were it not so, waiting would never end.
     if channel.port1().post_message(&wasm_bindgen::JsValue::NULL).is_ok() {
         let _ = JsFuture::from(promise).await;

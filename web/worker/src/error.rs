@@ -1,9 +1,9 @@
-//! What a command or a run can fail of in a browser, and how the page is told.
+//! Why a command or a run can fail in a browser. The page gets the parts of an error as fields.
 
 use apt_bridge::Fault;
 use apt_bridge::store::StoreError;
 use apt_data::DataError;
-use apt_experiment::{Explain, KnobError, Problem, RecordError, StudyError};
+use apt_experiment::{CellState, Explain, KnobError, Problem, RecordError, StudyError};
 use apt_nn::NnError;
 use apt_train::TrainError;
 
@@ -11,68 +11,63 @@ use apt_train::TrainError;
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
     /// Settings, data, model, checkpoint, training.
-    #[error(transparent)]
     Train(#[from] TrainError),
-    /// A record that cannot be made.
-    #[error(transparent)]
+    /// A record that cannot be read or made.
     Record(#[from] RecordError),
     /// The browser's database.
-    #[error(transparent)]
     Store(#[from] StoreError),
     /// A study that cannot be run.
-    #[error(transparent)]
     Study(#[from] StudyError),
     /// Another tab has the run open.
-    #[error("{run}: this run is open in another tab; go on with it there, or close that tab first")]
     Busy {
         /// The run.
         run: String,
     },
-    /// Something else: what, where, and what to do.
-    #[error("{place}: {what}; {remedy}")]
-    Place {
-        /// What was wrong.
-        what: String,
-        /// Where.
-        place: String,
-        /// What to do.
-        remedy: String,
-    },
+    /// Something else.
+    Problem(Problem),
+}
+
+apt_experiment::display_problem!(WorkerError);
+
+impl Explain for WorkerError {
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Train(error) => {
+                let (what, place, remedy) = error.parts();
+                Problem { what, place, remedy }
+            }
+            Self::Record(error) => error.problem(),
+            Self::Store(error) => error.problem(),
+            Self::Study(error) => error.problem(),
+            Self::Busy { run } => Problem::new(
+                run,
+                "this run is open in another tab",
+                "go on with it there, or stop it there or close that tab first",
+            ),
+            Self::Problem(problem) => problem.clone(),
+        }
+    }
 }
 
 impl WorkerError {
     /// Something wrong at `place`.
-    pub fn place(place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Place { what: what.into(), place: place.into(), remedy: remedy.into() }
+    pub fn new(place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Problem(Problem::new(place, what, remedy))
     }
 
     /// Whether the loss of a GPU may be behind it: values could not be read.
-    pub fn may_be_a_loss(&self) -> bool {
+    pub fn may_be_device_loss(&self) -> bool {
         matches!(self, Self::Train(TrainError::Model(NnError::Device { .. })))
     }
 
     /// For the page. `run` is the run it ended, if it ended one.
     pub fn fault(&self, run: Option<String>) -> Fault {
-        let (what, place, remedy) = match self {
-            Self::Train(error) => {
-                let Problem { what, place, remedy } = error.problem();
-                (what, place, remedy)
-            }
-            Self::Place { what, place, remedy } => (what.clone(), place.clone(), remedy.clone()),
-            Self::Study(error) => (error.to_string(), "study".into(), "correct the study".into()),
-            Self::Busy { run } => (
-                "this run is open in another tab".into(),
-                run.clone(),
-                "go on with it there, or close that tab first".into(),
-            ),
-            Self::Record(error) => (error.to_string(), "record".into(), "start the run again".into()),
-            Self::Store(error) => {
-                let text = error.to_string();
-                let (what, remedy) = text.rsplit_once("; ").unwrap_or((&text, "allow this site to store data"));
-                (what.into(), "storage".into(), remedy.into())
-            }
-        };
-        Fault { run, what, place, remedy }
+        Fault { run, problem: self.problem() }
+    }
+
+    /// The state of a study's cell that it ended at `step`.
+    pub fn cell_state(&self, step: usize) -> CellState {
+        CellState::failed(&self.problem(), step)
     }
 }
 

@@ -18,7 +18,7 @@ const LARGEST: f64 = 1.5e9;
 pub async fn download(address: &str) -> Result<Vec<u8>, WorkerError> {
     let name = address.rsplit('/').next().unwrap_or(address);
     let refused = |what: String| {
-        WorkerError::place(
+        WorkerError::new(
             address,
             what,
             "check the address and that its host allows other sites to read it (CORS), or download the files and drop \
@@ -69,12 +69,12 @@ pub async fn read(file: &File) -> Result<Vec<u8>, WorkerError> {
     }
     let buffer = JsFuture::from(file.array_buffer())
         .await
-        .map_err(|_| WorkerError::place(file.name(), "the browser cannot read it any more", "drop the file again"))?;
+        .map_err(|_| WorkerError::new(file.name(), "the browser cannot read it any more", "drop the file again"))?;
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 
 fn too_large(place: &str, bytes: f64) -> WorkerError {
-    WorkerError::place(
+    WorkerError::new(
         place,
         format!("{:.1} GB are more than a browser tab can hold beside a run", bytes / 1e9),
         "use a smaller model here, or this one with the desktop program",

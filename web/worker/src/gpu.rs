@@ -1,9 +1,9 @@
 //! The GPU of this browser: found, described, opened, tested. The device is made here and not by Burn, so that its
-//! errors and its loss are heard ([`crate::trouble`]) and another can be made after it.
+//! errors and its loss are recorded ([`crate::gpu_errors`]) and another can be made after it.
 
 use crate::error::WorkerError;
-use crate::{port, trouble};
-use apt_bridge::store::Store;
+use crate::store_writer::StoreWriter;
+use crate::{gpu_errors, port};
 use apt_bridge::{Adapter, Check, DeviceReport, Message};
 use apt_train::device::{OPERATION_COUNT, OpCheck, self_test};
 use burn::tensor::Device;
@@ -89,21 +89,21 @@ impl Gpu {
     /// When the browser gives no adapter or no device, in words.
     pub async fn open() -> Result<Self, String> {
         let adapter = describe().await?;
-        trouble::forget();
+        gpu_errors::clear();
         let setup = setup().await?;
         let (device, lost) = (setup.device.clone(), setup.device.clone());
         let burn = Device::wgpu_options().tasks_max(TASKS).setup(setup).init().map_err(|e| e.to_string())?;
         // Burn's own handlers, set by `init`, panic.
-        device.on_uncaptured_error(Arc::new(|error: wgpu::Error| trouble::note(false, error.to_string())));
-        lost.set_device_lost_callback(|reason, message| trouble::note(true, format!("{reason:?}: {message}")));
+        device.on_uncaptured_error(Arc::new(|error: wgpu::Error| gpu_errors::record(false, error.to_string())));
+        lost.set_device_lost_callback(|reason, message| gpu_errors::record(true, format!("{reason:?}: {message}")));
         Ok(Self { device: burn, adapter, checks: None })
     }
 
     /// Makes the self-test, unless this adapter has passed it before and `again` is not asked for.
     ///
     /// # Errors
-    /// When values cannot be read back, or the device gets into trouble.
-    pub async fn test(&mut self, store: Option<&Store>, again: bool) -> Result<bool, WorkerError> {
+    /// When values cannot be read back, or the GPU reports an error.
+    pub async fn test(&mut self, store: Option<&StoreWriter>, again: bool) -> Result<bool, WorkerError> {
         let key = format!("{} {}", env!("CARGO_PKG_VERSION"), self.adapter.name);
         if !again
             && let Some(store) = store
@@ -119,15 +119,15 @@ impl Gpu {
             port::post(&Message::Progress { what, done, total: Some(OPERATION_COUNT as u64) });
         })
         .await?;
-        crate::clock::breathe().await;
-        if let Some(trouble) = trouble::seen() {
-            return Err(WorkerError::place(
+        crate::clock::yield_now().await;
+        if let Some(error) = gpu_errors::first() {
+            return Err(WorkerError::new(
                 &self.adapter.name,
-                format!("the GPU failed in its self-test: {}", trouble.what),
+                format!("the GPU failed in its self-test: {}", error.message),
                 "update the browser or the graphics driver, or set device to cpu",
             ));
         }
-        let checks: Vec<Check> = checks.iter().map(told).collect();
+        let checks: Vec<Check> = checks.iter().map(to_check).collect();
         if let (Some(store), true) = (store, checks.iter().all(|check| check.passed)) {
             store.put_checks(&key, &checks).await?;
         }
@@ -141,7 +141,7 @@ impl Gpu {
     }
 }
 
-fn told(check: &OpCheck) -> Check {
+fn to_check(check: &OpCheck) -> Check {
     let difference = Some(check.difference).filter(|difference| difference.is_finite());
     Check { name: check.name.into(), difference, passed: check.passed() }
 }

@@ -1,9 +1,10 @@
-//! What the lab computes on: the device a run asks for, as on the desktop, and what the page is told of it.
+//! What runs are computed on: the device that a run asks for, as on the desktop, its report for the page, and how much
+//! memory a run would need.
 
 use crate::error::WorkerError;
 use crate::gpu::{self, Gpu};
-use crate::lab::Lab;
-use crate::{port, sources, trouble};
+use crate::worker::Worker;
+use crate::{gpu_errors, port, sources};
 use apt_bridge::{Estimate, Message};
 use apt_experiment::{Device as Choice, Knobs};
 use apt_train::device::{OpenDevice, cpu};
@@ -11,41 +12,41 @@ use apt_train::device::{OpenDevice, cpu};
 /// The end of WebAssembly's memory.
 const WASM_LIMIT: u64 = 4 << 30;
 
-impl Lab {
+impl Worker {
     /// The device that the knob asks for, as on the desktop: `auto` takes a real GPU that passes the self-test.
     pub(crate) async fn choose(&mut self, choice: Choice) -> Result<(OpenDevice, bool), WorkerError> {
         let asked = match choice {
-            Choice::Cpu => return Ok((here(cpu("asked for")), false)),
+            Choice::Cpu => return Ok((in_browser(cpu("asked for")), false)),
             Choice::Auto => false,
             Choice::Webgpu => true,
             other => {
-                return Err(WorkerError::place(
+                return Err(WorkerError::new(
                     format!("device {}", other.name()),
-                    "a browser does not speak it",
+                    "a browser cannot use it",
                     "set device to webgpu, cpu or auto",
                 ));
             }
         };
-        let refused = |why: String| WorkerError::place("device webgpu", why, "set device to cpu or auto");
+        let refused = |why: String| WorkerError::new("device webgpu", why, "set device to cpu or auto");
         if !asked {
             match gpu::describe().await {
                 Ok(adapter) if adapter.software => {
-                    return Ok((here(cpu(&format!("the only adapter, {}, is software", adapter.name))), false));
+                    return Ok((in_browser(cpu(&format!("the only adapter, {}, is software", adapter.name))), false));
                 }
                 Ok(_) => {}
-                Err(why) => return Ok((here(cpu(&why)), false)),
+                Err(why) => return Ok((in_browser(cpu(&why)), false)),
             }
         }
         match self.tested().await {
             Ok(opened) => Ok((opened, true)),
             Err(why) if asked => Err(refused(why)),
-            Err(why) => Ok((here(cpu(&why)), false)),
+            Err(why) => Ok((in_browser(cpu(&why)), false)),
         }
     }
 
     /// The GPU, opened if need be, once it has passed the self-test.
     async fn tested(&mut self) -> Result<OpenDevice, String> {
-        if self.gpu.is_none() || trouble::seen().is_some() {
+        if self.gpu.is_none() || gpu_errors::first().is_some() {
             self.gpu = None;
             self.gpu = Some(Gpu::open().await?);
         }
@@ -79,7 +80,7 @@ impl Lab {
         let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Ok(()) };
         let mut remembered = false;
         let mut why_not = None;
-        // A run on this device is not to be disturbed; the test before it stands.
+        // A run on this device is not to be disturbed; the earlier test still counts.
         if (again || gpu.checks.is_none()) && !busy {
             match gpu.test(store, again).await {
                 Ok(known) => remembered = known,
@@ -95,9 +96,10 @@ impl Lab {
 
     pub(crate) async fn estimate(&mut self, knobs: &Knobs) -> Result<(), WorkerError> {
         let knobs = knobs.clone().check()?;
-        let config = sources::config(&knobs.model, self.store.as_ref()).await?;
-        let labels = config.head.map_or(2, |head| head.labels);
-        let parts = apt_train::estimate(&config, &knobs, labels, knobs.max_length);
+        let store = self.store.as_deref();
+        let config = sources::config(&knobs.model, store).await?;
+        let outputs = sources::output_count(&mut self.output_count, &knobs, store).await?;
+        let parts = apt_train::estimate(&config, &knobs, outputs, knobs.max_length);
         let parts = parts.into_iter().map(|(what, bytes)| (what.to_owned(), bytes)).collect();
         port::post(&Message::Estimate(Estimate { parts, limit: Some(WASM_LIMIT) }));
         Ok(())
@@ -105,7 +107,7 @@ impl Lab {
 }
 
 /// The CPU backend as it is in a browser.
-fn here(opened: OpenDevice) -> OpenDevice {
+fn in_browser(opened: OpenDevice) -> OpenDevice {
     let simd = if cfg!(target_feature = "simd128") { ", SIMD" } else { "" };
     OpenDevice { name: format!("CPU in WebAssembly, one thread{simd}"), ..opened }
 }

@@ -1,8 +1,6 @@
-//! The lab's worker: the one thread that owns device and session. The page sends it `apt_bridge::Command`s and hears
-//! `apt_bridge::Message`s; it never waits for the page, and the page never waits for it.
+//! The lab's worker: the one thread that owns device, session and database. The page sends it `apt_bridge::Command`s and
+//! receives `apt_bridge::Message`s; it never waits for the page, and the page never waits for it.
 
-#[cfg(target_family = "wasm")]
-mod claim;
 #[cfg(target_family = "wasm")]
 mod clock;
 #[cfg(target_family = "wasm")]
@@ -14,30 +12,38 @@ mod fetch;
 #[cfg(target_family = "wasm")]
 mod gpu;
 #[cfg(target_family = "wasm")]
-mod lab;
+mod gpu_errors;
 #[cfg(target_family = "wasm")]
 mod machine;
 #[cfg(target_family = "wasm")]
 mod port;
 #[cfg(target_family = "wasm")]
+mod predictions;
+#[cfg(target_family = "wasm")]
+mod queue;
+#[cfg(target_family = "wasm")]
 mod recovery;
 #[cfg(target_family = "wasm")]
 mod run;
 #[cfg(target_family = "wasm")]
+mod run_lock;
+#[cfg(target_family = "wasm")]
 mod sources;
+#[cfg(target_family = "wasm")]
+mod storage;
+#[cfg(target_family = "wasm")]
+mod store_writer;
 #[cfg(target_family = "wasm")]
 mod study;
 #[cfg(target_family = "wasm")]
-mod trouble;
-#[cfg(target_family = "wasm")]
-mod verdicts;
+mod worker;
 
 #[cfg(target_family = "wasm")]
 fn main() {
     constructors::run();
-    port::tell_panics();
-    trouble::listen_to_the_log();
-    wasm_bindgen_futures::spawn_local(lab::serve(port::commands()));
+    port::report_panics();
+    gpu_errors::capture_log();
+    wasm_bindgen_futures::spawn_local(worker::serve(port::commands()));
 }
 
 #[cfg(not(target_family = "wasm"))]

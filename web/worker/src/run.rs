@@ -1,21 +1,21 @@
-//! An open run: the session with all that the page and the database are to learn of it.
+//! An open run: the session, and its events on their way to the page and the database.
 
-use crate::claim::Claim;
 use crate::clock::{self, BrowserProbe};
 use crate::error::WorkerError;
-use crate::port;
+use crate::run_lock::RunLock;
 use crate::sources::Prepared;
-use crate::trouble;
-use apt_bridge::store::{Save, Store, StoredModel};
+use crate::store_writer::StoreWriter;
+use crate::{gpu_errors, port};
+use apt_bridge::store::{Save, StoredModel};
 use apt_bridge::{Message, RunState, StoredRun};
 use apt_experiment::{Event, RecordBuilder};
 use apt_nn::checkpoint::{Precision, to_safetensors};
 use apt_train::Session;
 
 /// Milliseconds between saves, if the run's own checkpoints are further apart.
-const SAVE_EVERY: f64 = 5_000.0;
-/// Milliseconds between letters to the page: often enough to look live, seldom enough to cost nothing.
-const TELL_EVERY: f64 = 50.0;
+const SAVE_INTERVAL_MS: f64 = 5_000.0;
+/// Milliseconds between messages with events: often enough to look live, seldom enough to cost nothing.
+const SEND_INTERVAL_MS: f64 = 50.0;
 
 /// A run that is open in the worker.
 pub struct Run {
@@ -31,12 +31,12 @@ pub struct Run {
     pub tokenizer: Vec<u8>,
     /// Names of its classes.
     pub labels: Vec<String>,
-    /// Keeps other tabs from opening it.
-    _claim: Option<Claim>,
+    /// Keeps other tabs from opening or removing it while it is open.
+    lock: Option<RunLock>,
     builder: RecordBuilder,
-    /// Events that the page has not heard yet.
-    untold: Vec<Event>,
-    told_at: f64,
+    /// Events that were not sent to the page yet.
+    unsent: Vec<Event>,
+    sent_at: f64,
     /// Events that are in no save yet.
     unsaved: Vec<Event>,
     /// Events that are.
@@ -54,7 +54,7 @@ impl Run {
         prepared: Prepared,
         save: Option<Save>,
         on_gpu: bool,
-        claim: Claim,
+        lock: RunLock,
     ) -> Result<Self, WorkerError> {
         let Prepared { setup, tokenizer, labels } = prepared;
         entry.device.clone_from(&setup.provenance.device);
@@ -81,10 +81,10 @@ impl Run {
             on_gpu,
             tokenizer,
             labels,
-            _claim: Some(claim),
+            lock: Some(lock),
             builder,
-            untold: Vec::new(),
-            told_at: now,
+            unsent: Vec::new(),
+            sent_at: now,
             unsaved: Vec::new(),
             saved,
             saved_at: now,
@@ -100,10 +100,10 @@ impl Run {
             on_gpu: false,
             tokenizer,
             labels,
-            _claim: None,
+            lock: None,
             builder: RecordBuilder::new(),
-            untold: Vec::new(),
-            told_at: 0.0,
+            unsent: Vec::new(),
+            sent_at: 0.0,
             unsaved: Vec::new(),
             saved: 0,
             saved_at: 0.0,
@@ -120,48 +120,51 @@ impl Run {
         matches!(self.entry.state, RunState::Running | RunState::Paused) && self.session.is_some()
     }
 
-    /// Sets the state and tells the page, after all that happened before.
+    /// Sets the state and sends it to the page, after all events before it.
     pub fn enter(&mut self, state: RunState) {
         self.entry.state = state;
-        self.tell(true);
+        if !self.is_open() {
+            self.lock = None;
+        }
+        self.send_events(true);
         port::post(&Message::Run(Box::new(self.entry.clone())));
     }
 
-    /// Takes in what the session said.
+    /// Takes in an event of the session.
     pub fn note(&mut self, event: Event) {
         self.builder.observe(&event);
         if let Event::Step(point) = &event {
             self.entry.step = point.step;
         }
-        self.untold.push(event.clone());
+        self.unsent.push(event.clone());
         self.unsaved.push(event);
     }
 
-    /// Whether nothing has gone wrong on the GPU, if it computes there. Errors of the GPU come as events of their own;
-    /// what they spoil must not be told.
-    pub async fn is_sound(&self) -> bool {
+    /// Whether nothing has gone wrong on the GPU, if it computes there. Errors of the GPU arrive asynchronously; numbers
+    /// computed after one must not be sent.
+    pub async fn is_gpu_ok(&self) -> bool {
         if self.on_gpu {
-            clock::breathe().await;
+            clock::yield_now().await;
         }
-        !self.is_spoilt()
+        !self.has_gpu_error()
     }
 
-    fn is_spoilt(&self) -> bool {
-        self.on_gpu && trouble::seen().is_some()
+    fn has_gpu_error(&self) -> bool {
+        self.on_gpu && gpu_errors::first().is_some()
     }
 
-    /// Lets the page hear what it has not heard: at once if `now`, else when enough time has passed.
-    pub fn tell(&mut self, now: bool) {
-        if !self.is_spoilt() && !self.untold.is_empty() && (now || clock::now() - self.told_at > TELL_EVERY) {
-            let events = std::mem::take(&mut self.untold);
+    /// Sends the unsent events: at once if `now`, else when enough time has passed.
+    pub fn send_events(&mut self, now: bool) {
+        if !self.has_gpu_error() && !self.unsent.is_empty() && (now || clock::now() - self.sent_at > SEND_INTERVAL_MS) {
+            let events = std::mem::take(&mut self.unsent);
             port::post(&Message::Events { run: self.entry.name.clone(), events });
-            self.told_at = clock::now();
+            self.sent_at = clock::now();
         }
     }
 
-    /// Forgets what was said after the last letter: the step it belongs to was in trouble.
-    pub fn take_back(&mut self) {
-        self.untold.clear();
+    /// Drops the events after the last message: an error of the GPU spoilt the step they belong to.
+    pub fn discard_unsent(&mut self) {
+        self.unsent.clear();
     }
 
     /// Whether a save is due.
@@ -169,15 +172,15 @@ impl Run {
         self.session.as_ref().is_some_and(|session| {
             !session.has_pending_events()
                 && session.steps_made() > 0
-                && (session.checkpoint_due() || clock::now() - self.saved_at > SAVE_EVERY)
+                && (session.checkpoint_due() || clock::now() - self.saved_at > SAVE_INTERVAL_MS)
         })
     }
 
-    /// Saves the session and everything it has said, or nothing if it is over or in the middle of telling.
+    /// Saves the session and its events, or nothing if it is over or between two events of one step.
     ///
     /// # Errors
     /// When values cannot be read back or the database cannot be written.
-    pub async fn save(&mut self, store: Option<&Store>) -> Result<(), WorkerError> {
+    pub async fn save(&mut self, store: Option<&StoreWriter>) -> Result<(), WorkerError> {
         let (Some(session), Some(store)) = (&self.session, store) else { return Ok(()) };
         if session.has_pending_events() {
             return Ok(());
@@ -187,7 +190,7 @@ impl Run {
             0 => None,
             _ => Some(session.snapshot().await?.bytes),
         };
-        if self.is_spoilt() {
+        if self.has_gpu_error() {
             return Ok(());
         }
         let events: &[Event] = if snapshot.is_some() { &self.unsaved } else { &[] };
@@ -201,15 +204,15 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the run: the page is told, the record is stored, and the model if it is to be kept.
+    /// Ends the run: the record is stored, and the model if it is to be kept, and the page is informed.
     ///
     /// # Errors
     /// A record that lacks parts, values that cannot be read back, or a database that cannot be written; in the last case
     /// the page has the record all the same.
-    pub async fn finish(&mut self, store: Option<&Store>, keeps_model: bool) -> Result<(), WorkerError> {
+    pub async fn finish(&mut self, store: Option<&StoreWriter>, keeps_model: bool) -> Result<(), WorkerError> {
         let record = self.builder.clone().finish()?;
         let model = if keeps_model { Some(self.model().await?) } else { None };
-        if !self.is_sound().await {
+        if !self.is_gpu_ok().await {
             return Ok(());
         }
         let name = self.entry.name.clone();
@@ -235,7 +238,7 @@ impl Run {
     /// When values cannot be read back, or the session is closed.
     pub async fn model(&self) -> Result<StoredModel, WorkerError> {
         let Some(session) = &self.session else {
-            return Err(WorkerError::place(&self.entry.name, "this run has no model open", "open the run first"));
+            return Err(WorkerError::new(&self.entry.name, "this run has no model open", "open the run first"));
         };
         let model = session.compacted();
         Ok(StoredModel {

@@ -58,8 +58,8 @@ pub async fn prepare(
 /// # Errors
 /// A file that is missing or no configuration.
 pub async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, WorkerError> {
-    let place = Place::named(model);
-    let config = ModelConfig::from_json(&place.file(CONFIG, store).await?, &place.called(CONFIG))?;
+    let location = ModelLocation::named(model);
+    let config = ModelConfig::from_json(&location.file(CONFIG, store).await?, &location.display_name(CONFIG))?;
     Ok(if model == NANO { nano_config(&config) } else { config })
 }
 
@@ -85,18 +85,44 @@ impl Digests {
     }
 }
 
+/// How many outputs a task needs, with task, data and objective.
+pub struct OutputCount {
+    of: (TaskName, Option<String>, ObjectiveChoice),
+    count: usize,
+}
+
+/// How many outputs a model needs for the task that `knobs` name; its examples are read unless `known` is of it.
+///
+/// # Errors
+/// A task or files that cannot be read.
+pub async fn output_count(
+    known: &mut Option<OutputCount>,
+    knobs: &Knobs,
+    store: Option<&Store>,
+) -> Result<usize, WorkerError> {
+    let of = (knobs.task.clone(), knobs.data.clone(), knobs.objective);
+    if let Some(known) = known
+        && known.of == of
+    {
+        return Ok(known.count);
+    }
+    let count = task(knobs, store).await?.objective.outputs();
+    *known = Some(OutputCount { of, count });
+    Ok(count)
+}
+
 async fn model(model: &str, store: Option<&Store>) -> Result<ModelFiles, WorkerError> {
-    let place = Place::named(model);
+    let location = ModelLocation::named(model);
     let config = config(model, store).await?;
-    let tokenizer = place.file(TOKENIZER, store).await?;
-    let tokenizer_name = place.called(TOKENIZER);
+    let tokenizer = location.file(TOKENIZER, store).await?;
+    let tokenizer_name = location.display_name(TOKENIZER);
     if model == NANO {
         return Ok(ModelFiles::nano(&config, tokenizer, &tokenizer_name)?);
     }
-    let weights = place.file(WEIGHTS, store).await?;
+    let weights = location.file(WEIGHTS, store).await?;
     let hash = sha256(&weights);
     let weights = Arc::new(weights);
-    let source = ModelSource::file(config, &place.called(WEIGHTS), move || Ok(weights.to_vec()));
+    let source = ModelSource::file(config, &location.display_name(WEIGHTS), move || Ok(weights.to_vec()));
     Ok(ModelFiles::new(source, hash, tokenizer, &tokenizer_name)?)
 }
 
@@ -105,7 +131,7 @@ async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerErr
         return Ok(parse_task(&knobs.task, &[], objective_of(knobs))?);
     }
     let Some(name) = &knobs.data else {
-        return Err(WorkerError::place(
+        return Err(WorkerError::new(
             format!("task {}", knobs.task),
             "it needs files, and data names none",
             "drop its files on the page, or choose the task builtin",
@@ -119,19 +145,19 @@ async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerErr
 }
 
 /// Where a model's files are.
-enum Place<'a> {
+enum ModelLocation<'a> {
     /// Beside the page.
-    Beside,
+    BuiltIn,
     /// Under an address.
     Address(&'a str),
     /// Among the dropped files.
     Dropped(&'a str),
 }
 
-impl<'a> Place<'a> {
+impl<'a> ModelLocation<'a> {
     fn named(model: &'a str) -> Self {
         match model {
-            BUILTIN | NANO => Self::Beside,
+            BUILTIN | NANO => Self::BuiltIn,
             address if address.starts_with("https://") || address.starts_with("http://") => {
                 Self::Address(address.trim_end_matches('/'))
             }
@@ -139,10 +165,10 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// How errors call the file.
-    fn called(&self, file: &str) -> String {
+    /// The file's name in errors.
+    fn display_name(&self, file: &str) -> String {
         match self {
-            Self::Beside => format!("built-in {file}"),
+            Self::BuiltIn => format!("built-in {file}"),
             Self::Address(address) => format!("{address}/{file}"),
             Self::Dropped(name) => format!("{name}/{file}"),
         }
@@ -150,13 +176,13 @@ impl<'a> Place<'a> {
 
     async fn file(&self, file: &str, store: Option<&Store>) -> Result<Vec<u8>, WorkerError> {
         match self {
-            Self::Beside => fetch::download(&format!("builtin/{file}")).await,
+            Self::BuiltIn => fetch::download(&format!("builtin/{file}")).await,
             Self::Address(address) => fetch::download(&format!("{address}/{file}")).await,
             Self::Dropped(name) => {
                 let files = dropped(name, store).await?;
                 let found = files.iter().find(|f| f.name().eq_ignore_ascii_case(file)).ok_or_else(|| {
                     let names = files.iter().map(web_sys::File::name).collect::<Vec<_>>().join(", ");
-                    WorkerError::place(
+                    WorkerError::new(
                         *name,
                         format!("there is no {file} among the dropped files ({names})"),
                         format!("drop {CONFIG}, {TOKENIZER} and {WEIGHTS} together"),
@@ -174,7 +200,7 @@ async fn dropped(name: &str, store: Option<&Store>) -> Result<Vec<web_sys::File>
         None => None,
     };
     files.ok_or_else(|| {
-        WorkerError::place(
+        WorkerError::new(
             name,
             "no files of this name were dropped in this browser",
             format!("drop them on the page, or choose {BUILTIN} or {NANO}"),

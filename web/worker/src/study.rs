@@ -1,48 +1,17 @@
 //! A study in the worker: its cells are run one after the other, each as any run is. What is finished is known by the
 //! digest of settings, data, model and code that the desktop's folders go by, or by a record from elsewhere of the same.
 
-use crate::clock;
 use crate::error::WorkerError;
-use crate::lab::Lab;
-use crate::port;
-use crate::sources;
-use apt_bridge::{Message, RunState, StoredCell, StoredStudy};
-use apt_experiment::{Cell, CellState, Problem, Study, StudyFile, time_left};
-use std::collections::BTreeSet;
+use crate::queue::Queue;
+use crate::run::Run;
+use crate::run_lock::RunLock;
+use crate::worker::Worker;
+use crate::{clock, port, sources};
+use apt_bridge::{Message, RunState, StoredCell, StoredRun, StoredStudy};
+use apt_experiment::{CellState, Study, StudyFile};
 
-/// The study that the worker goes through.
-pub(crate) struct Queue {
-    stored: StoredStudy,
-    /// Its runs, beside those of `stored`.
-    cells: Vec<Cell>,
-    /// Cells that were open in another tab: several tabs may go through one study together.
-    elsewhere: BTreeSet<usize>,
-    /// When the worker began with it, and how many cells it has ended since.
-    began: f64,
-    ended: usize,
-}
-
-impl Queue {
-    /// The next cell to work on.
-    fn next(&self) -> Option<usize> {
-        let cells = self.stored.cells.iter().enumerate();
-        let mut due = cells.filter(|(place, cell)| !cell.state.is_over() && !self.elsewhere.contains(place));
-        due.next().map(|(place, _)| place)
-    }
-
-    /// Notes the end of the cell that is being worked on.
-    fn end(&mut self, state: CellState) {
-        if let Some((place, _)) = self.stored.at_work() {
-            self.stored.cells[place].state = state;
-            self.ended += 1;
-            let left = self.stored.count(|state| !state.is_over());
-            self.stored.time_left = time_left((clock::now() - self.began) / 1000.0, self.ended, left, 1);
-        }
-    }
-}
-
-impl Lab {
-    /// Looks what of a study is left to do, and begins.
+impl Worker {
+    /// Finds out what of a study is left to do, and begins.
     pub(crate) async fn begin_study(&mut self, name: String, file: StudyFile, retry: bool) -> Result<(), WorkerError> {
         let study = Study::resolve(&file, &name)?;
         let (cells, mut stored) = (study.cells(), StoredStudy::queued(&name, file, &study, clock::date()));
@@ -57,7 +26,7 @@ impl Lab {
         }
         let mut digests = sources::Digests::default();
         for (cell, entry) in cells.iter().zip(&mut stored.cells) {
-            let from = digests.of(&cell.knobs, self.store.as_ref()).await?;
+            let from = digests.of(&cell.knobs, self.store.as_deref()).await?;
             entry.run = cell.run_name(from);
             let own = records.iter().find(|(run, _)| *run == entry.run);
             let same = own.or_else(|| records.iter().find(|(_, record)| cell.is_of(record, from)));
@@ -74,25 +43,27 @@ impl Lab {
             };
         }
         stored.running = true;
-        let (elsewhere, began) = (BTreeSet::new(), clock::now());
-        self.study = Some(Queue { stored, cells, elsewhere, began, ended: 0 });
-        self.tell_study().await;
+        self.study = Some(Queue::new(stored, cells));
+        self.publish_study().await;
         Ok(())
     }
 
     /// Whether the run of a cell that is not over was begun; one that failed begins `anew`.
     async fn begun(&self, cell: &StoredCell, anew: bool) -> Result<CellState, WorkerError> {
         let Some(store) = &self.store else { return Ok(CellState::Queued) };
-        let is_there = store.run(&cell.run).await?.is_some();
-        if is_there && anew {
-            store.remove_run(&cell.run).await?;
+        if store.run(&cell.run).await?.is_none() {
+            return Ok(CellState::Queued);
         }
-        Ok(if is_there && !anew { CellState::Begun } else { CellState::Queued })
+        let lock = if anew { RunLock::of(&cell.run).await } else { None };
+        // What another tab has open is its own; that is found out again when the cell's turn comes.
+        let Some(_lock) = lock else { return Ok(CellState::Begun) };
+        store.remove_run(&cell.run).await?;
+        Ok(CellState::Queued)
     }
 
     /// Whether a study waits for its next cell to be opened.
     pub(crate) fn is_cell_due(&self) -> bool {
-        self.study.is_some() && !self.run.as_ref().is_some_and(crate::run::Run::is_open)
+        self.study.is_some() && !self.run.as_ref().is_some_and(Run::is_open)
     }
 
     /// Opens the study's next cell; without one the study is over.
@@ -100,11 +71,8 @@ impl Lab {
         match self.open_cell().await {
             Ok(()) => {}
             Err(WorkerError::Busy { .. }) => {
-                if let Some(queue) = &mut self.study
-                    && let Some((place, _)) = queue.stored.at_work()
-                {
-                    queue.elsewhere.insert(place);
-                    queue.stored.cells[place].state = CellState::Begun;
+                if let Some(queue) = &mut self.study {
+                    queue.skip();
                 }
             }
             Err(error) => {
@@ -112,7 +80,7 @@ impl Lab {
                 if matches!(error, WorkerError::Store(_)) {
                     self.leave_study().await;
                 } else {
-                    self.end_cell(failed(&error, 0)).await;
+                    self.end_cell(error.cell_state(0)).await;
                 }
                 port::post(&Message::Fault(error.fault(None)));
             }
@@ -121,11 +89,11 @@ impl Lab {
 
     async fn open_cell(&mut self) -> Result<(), WorkerError> {
         let Some(queue) = &mut self.study else { return Ok(()) };
-        let Some(place) = queue.next() else { return self.close_study().await };
-        let (cell, entry) = (queue.cells[place].clone(), &mut queue.stored.cells[place]);
+        let Some(index) = queue.next() else { return self.close_study().await };
+        let (cell, entry) = (queue.cells[index].clone(), &mut queue.stored.cells[index]);
         let was = std::mem::replace(&mut entry.state, CellState::Running);
         let run = entry.run.clone();
-        self.tell_study().await;
+        self.publish_study().await;
         // Another tab may have finished it in the meantime.
         let state = match &self.store {
             Some(store) => store.run(&run).await?.map(|entry| entry.state),
@@ -137,15 +105,15 @@ impl Lab {
         }
         match was {
             CellState::Begun => self.open(&run, true).await,
-            _ => self.start(run, Some(cell.preset.to_owned()), cell.knobs).await,
+            _ => self.start(StoredRun::new(run, Some(cell.preset.to_owned()), cell.knobs, clock::date())).await,
         }
     }
 
     /// Leaves a study that has no cell left to open, with what other tabs have finished of it.
     async fn close_study(&mut self) -> Result<(), WorkerError> {
         if let (Some(queue), Some(store)) = (&mut self.study, &self.store) {
-            for place in std::mem::take(&mut queue.elsewhere) {
-                let cell = &mut queue.stored.cells[place];
+            for index in std::mem::take(&mut queue.elsewhere) {
+                let cell = &mut queue.stored.cells[index];
                 if store.run(&cell.run).await?.is_some_and(|run| run.state == RunState::Done) {
                     cell.state = CellState::Done;
                 }
@@ -155,30 +123,30 @@ impl Lab {
         Ok(())
     }
 
-    /// Notes the end of the cell that is being worked on, if there is one.
+    /// Notes the end of the current cell, if there is one.
     pub(crate) async fn end_cell(&mut self, state: CellState) {
         if let Some(queue) = &mut self.study {
             queue.end(state);
-            self.tell_study().await;
+            self.publish_study().await;
         }
     }
 
-    /// Leaves the study as it stands.
+    /// Leaves the study as it is.
     pub(crate) async fn leave_study(&mut self) {
         if let Some(queue) = self.study.take() {
-            self.keep_study(&queue.stored.at_rest()).await;
+            self.store_and_send(&queue.stored.stopped()).await;
         }
     }
 
-    async fn tell_study(&self) {
+    /// Stores how far the study is, and sends it to the page.
+    pub(crate) async fn publish_study(&self) {
         if let Some(queue) = &self.study {
-            self.keep_study(&queue.stored).await;
+            self.store_and_send(&queue.stored).await;
         }
     }
 
-    /// Tells the page how far the study is. Where that cannot be stored the page hears it, and the study goes on: its
-    /// runs are what counts.
-    async fn keep_study(&self, stored: &StoredStudy) {
+    /// Where a study cannot be stored the page is informed, and the study goes on: its runs are what counts.
+    async fn store_and_send(&self, stored: &StoredStudy) {
         port::post(&Message::Study(Box::new(stored.clone())));
         if let Some(store) = &self.store
             && let Err(error) = store.put_study(stored).await
@@ -186,10 +154,4 @@ impl Lab {
             port::post(&Message::Fault(WorkerError::from(error).fault(None)));
         }
     }
-}
-
-/// The state of a cell that this error ended.
-pub(crate) fn failed(error: &WorkerError, step: usize) -> CellState {
-    let fault = error.fault(None);
-    CellState::failed(&Problem::new(fault.place, fault.what, fault.remedy), step)
 }

@@ -67,11 +67,11 @@ fn fault(lab: Lab, fault: Fault, earlier: usize) -> impl IntoView {
             <h2>{title}</h2>
             <dl>
                 <dt>"What"</dt>
-                <dd data-testid="fault-what">{fault.what}</dd>
+                <dd data-testid="fault-what">{fault.problem.what}</dd>
                 <dt>"Where"</dt>
-                <dd data-testid="fault-where">{fault.place}</dd>
+                <dd data-testid="fault-where">{fault.problem.place}</dd>
                 <dt>"What to do"</dt>
-                <dd data-testid="fault-remedy">{fault.remedy}</dd>
+                <dd data-testid="fault-remedy">{fault.problem.remedy}</dd>
             </dl>
             <p class="buttons">
                 <button type="button" class="button" data-testid="fault-dismiss" on:click=dismiss>"Dismiss"</button>

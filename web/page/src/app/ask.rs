@@ -1,12 +1,11 @@
-//! Try: the dense and the pruned model answer the same text.
+//! Try: what the dense and the pruned model predict for the same text.
 
-use apt_bridge::{Answer, Command, RunState, Verdict};
+use apt_bridge::{Answer, Command, Outcome, Prediction, RunState};
 use apt_experiment::{BUILTIN_TASK, TaskName};
 use leptos::prelude::*;
 
-use super::compare::go_to;
 use super::state::{Lab, Page};
-use crate::figures::{count, milliseconds, share};
+use crate::figures::{count, milliseconds, plain, share};
 
 /// Texts of the built-in language, one for each thing it asks of a reader.
 const EXAMPLES: [(&str, &str); 6] = [
@@ -37,6 +36,7 @@ fn form(lab: Lab) -> impl IntoView {
     let task =
         Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or_else(|| "".into(), |run| run.knobs.task.clone())));
     let takes_pairs = move || task.with(|task: &TaskName| task.entry().is_none_or(|entry| entry.has_pairs));
+    let is_builtin = move || task.with(|task| *task == BUILTIN_TASK);
     let ask = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let text = text.get_untracked().trim().to_owned();
@@ -45,7 +45,7 @@ fn form(lab: Lab) -> impl IntoView {
         }
         let pair = Some(pair.get_untracked().trim().to_owned()).filter(|pair| !pair.is_empty());
         lab.asking.set(true);
-        lab.send(&Command::Try { text, pair: pair.filter(|_| untrack(takes_pairs)) });
+        lab.send(Command::Try { text, pair: pair.filter(|_| untrack(takes_pairs)) });
     };
     let example = move |(what, words): (&'static str, &'static str)| {
         view! {
@@ -86,7 +86,7 @@ fn form(lab: Lab) -> impl IntoView {
                 >
                     "Ask both"
                 </button>
-                {move || task.with(|task| *task == BUILTIN_TASK).then(|| {
+                {move || is_builtin().then(|| {
                     view! {
                         <span class="aside">"Examples:"</span>
                         {EXAMPLES.into_iter().map(example).collect_view()}
@@ -98,7 +98,7 @@ fn form(lab: Lab) -> impl IntoView {
             {move || lab.asking.get().then(|| view! { <p class="aside">"Asking …"</p> })}
             {move || lab.answer.get().map(answer)}
         </div>
-        {move || task.with(|task| *task == BUILTIN_TASK).then(|| view! {
+        {move || is_builtin().then(|| view! {
             <p class="help">"The built-in model knows the small language of its reviews; of other words it sees letters only."</p>
         })}
     }
@@ -114,7 +114,7 @@ fn answer(answer: Answer) -> impl IntoView {
             )
         });
     let dense = match answer.dense {
-        Some(dense) => verdict("Dense", "try-dense", dense).into_any(),
+        Some(dense) => prediction_view("Dense", "try-dense", dense).into_any(),
         None => view! {
             <section class="verdict" data-testid="try-dense">
                 <h2>"Dense"</h2>
@@ -124,15 +124,31 @@ fn answer(answer: Answer) -> impl IntoView {
         .into_any(),
     };
     view! {
-        <div class="verdicts">{dense} {verdict("Pruned", "try-pruned", answer.pruned)}</div>
+        <div class="verdicts">{dense} {prediction_view("Pruned", "try-pruned", answer.pruned)}</div>
         <p data-testid="try-saved">{saved}</p>
         <p class="tokens"><span class="aside">"Read as "</span>{answer.tokens.join(" ")}</p>
     }
 }
 
-fn verdict(title: &'static str, name: &'static str, verdict: Verdict) -> impl IntoView {
-    let best = verdict.classes.iter().map(|class| class.1).fold(f64::NEG_INFINITY, f64::max);
-    let class = |(label, probability): (String, f64)| {
+fn prediction_view(title: &'static str, name: &'static str, prediction: Prediction) -> impl IntoView {
+    let outcome = match prediction.outcome {
+        Outcome::Classes(classes) => class_table(classes).into_any(),
+        Outcome::Value(value) => view! { <p class="number">{plain(value)}</p> }.into_any(),
+    };
+    view! {
+        <section class="verdict" data-testid=name>
+            <h2>{title}</h2>
+            {outcome}
+            <p class="aside">
+                {milliseconds(prediction.milliseconds)} " · " {count(prediction.parameters)} " parameters · after step " {prediction.step}
+            </p>
+        </section>
+    }
+}
+
+fn class_table(classes: Vec<(String, f64)>) -> impl IntoView {
+    let best = classes.iter().map(|class| class.1).fold(f64::NEG_INFINITY, f64::max);
+    let row = |(label, probability): (String, f64)| {
         let is_best = probability >= best;
         view! {
             <tr class:best=is_best>
@@ -142,15 +158,7 @@ fn verdict(title: &'static str, name: &'static str, verdict: Verdict) -> impl In
             </tr>
         }
     };
-    view! {
-        <section class="verdict" data-testid=name>
-            <h2>{title}</h2>
-            <table class="plain"><tbody>{verdict.classes.into_iter().map(class).collect_view()}</tbody></table>
-            <p class="aside">
-                {milliseconds(verdict.milliseconds)} " · " {count(verdict.parameters)} " parameters · after step " {verdict.step}
-            </p>
-        </section>
-    }
+    view! { <table class="plain"><tbody>{classes.into_iter().map(row).collect_view()}</tbody></table> }
 }
 
 fn nothing(lab: Lab) -> impl IntoView {
@@ -165,7 +173,7 @@ fn nothing(lab: Lab) -> impl IntoView {
     view! {
         <p class="empty">"No run is open, so there is no model to ask."</p>
         <div class="buttons">
-            <button type="button" class="button primary" on:click=move |_| go_to(Page::Lab)>"Start one in the Lab"</button>
+            <button type="button" class="button primary" on:click=move |_| Page::Lab.open()>"Start one in the Lab"</button>
             {stored}
         </div>
     }

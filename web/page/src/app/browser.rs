@@ -1,10 +1,10 @@
-//! What the page asks of the browser itself: address, clipboard, files to save, storage of small choices.
+//! What the page asks of the browser itself: address, clipboard, files, storage of small choices.
 
 use js_sys::{Array, Uint8Array};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+use web_sys::{Blob, BlobPropertyBag, Event, File, FileList, HtmlAnchorElement, HtmlInputElement, Url};
 
 /// The part of the address after `?`.
 pub(crate) fn query() -> String {
@@ -14,6 +14,12 @@ pub(crate) fn query() -> String {
 /// The part of the address after `#`.
 pub(crate) fn fragment() -> String {
     window().location().hash().unwrap_or_default().trim_start_matches('#').to_owned()
+}
+
+/// Sets the part of the address after `#`.
+pub(crate) fn set_fragment(fragment: &str) {
+    // An address that the browser refuses leaves the page as it is.
+    let _ = window().location().set_hash(fragment);
 }
 
 /// Puts `query` into the address without a new entry in the history.
@@ -69,4 +75,20 @@ pub(crate) fn media(query: &str) -> bool {
 /// Milliseconds since 1970.
 pub(crate) fn now() -> f64 {
     js_sys::Date::now()
+}
+
+/// The files of a list.
+pub(crate) fn listed_files(files: &FileList) -> Vec<File> {
+    (0..files.length()).filter_map(|index| files.get(index)).collect()
+}
+
+/// The files chosen with a control.
+pub(crate) fn chosen_files(event: &Event) -> Vec<File> {
+    let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+    let files = input.as_ref().and_then(HtmlInputElement::files).map(|files| listed_files(&files));
+    // So that the same file can be chosen again.
+    if let Some(input) = input {
+        input.set_value("");
+    }
+    files.unwrap_or_default()
 }

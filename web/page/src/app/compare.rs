@@ -4,15 +4,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use apt_experiment::{Knobs, Record};
+use apt_bridge::Command;
+use apt_experiment::{Explain, Knobs, Problem, Record};
 use apt_report::comparison_markdown;
 use leptos::prelude::*;
 
+use super::browser::chosen_files;
+use super::buttons::{action, never};
 use super::export::offer;
 use super::figure::figure;
-use super::shell::{action, never};
 use super::state::{Lab, Page};
-use super::{chosen, report, study};
+use super::{report, study};
 use crate::chart::Plot;
 use crate::export::{Saved, comparison_csv, comparison_json};
 use crate::figures::{bytes, metric, milliseconds, or_nothing, seconds, share};
@@ -47,7 +49,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         <div class="page" data-testid="page-compare">
             <h1>"Compare"</h1>
             {study::view(lab)}
-            {bring(lab)}
+            {import(lab)}
             {listing(lab, table, selected)}
             {exports(lab, table, selected)}
             <section aria-labelledby="curves-title">
@@ -63,7 +65,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     }
 }
 
-fn bring(lab: Lab) -> impl IntoView {
+fn import(lab: Lab) -> impl IntoView {
     view! {
         <p class="line">
             <label class="button file">
@@ -73,7 +75,7 @@ fn bring(lab: Lab) -> impl IntoView {
                     multiple
                     accept=".json,application/json"
                     data-testid="import"
-                    on:change=move |event| lab.import(chosen(&event))
+                    on:change=move |event| lab.import(chosen_files(&event))
                 />
             </label>
             <span class="aside">"or drop " <code>"record.json"</code> " of the desktop program anywhere on the page."</span>
@@ -196,7 +198,7 @@ fn acts(lab: Lab, row: Row) -> impl IntoView {
         let test = format!("open-{}", run.name);
         let act = move |_| {
             lab.open(&run, false);
-            go_to(Page::Lab);
+            Page::Lab.open();
         };
         view! { <button type="button" class="button quiet" data-testid=test on:click=act>"Open"</button> }
     });
@@ -205,12 +207,17 @@ fn acts(lab: Lab, row: Row) -> impl IntoView {
         let act = move |_| save_record(lab, &of, &record);
         view! { <button type="button" class="button quiet" data-testid=test on:click=act>"Record"</button> }
     });
-    let held = lab.run.with_untracked(|run| run.as_ref().is_some_and(|run| run.name == name)) && lab.is_open();
-    let delete = (!held).then(|| {
+    let is_open_here = lab.run.with_untracked(|run| run.as_ref().is_some_and(|run| run.name == name)) && lab.is_open();
+    let delete = (!is_open_here).then(|| {
         // The first press asks, the second removes.
         let asked = RwSignal::new(false);
         let test = format!("delete-{name}");
-        let act = move |_| if asked.get_untracked() { lab.remove_run(name.clone()) } else { asked.set(true) };
+        let act = move |_| {
+            if asked.get_untracked() {
+                lab.send(Command::RemoveRun { run: name.clone() });
+            }
+            asked.update(|asked| *asked = !*asked);
+        };
         view! {
             <button type="button" class="button quiet" data-testid=test on:click=act on:blur=move |_| asked.set(false)>
                 {move || if asked.get() { "Really delete?" } else { "Delete" }}
@@ -225,13 +232,8 @@ fn save_record(lab: Lab, name: &str, record: &Record) {
         Ok(text) => {
             offer(lab, Some(Saved { name: format!("{name}-record.json"), kind: "application/json", text }));
         }
-        Err(error) => lab.trouble(name, &error.to_string(), "Run the experiment again."),
+        Err(error) => lab.report(error.problem()),
     }
-}
-
-/// Goes to another page by the address, as its links do.
-pub(crate) fn go_to(page: Page) {
-    let _ = window().location().set_hash(page.name());
 }
 
 fn exports(lab: Lab, table: Memo<Vec<Row>>, selected: Selected) -> impl IntoView {
@@ -248,7 +250,7 @@ fn exports(lab: Lab, table: Memo<Vec<Row>>, selected: Selected) -> impl IntoView
             let rows: Vec<_> = rows.iter().map(|(name, record)| (name.as_str(), record.as_ref())).collect();
             match make(&rows) {
                 Ok(saved) => offer(lab, Some(saved)),
-                Err(why) => lab.trouble("the comparison", &why, "Select other runs."),
+                Err(why) => lab.report(Problem::new("the comparison", why, "Select other runs.")),
             }
         }
     };

@@ -1,9 +1,9 @@
-//! Start, hold, go on, end; and where the run stands.
+//! Start, pause, resume, stop; and the state of the run.
 
 use apt_bridge::{Command, RunState};
 use leptos::prelude::*;
 
-use super::shell::{action, never};
+use super::buttons::{action, never};
 use super::state::{Engine, Lab};
 use super::study;
 use crate::figures::bytes;
@@ -13,7 +13,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <section class="controls" aria-label="Run">
             {buttons(lab)}
-            {standing(lab)}
+            {status(lab)}
             {study::line(lab)}
             {waiting(lab)}
         </section>
@@ -24,19 +24,19 @@ fn buttons(lab: Lab) -> impl IntoView {
     use RunState::{Closed, Done, Failed, Paused, Running};
     let ready = move || lab.engine.get() == Engine::Ready;
     let in_state = move |states: &[RunState]| ready() && lab.state().is_some_and(|state| states.contains(&state));
-    let send = move |command: Command| move || lab.send(&command);
+    let send = move |command: Command| move || lab.send(command.clone());
     let may_start = move || ready() && lab.refusal().is_none() && !in_state(&[RunState::Loading, Running]);
     let go_on = move || match lab.run.get_untracked() {
         Some(run) if run.state == Paused => {
-            lab.unseal();
-            lab.send(&Command::Resume);
+            lab.accept_events_again();
+            lab.send(Command::Resume);
         }
         Some(run) => lab.open(&run, true),
         None => {}
     };
     let step = move || {
-        lab.unseal();
-        lab.send(&Command::Step);
+        lab.accept_events_again();
+        lab.send(Command::Step);
     };
     view! {
         <div class="buttons" role="group" aria-label="Controls of the run">
@@ -52,7 +52,7 @@ fn buttons(lab: Lab) -> impl IntoView {
     }
 }
 
-fn standing(lab: Lab) -> impl IntoView {
+fn status(lab: Lab) -> impl IntoView {
     let name = Memo::new(move |_| {
         lab.run.with(|run| run.as_ref().map_or_else(|| "no run yet".to_owned(), |run| run.name.clone()))
     });
@@ -62,9 +62,10 @@ fn standing(lab: Lab) -> impl IntoView {
         (Some(state), Engine::Ready) => state_name(state),
         (None, Engine::Ready) => "ready",
     };
-    let step = Memo::new(move |_| lab.stand.get().step.max(lab.run.with(|run| run.as_ref().map_or(0, |run| run.step))));
+    let step =
+        Memo::new(move |_| lab.status.get().step.max(lab.run.with(|run| run.as_ref().map_or(0, |run| run.step))));
     let steps = Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or(0, |run| run.steps)));
-    let phase = Memo::new(move |_| lab.stand.get().phase.filter(|_| lab.is_open()).map_or("", |phase| phase.name()));
+    let phase = Memo::new(move |_| lab.status.get().phase.filter(|_| lab.is_open()).map_or("", |phase| phase.name()));
     let device = Memo::new(move |_| {
         lab.run.with(|run| run.as_ref().map(|run| hardware(&run.device, &run.backend)).unwrap_or_default())
     });

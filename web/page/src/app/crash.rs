@@ -1,4 +1,4 @@
-//! A panic of the page itself: said in plain elements, since the program that draws the others is gone.
+//! A panic of the page itself: shown in plain elements, since the program that draws the others is gone.
 
 use leptos::prelude::document;
 use wasm_bindgen::closure::Closure;

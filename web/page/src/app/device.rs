@@ -3,8 +3,8 @@
 use apt_bridge::{Adapter, Check, Command, DeviceReport};
 use leptos::prelude::*;
 
-use super::own;
-use super::shell::{action, never};
+use super::buttons::{action, never};
+use super::model_choice;
 use super::state::{Engine, Lab};
 use crate::figures::{NOTHING, plain};
 
@@ -12,11 +12,11 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let asked = RwSignal::new(false);
     let look = move |again| {
         asked.set(true);
-        lab.send(&Command::Devices { again });
+        lab.send(Command::Devices { again });
     };
     Effect::new(move || {
-        let untold = lab.devices.with_untracked(Option::is_none) && !asked.get_untracked();
-        if lab.engine.get() == Engine::Ready && untold {
+        let unknown = lab.devices.with_untracked(Option::is_none) && !asked.get_untracked();
+        if lab.engine.get() == Engine::Ready && unknown {
             look(false);
         }
     });
@@ -31,13 +31,13 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             <div class="buttons">{action("Test again", "test-again", never, ready, move || look(true))}</div>
             <div aria-live="polite">
                 {move || match lab.devices.get() {
-                    Some(report) => told(report).into_any(),
+                    Some(report) => report_view(report).into_any(),
                     None => view! { <p class="empty" data-testid="device-waiting">{waiting(lab)}</p> }.into_any(),
                 }}
             </div>
             <section aria-labelledby="memory-title">
                 <h2 id="memory-title">"Memory for the present settings"</h2>
-                {own::estimate(lab)}
+                {model_choice::estimate(lab)}
                 {move || lab.estimate.with(Option::is_none).then(|| view! {
                     <p class="empty">"Estimated when the settings can be run and no run is open."</p>
                 })}
@@ -55,7 +55,7 @@ fn waiting(lab: Lab) -> &'static str {
     }
 }
 
-fn told(report: DeviceReport) -> impl IntoView {
+fn report_view(report: DeviceReport) -> impl IntoView {
     let verdict = match (&report.adapter, &report.why_not) {
         (_, Some(why)) => format!("Runs use the CPU: {why}"),
         (Some(adapter), None) => format!("Runs can use the GPU: {}", adapter.name),

@@ -1,18 +1,19 @@
 //! Files to take away from the run that is shown.
 
 use apt_bridge::{Command, RunState, Wanted};
+use apt_experiment::{Explain, Problem};
 use leptos::prelude::*;
 
 use super::browser;
-use super::shell::{action, never};
+use super::buttons::{action, never};
 use super::state::Lab;
 use crate::export::{Saved, masks_csv, ranks_csv, salience_csv, structure_json};
 use crate::history::History;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
-    let has_model = move || lab.stand.get().frames > 0;
-    let has_scores = move || lab.stand.get().frames > 1;
-    // Weights can be asked for while the worker holds the run.
+    let has_model = move || lab.status.get().frames > 0;
+    let has_scores = move || lab.status.get().frames > 1;
+    // Weights can be exported while the worker has the run.
     let is_held = move || lab.is_open() || lab.state() == Some(RunState::Done);
     let make = move |file: fn(&str, &History) -> Option<Saved>| {
         move || {
@@ -20,7 +21,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             offer(lab, lab.history.with_value(|history| file(&run, history)));
         }
     };
-    let want = move |what| move || lab.send(&Command::Export { what });
+    let want = move |what| move || lab.send(Command::Export { what });
     view! {
         <details class="exports" data-testid="exports">
             <summary>"Take away"</summary>
@@ -59,7 +60,7 @@ fn record(lab: Lab) {
             let saved = Saved { name: format!("{run}-record.json"), kind: "application/json", text };
             offer(lab, Some(saved));
         }
-        Some(Err(error)) => lab.trouble(&run, &error.to_string(), "Run the experiment again."),
+        Some(Err(error)) => lab.report(error.problem()),
         None => {}
     }
 }
@@ -69,6 +70,6 @@ pub(crate) fn offer(lab: Lab, file: Option<Saved>) {
     let saved = file.as_ref().map(|file| browser::save(&file.name, file.kind, file.text.as_bytes()));
     if !matches!(saved, Some(Ok(()))) {
         let name = file.map_or_else(|| "the file".to_owned(), |file| file.name);
-        lab.trouble(&name, "the browser did not save the file", "Allow downloads for this page.");
+        lab.report(Problem::new(name, "the browser did not save the file", "Allow downloads for this page."));
     }
 }

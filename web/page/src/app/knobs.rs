@@ -4,7 +4,7 @@ use apt_experiment::{Axis, KNOBS, Knob, KnobKind};
 use leptos::either::EitherOf4;
 use leptos::prelude::*;
 
-use super::setup::lock_mark;
+use super::buttons::lock_mark;
 use super::state::Lab;
 
 const GROUPS: [(Axis, &str); 8] = [
@@ -19,15 +19,15 @@ const GROUPS: [(Axis, &str); 8] = [
 ];
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
-    let turned = Memo::new(move |_| lab.settings.with(|settings| settings.turned()));
-    let count = move || match turned.get() {
+    let changed = Memo::new(move |_| lab.settings.with(|settings| settings.changed_count()));
+    let count = move || match changed.get() {
         0 => "as the preset has them".to_owned(),
         1 => "1 changed".to_owned(),
         number => format!("{number} changed"),
     };
-    let forget = move |_| {
+    let reset = move |_| {
         lab.drafts.update(std::collections::BTreeMap::clear);
-        lab.settings.update(crate::address::Settings::forget);
+        lab.settings.update(crate::address::Settings::reset);
     };
     view! {
         <details class="knobs" data-testid="knobs">
@@ -38,8 +38,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                     type="button"
                     class="button"
                     data-testid="forget"
-                    disabled=move || turned.get() == 0 || lab.is_open()
-                    on:click=forget
+                    disabled=move || changed.get() == 0 || lab.is_open()
+                    on:click=reset
                 >
                     "Back to the preset"
                 </button>
@@ -123,7 +123,8 @@ fn input(
     let described = format!("help-{0} error-{0}", knob.name);
     match &knob.kind {
         KnobKind::Bool => {
-            let turn = move |event| lab.turn(knob, if event_target_checked(&event) { "true" } else { "false" }, true);
+            let change =
+                move |event| lab.edit_knob(knob, if event_target_checked(&event) { "true" } else { "false" }, true);
             EitherOf4::A(view! {
                 <input
                     type="checkbox"
@@ -132,7 +133,7 @@ fn input(
                     aria-describedby=described
                     prop:checked=move || text.get() == "true"
                     disabled=disabled
-                    on:change=turn
+                    on:change=change
                 />
             })
         }
@@ -148,7 +149,7 @@ fn input(
                     aria-describedby=described
                     disabled=disabled
                     prop:value=text
-                    on:change=move |event| lab.turn(knob, &event_target_value(&event), true)
+                    on:change=move |event| lab.edit_knob(knob, &event_target_value(&event), true)
                 >
                     {names.iter().map(option).collect_view()}
                 </select>
@@ -183,8 +184,8 @@ fn input(
                     aria-invalid=move || error.with(Option::is_some).then_some("true")
                     prop:value=text
                     disabled=disabled
-                    on:input=move |event| lab.turn(knob, &event_target_value(&event), false)
-                    on:change=move |event| lab.turn(knob, &event_target_value(&event), true)
+                    on:input=move |event| lab.edit_knob(knob, &event_target_value(&event), false)
+                    on:change=move |event| lab.edit_knob(knob, &event_target_value(&event), true)
                 />
             })
         }
@@ -200,13 +201,13 @@ fn member(
     disabled: Memo<bool>,
 ) -> impl IntoView {
     let ticked = move || text.with(|text| text.split(',').any(|word| word == name));
-    let turn = move |event| {
+    let change = move |event| {
         let mut words: Vec<String> = text.with_untracked(|text| text.split(',').map(str::to_owned).collect());
         words.retain(|word| word != name && !word.is_empty());
         if event_target_checked(&event) {
             words.push(name.to_owned());
         }
-        lab.turn(knob, &words.join(","), true);
+        lab.edit_knob(knob, &words.join(","), true);
     };
     view! {
         <label>
@@ -215,7 +216,7 @@ fn member(
                 data-testid=format!("knob-{}-{name}", knob.name)
                 prop:checked=ticked
                 disabled=disabled
-                on:change=turn
+                on:change=change
             />
             {name}
         </label>

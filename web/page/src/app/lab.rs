@@ -18,7 +18,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                     {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
                     {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
                     {figure::of_run(lab, 2, "chart-density", plots::density, "Nothing has been pruned yet.")}
-                    {figure::of_run(lab, 3, "chart-mu", plots::mu, "No teacher is listened to.")}
+                    {figure::of_run(lab, 3, "chart-mu", plots::mu, "There is no teacher yet.")}
                     {figure::of_run(lab, 4, "chart-times", plots::times, "No step has been timed yet.")}
                     {figure::of_run(lab, 5, "chart-memory", plots::memory, "Nothing is measured yet.")}
                 </div>
@@ -34,16 +34,16 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
 }
 
 fn warnings(lab: Lab) -> impl IntoView {
-    let standing = Memo::new(move |_| lab.stand.with(|stand| (stand.warnings, stand.ranks_never_grew)));
+    let status = Memo::new(move |_| lab.status.with(|status| (status.warnings, status.ranks_never_grew)));
     move || {
-        let (_, never_grew) = standing.get();
-        let told = lab.history.with_value(|history| history.record().map(|record| record.warnings.clone()));
+        let (_, never_grew) = status.get();
+        let warnings = lab.history.with_value(|history| history.record().map(|record| record.warnings.clone()));
         let grew = never_grew.then(|| {
             "The ranks never changed, although this arm lets them grow: do not read this run as one of growing ranks. The \
              adapters already filled their budget, or there was no pruning point at which they could grow."
                 .to_owned()
         });
-        let all: Vec<String> = told.unwrap_or_default().into_iter().chain(grew).collect();
+        let all: Vec<String> = warnings.unwrap_or_default().into_iter().chain(grew).collect();
         (!all.is_empty()).then(|| {
             let lines = all.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
             view! { <ul class="warnings" data-testid="warnings">{lines}</ul> }

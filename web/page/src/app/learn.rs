@@ -1,8 +1,7 @@
-//! Learn: the method in eight steps, each beside the part of the real run it speaks of.
+//! Learn: the method in eight steps, each beside the part of the real run that it explains.
 
 use leptos::prelude::*;
 
-use super::compare::go_to;
 use super::figure;
 use super::state::{Engine, Lab, Page};
 use crate::figures::{count, metric, milliseconds, or_nothing, plain, share};
@@ -46,7 +45,7 @@ const STEPS: [Step; 8] = [
     },
     Step {
         title: "A teacher",
-        words: "While it shrinks, the student also learns from an earlier self: the same frozen weights with the adapters of that time. μ is the share of this lesson in the loss; it rises from 0 to 1 while the teacher is listened to.",
+        words: "While it shrinks, the student also learns from an earlier self: the same frozen weights with the adapters of that time. μ is the share of distillation in the loss; it rises from 0 to 1 while there is a teacher.",
         live: teacher,
     },
     Step {
@@ -79,7 +78,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         }
     };
     let last = STEPS.len() - 1;
-    let turn = move |by: isize| move |_| at.update(|at| *at = at.saturating_add_signed(by).min(last));
+    let go = move |by: isize| move |_| at.update(|at| *at = at.saturating_add_signed(by).min(last));
     view! {
         <div class="page learn" data-testid="page-learn">
             <h1>"Learn"</h1>
@@ -97,8 +96,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                         }
                     }}
                     <p class="buttons">
-                        <button type="button" class="button" data-testid="learn-back" disabled=move || at.get() == 0 on:click=turn(-1)>"Back"</button>
-                        <button type="button" class="button primary" data-testid="learn-next" disabled=move || at.get() == last on:click=turn(1)>"Next"</button>
+                        <button type="button" class="button" data-testid="learn-back" disabled=move || at.get() == 0 on:click=go(-1)>"Back"</button>
+                        <button type="button" class="button primary" data-testid="learn-next" disabled=move || at.get() == last on:click=go(1)>"Next"</button>
                     </p>
                 </article>
             </div>
@@ -106,14 +105,14 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     }
 }
 
-/// Says what the miniatures show, and starts a run where there is none.
+/// Explains what the miniatures show, and starts a run where there is none.
 fn invitation(lab: Lab) -> impl IntoView {
     let name = move || lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
     let start = move |_| {
         lab.settings.update(|settings| {
             let apt = apt_experiment::preset_entry("apt").unwrap_or(settings.preset);
             settings.choose(apt);
-            "nano".clone_into(&mut settings.knobs.model);
+            apt_experiment::NANO_MODEL.clone_into(&mut settings.knobs.model);
             settings.knobs.steps = Some(SHORT);
         });
         lab.begin();
@@ -140,9 +139,9 @@ fn invitation(lab: Lab) -> impl IntoView {
 
 /// Something made from the history that is renewed as events come; `empty` while there is nothing to show.
 fn live(lab: Lab, empty: &'static str, make: fn(&History) -> Option<AnyView>) -> AnyView {
-    let turn = lab.turn_of(0);
+    let redraw = lab.redraw_signal(0);
     let shown = move || {
-        turn.get();
+        redraw.get();
         let made = lab.history.with_value(make);
         made.unwrap_or_else(|| view! { <p class="empty">{empty}</p> }.into_any())
     };
@@ -199,7 +198,7 @@ fn masks(lab: Lab) -> AnyView {
 }
 
 fn salience(lab: Lab) -> AnyView {
-    live(lab, "Scores are told at the first pruning point.", |history| {
+    live(lab, "Scores come with the first pruning point.", |history| {
         let scores = history.frames.iter().rev().find_map(|frame| frame.scores.as_ref())?;
         let mut heads: Vec<(String, f64, String)> = Vec::new();
         for (layer, of_layer) in scores.layers.iter().enumerate() {
@@ -238,14 +237,14 @@ fn ranks(lab: Lab) -> AnyView {
 
 fn teacher(lab: Lab) -> AnyView {
     view! {
-        {figure::of_run(lab, 0, "learn-mu", plots::mu, "No teacher has been listened to yet.")}
+        {figure::of_run(lab, 0, "learn-mu", plots::mu, "There has been no teacher yet.")}
         {figure::of_run(lab, 3, "learn-loss", plots::loss, "Nothing has been trained yet.")}
     }
     .into_any()
 }
 
 fn schedule(lab: Lab) -> AnyView {
-    live(lab, "A run tells its parts as it comes to them.", |history| {
+    live(lab, "The parts of a run appear as it comes to them.", |history| {
         let steps = history.steps.max(1);
         if history.phases.is_empty() {
             return None;
@@ -280,8 +279,8 @@ fn measures(lab: Lab) -> AnyView {
                     </tbody>
                 </table>
                 <p class="line">
-                    <button type="button" class="button" on:click=move |_| go_to(Page::Compare)>"Compare runs"</button>
-                    <button type="button" class="button" on:click=move |_| go_to(Page::Try)>"Ask the model"</button>
+                    <button type="button" class="button" on:click=move |_| Page::Compare.open()>"Compare runs"</button>
+                    <button type="button" class="button" on:click=move |_| Page::Try.open()>"Ask the model"</button>
                 </p>
             }
             .into_any(),

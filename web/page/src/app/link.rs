@@ -1,38 +1,38 @@
-//! The page's end of the line to the worker.
+//! The page's connection to the worker.
 
-use apt_bridge::{Command, Message, letter};
-use wasm_bindgen::JsCast;
+use apt_bridge::{Command, Message, transport};
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// The worker's loader, relative to the page, so that the lab works from any folder of any host.
 const LOADER: &str = "./apt-worker_loader.js";
 
-/// A worker and what listens to it; dropping it ends the worker.
+/// A worker with its listeners; dropping it ends the worker.
 pub(crate) struct Link {
     worker: Worker,
-    _heard: Closure<dyn FnMut(MessageEvent)>,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
     _failed: Closure<dyn FnMut(Event)>,
 }
 
 impl Link {
-    /// Starts a worker. `hear` gets its messages with their enclosures, `fail` gets a report if it breaks.
+    /// Starts a worker. `on_message` gets its messages with their attachments, `fail` gets a report if it breaks.
     pub(crate) fn start(
-        mut hear: impl FnMut(Message, Vec<Vec<u8>>) + 'static,
+        mut on_message: impl FnMut(Message, Vec<JsValue>) + 'static,
         fail: impl Fn(String) + Clone + 'static,
     ) -> Result<Self, String> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(LOADER, &options).map_err(|error| format!("{error:?}"))?;
         let misread = fail.clone();
-        let heard = Closure::new(move |event: MessageEvent| match letter::open(&event.data()) {
-            Ok((message, enclosures)) => hear(message, enclosures),
+        let listener = Closure::new(move |event: MessageEvent| match transport::decode(&event.data()) {
+            Ok((message, attachments)) => on_message(message, attachments),
             Err(why) => misread(format!("{why}; page and worker are of different builds, reload the page")),
         });
         let failed = Closure::new(move |event: Event| fail(report(&event)));
-        worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+        worker.set_onmessage(Some(listener.as_ref().unchecked_ref()));
         worker.set_onerror(Some(failed.as_ref().unchecked_ref()));
-        Ok(Self { worker, _heard: heard, _failed: failed })
+        Ok(Self { worker, _on_message: listener, _failed: failed })
     }
 
     /// Ends the worker at once.
@@ -42,10 +42,10 @@ impl Link {
         self.worker.terminate();
     }
 
-    /// Sends a command.
-    pub(crate) fn send(&self, command: &Command) -> Result<(), String> {
-        let (letter, transferred) = letter::seal(command, &[]).map_err(|error| error.to_string())?;
-        self.worker.post_message_with_transfer(&letter, &transferred).map_err(|error| format!("{error:?}"))
+    /// Sends a command with attachments.
+    pub(crate) fn send(&self, command: &Command, attachments: &[JsValue]) -> Result<(), String> {
+        let (posted, transferred) = transport::encode(command, attachments).map_err(|error| error.to_string())?;
+        self.worker.post_message_with_transfer(&posted, &transferred).map_err(|error| format!("{error:?}"))
     }
 }
 

@@ -8,15 +8,15 @@ use wasm_bindgen::JsCast;
 use web_sys::{KeyboardEvent, PointerEvent};
 
 use super::browser;
-use super::brush::{Brush, Scene, draw};
-use super::figure::ink;
+use super::canvas::{CanvasStyle, Scene, draw};
+use super::figure::theme;
 use super::state::Lab;
 use crate::figures::share;
 use crate::history::Frame;
-use crate::picture::{Layout, Standing, Unit};
+use crate::picture::{Layout, Percentiles, Unit};
 
 /// How long blocks take to fade when they leave, in milliseconds.
-const FADING: f64 = 700.0;
+const FADE_MS: f64 = 700.0;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
     let canvas = NodeRef::<Canvas>::new();
@@ -25,7 +25,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let by_salience = RwSignal::new(false);
     let pointed = RwSignal::new(None::<Unit>);
     let faded = RwSignal::new(1.0);
-    let frames = Memo::new(move |_| lab.stand.get().frames);
+    let frames = Memo::new(move |_| lab.status.get().frames);
     let name = Memo::new(move |_| lab.run.with(|run| run.as_ref().map(|run| run.name.clone())));
     Effect::new(move || {
         name.get();
@@ -37,13 +37,13 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         chosen.get().map_or(last, |chosen| chosen.min(last))
     });
     let scene = StoredValue::new_local(None::<Rc<Scene>>);
-    let looked = RwSignal::new(0u64);
+    let redrawn = RwSignal::new(0u64);
     Effect::new(move || {
         lab.width.track();
         frames.get();
         let width = canvas.get().map_or(0.0, |canvas| f64::from(canvas.client_width()));
         scene.set_value(stage(lab, shown.get(), width).map(Rc::new));
-        looked.update(|looked| *looked += 1);
+        redrawn.update(|redrawn| *redrawn += 1);
     });
     // Blocks fade where the run goes on; going back and forth shows them at once.
     Effect::new(move |before: Option<usize>| {
@@ -57,19 +57,19 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         now
     });
     Effect::new(move || {
-        looked.track();
-        let (ink, by_salience, pointed, faded) = (ink(lab), by_salience.get(), pointed.get(), faded.get());
+        redrawn.track();
+        let (theme, by_salience, pointed, faded) = (theme(lab), by_salience.get(), pointed.get(), faded.get());
         let (Some(canvas), Some(scene)) = (canvas.get(), scene.get_value()) else { return };
-        let brush = Brush { ink, by_salience, pointed, faded, dark: lab.dark.get() };
+        let style = CanvasStyle { theme, by_salience, pointed, faded, dark: lab.dark.get() };
         // A canvas that gives no context cannot be drawn on; the table below says the same.
-        let _ = draw(&canvas, &scene, &brush);
+        let _ = draw(&canvas, &scene, &style);
     });
     let words = move || {
-        looked.track();
+        redrawn.track();
         let scene = scene.get_value()?;
         Some(match pointed.get() {
             Some(unit) => scene.layout.describe(unit, &scene.frame),
-            None => standing(&scene.frame, &scene.layout),
+            None => frame_summary(&scene.frame, &scene.layout),
         })
     };
     let point = move |event: PointerEvent| {
@@ -102,7 +102,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         <div class="model" class:nothing=move || frames.get() == 0>
             <p class="empty">"A run shows its model here: a row per layer, every head, and what is left of neurons, hidden dims and ranks."</p>
             <div class="model-bar">
-                {density(lab, scene, looked)}
+                {density(lab, scene, redrawn)}
                 <label class="switch">
                     <input
                         type="checkbox"
@@ -130,7 +130,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             <p class="picture-words" id="picture-words" aria-live="polite" data-testid="picture-words">{words}</p>
             {scale(by_salience)}
             {scrubber(frames, chosen, shown)}
-            {numbers(scene, looked)}
+            {numbers(scene, redrawn)}
         </div>
     }
 }
@@ -141,14 +141,14 @@ fn stage(lab: Lab, shown: usize, width: f64) -> Option<Scene> {
         let frame = history.frames.get(shown)?.clone();
         Some(Scene {
             layout: Layout::new(shape, &history.frames, width.max(240.0)),
-            standing: Standing::of(&frame, shape),
+            percentiles: Percentiles::of(&frame, shape),
             before: shown.checked_sub(1).and_then(|before| history.frames.get(before)).cloned(),
             frame,
         })
     })
 }
 
-fn standing(frame: &Frame, layout: &Layout) -> String {
+fn frame_summary(frame: &Frame, layout: &Layout) -> String {
     let heads: usize = frame.heads.iter().map(Vec::len).sum();
     let neurons: usize = frame.neurons.iter().sum();
     let shape = &layout.shape;
@@ -165,7 +165,7 @@ fn standing(frame: &Frame, layout: &Layout) -> String {
 }
 
 fn fade(faded: RwSignal<f64>, began: f64) {
-    let share = ((browser::now() - began) / FADING).clamp(0.0, 1.0);
+    let share = ((browser::now() - began) / FADE_MS).clamp(0.0, 1.0);
     faded.set(share);
     if share < 1.0 {
         request_animation_frame(move || fade(faded, began));
@@ -173,9 +173,9 @@ fn fade(faded: RwSignal<f64>, began: f64) {
 }
 
 /// How much of the model is left, as a bar that shrinks.
-fn density(lab: Lab, scene: StoredValue<Option<Rc<Scene>>, LocalStorage>, looked: RwSignal<u64>) -> impl IntoView {
+fn density(lab: Lab, scene: StoredValue<Option<Rc<Scene>>, LocalStorage>, redrawn: RwSignal<u64>) -> impl IntoView {
     let left = Memo::new(move |_| {
-        looked.track();
+        redrawn.track();
         scene.with_value(|scene| scene.as_ref().map_or(1.0, |scene| scene.frame.density))
     });
     let words = move || {
@@ -211,7 +211,7 @@ fn scale(by_salience: RwSignal<bool>) -> impl IntoView {
 
 fn scrubber(frames: Memo<usize>, chosen: RwSignal<Option<usize>>, shown: Memo<usize>) -> impl IntoView {
     let last = move || frames.get().saturating_sub(1);
-    let turn = move |event| {
+    let choose = move |event| {
         let place = event_target_value(&event).parse::<usize>().ok();
         chosen.set(place.filter(|place| *place + 1 < frames.get_untracked()));
     };
@@ -232,7 +232,7 @@ fn scrubber(frames: Memo<usize>, chosen: RwSignal<Option<usize>>, shown: Memo<us
                 prop:value=move || shown.get().to_string()
                 aria-valuetext=words
                 disabled=move || last() == 0
-                on:input=turn
+                on:input=choose
             />
             <output class="aside">{words}</output>
         </p>
@@ -240,10 +240,10 @@ fn scrubber(frames: Memo<usize>, chosen: RwSignal<Option<usize>>, shown: Memo<us
 }
 
 /// The same in numbers, for those who do not see the picture. Made when it is opened.
-fn numbers(scene: StoredValue<Option<Rc<Scene>>, LocalStorage>, looked: RwSignal<u64>) -> impl IntoView {
+fn numbers(scene: StoredValue<Option<Rc<Scene>>, LocalStorage>, redrawn: RwSignal<u64>) -> impl IntoView {
     let open = RwSignal::new(false);
     let table = move || {
-        looked.track();
+        redrawn.track();
         let scene = scene.get_value().filter(|_| open.get())?;
         let layout = &scene.layout;
         let of = |kept: usize, dense: Option<&usize>| format!("{kept} of {}", dense.copied().unwrap_or(0));

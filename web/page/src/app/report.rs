@@ -1,11 +1,11 @@
 //! What the records of this browser say together: the desktop's report, computed here, on one study or on all runs.
 
-use apt_experiment::Study;
+use apt_experiment::{Explain, Study};
 use apt_report::{Entry, Report, ReportError, charts, csv, fragment, html, json, markdown};
 use leptos::prelude::*;
 
+use super::buttons::{action, never};
 use super::export::offer;
-use super::shell::{action, never};
 use super::state::Lab;
 use crate::export::Saved;
 use crate::studies;
@@ -21,7 +21,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let file = move |name: &'static str, kind: &'static str, write: Writer| {
         move || match write(&report(lab)) {
             Ok(text) => offer(lab, Some(Saved { name: name.to_owned(), kind, text })),
-            Err(error) => lab.trouble("the report", &error.to_string(), "Export the records themselves."),
+            Err(error) => lab.report(error.problem()),
         }
     };
     view! {

@@ -4,8 +4,9 @@ use apt_experiment::{Axis, PRESETS, Preset, ablation_axes};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::buttons::lock_mark;
 use super::state::Lab;
-use super::{browser, knobs, own};
+use super::{browser, knobs, model_choice};
 use crate::address::PRESET;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
@@ -13,7 +14,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         <section class="setup" aria-labelledby="setup-title">
             <h2 id="setup-title">"What to run"</h2>
             {presets(lab)}
-            {own::view(lab)}
+            {model_choice::view(lab)}
             {knobs::view(lab)}
             {address(lab)}
         </section>
@@ -95,32 +96,20 @@ fn radio(lab: Lab, preset: &'static Preset) -> impl IntoView {
     }
 }
 
-/// A lock beside what the address has locked.
-pub(crate) fn lock_mark(lab: Lab, name: &'static str) -> impl IntoView {
-    let locked = lab.settings.with_untracked(|settings| settings.is_locked(name));
-    locked.then(|| {
-        view! {
-            <svg class="lock" viewBox="0 0 16 16" role="img" aria-label="locked by the address" data-testid=format!("lock-{name}")>
-                <path d="M4 7V5a4 4 0 0 1 8 0v2h1v7H3V7zm2 0h4V5a2 2 0 0 0-4 0z"></path>
-            </svg>
-        }
-    })
-}
-
 fn address(lab: Lab) -> impl IntoView {
-    let told = RwSignal::new("");
+    let copied_note = RwSignal::new("");
     let copy = move |_| {
         lab.write_address();
         spawn_local(async move {
             let copied = browser::copy(&browser::address()).await;
-            told.set(if copied { "Copied." } else { "Not copied: take it from the address bar." });
+            copied_note.set(if copied { "Copied." } else { "Not copied: take it from the address bar." });
         });
     };
     view! {
         <p class="buttons">
             <button type="button" class="button" data-testid="copy-link" on:click=copy>"Copy link"</button>
             <span class="aside" role="status">
-                {move || if told.with(|told| told.is_empty()) { "The address holds all settings." } else { told.get() }}
+                {move || if copied_note.with(|note| note.is_empty()) { "The address holds all settings." } else { copied_note.get() }}
             </span>
         </p>
     }

@@ -87,48 +87,15 @@ pub(crate) fn watch_theme(lab: Lab) {
 }
 
 fn theme_button(lab: Lab) -> impl IntoView {
-    let turn = move |_| {
+    let toggle = move |_| {
         let dark = !lab.dark.get_untracked();
         browser::keep(THEME, if dark { "dark" } else { "light" });
         lab.dark.set(dark);
     };
     view! {
-        <button type="button" class="button quiet theme" data-testid="theme" on:click=turn>
+        <button type="button" class="button quiet theme" data-testid="theme" on:click=toggle>
             {move || if lab.dark.get() { "Light" } else { "Dark" }}
             <span class="unseen">" theme"</span>
-        </button>
-    }
-}
-
-/// Of a button that is never the one to press next.
-pub(crate) fn never() -> bool {
-    false
-}
-
-/// A button that stays in place and in focus when it cannot be used.
-pub(crate) fn action(
-    label: &'static str,
-    name: impl Into<String>,
-    primary: impl Fn() -> bool + Send + Sync + 'static,
-    enabled: impl Fn() -> bool + Copy + Send + Sync + 'static,
-    act: impl Fn() + 'static,
-) -> impl IntoView {
-    let name: String = name.into();
-    let click = move |_| {
-        if untrack(enabled) {
-            act();
-        }
-    };
-    view! {
-        <button
-            type="button"
-            class="button"
-            class:primary=primary
-            data-testid=name
-            aria-disabled=move || if enabled() { "false" } else { "true" }
-            on:click=click
-        >
-            {label}
         </button>
     }
 }

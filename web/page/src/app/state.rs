@@ -1,21 +1,21 @@
-//! Everything the pages show, and what they can do to it. How news of the worker changes it stands in `news`.
+//! The state of the pages, and what they can do to it. `messages` holds how messages of the worker change it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use apt_bridge::{Answer, Command, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy};
-use apt_experiment::{Knob, Phase, Record, run_name};
+use apt_experiment::{Explain, Knob, Phase, Problem, Record, run_name};
 use leptos::prelude::*;
+use wasm_bindgen::JsValue;
 
 use super::browser;
 use super::link::Link;
-use super::news::Inbox;
 use crate::address::{self, Settings};
 use crate::history::History;
 use crate::runs::is_open;
 
 /// Faults and notices that are kept.
-const REMEMBERED: usize = 20;
+const MAX_ALERTS: usize = 20;
 
 /// A page of the lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +55,14 @@ impl Page {
         let name = browser::fragment();
         Self::ALL.into_iter().find(|page| page.name() == name).unwrap_or(Self::Lab)
     }
+
+    /// Goes to this page by the address, as links do.
+    pub(crate) fn open(self) {
+        browser::set_fragment(self.name());
+    }
 }
 
-/// Where the worker stands.
+/// The state of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Loading,
@@ -82,13 +87,27 @@ pub(crate) struct Progress {
 
 /// What changes with every step of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Stand {
+pub(crate) struct RunStatus {
     pub(crate) step: usize,
     pub(crate) phase: Option<Phase>,
     pub(crate) frames: usize,
     pub(crate) done: bool,
     pub(crate) ranks_never_grew: bool,
     pub(crate) warnings: usize,
+}
+
+/// Changes that wait for the next frame, and what has been requested and not yet confirmed.
+#[derive(Default)]
+pub(crate) struct PendingUpdate {
+    pub(crate) run: Option<StoredRun>,
+    /// The run that was requested, until the worker reports it: with what to show if it cannot be had.
+    pub(crate) requested: Option<Option<StoredRun>>,
+    /// Whether a frame was asked for.
+    pub(crate) due: bool,
+    /// When the charts were redrawn last.
+    pub(crate) ticked: f64,
+    /// Ticks until every chart has drawn what has come.
+    pub(crate) ticks_left: u64,
 }
 
 /// The state of the page. A handle: copies are the same state.
@@ -100,8 +119,8 @@ pub(crate) struct Lab {
     pub(crate) engine: RwSignal<Engine>,
     pub(crate) progress: RwSignal<Option<Progress>>,
     pub(crate) run: RwSignal<Option<StoredRun>>,
-    pub(crate) stand: RwSignal<Stand>,
-    /// Counts while events come, see [`Lab::turn_of`].
+    pub(crate) status: RwSignal<RunStatus>,
+    /// Counts while events come, see [`Lab::redraw_signal`].
     pub(crate) tick: RwSignal<u64>,
     pub(crate) saved: RwSignal<Option<usize>>,
     pub(crate) devices: RwSignal<Option<DeviceReport>>,
@@ -121,14 +140,16 @@ pub(crate) struct Lab {
     /// The study that the report is on; on all records if none.
     pub(crate) report_of: RwSignal<Option<String>>,
     pub(crate) sets: RwSignal<Vec<FileSet>>,
-    /// The address of a model whose host may be asked: typed here, not only part of a link.
-    pub(crate) agreed: RwSignal<Option<String>>,
+    /// The address of a model whose host may be contacted: typed here, not only part of a link.
+    pub(crate) confirmed_address: RwSignal<Option<String>>,
     pub(crate) dark: RwSignal<bool>,
     pub(crate) width: RwSignal<f64>,
     state: Memo<Option<RunState>>,
     pub(crate) history: StoredValue<History, LocalStorage>,
     pub(crate) link: StoredValue<Option<Link>, LocalStorage>,
-    pub(crate) inbox: StoredValue<Inbox, LocalStorage>,
+    /// Commands that wait until the worker is loaded.
+    unsent: StoredValue<Vec<(Command, Vec<JsValue>)>, LocalStorage>,
+    pub(crate) pending: StoredValue<PendingUpdate, LocalStorage>,
     /// The run whose events are taken in.
     pub(crate) current: StoredValue<Option<String>>,
 }
@@ -144,7 +165,7 @@ impl Lab {
             progress: RwSignal::default(),
             run,
             state: Memo::new(move |_| run.with(|run| run.as_ref().map(|run| run.state))),
-            stand: RwSignal::default(),
+            status: RwSignal::default(),
             tick: RwSignal::default(),
             saved: RwSignal::default(),
             devices: RwSignal::default(),
@@ -161,12 +182,13 @@ impl Lab {
             cut_off: RwSignal::default(),
             report_of: RwSignal::default(),
             sets: RwSignal::default(),
-            agreed: RwSignal::default(),
+            confirmed_address: RwSignal::default(),
             dark: RwSignal::default(),
             width: RwSignal::new(0.0),
             history: StoredValue::new_local(History::default()),
             link: StoredValue::new_local(None),
-            inbox: StoredValue::new_local(Inbox::default()),
+            unsent: StoredValue::new_local(Vec::new()),
+            pending: StoredValue::new_local(PendingUpdate::default()),
             current: StoredValue::new(None),
         }
     }
@@ -177,21 +199,38 @@ impl Lab {
         self.panic.set(None);
         self.link.set_value(None);
         let fail = move |report| self.broken(report);
-        match Link::start(move |message, enclosures| self.hear(message, &enclosures), fail) {
+        match Link::start(move |message, attachments| self.on_message(message, &attachments), fail) {
             Ok(link) => self.link.set_value(Some(link)),
             Err(why) => self.broken(why),
         }
     }
 
     /// Sends a command to the worker.
-    pub(crate) fn send(self, command: &Command) {
+    pub(crate) fn send(self, command: Command) {
+        self.send_with(command, Vec::new());
+    }
+
+    /// Sends a command with attachments to the worker, once it is loaded.
+    pub(crate) fn send_with(self, command: Command, attachments: Vec<JsValue>) {
+        if self.engine.get_untracked() == Engine::Loading {
+            self.unsent.update_value(|unsent| unsent.push((command, attachments)));
+            return;
+        }
+        let is_broken = self.engine.get_untracked() == Engine::Broken;
         let sent = self.link.with_value(|link| match link {
-            Some(link) => link.send(command),
-            None => Err("the worker is not running".to_owned()),
+            Some(link) if !is_broken => link.send(&command, &attachments),
+            _ => Err("the worker is not running".to_owned()),
         });
         if let Err(what) = sent {
-            let (place, remedy) = ("the line to the worker".to_owned(), "Restart the worker.".to_owned());
-            self.fault(Fault { run: None, what, place, remedy });
+            self.report(Problem::new("the connection to the worker", what, "Restart the engine."));
+        }
+    }
+
+    /// Sends what waited for the worker to be loaded.
+    pub(crate) fn send_unsent(self) {
+        let unsent = self.unsent.try_update_value(std::mem::take);
+        for (command, attachments) in unsent.unwrap_or_default() {
+            self.send_with(command, attachments);
         }
     }
 
@@ -200,24 +239,22 @@ impl Lab {
         self.faults.update(|faults| {
             faults.retain(|other| *other != fault);
             faults.push_front(fault);
-            faults.truncate(REMEMBERED);
+            faults.truncate(MAX_ALERTS);
         });
     }
 
-    /// Shows a fault that is no run's. A message such as `what; remedy` is taken apart.
-    pub(crate) fn trouble(self, place: &str, message: &str, otherwise: &str) {
-        let (what, remedy) = message.rsplit_once("; ").unwrap_or((message, otherwise));
-        let (what, place, remedy) = (what.to_owned(), place.to_owned(), remedy.to_owned());
-        self.fault(Fault { run: None, what, place, remedy });
+    /// Shows a problem that has ended no run.
+    pub(crate) fn report(self, problem: Problem) {
+        self.fault(Fault { run: None, problem });
     }
 
-    /// Tells something that ends nothing.
+    /// Shows something to know that ends nothing.
     pub(crate) fn notice(self, text: impl Into<String>) {
         let text = text.into();
         self.notices.update(|notices| {
             notices.retain(|other| *other != text);
             notices.push_front(text);
-            notices.truncate(REMEMBERED);
+            notices.truncate(MAX_ALERTS);
         });
     }
 
@@ -236,41 +273,35 @@ impl Lab {
         self.state.get()
     }
 
-    /// Whether the model is at an address that only a link has named: its host is not asked before the user says so.
-    pub(crate) fn is_foreign(self) -> bool {
+    /// Whether the model is at an address that only a link has named: its host is not contacted before the user agrees.
+    pub(crate) fn is_unconfirmed(self) -> bool {
         let model = self.settings.with(|settings| settings.knobs.model.clone());
-        model.starts_with("http") && model.contains("://") && self.agreed.with(|agreed| *agreed != Some(model.clone()))
+        model.starts_with("http")
+            && model.contains("://")
+            && self.confirmed_address.with(|confirmed| confirmed.as_ref() != Some(&model))
     }
 
     /// Why the settings cannot be run as they are.
     pub(crate) fn refusal(self) -> Option<String> {
         let draft = self.drafts.with(|drafts| drafts.values().find_map(|draft| draft.error.clone()));
-        draft.or_else(|| self.settings.with(|settings| settings.knobs.check().err().map(|error| error.to_string())))
+        draft.or_else(|| {
+            self.settings.with(|settings| settings.knobs.clone().check().err().map(|error| sentence(&error)))
+        })
     }
 
     /// Begins a run with the settings as they are.
     pub(crate) fn begin(self) {
         let settings = self.settings.get_untracked();
         let entropy = browser::now() as u64 ^ ((js_sys::Math::random() * (1u64 << 52) as f64) as u64);
-        let run = StoredRun {
-            name: run_name(entropy),
-            preset: Some(settings.preset.name.to_owned()),
-            knobs: settings.knobs,
-            state: RunState::Loading,
-            step: 0,
-            steps: 0,
-            began: browser::now(),
-            device: String::new(),
-            backend: String::new(),
-        };
-        let (preset, knobs) = (run.preset.clone(), Box::new(run.knobs.clone()));
-        self.send(&Command::Start { run: run.name.clone(), preset, knobs });
+        let preset = Some(settings.preset.name.to_owned());
+        let run = StoredRun::new(run_name(entropy), preset, settings.knobs, browser::now());
+        self.send(Command::Start { run: Box::new(run.clone()) });
         self.show(run, None);
     }
 
     /// Opens a stored run and shows its settings.
     pub(crate) fn open(self, run: &StoredRun, running: bool) {
-        self.send(&Command::Open { run: run.name.clone(), running });
+        self.send(Command::Open { run: run.name.clone(), running });
         self.take_settings(run);
         let closed = if is_open(run.state) { RunState::Closed } else { run.state };
         let otherwise = StoredRun { state: closed, ..run.clone() };
@@ -282,14 +313,14 @@ impl Lab {
         let Some(run) = self.run.get_untracked() else { return };
         self.take_settings(&run);
         if is_open(run.state) {
-            self.unseal();
-            self.send(&Command::Restart);
+            self.accept_events_again();
+            self.send(Command::Restart);
         } else {
             self.begin();
         }
     }
 
-    /// Shows the settings a run began with.
+    /// Shows the settings that a run began with.
     fn take_settings(self, run: &StoredRun) {
         self.settings.update(|settings| {
             if let Some(preset) = run.preset.as_ref().and_then(|name| apt_experiment::preset_entry(name).ok()) {
@@ -300,15 +331,15 @@ impl Lab {
         self.drafts.update(BTreeMap::clear);
     }
 
-    /// Lets events in again after a fault, because the user goes on.
-    pub(crate) fn unseal(self) {
-        self.history.update_value(|history| history.sealed = false);
+    /// Takes in events again after a fault, because the user goes on.
+    pub(crate) fn accept_events_again(self) {
+        self.history.update_value(|history| history.ended_by_error = false);
     }
 
     fn show(self, run: StoredRun, otherwise: Option<StoredRun>) {
-        self.inbox.update_value(|inbox| {
-            inbox.run = None;
-            inbox.asked = Some(otherwise);
+        self.pending.update_value(|pending| {
+            pending.run = None;
+            pending.requested = Some(otherwise);
         });
         self.current.set_value(Some(run.name.clone()));
         self.history.set_value(History::default());
@@ -319,10 +350,10 @@ impl Lab {
         self.due();
     }
 
-    /// Takes text from a control. While a run is open, a live knob is turned in it when the text is `committed`.
-    pub(crate) fn turn(self, knob: &'static Knob, text: &str, committed: bool) {
+    /// Takes text from a control. While a run is open, a live knob is set in it when the text is `committed`.
+    pub(crate) fn edit_knob(self, knob: &'static Knob, text: &str, committed: bool) {
         let mut knobs = self.settings.with_untracked(|settings| settings.knobs.clone());
-        let error = knob.set(&mut knobs, text).err().map(|error| error.to_string());
+        let error = knob.set(&mut knobs, text).err().map(|error| sentence(&error));
         let taken = error.is_none();
         self.drafts.update(|drafts| {
             if taken && committed {
@@ -338,7 +369,7 @@ impl Lab {
             self.settings.update(|settings| settings.knobs = knobs);
         }
         if committed && untrack(|| self.is_open()) && knob.live {
-            self.send(&Command::Turn { knob: knob.name.to_owned(), value: text.trim().to_owned() });
+            self.send(Command::SetKnob { knob: knob.name.to_owned(), value: text.trim().to_owned() });
         }
     }
 
@@ -346,4 +377,10 @@ impl Lab {
     pub(crate) fn write_address(self) {
         self.settings.with(|settings| browser::set_query(&address::write(settings)));
     }
+}
+
+/// What is wrong and what to do, where the place is plain.
+pub(crate) fn sentence(error: &impl Explain) -> String {
+    let Problem { what, remedy, .. } = error.problem();
+    format!("{what}; {remedy}")
 }

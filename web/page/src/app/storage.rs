@@ -1,36 +1,36 @@
-//! What the page does with the browser's database: lists, records, studies, dropped files.
+//! The browser's database from the page's side: what it reads, and what it asks the worker to change.
 
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use apt_bridge::store::{Store, StoreError};
-use apt_bridge::{MODEL_FILES, StoredStudy};
-use apt_experiment::{BUILTIN_TASK, DATA_EXTENSIONS, Record, StudyFile, TEXT_TASK, run_name};
+use apt_bridge::{Command, MODEL_FILES, StoredStudy};
+use apt_experiment::{DATA_EXTENSIONS, Explain, Problem, Record, StudyFile};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
 use super::state::Lab;
 
 impl Lab {
-    /// Does something with the database; what fails is shown.
-    pub(crate) fn stored<F: Future<Output = Result<(), StoreError>>>(self, act: impl FnOnce(Store) -> F + 'static) {
+    /// Reads something from the database; an error is shown.
+    fn read_store<F: Future<Output = Result<(), StoreError>>>(self, read: impl FnOnce(Store) -> F + 'static) {
         spawn_local(async move {
             let done = match Store::open().await {
-                Ok(store) => act(store).await,
+                Ok(store) => read(store).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = done {
-                self.trouble("this browser's database", &error.to_string(), "Allow this site to store data.");
+                self.report(error.problem());
             }
         });
     }
 
     /// Reads the list of runs.
     pub(crate) fn load_runs(self) {
-        self.stored(move |store| async move {
+        self.read_store(move |store| async move {
             self.runs.set(store.runs().await?);
             Ok(())
         });
@@ -42,7 +42,7 @@ impl Lab {
             return;
         }
         self.has_records.set(true);
-        self.stored(move |store| async move {
+        self.read_store(move |store| async move {
             for (name, record) in store.records().await? {
                 self.add_record(name, record);
             }
@@ -58,43 +58,19 @@ impl Lab {
         });
     }
 
-    /// Reads the list of studies. One that a worker went through when it was written last was cut off.
+    /// Reads the list of studies. One that was running when it was written last was cut off.
     pub(crate) fn load_studies(self) {
-        self.stored(move |store| async move {
+        self.read_store(move |store| async move {
             let studies = store.studies().await?;
             self.cut_off.set(studies.iter().find(|study| study.running).map(|study| study.name.clone()));
-            self.studies.set(studies.into_iter().map(StoredStudy::at_rest).collect());
+            self.studies.set(studies.into_iter().map(StoredStudy::stopped).collect());
             Ok(())
         });
     }
 
     /// Reads the list of dropped files.
     pub(crate) fn load_sets(self) {
-        self.stored(move |store| async move {
-            self.sets.set(store.file_sets().await?);
-            Ok(())
-        });
-    }
-
-    /// Removes a run or record; a study that had it may make it again.
-    pub(crate) fn remove_run(self, name: String) {
-        self.stored(move |store| async move {
-            store.remove_run(&name).await?;
-            let mut studies = self.studies.get_untracked();
-            for study in studies.iter_mut().filter_map(|study| study.lose(&name).then_some(study)) {
-                store.put_study(study).await?;
-            }
-            self.studies.set(studies);
-            self.runs.update(|runs| runs.retain(|run| run.name != name));
-            self.records.update(|records| records.retain(|(of, _)| *of != name));
-            Ok(())
-        });
-    }
-
-    /// Removes dropped files.
-    pub(crate) fn remove_set(self, name: String) {
-        self.stored(move |store| async move {
-            store.remove_files(&name).await?;
+        self.read_store(move |store| async move {
             self.sets.set(store.file_sets().await?);
             Ok(())
         });
@@ -124,7 +100,7 @@ impl Lab {
         for file in others {
             let remedy = "Drop config.json, tokenizer.json and model.safetensors together, a .csv, .tsv or .jsonl file, \
                           a record.json, or the file of a study.";
-            self.trouble(&file.name(), "the lab has no use for this file", remedy);
+            self.report(Problem::new(file.name(), "the lab has no use for this file", remedy));
         }
     }
 
@@ -134,18 +110,10 @@ impl Lab {
         if !missing.is_empty() {
             let place = files.iter().map(File::name).collect::<Vec<_>>().join(", ");
             let what = format!("a model needs {} too", missing.join(" and "));
-            self.trouble(&place, &what, "Drop all three files at once.");
+            self.report(Problem::new(place, what, "Drop all three files at once."));
             return;
         }
-        self.stored(move |store| async move {
-            let sets = store.file_sets().await?;
-            let fresh = (1..).map(|number| format!("my-model-{number}"));
-            let name = fresh.into_iter().find(|name| sets.iter().all(|set| set.name != *name)).unwrap_or_default();
-            store.put_files(&name, &files).await?;
-            self.sets.set(store.file_sets().await?);
-            self.settings.update(|settings| settings.knobs.model = name);
-            Ok(())
-        });
+        self.keep_files(None, files);
     }
 
     fn take_data(self, files: Vec<File>) {
@@ -153,17 +121,12 @@ impl Lab {
             [file] => file.name(),
             files => format!("{} and {} more", files[0].name(), files.len() - 1),
         };
-        self.stored(move |store| async move {
-            store.put_files(&name, &files).await?;
-            self.sets.set(store.file_sets().await?);
-            self.settings.update(|settings| {
-                settings.knobs.data = Some(name);
-                if settings.knobs.task == BUILTIN_TASK {
-                    settings.knobs.task = TEXT_TASK.into();
-                }
-            });
-            Ok(())
-        });
+        self.keep_files(Some(name), files);
+    }
+
+    fn keep_files(self, name: Option<String>, files: Vec<File>) {
+        let files = files.into_iter().map(JsValue::from).collect();
+        self.send_with(Command::KeepFiles { name }, files);
     }
 
     /// Queues studies.
@@ -171,19 +134,16 @@ impl Lab {
         spawn_local(async move {
             for file in files {
                 let name = file.name();
-                let Some(text) = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string()) else {
-                    self.trouble(&name, "the file cannot be read", "Choose it again.");
-                    continue;
-                };
-                let read = StudyFile::from_toml(&text, &name).map_err(|error| error.to_string());
-                if let Err(why) = read.and_then(|read| self.take_study_file(&name, read)) {
-                    self.trouble(&name, &why, "Correct the study.");
+                let Some(text) = self.text_of(&file).await else { continue };
+                let read = StudyFile::from_toml(&text, &name).map_err(|error| error.problem());
+                if let Err(problem) = read.and_then(|read| self.take_study_file(&name, read)) {
+                    self.report(problem);
                 }
             }
         });
     }
 
-    fn take_study_file(self, name: &str, file: StudyFile) -> Result<(), String> {
+    fn take_study_file(self, name: &str, file: StudyFile) -> Result<(), Problem> {
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         let called = file.name.clone().unwrap_or_else(|| stem.to_owned());
         let study = self.queue_study(StudyFile { name: Some(called), ..file })?;
@@ -193,47 +153,28 @@ impl Lab {
 
     /// Takes in records of runs made elsewhere, and studies.
     pub(crate) fn import(self, files: Vec<File>) {
-        self.stored(move |store| async move {
+        spawn_local(async move {
             for file in files {
                 let name = file.name();
-                let Some(text) = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string()) else {
-                    self.trouble(&name, "the file cannot be read", "Choose it again.");
-                    continue;
-                };
-                if let Ok(study) = StudyFile::from_json(&text, &name) {
-                    if let Err(why) = self.take_study_file(&name, study) {
-                        self.trouble(&name, &why, "Correct the study.");
+                let Some(text) = self.text_of(&file).await else { continue };
+                match StudyFile::from_json(&text, &name) {
+                    Ok(study) => {
+                        if let Err(problem) = self.take_study_file(&name, study) {
+                            self.report(problem);
+                        }
                     }
-                    continue;
-                }
-                match Record::from_json(text.as_bytes(), &name) {
-                    Ok(record) => {
-                        let kept = store.records().await?;
-                        let is_free = |run: &String| kept.iter().all(|(of, other)| of != run || *other == record);
-                        // Another record of this name stays what it is.
-                        let run = Some(name_of(&name, &text)).filter(is_free).unwrap_or_else(|| hashed(&text));
-                        store.put_record(&run, &record).await?;
-                        self.add_record(run.clone(), record);
-                        self.notice(format!("{name} is here as {run}."));
-                    }
-                    Err(error) => self.trouble(&name, &error.to_string(), "Drop a record.json."),
+                    Err(_) => self.send(Command::ImportRecord { file: name, text }),
                 }
             }
-            Ok(())
         });
     }
-}
 
-/// The name of a record from elsewhere: its file's, unless that is every record's.
-fn name_of(file: &str, text: &str) -> String {
-    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    let stem = stem.strip_suffix("-record").unwrap_or(stem);
-    if stem.starts_with("record") { hashed(text) } else { stem.to_owned() }
-}
-
-/// A name that follows from a record's text.
-fn hashed(text: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    run_name(hasher.finish())
+    /// The text of a file; that it cannot be read is shown.
+    async fn text_of(self, file: &File) -> Option<String> {
+        let text = JsFuture::from(file.text()).await.ok().and_then(|text| text.as_string());
+        if text.is_none() {
+            self.report(Problem::new(file.name(), "the file cannot be read", "Choose it again."));
+        }
+        text
+    }
 }

@@ -1,18 +1,17 @@
 //! Studies in Compare: choosing one, queueing it, and how far each is.
 
 use apt_bridge::{Command, StoredCell, StoredStudy};
-use apt_experiment::{CellState, MOST_SEEDS, STUDIES, Study, StudyFile};
+use apt_experiment::{CellState, Explain, MOST_SEEDS, Problem, STUDIES, Study, StudyFile};
 use apt_report::study_command;
 use leptos::prelude::*;
 
+use super::buttons::{action, lock_mark, never};
 use super::export::offer;
-use super::setup::lock_mark;
-use super::shell::{action, never};
-use super::state::{Engine, Lab};
+use super::state::{Engine, Lab, sentence};
 use super::{browser, report};
 use crate::address::{SEEDS, STUDY, StudyChoice};
 use crate::export::Saved;
-use crate::studies::{at_work, grid, name_for, progress};
+use crate::studies::{current_run, grid, name_for, progress};
 
 impl Lab {
     /// The study that the worker goes through.
@@ -43,37 +42,25 @@ impl Lab {
     /// Puts a study on the list.
     ///
     /// # Errors
-    /// In words, when it cannot be run.
-    pub(crate) fn queue_study(self, file: StudyFile) -> Result<StoredStudy, String> {
+    /// When it cannot be run.
+    pub(crate) fn queue_study(self, file: StudyFile) -> Result<StoredStudy, Problem> {
         let name = self.studies.with_untracked(|studies| name_for(&file, studies));
-        let study = Study::resolve(&file, &name).map_err(|error| error.to_string())?;
+        let study = Study::resolve(&file, &name).map_err(|error| error.problem())?;
         if let Some(there) = self.studies.with_untracked(|all| all.iter().find(|of| of.name == name).cloned()) {
             return Ok(there);
         }
         let queued = StoredStudy::queued(&name, file, &study, browser::now());
         self.take_study(queued.clone());
-        let kept = queued.clone();
-        self.stored(move |store| async move { store.put_study(&kept).await });
+        self.send(Command::QueueStudy { study: Box::new(queued.clone()) });
         Ok(queued)
     }
 
     /// Runs what is left of a study.
     pub(crate) fn run_study(self, study: &StoredStudy, retry: bool) {
         let file = Box::new(study.file.clone());
-        self.send(&Command::Study { study: study.name.clone(), file, retry });
+        self.send(Command::Study { study: study.name.clone(), file, retry });
         self.cut_off.set(None);
         self.report_of.set(Some(study.name.clone()));
-    }
-
-    fn forget_study(self, name: String) {
-        self.stored(move |store| async move {
-            store.remove_study(&name).await?;
-            self.studies.update(|studies| studies.retain(|study| study.name != name));
-            if self.report_of.get_untracked().as_ref() == Some(&name) {
-                self.report_of.set(None);
-            }
-            Ok(())
-        });
     }
 }
 
@@ -99,8 +86,10 @@ fn asked(lab: Lab) -> Option<Result<(StudyFile, usize), String>> {
     let name = file.name.clone().unwrap_or_default();
     Some(match (lab.refusal(), Study::resolve(&file, &name)) {
         (Some(refusal), _) => Err(refusal),
-        (None, Err(error)) => Err(error.to_string()),
-        (None, Ok(_)) if lab.is_foreign() => Err("The model is at an address. Confirm it in the Lab first.".to_owned()),
+        (None, Err(error)) => Err(sentence(&error)),
+        (None, Ok(_)) if lab.is_unconfirmed() => {
+            Err("The model is at an address. Confirm it in the Lab first.".to_owned())
+        }
         (None, Ok(study)) => Ok((file, study.cells().len())),
     })
 }
@@ -116,7 +105,7 @@ fn form(lab: Lab) -> impl IntoView {
         let Some(Ok((file, _))) = asked.get_untracked() else { return };
         match lab.queue_study(file) {
             Ok(study) => lab.run_study(&study, false),
-            Err(why) => lab.trouble("the study", &why, "Change the settings."),
+            Err(problem) => lab.report(problem),
         }
     };
     (!hidden).then(|| {
@@ -167,7 +156,8 @@ fn seeds(lab: Lab) -> impl IntoView {
         let count = event_target_value(&event).trim().parse::<u32>().ok();
         let count = count.filter(|count| (1..=MOST_SEEDS).contains(count));
         if count.is_none() {
-            lab.trouble("seeds", &format!("give a whole number from 1 to {MOST_SEEDS}"), "Seeds of the study stay.");
+            let remedy = format!("Give a whole number from 1 to {MOST_SEEDS}; the study keeps its seeds.");
+            lab.report(Problem::new("seeds", "this is no number of seeds", remedy));
         }
         lab.settings.update(|settings| {
             if let Some(study) = &mut settings.study {
@@ -195,15 +185,15 @@ fn plan(lab: Lab, asked: Result<(StudyFile, usize), String>) -> impl IntoView {
     match asked {
         Err(why) => view! { <p class="error" data-testid="study-refusal">{why}</p> }.into_any(),
         Ok((file, runs)) => {
-            let turned: Vec<String> = file.knobs.keys().map(|knob| knob.replace('_', " ")).collect();
-            let turned = match turned.is_empty() {
+            let changed: Vec<String> = file.knobs.keys().map(|knob| knob.replace('_', " ")).collect();
+            let changed = match changed.is_empty() {
                 true => "Settings changed in the Lab would hold for every run.".to_owned(),
-                false => format!("As set in the Lab, in every run: {}.", turned.join(", ")),
+                false => format!("As set in the Lab, in every run: {}.", changed.join(", ")),
             };
             let line = study_command(&name.unwrap_or_default(), &file);
             view! {
                 <p data-testid="study-plan">
-                    {file.summary.clone()} " " {runs} " runs. " {turned} " On a desktop: " <code>{line}</code>
+                    {file.summary.clone()} " " {runs} " runs. " {changed} " On a desktop: " <code>{line}</code>
                 </p>
             }
             .into_any()
@@ -223,7 +213,7 @@ fn item(lab: Lab, name: String) -> impl IntoView {
     let free = move || lab.engine.get() == Engine::Ready && !lab.is_studying() && !lab.is_running();
     let go =
         move |retry| move || study.with_untracked(|study| study.iter().for_each(|study| lab.run_study(study, retry)));
-    let words = move || study.with(|study| study.as_ref().map(|study| (progress(study), at_work(study))));
+    let words = move || study.with(|study| study.as_ref().map(|study| (progress(study), current_run(study))));
     let share = move || study.with(|study| study.as_ref().map(|s| (s.count(CellState::is_over), s.cells.len())));
     let (heading, of_name) = (name.clone(), name.clone());
     let show = move || {
@@ -232,7 +222,7 @@ fn item(lab: Lab, name: String) -> impl IntoView {
     };
     let forget = {
         let name = name.clone();
-        move || lab.forget_study(name.clone())
+        move || lab.send(Command::RemoveStudy { study: name.clone() })
     };
     view! {
         <article class="study" data-testid=test("item") aria-label=format!("Study {name}")>
@@ -250,7 +240,7 @@ fn item(lab: Lab, name: String) -> impl IntoView {
             </p>
             <div class="buttons" role="group" aria-label=format!("Study {name}")>
                 {action("Run what is left", test("go"), never, move || free() && left(), go(false))}
-                {action("Stop", test("stop"), never, is_running, move || lab.send(&Command::Stop))}
+                {action("Stop", test("stop"), never, is_running, move || lab.send(Command::Stop))}
                 {action("Run failed again", test("retry"), never, move || free() && failed(), go(true))}
                 {action("Report", test("report"), never, || true, show)}
                 {action("Study, TOML", test("file"), never, || true, move || save(lab, study))}
@@ -303,15 +293,15 @@ fn save(lab: Lab, study: Memo<Option<StoredStudy>>) {
     let Some(study) = study.get_untracked() else { return };
     match study.file.to_toml() {
         Ok(text) => offer(lab, Some(Saved { name: format!("{}.toml", study.name), kind: "application/toml", text })),
-        Err(error) => lab.trouble(&study.name, &error.to_string(), "Use another value."),
+        Err(error) => lab.report(error.problem()),
     }
 }
 
-/// Where a study stands, for the page that shows its runs.
+/// How far a study is, for the page that shows its runs.
 pub(crate) fn line(lab: Lab) -> impl IntoView {
     let words = Memo::new(move |_| {
         let study = lab.running_study()?;
-        let work = at_work(&study).unwrap_or_else(|| progress(&study));
+        let work = current_run(&study).unwrap_or_else(|| progress(&study));
         Some(format!("Study {}, {work}.", study.name))
     });
     move || {

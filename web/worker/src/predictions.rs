@@ -1,10 +1,10 @@
-//! What two models say about a text: the open run's, and the dense one that learned the same task.
+//! What two models predict for a text: the open run's, and the dense one that learned the same task.
 
 use crate::clock;
 use crate::error::WorkerError;
 use crate::run::Run;
 use apt_bridge::store::{Store, StoredModel};
-use apt_bridge::{Answer, RunState, StoredRun, Verdict};
+use apt_bridge::{Answer, Outcome, Prediction, RunState, StoredRun};
 use apt_data::{Example, Target, Tokenizer, collate};
 use apt_experiment::Knobs;
 use apt_nn::checkpoint::{Checkpoint, read_back};
@@ -15,14 +15,14 @@ use burn::tensor::Device;
 const REPETITIONS: usize = 9;
 const WARM_UPS: usize = 2;
 
-/// A model that answers.
-struct Speaker {
+/// A model that is ready to predict.
+struct LoadedModel {
     model: Transformer,
     labels: Vec<String>,
     step: usize,
 }
 
-/// Both models' answers to `text`, with `pair` as second text.
+/// Both models' predictions for `text`, with `pair` as second text.
 ///
 /// # Errors
 /// A text without words or too long for the tokenizer's rules, a stored model that is damaged, values that cannot be
@@ -35,11 +35,11 @@ pub async fn answer(
     pair: Option<String>,
 ) -> Result<Answer, WorkerError> {
     if text.trim().is_empty() {
-        return Err(WorkerError::place("text", "there is nothing to judge", "type a sentence"));
+        return Err(WorkerError::new("text", "there is nothing to judge", "type a sentence"));
     }
     let tokenizer = Tokenizer::from_bytes(&run.tokenizer, "the run's tokenizer.json")?;
     let open = match &run.session {
-        Some(session) => Speaker { model: session.compacted(), labels: run.labels.clone(), step: run.entry.step },
+        Some(session) => LoadedModel { model: session.compacted(), labels: run.labels.clone(), step: run.entry.step },
         None => stored(&run.entry, store, device).await?,
     };
     let dense = match dense_run(&run.entry, store).await? {
@@ -51,9 +51,9 @@ pub async fn answer(
     let example = Example { ids: encoded.ids, type_ids: encoded.type_ids, target: Target::Class(0) };
     let tokens = example.ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
     apt_train::check_input(&open.model.config, &example)?;
-    let pruned = open.verdict(&example, device).await?;
+    let pruned = open.predict(&example, device).await?;
     let dense = match dense {
-        Some(dense) => Some(dense.verdict(&example, device).await?),
+        Some(dense) => Some(dense.predict(&example, device).await?),
         None => None,
     };
     Ok(Answer { text, pair, tokens, dense, pruned })
@@ -62,49 +62,60 @@ pub async fn answer(
 /// The newest finished run that pruned nothing and learned the same from the same model.
 async fn dense_run(entry: &StoredRun, store: Option<&Store>) -> Result<Option<StoredRun>, WorkerError> {
     let Some(store) = store else { return Ok(None) };
-    let source = |knobs: &Knobs| (knobs.model.clone(), knobs.task.clone(), knobs.data.clone());
+    let source = |knobs: &Knobs| (knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective);
     let fits = |run: &StoredRun| {
         run.state == RunState::Done && !run.knobs.prunes() && source(&run.knobs) == source(&entry.knobs)
     };
     Ok(store.runs().await?.into_iter().find(fits))
 }
 
-async fn stored(entry: &StoredRun, store: Option<&Store>, device: &Device) -> Result<Speaker, WorkerError> {
+async fn stored(entry: &StoredRun, store: Option<&Store>, device: &Device) -> Result<LoadedModel, WorkerError> {
     let found = match store {
         Some(store) => store.model(&entry.name).await?,
         None => None,
     };
     let Some(StoredModel { config, labels, step, weights, .. }) = found else {
-        return Err(WorkerError::place(&entry.name, "this run left no model", "make the run again"));
+        return Err(WorkerError::new(&entry.name, "this run left no model", "make the run again"));
     };
     let file = |name: &str| format!("{}/{name}", entry.name);
     let config = ModelConfig::from_json(config.as_bytes(), &file("config.json"))?;
     let checkpoint = Checkpoint::parse(&weights, &file("model.safetensors"), config.family)?;
-    Ok(Speaker { model: checkpoint.model(&config, device)?, labels, step })
+    Ok(LoadedModel { model: checkpoint.model(&config, device)?, labels, step })
 }
 
-impl Speaker {
-    async fn verdict(&self, example: &Example, device: &Device) -> Result<Verdict, WorkerError> {
+impl LoadedModel {
+    async fn predict(&self, example: &Example, device: &Device) -> Result<Prediction, WorkerError> {
         let batch = collate(&[example], 0, 1);
         let mut times = Vec::new();
-        let mut logits = Vec::new();
+        let mut outputs = Vec::new();
         for repetition in 0..WARM_UPS + REPETITIONS {
             let began = clock::now();
             let output = inference::logits(&self.model, &batch.ids, &batch.type_ids, &batch.lengths, device)?;
-            logits = read_back(output, "logits").await?;
+            outputs = read_back(output, "logits").await?;
             if repetition >= WARM_UPS {
                 times.push(clock::now() - began);
             }
         }
+        if outputs.iter().any(|output| !output.is_finite()) {
+            return Err(WorkerError::new("the model", "its outputs are not finite", "make the run again"));
+        }
         times.sort_by(f64::total_cmp);
         let config = &self.model.config;
         let parameters = config.shape().parameters() + config.embedding_parameters() + config.head_parameters();
-        Ok(Verdict {
-            classes: self.labels.iter().cloned().zip(softmax(&logits)).collect(),
+        Ok(Prediction {
+            outcome: outcome(&self.labels, &outputs),
             parameters: parameters as u64,
             milliseconds: times[times.len() / 2],
             step: self.step,
         })
+    }
+}
+
+/// What a model's `outputs` say: a probability for each of its classes, or a number where it has none.
+fn outcome(labels: &[String], outputs: &[f32]) -> Outcome {
+    match labels {
+        [] => Outcome::Value(outputs.first().copied().map_or(0.0, f64::from)),
+        labels => Outcome::Classes(labels.iter().cloned().zip(softmax(outputs)).collect()),
     }
 }
 

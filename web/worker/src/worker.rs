@@ -1,43 +1,46 @@
-//! The worker's loop: obeys commands as they come, and between them takes the open run one event further.
+//! The worker's loop: handles commands as they come, and between them takes the open run one event further.
 
-use crate::claim::Claim;
 use crate::error::WorkerError;
 use crate::gpu::Gpu;
+use crate::port::Commands;
+use crate::queue::Queue;
 use crate::run::Run;
-use crate::study::Queue;
-use crate::{clock, port, sources, verdicts};
-use apt_bridge::store::Store;
-use apt_bridge::{Command, Message, RunState, StoredRun, Wanted};
-use apt_experiment::{CellState, Event, Knobs};
+use crate::run_lock::RunLock;
+use crate::sources::OutputCount;
+use crate::store_writer::StoreWriter;
+use crate::{clock, port, predictions, sources};
+use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
+use apt_experiment::{CellState, Event};
 use burn::tensor::Device;
 use futures::StreamExt;
-use futures::channel::mpsc::UnboundedReceiver;
-
-type Commands = UnboundedReceiver<Result<Command, String>>;
+use wasm_bindgen::JsValue;
 
 /// Everything the worker has.
-pub(crate) struct Lab {
-    pub(crate) store: Option<Store>,
+pub(crate) struct Worker {
+    pub(crate) store: Option<StoreWriter>,
     pub(crate) gpu: Option<Gpu>,
     pub(crate) run: Option<Run>,
     pub(crate) study: Option<Queue>,
-    pub(crate) losses: usize,
+    /// Devices lost since the last save.
+    pub(crate) device_losses: usize,
+    /// The outputs of the task that was estimated last.
+    pub(crate) output_count: Option<OutputCount>,
 }
 
 /// Serves the page until it is gone.
 pub async fn serve(mut commands: Commands) {
-    let store = match Store::open().await {
+    let store = match StoreWriter::open().await {
         Ok(store) => Some(store),
         Err(error) => {
             port::post(&Message::Notice { text: format!("{error}; nothing will be kept when this page is closed") });
             None
         }
     };
-    let mut lab = Lab { store, gpu: None, run: None, study: None, losses: 0 };
+    let mut worker = Worker { store, gpu: None, run: None, study: None, device_losses: 0, output_count: None };
     port::post(&Message::Ready);
     loop {
-        let command = if lab.is_running() || lab.is_cell_due() {
-            clock::breathe().await;
+        let command = if worker.is_running() || worker.is_cell_due() {
+            clock::yield_now().await;
             commands.try_recv().ok()
         } else {
             match commands.next().await {
@@ -47,17 +50,17 @@ pub async fn serve(mut commands: Commands) {
             }
         };
         match command {
-            None if lab.is_cell_due() => lab.next_cell().await,
-            None => lab.advance().await,
+            None if worker.is_cell_due() => worker.next_cell().await,
+            None => worker.advance().await,
             Some(Err(what)) => {
-                let error = WorkerError::place("the page", what, "reload the page: it and its worker differ");
+                let error = WorkerError::new("the page", what, "reload the page: it and its worker differ");
                 port::post(&Message::Fault(error.fault(None)));
             }
-            Some(Ok(command)) => {
-                let obeyed = lab.obey(command).await;
+            Some(Ok((command, attachments))) => {
+                let handled = worker.handle(command, &attachments).await;
                 // What a command made the GPU do may have gone wrong as any step may.
-                let recovered = lab.check_gpu(obeyed.as_ref().err()).await;
-                match obeyed {
+                let recovered = worker.check_gpu(handled.as_ref().err()).await;
+                match handled {
                     Err(error) if !recovered => port::post(&Message::Fault(error.fault(None))),
                     _ => {}
                 }
@@ -66,18 +69,18 @@ pub async fn serve(mut commands: Commands) {
     }
 }
 
-impl Lab {
+impl Worker {
     fn is_running(&self) -> bool {
         self.run.as_ref().is_some_and(Run::is_running)
     }
 
-    async fn obey(&mut self, command: Command) -> Result<(), WorkerError> {
+    async fn handle(&mut self, command: Command, attachments: &[JsValue]) -> Result<(), WorkerError> {
         match command {
             Command::Devices { again } => self.report_devices(again).await,
             Command::Estimate { knobs } => self.estimate(&knobs).await,
-            Command::Start { run, preset, knobs } => {
+            Command::Start { run } => {
                 self.close_all().await?;
-                self.start(run, preset, *knobs).await
+                self.start(*run).await
             }
             Command::Open { run, running } => {
                 self.close_all().await?;
@@ -86,14 +89,14 @@ impl Lab {
             Command::Restart => {
                 let entry = self.opened()?.entry.clone();
                 self.close_all().await?;
-                self.start(entry.name, entry.preset, entry.knobs).await
+                self.start(StoredRun::new(entry.name, entry.preset, entry.knobs, clock::date())).await
             }
             Command::Stop => self.close_all().await,
             Command::Study { study, file, retry } => {
                 self.close_all().await?;
                 self.begin_study(study, *file, retry).await
             }
-            Command::Pause => self.hold().await,
+            Command::Pause => self.pause().await,
             Command::Step => {
                 let run = self.opened()?;
                 run.one_step = true;
@@ -106,17 +109,17 @@ impl Lab {
                 run.enter(RunState::Running);
                 Ok(())
             }
-            Command::Turn { knob, .. } if self.study.is_some() => Err(WorkerError::place(
+            Command::SetKnob { knob, .. } if self.study.is_some() => Err(WorkerError::new(
                 knob,
-                "a study's runs are made as the study has them",
-                "stop the study, or turn it in a run of its own",
+                "the settings of a study's runs are those of the study",
+                "stop the study, or change it in a run of its own",
             )),
-            Command::Turn { knob, value } => {
+            Command::SetKnob { knob, value } => {
                 let run = self.opened()?;
                 if let Some(session) = &mut run.session {
                     session.set_knob(&knob, &value)?;
                 }
-                self.hear_out().await
+                self.send_pending().await
             }
             Command::Checkpoint => {
                 let Self { run, store, .. } = self;
@@ -127,18 +130,24 @@ impl Lab {
                 if let Some(session) = &mut self.opened()?.session {
                     session.evaluate_now().await?;
                 }
-                self.hear_out().await
+                self.send_pending().await
             }
             Command::Try { text, pair } => {
                 let device = self.device();
                 let run = self.run.as_ref().ok_or_else(nothing_open)?;
-                let answer = verdicts::answer(run, self.store.as_ref(), &device, text, pair).await?;
-                if run.is_sound().await {
+                let answer = predictions::answer(run, self.store.as_deref(), &device, text, pair).await?;
+                if run.is_gpu_ok().await {
                     port::post(&Message::Answer(Box::new(answer)));
                 }
                 Ok(())
             }
             Command::Export { what } => self.export(what).await,
+            Command::RemoveRun { run } => self.remove_run(run).await,
+            Command::QueueStudy { study } => self.queue_study(*study).await,
+            Command::RemoveStudy { study } => self.remove_study(study).await,
+            Command::ImportRecord { file, text } => self.import_record(file, &text).await,
+            Command::KeepFiles { name } => self.keep_files(name, attachments).await,
+            Command::RemoveFiles { name } => self.remove_files(&name).await,
         }
     }
 
@@ -155,24 +164,9 @@ impl Lab {
         }
     }
 
-    pub(crate) async fn start(
-        &mut self,
-        name: String,
-        preset: Option<String>,
-        knobs: Knobs,
-    ) -> Result<(), WorkerError> {
+    /// Begins a run, in place of what a run of its name has left.
+    pub(crate) async fn start(&mut self, entry: StoredRun) -> Result<(), WorkerError> {
         self.close().await?;
-        let entry = StoredRun {
-            name,
-            preset,
-            knobs,
-            state: RunState::Loading,
-            step: 0,
-            steps: 0,
-            began: clock::date(),
-            device: String::new(),
-            backend: String::new(),
-        };
         let mut run = self.build(entry, false).await?;
         if let Some(store) = &self.store {
             store.remove_run(&run.entry.name).await?;
@@ -180,11 +174,12 @@ impl Lab {
         run.entry.state = RunState::Running;
         run.save(self.store.as_ref()).await?;
         run.enter(RunState::Running);
-        self.losses = 0;
+        self.device_losses = 0;
         self.run = Some(run);
         Ok(())
     }
 
+    /// Opens a stored run.
     pub(crate) async fn open(&mut self, name: &str, running: bool) -> Result<(), WorkerError> {
         self.close().await?;
         let entry = match &self.store {
@@ -192,19 +187,19 @@ impl Lab {
             None => None,
         };
         let Some(entry) = entry else {
-            return Err(WorkerError::place(name, "there is no run of this name in this browser", "start a new one"));
+            return Err(WorkerError::new(name, "there is no run of this name in this browser", "start a new one"));
         };
         if entry.state == RunState::Done {
             return self.open_finished(entry).await;
         }
         let mut run = self.build(entry, true).await?;
         run.enter(if running { RunState::Running } else { RunState::Paused });
-        self.losses = 0;
+        self.device_losses = 0;
         self.run = Some(run);
         Ok(())
     }
 
-    /// Shows a run that is over: its events and its stored model, without a session.
+    /// Opens a run that is over: its events and its stored model, without a session.
     async fn open_finished(&mut self, entry: StoredRun) -> Result<(), WorkerError> {
         let Some(store) = &self.store else { return Err(nothing_open()) };
         let events = store.events(&entry.name).await?;
@@ -222,17 +217,17 @@ impl Lab {
         entry.state = RunState::Loading;
         port::post(&Message::Run(Box::new(entry.clone())));
         let made = async {
-            let Some(claim) = Claim::of(&entry.name).await else {
+            let Some(lock) = RunLock::of(&entry.name).await else {
                 return Err(WorkerError::Busy { run: entry.name.clone() });
             };
             let (opened, on_gpu) = self.choose(entry.knobs.device).await?;
-            let store = self.store.as_ref();
+            let store = self.store.as_deref();
             let save = match store {
                 Some(store) if saved => store.saved(&entry.name).await?,
                 _ => None,
             };
             let prepared = sources::prepare(&entry.knobs, entry.preset.as_deref(), &opened, store).await?;
-            Run::new(entry.clone(), prepared, save, on_gpu, claim)
+            Run::new(entry.clone(), prepared, save, on_gpu, lock)
         };
         let made = made.await;
         if made.is_err() {
@@ -253,7 +248,7 @@ impl Lab {
     async fn close(&mut self) -> Result<(), WorkerError> {
         let Some(mut run) = self.run.take() else { return Ok(()) };
         if run.is_open() {
-            self.settle(&mut run).await?;
+            self.finish_step(&mut run).await?;
             run.entry.state = RunState::Closed;
             run.save(self.store.as_ref()).await?;
             run.enter(RunState::Closed);
@@ -261,41 +256,41 @@ impl Lab {
         Ok(())
     }
 
-    async fn hold(&mut self) -> Result<(), WorkerError> {
+    async fn pause(&mut self) -> Result<(), WorkerError> {
         let Some(mut run) = self.run.take() else { return Err(nothing_open()) };
-        let settled = self.settle(&mut run).await;
+        let finished = self.finish_step(&mut run).await;
         run.one_step = false;
         if run.is_running() {
             run.entry.state = RunState::Paused;
             let saved = run.save(self.store.as_ref()).await;
             run.enter(RunState::Paused);
             self.run = Some(run);
-            return settled.and(saved);
+            return finished.and(saved);
         }
         self.run = Some(run);
-        settled
+        finished
     }
 
-    /// Lets a session say what it has to say, without a further step.
-    async fn settle(&self, run: &mut Run) -> Result<(), WorkerError> {
+    /// Takes in the events that the session's last step has left.
+    async fn finish_step(&self, run: &mut Run) -> Result<(), WorkerError> {
         while let Some(session) = run.session.as_mut().filter(|session| session.has_pending_events()) {
             match session.step().await? {
                 Some(event) => run.note(event),
                 None => break,
             }
         }
-        if run.is_sound().await {
-            run.tell(true);
+        if run.is_gpu_ok().await {
+            run.send_events(true);
         }
         Ok(())
     }
 
-    /// Tells what a command made the session say.
-    async fn hear_out(&mut self) -> Result<(), WorkerError> {
+    /// Sends the events that a command has caused.
+    async fn send_pending(&mut self) -> Result<(), WorkerError> {
         let Some(mut run) = self.run.take() else { return Ok(()) };
-        let settled = self.settle(&mut run).await;
+        let finished = self.finish_step(&mut run).await;
         self.run = Some(run);
-        settled
+        finished
     }
 
     /// Takes the open run one event further.
@@ -305,7 +300,7 @@ impl Lab {
         self.run = Some(run);
         let recovered = self.check_gpu(result.as_ref().err()).await;
         match result {
-            Err(error) if !recovered => self.stumble(error).await,
+            Err(error) if !recovered => self.on_run_error(error).await,
             _ => {}
         }
     }
@@ -313,12 +308,12 @@ impl Lab {
     async fn advanced(&mut self, run: &mut Run) -> Result<(), WorkerError> {
         let Some(session) = &mut run.session else { return Ok(()) };
         let event = session.step().await?;
-        let settled = !session.has_pending_events();
-        if settled && !run.is_sound().await {
+        let finished = !session.has_pending_events();
+        if finished && !run.is_gpu_ok().await {
             return Ok(());
         }
         let Some(event) = event else {
-            // Nobody asks the models of a study's many runs anything.
+            // The models of a study's many runs are not kept.
             run.finish(self.store.as_ref(), self.study.is_none()).await?;
             if !run.is_open() {
                 self.end_cell(CellState::Done).await;
@@ -327,18 +322,18 @@ impl Lab {
         };
         let trained = matches!(event, Event::Step(_));
         run.note(event);
-        if settled {
-            run.tell(false);
+        if finished {
+            run.send_events(false);
         }
         if run.one_step && trained {
             run.one_step = false;
-            self.settle(run).await?;
+            self.finish_step(run).await?;
             run.entry.state = RunState::Paused;
             run.save(self.store.as_ref()).await?;
             run.enter(RunState::Paused);
         } else if run.save_due() {
             run.save(self.store.as_ref()).await?;
-            self.losses = 0;
+            self.device_losses = 0;
         }
         Ok(())
     }
@@ -351,7 +346,7 @@ impl Lab {
             (None, None) => None,
         };
         let model = model.ok_or_else(nothing_open)?;
-        if !run.is_sound().await {
+        if !run.is_gpu_ok().await {
             return Ok(());
         }
         let (name, bytes) = match what {
@@ -359,11 +354,11 @@ impl Lab {
             Wanted::Config => ("config.json", model.config.into_bytes()),
             Wanted::Tokenizer => ("tokenizer.json", model.tokenizer),
         };
-        port::post_with(&Message::File { name: name.into() }, &[bytes]);
+        port::post_with(&Message::File { name: name.into() }, &[transport::buffer(&bytes)]);
         Ok(())
     }
 }
 
 fn nothing_open() -> WorkerError {
-    WorkerError::place("the lab", "no run is open", "start or open a run first")
+    WorkerError::new("the worker", "no run is open", "start or open a run first")
 }

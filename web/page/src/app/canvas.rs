@@ -8,7 +8,7 @@ use web_sys::CanvasRenderingContext2d;
 
 use crate::chart::Theme;
 use crate::history::Frame;
-use crate::picture::{Layout, Standing, Unit, binned};
+use crate::picture::{Layout, Percentiles, Unit, binned};
 
 /// Levels of the colours of salience.
 const LEVELS: f64 = 24.0;
@@ -18,12 +18,12 @@ pub(crate) struct Scene {
     pub(crate) layout: Layout,
     pub(crate) frame: Frame,
     pub(crate) before: Option<Frame>,
-    pub(crate) standing: Option<Standing>,
+    pub(crate) percentiles: Option<Percentiles>,
 }
 
 /// How a scene is drawn.
-pub(crate) struct Brush {
-    pub(crate) ink: &'static Theme,
+pub(crate) struct CanvasStyle {
+    pub(crate) theme: &'static Theme,
     pub(crate) by_salience: bool,
     pub(crate) pointed: Option<Unit>,
     pub(crate) faded: f64,
@@ -33,7 +33,7 @@ pub(crate) struct Brush {
 type Drawn = Result<(), wasm_bindgen::JsValue>;
 
 /// Draws a scene, to the size of its canvas.
-pub(crate) fn draw(canvas: &web_sys::HtmlCanvasElement, scene: &Scene, brush: &Brush) -> Drawn {
+pub(crate) fn draw(canvas: &web_sys::HtmlCanvasElement, scene: &Scene, style: &CanvasStyle) -> Drawn {
     let layout = &scene.layout;
     let (width, dense) = (f64::from(canvas.client_width()), window().device_pixel_ratio().max(1.0));
     let size = ((width * dense) as u32, (layout.height * dense) as u32);
@@ -43,21 +43,22 @@ pub(crate) fn draw(canvas: &web_sys::HtmlCanvasElement, scene: &Scene, brush: &B
     }
     web_sys::HtmlElement::style(canvas).set_property("height", &format!("{}px", layout.height))?;
     let Some(context) = canvas.get_context("2d")? else { return Ok(()) };
-    let pen = Pen {
+    let painter = Painter {
         context: context.unchecked_into(),
-        brush,
+        style,
         dense,
         last: Cell::new(None),
-        gone: if brush.dark { 0.16 } else { 0.13 },
+        gone: if style.dark { 0.16 } else { 0.13 },
     };
-    pen.context.set_transform(dense, 0.0, 0.0, dense, 0.0, 0.0)?;
-    pen.context.clear_rect(0.0, 0.0, width, layout.height);
-    pen.headings(layout)?;
+    painter.context.set_transform(dense, 0.0, 0.0, dense, 0.0, 0.0)?;
+    painter.context.clear_rect(0.0, 0.0, width, layout.height);
+    painter.headings(layout)?;
     for dim in 0..layout.shape.hidden {
         let kept = scene.frame.hidden.binary_search(&dim).is_ok();
         let was = scene.before.as_ref().is_some_and(|frame| frame.hidden.binary_search(&dim).is_ok());
-        let stands = scene.standing.as_ref().and_then(|standing| standing.hidden.get(dim).copied().flatten());
-        pen.block(layout, Unit::Hidden(dim), (kept, was), stands, 7);
+        let percentile =
+            scene.percentiles.as_ref().and_then(|percentiles| percentiles.hidden.get(dim).copied().flatten());
+        painter.block(layout, Unit::Hidden(dim), (kept, was), percentile, 7);
     }
     for layer in 0..layout.layers() {
         for unit in layout.row_of(layer) {
@@ -65,28 +66,28 @@ pub(crate) fn draw(canvas: &web_sys::HtmlCanvasElement, scene: &Scene, brush: &B
                 Unit::Head(_, head) => {
                     let has = |frame: &Frame| frame.heads.get(layer).is_some_and(|heads| heads.contains(&head));
                     let was = scene.before.as_ref().is_some_and(has);
-                    let stands = scene.standing.as_ref().and_then(|standing| {
-                        standing.heads.get(layer).and_then(|heads| heads.get(head).copied().flatten())
+                    let percentile = scene.percentiles.as_ref().and_then(|percentiles| {
+                        percentiles.heads.get(layer).and_then(|heads| heads.get(head).copied().flatten())
                     });
-                    pen.block(layout, unit, (has(&scene.frame), was), stands, 0);
+                    painter.block(layout, unit, (has(&scene.frame), was), percentile, 0);
                 }
-                Unit::Neurons(_) => pen.neurons(scene, layer),
+                Unit::Neurons(_) => painter.neurons(scene, layer),
                 Unit::Rank(_, site) => {
                     let rank = layout.rank(&scene.frame, layer, site).unwrap_or(0);
-                    pen.rank(layout, unit, rank);
+                    painter.rank(layout, unit, rank);
                 }
                 Unit::Hidden(_) => {}
             }
         }
-        pen.layer_name(layout, layer)?;
+        painter.layer_name(layout, layer)?;
     }
-    pen.pointed(layout);
+    painter.pointed(layout);
     Ok(())
 }
 
-struct Pen<'a> {
+struct Painter<'a> {
     context: CanvasRenderingContext2d,
-    brush: &'a Brush,
+    style: &'a CanvasStyle,
     /// The colour that is set: setting one costs more than drawing a block with it.
     last: Cell<Option<(u8, u8, u8)>>,
     /// Device pixels in one of the page's.
@@ -95,15 +96,15 @@ struct Pen<'a> {
     gone: f64,
 }
 
-impl Pen<'_> {
+impl Painter<'_> {
     /// A block that is kept or not, and was before.
-    fn block(&self, layout: &Layout, unit: Unit, (kept, was): (bool, bool), stands: Option<f64>, colour: usize) {
+    fn block(&self, layout: &Layout, unit: Unit, (kept, was): (bool, bool), percentile: Option<f64>, colour: usize) {
         let opacity = match (kept, was) {
             (true, _) => 1.0,
-            (false, true) => 1.0 - (1.0 - self.gone) * self.brush.faded,
+            (false, true) => 1.0 - (1.0 - self.gone) * self.style.faded,
             (false, false) => self.gone,
         };
-        self.colour(stands.filter(|_| self.brush.by_salience), colour);
+        self.colour(percentile.filter(|_| self.style.by_salience), colour);
         self.context.set_global_alpha(opacity);
         let place = layout.place(unit);
         if matches!(unit, Unit::Hidden(_)) {
@@ -122,20 +123,20 @@ impl Pen<'_> {
         let of = |frame: &Frame| frame.neurons.get(layer).copied().unwrap_or(0) as f64;
         let dense = layout.shape.neurons.get(layer).copied().unwrap_or(0).max(1) as f64;
         let kept = of(&scene.frame);
-        let shown = scene.before.as_ref().map_or(kept, |before| of(before) + (kept - of(before)) * self.brush.faded);
+        let shown = scene.before.as_ref().map_or(kept, |before| of(before) + (kept - of(before)) * self.style.faded);
         self.context.set_global_alpha(self.gone);
         self.colour(None, 2);
         self.context.fill_rect(place.x, place.y, place.w, place.h);
-        let scored = scene.standing.as_ref().and_then(|standing| standing.neurons.get(layer));
-        match scored.filter(|scored| self.brush.by_salience && !scored.is_empty()) {
+        let scored = scene.percentiles.as_ref().and_then(|percentiles| percentiles.neurons.get(layer));
+        match scored.filter(|scored| self.style.by_salience && !scored.is_empty()) {
             Some(scored) => {
-                // The events tell how many neurons left, not which: the scores are those of all that were there.
+                // Events hold how many neurons left, not which: the scores are those of all that were there.
                 let wide = place.w * scored.len() as f64 / dense;
                 let bins = binned(scored, (0.5 * wide).ceil() as usize);
                 let each = wide / bins.len() as f64;
                 self.context.set_global_alpha(1.0);
-                for (bin, stands) in bins.iter().enumerate() {
-                    self.colour(Some(*stands), 2);
+                for (bin, percentile) in bins.iter().enumerate() {
+                    self.colour(Some(*percentile), 2);
                     self.context.fill_rect(place.x + each * bin as f64, place.y, each + 0.5, place.h);
                 }
                 self.colour(None, 2);
@@ -184,30 +185,30 @@ impl Pen<'_> {
 
     fn write(&self, words: &str, x: f64, y: f64) -> Drawn {
         self.context.set_global_alpha(1.0);
-        self.ink(self.brush.ink.text);
+        self.fill(self.style.theme.text);
         self.context.set_font("12px system-ui, sans-serif");
         self.context.set_text_baseline("middle");
         self.context.fill_text(words, x, y)
     }
 
     fn pointed(&self, layout: &Layout) {
-        let Some(unit) = self.brush.pointed else { return };
+        let Some(unit) = self.style.pointed else { return };
         let place = layout.place(unit);
-        let paper = if self.brush.dark { "#fff" } else { "#000" };
+        let paper = if self.style.dark { "#fff" } else { "#000" };
         self.context.set_global_alpha(1.0);
         self.context.set_stroke_style_str(paper);
         self.context.set_line_width(2.0);
         self.context.stroke_rect(place.x - 1.0, place.y - 1.0, place.w.max(2.0) + 2.0, place.h + 2.0);
     }
 
-    fn colour(&self, stands: Option<f64>, plain: usize) {
-        self.ink(match stands {
-            Some(stands) => ramp(stands),
-            None => self.brush.ink.palette[plain],
+    fn colour(&self, percentile: Option<f64>, plain: usize) {
+        self.fill(match percentile {
+            Some(percentile) => ramp(percentile),
+            None => self.style.theme.palette[plain],
         });
     }
 
-    fn ink(&self, colour: (u8, u8, u8)) {
+    fn fill(&self, colour: (u8, u8, u8)) {
         if self.last.replace(Some(colour)) != Some(colour) {
             let (r, g, b) = colour;
             self.context.set_fill_style_str(&format!("rgb({r} {g} {b})"));

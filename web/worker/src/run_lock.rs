@@ -1,5 +1,5 @@
-//! One run, one tab: a run that is open in another tab of this browser cannot be opened here, for each would overwrite
-//! what the other saves.
+//! One run, one tab: a run that is open in another tab of this browser cannot be opened or removed here, for each would
+//! overwrite what the other saves.
 
 use crate::{clock, port};
 use futures::channel::oneshot;
@@ -9,24 +9,24 @@ use std::rc::Rc;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
-/// Holds a run for this tab until it is dropped. The browser lets go by itself when the tab is closed.
-pub struct Claim {
+/// Holds a run for this tab until it is dropped. The browser releases it when the tab is closed.
+pub struct RunLock {
     release: Option<Function>,
 }
 
-/// A browser lets go of a claim a little after it was dropped; whoever opens the same run again waits for that.
-const PATIENCE: f64 = 500.0;
+/// Milliseconds to wait for a run that is locked: a browser releases a lock a little after it was dropped.
+const LOCK_TIMEOUT_MS: f64 = 500.0;
 
-impl Claim {
-    /// Claims the run `name`; `None` if another tab has it. A browser without locks claims nothing and refuses nothing.
+impl RunLock {
+    /// Locks the run `name`; `None` if another tab has it. A browser without locks locks nothing and refuses nothing.
     pub async fn of(name: &str) -> Option<Self> {
         let began = clock::now();
         loop {
-            let claim = Self::at_once(name).await;
-            if claim.is_some() || clock::now() - began > PATIENCE {
-                return claim;
+            let lock = Self::at_once(name).await;
+            if lock.is_some() || clock::now() - began > LOCK_TIMEOUT_MS {
+                return lock;
             }
-            clock::breathe().await;
+            clock::yield_now().await;
         }
     }
 
@@ -57,7 +57,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for RunLock {
     fn drop(&mut self) {
         if let Some(release) = &self.release {
             // Resolving a promise cannot fail.

@@ -3,7 +3,8 @@
 mod alerts;
 mod ask;
 mod browser;
-mod brush;
+mod buttons;
+mod canvas;
 mod compare;
 mod controls;
 mod crash;
@@ -14,9 +15,9 @@ mod knobs;
 mod lab;
 mod learn;
 mod link;
+mod messages;
 mod model;
-mod news;
-mod own;
+mod model_choice;
 mod report;
 mod setup;
 mod shell;
@@ -25,13 +26,12 @@ mod storage;
 mod study;
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 
 use crate::address;
 use state::{Engine, Lab, Page};
 
-/// How long after the last change of the settings the worker is asked what they need, in milliseconds.
-const PATIENCE: u64 = 400;
+/// Milliseconds from the last change of the settings until their memory is estimated.
+const ESTIMATE_DELAY_MS: u64 = 400;
 
 /// Puts the lab on the page and starts the worker.
 pub fn start() {
@@ -45,8 +45,8 @@ fn root() -> impl IntoView {
     if browser::fragment().is_empty() && lab.settings.with_untracked(|settings| settings.study.is_some()) {
         lab.page.set(Page::Compare);
     }
-    for fault in &reading.faults {
-        lab.trouble("the address of this page", fault, "Correct the address.");
+    for problem in reading.problems {
+        lab.report(problem);
     }
     lab.start_worker();
     lab.load_runs();
@@ -68,7 +68,7 @@ fn follow_browser(lab: Lab) {
     window_event_listener(leptos::ev::drop, move |event| {
         event.prevent_default();
         if let Some(files) = event.data_transfer().and_then(|dropped| dropped.files()) {
-            lab.take_files(listed(&files));
+            lab.take_files(browser::listed_files(&files));
         }
     });
     Effect::new(move || document().set_title(&format!("{} · APT Lab", lab.page.get().title())));
@@ -86,7 +86,7 @@ fn follow_settings(lab: Lab) {
     Effect::new(move || {
         let ready = lab.engine.get() == Engine::Ready;
         let knobs = lab.settings.with(|settings| settings.knobs.clone());
-        let foreign = lab.is_foreign();
+        let foreign = lab.is_unconfirmed();
         if !ready || lab.is_open() || lab.refusal().is_some() {
             return;
         }
@@ -97,25 +97,9 @@ fn follow_settings(lab: Lab) {
         });
         let ask = move || {
             if !foreign && number == Some(asked.get_value()) {
-                lab.send(&apt_bridge::Command::Estimate { knobs: Box::new(knobs) });
+                lab.send(apt_bridge::Command::Estimate { knobs: Box::new(knobs) });
             }
         };
-        set_timeout(ask, std::time::Duration::from_millis(PATIENCE));
+        set_timeout(ask, std::time::Duration::from_millis(ESTIMATE_DELAY_MS));
     });
-}
-
-/// The files of a list.
-fn listed(files: &web_sys::FileList) -> Vec<web_sys::File> {
-    (0..files.length()).filter_map(|place| files.get(place)).collect()
-}
-
-/// The files chosen with a control.
-fn chosen(event: &web_sys::Event) -> Vec<web_sys::File> {
-    let input = event.target().and_then(|target| target.dyn_into::<web_sys::HtmlInputElement>().ok());
-    let files = input.as_ref().and_then(web_sys::HtmlInputElement::files).map(|files| listed(&files));
-    // So that the same file can be chosen again.
-    if let Some(input) = input {
-        input.set_value("");
-    }
-    files.unwrap_or_default()
 }

@@ -1,10 +1,11 @@
 //! Which model: the built-in one, a tiny one, one that was dropped, one at an address; and what it needs.
 
-use apt_bridge::{FileSet, MODEL_FILES};
+use apt_bridge::{Command, FileSet};
+use apt_experiment::{BUILTIN_MODEL, BUILTIN_TASK, NANO_MODEL, Problem};
 use leptos::prelude::*;
 
-use super::chosen;
-use super::setup::lock_mark;
+use super::browser::chosen_files;
+use super::buttons::lock_mark;
 use super::state::Lab;
 use crate::figures::bytes;
 
@@ -14,23 +15,19 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         view! {
             <fieldset class="models">
                 <legend>"Model" {lock_mark(lab, "model")}</legend>
-                {choice(lab, apt_experiment::BUILTIN_MODEL.to_owned(), "built-in", "BERT, 4 layers of 128 dims, pretrained")}
-                {choice(lab, apt_experiment::NANO_MODEL.to_owned(), "nano", "two small layers from random weights, for a quick look")}
+                {choice(lab, BUILTIN_MODEL.to_owned(), "built-in", "BERT, 4 layers of 128 dims, pretrained")}
+                {choice(lab, NANO_MODEL.to_owned(), NANO_MODEL, "two small layers from random weights, for a quick look")}
                 {move || models(lab).into_iter().map(|set| dropped(lab, set)).collect_view()}
                 {elsewhere(lab)}
             </fieldset>
-            {bring(lab)}
+            {drop_zone(lab)}
             {estimate(lab)}
         }
     })
 }
 
-fn is_model(set: &FileSet) -> bool {
-    set.files.iter().any(|(name, _)| *name == MODEL_FILES[2])
-}
-
 fn models(lab: Lab) -> Vec<FileSet> {
-    lab.sets.with(|sets| sets.iter().filter(|set| is_model(set)).cloned().collect())
+    lab.sets.with(|sets| sets.iter().filter(|set| set.is_model()).cloned().collect())
 }
 
 fn choice(lab: Lab, model: String, label: &str, words: &str) -> impl IntoView + use<> {
@@ -60,10 +57,10 @@ fn dropped(lab: Lab, set: FileSet) -> impl IntoView {
     let remove = move |_| {
         lab.settings.update(|settings| {
             if settings.knobs.model == name {
-                apt_experiment::BUILTIN_MODEL.clone_into(&mut settings.knobs.model);
+                BUILTIN_MODEL.clone_into(&mut settings.knobs.model);
             }
         });
-        lab.remove_set(name.clone());
+        lab.send(Command::RemoveFiles { name: name.clone() });
     };
     view! {
         <div class="with-remove">
@@ -88,11 +85,11 @@ fn elsewhere(lab: Lab) -> impl IntoView {
         event.prevent_default();
         let address = typed.get_untracked().trim().to_owned();
         if address.starts_with("https://") {
-            lab.agreed.set(Some(address.clone()));
+            lab.confirmed_address.set(Some(address.clone()));
             lab.settings.update(|settings| settings.knobs.model = address);
         } else {
             let remedy = "Give the address of a folder that holds config.json, tokenizer.json and model.safetensors.";
-            lab.trouble("the address of a model", "an address begins with https://", remedy);
+            lab.report(Problem::new("the address of a model", "an address begins with https://", remedy));
         }
     };
     view! {
@@ -110,13 +107,13 @@ fn elsewhere(lab: Lab) -> impl IntoView {
                 />
                 <button type="submit" class="button" data-testid="model-address-use" disabled=move || is_fixed(lab, "model")>"Use"</button>
             </form>
-            <p class="help">"Its host is asked for the files when the memory is estimated and when a run starts; one that only a link names, not before a run starts."</p>
+            <p class="help">"Its host is contacted for the files when the memory is estimated and when a run starts; one that only a link names, not before a run starts."</p>
             {move || used().map(|address| view! { <p class="aside">"In use: " {address}</p> })}
         </details>
     }
 }
 
-fn bring(lab: Lab) -> impl IntoView {
+fn drop_zone(lab: Lab) -> impl IntoView {
     let over = RwSignal::new(false);
     let data = move || {
         let name = lab.settings.with(|settings| settings.knobs.data.clone())?;
@@ -125,7 +122,7 @@ fn bring(lab: Lab) -> impl IntoView {
         let forget = move |_| {
             lab.settings.update(|settings| {
                 settings.knobs.data = None;
-                settings.knobs.task = apt_experiment::BUILTIN_TASK.into();
+                settings.knobs.task = BUILTIN_TASK.into();
             });
         };
         Some(view! {
@@ -155,7 +152,7 @@ fn bring(lab: Lab) -> impl IntoView {
                     type="file"
                     multiple
                     data-testid="files"
-                    on:change=move |event| lab.take_files(chosen(&event))
+                    on:change=move |event| lab.take_files(chosen_files(&event))
                 />
             </label>
         </div>
@@ -181,10 +178,10 @@ pub(crate) fn estimate(lab: Lab) -> impl IntoView {
         })
     };
     let foreign = move || {
-        let model = lab.is_foreign().then(|| lab.settings.with(|settings| settings.knobs.model.clone()))?;
+        let model = lab.is_unconfirmed().then(|| lab.settings.with(|settings| settings.knobs.model.clone()))?;
         Some(view! {
             <p class="aside" data-testid="foreign">
-                "The model is at " {model} ", which this link names. Its host is asked when a run starts, not before."
+                "The model is at " {model} ", which this link names. Its host is contacted when a run starts, not before."
             </p>
         })
     };

@@ -1,0 +1,255 @@
+//! How messages of the worker change the state of the page, and from there, frame by frame, the screen.
+//!
+//! A message is taken in as it comes, at a cost that does not grow with the run; what is on the screen is renewed once a
+//! frame. Charts are redrawn four times a second at most, and take turns, so that no frame draws more than one.
+
+use std::time::Duration;
+
+use apt_bridge::{Fault, FileSet, Message, RunState, StoredRun, transport};
+use apt_experiment::{BUILTIN_TASK, Event, Problem, Record, TEXT_TASK};
+use leptos::prelude::*;
+use wasm_bindgen::JsValue;
+
+use super::browser;
+use super::link::Link;
+use super::state::{Engine, Lab, Progress, RunStatus};
+use crate::history::History;
+use crate::runs::is_open;
+
+/// Milliseconds between two ticks, at each of which another chart is drawn.
+const TICK_MS: f64 = 42.0;
+/// Charts are redrawn in turn: each at every so many ticks.
+const CHART_SLOTS: u64 = 6;
+
+impl Lab {
+    /// Changes when the chart of this slot is to be redrawn, while messages come. It must be read: a memo that is only
+    /// tracked is never computed, and what is not computed does not change.
+    pub(crate) fn redraw_signal(self, slot: u64) -> Memo<u64> {
+        Memo::new(move |_| (self.tick.get() + CHART_SLOTS - slot % CHART_SLOTS) / CHART_SLOTS)
+    }
+
+    pub(crate) fn broken(self, report: String) {
+        self.link.with_value(|link| link.iter().for_each(Link::stop));
+        self.engine.set(Engine::Broken);
+        self.progress.set(None);
+        self.asking.set(false);
+        self.history.update_value(|history| history.ended_by_error = true);
+        self.fail_run();
+        self.studies.update(|studies| {
+            for study in studies.iter_mut().filter(|study| study.running) {
+                self.cut_off.set(Some(study.name.clone()));
+                *study = study.clone().stopped();
+            }
+        });
+        self.panic.set(Some(report));
+    }
+
+    pub(crate) fn on_message(self, message: Message, attachments: &[JsValue]) {
+        match message {
+            Message::Ready => {
+                self.engine.set(Engine::Ready);
+                self.progress.set(None);
+                self.send_unsent();
+            }
+            Message::Progress { what, done, total } => {
+                let over = total.is_some_and(|total| done >= total);
+                self.progress.set((!over).then_some(Progress { what, done, total }));
+            }
+            Message::Devices(report) => self.devices.set(Some(*report)),
+            Message::Estimate(estimate) => self.estimate.set(Some(estimate)),
+            Message::Run(run) => self.on_run(*run),
+            Message::Study(study) => self.take_study(*study),
+            Message::Events { run, events } if self.follows(&run) => self.on_events(&events),
+            Message::History { run, events } => {
+                self.current.set_value(Some(run));
+                self.history.set_value(History::of(&events));
+                self.apply_knob_changes(&events);
+                self.due();
+            }
+            // Of a run that is not shown.
+            Message::Events { .. } => {}
+            Message::Saved { run, step } => {
+                if self.follows(&run) {
+                    self.saved.set(Some(step));
+                }
+            }
+            Message::Recorded { run, record } => {
+                self.load_runs();
+                self.add_record(run, *record);
+            }
+            Message::RunRemoved { run } => {
+                self.runs.update(|runs| runs.retain(|of| of.name != run));
+                self.records.update(|records| records.retain(|(of, _)| *of != run));
+            }
+            Message::StudyRemoved { study } => self.on_study_removed(&study),
+            Message::Imported { file, run, record } => self.on_imported(&file, run, *record),
+            Message::Files { sets, added } => self.on_files(sets, added),
+            Message::Answer(answer) => {
+                self.asking.set(false);
+                self.answer.set(Some(*answer));
+            }
+            Message::File { name } => self.save_file(&name, attachments),
+            Message::Notice { text } => self.notice(text),
+            Message::Fault(fault) => {
+                self.asking.set(false);
+                self.progress.set(None);
+                if fault.run.as_ref().is_some_and(|run| self.follows(run)) {
+                    self.history.update_value(|history| history.ended_by_error = true);
+                    self.fail_run();
+                } else if let Some(otherwise) =
+                    self.pending.try_update_value(|pending| pending.requested.take()).flatten()
+                {
+                    self.run.set(otherwise);
+                }
+                self.fault(fault);
+            }
+            Message::Panic { report } => self.broken(report),
+        }
+    }
+
+    /// The shown run has ended by an error, whatever was reported of it before.
+    fn fail_run(self) {
+        self.pending.update_value(|pending| {
+            pending.run = None;
+            pending.requested = None;
+        });
+        self.run.update(|run| {
+            if let Some(run) = run.as_mut().filter(|run| is_open(run.state)) {
+                run.state = RunState::Failed;
+            }
+        });
+    }
+
+    fn on_run(self, run: StoredRun) {
+        if !self.follows(&run.name) {
+            self.current.set_value(Some(run.name.clone()));
+            self.history.set_value(History::default());
+            self.saved.set(None);
+        }
+        if run.state != RunState::Loading && self.progress.with_untracked(Option::is_some) {
+            self.progress.set(None);
+        }
+        let before = self.run.with_untracked(|before| before.as_ref().map(|run| run.state));
+        if before != Some(run.state) && !is_open(run.state) {
+            self.load_runs();
+        }
+        self.pending.update_value(|pending| {
+            pending.run = Some(run);
+            pending.requested = None;
+        });
+        self.due();
+    }
+
+    fn on_events(self, events: &[Event]) {
+        self.history.update_value(|history| events.iter().for_each(|event| history.observe(event)));
+        self.apply_knob_changes(events);
+        for event in events {
+            if let Event::Failed { problem, .. } = event {
+                self.fault(Fault { run: self.current.get_value(), problem: problem.clone() });
+            }
+        }
+        self.due();
+    }
+
+    fn on_study_removed(self, study: &str) {
+        self.studies.update(|studies| studies.retain(|of| of.name != study));
+        if self.report_of.with_untracked(|of| of.as_deref() == Some(study)) {
+            self.report_of.set(None);
+        }
+    }
+
+    fn on_imported(self, file: &str, run: String, record: Record) {
+        self.notice(format!("{file} is here as {run}."));
+        self.add_record(run, record);
+    }
+
+    /// Files that were just added become the model or the data of the settings.
+    fn on_files(self, sets: Vec<FileSet>, added: Option<String>) {
+        let added = sets.iter().find(|set| Some(&set.name) == added.as_ref()).cloned();
+        self.sets.set(sets);
+        let Some(added) = added else { return };
+        self.settings.update(|settings| {
+            if added.is_model() {
+                settings.knobs.model = added.name;
+                return;
+            }
+            settings.knobs.data = Some(added.name);
+            if settings.knobs.task == BUILTIN_TASK {
+                settings.knobs.task = TEXT_TASK.into();
+            }
+        });
+    }
+
+    /// The controls show what the knobs of the run were changed to.
+    fn apply_knob_changes(self, events: &[Event]) {
+        for event in events {
+            let Event::KnobChanged(change) = event else { continue };
+            let mut knobs = self.settings.with_untracked(|settings| settings.knobs.clone());
+            if knobs.set(&change.knob, &change.value).is_ok() && self.settings.with_untracked(|s| s.knobs != knobs) {
+                self.settings.update(|settings| settings.knobs = knobs);
+            }
+        }
+    }
+
+    fn follows(self, run: &str) -> bool {
+        self.current.with_value(|current| current.as_deref() == Some(run))
+    }
+
+    fn save_file(self, name: &str, attachments: &[JsValue]) {
+        let bytes = attachments.first().map(transport::bytes);
+        let saved = bytes.map(|bytes| browser::save(name, "application/octet-stream", &bytes));
+        if !matches!(saved, Some(Ok(()))) {
+            self.report(Problem::new(name, "the browser did not save the file", "Allow downloads for this page."));
+        }
+    }
+
+    /// Asks for the screen to be renewed with the next frame.
+    pub(crate) fn due(self) {
+        self.pending.update_value(|pending| pending.ticks_left = CHART_SLOTS);
+        self.ask_for_frame();
+    }
+
+    fn ask_for_frame(self) {
+        let asked = self.pending.try_update_value(|pending| std::mem::replace(&mut pending.due, true));
+        if asked == Some(false) {
+            request_animation_frame(move || self.renew());
+        }
+    }
+
+    fn renew(self) {
+        let now = browser::now();
+        let renewed = self.pending.try_update_value(|pending| {
+            pending.due = false;
+            let ticks = now - pending.ticked >= TICK_MS && pending.ticks_left > 0;
+            if ticks {
+                pending.ticked = now;
+                pending.ticks_left -= 1;
+            }
+            (pending.run.take(), ticks, pending.ticks_left > 0)
+        });
+        let Some((run, ticks, more)) = renewed else { return };
+        if let Some(run) = run
+            && self.run.with_untracked(|shown| shown.as_ref() != Some(&run))
+        {
+            self.run.set(Some(run));
+        }
+        let status = self.history.with_value(|history| RunStatus {
+            step: history.step(),
+            phase: history.phase(),
+            frames: history.frames.len(),
+            done: history.done,
+            ranks_never_grew: history.ranks_never_grew(),
+            warnings: history.record().map_or(0, |record| record.warnings.len()),
+        });
+        if self.status.get_untracked() != status {
+            self.status.set(status);
+        }
+        if ticks {
+            self.tick.update(|tick| *tick += 1);
+        }
+        // The other charts draw what has come, also if nothing follows.
+        if more {
+            set_timeout(move || self.ask_for_frame(), Duration::from_millis(TICK_MS as u64));
+        }
+    }
+}
