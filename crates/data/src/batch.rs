@@ -3,7 +3,7 @@
 
 use crate::error::DataError;
 use crate::objective::Objective;
-use crate::seeded::{generator, shuffle};
+use crate::seeded::{Stream, generator, shuffle};
 use crate::target::Target;
 use crate::task::{RawExample, RawTask};
 use crate::tokenizer::Tokenizer;
@@ -136,7 +136,7 @@ impl BatchPlan {
 
     /// All batches of one epoch, in order.
     pub fn epoch(&self, epoch: u64) -> Vec<Vec<usize>> {
-        let mut rng = generator(self.seed, epoch);
+        let mut rng = generator(self.seed, Stream::Order, epoch);
         let mut order: Vec<usize> = (0..self.lengths.len()).collect();
         shuffle(&mut rng, &mut order);
         let mut batches = Vec::with_capacity(self.steps_per_epoch());
@@ -201,7 +201,7 @@ mod tests {
             batches.iter().map(batch_waste).sum()
         };
         let mut order: Vec<usize> = (0..lengths.len()).collect();
-        shuffle(&mut generator(7, 0), &mut order);
+        shuffle(&mut generator(7, Stream::Order, 0), &mut order);
         let plain: Vec<Vec<usize>> = order.chunks(16).map(<[usize]>::to_vec).collect();
         let bucketed = BatchPlan::new(lengths.clone(), 16, 7).epoch(0);
         let (plain, bucketed) = (waste(&plain), waste(&bucketed));

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use crate::error::DataError;
 use crate::metric::Metric;
 use crate::objective::Objective;
-use crate::seeded::{chance, generator, shuffle};
+use crate::seeded::{Stream, chance, generator, shuffle};
 use crate::target::Target;
 use crate::task::{DATA_SEED, RawExample, RawTask};
 use grammar::Grammar;
@@ -38,10 +38,6 @@ const MAX_ATTEMPTS: usize = 2000;
 
 /// Words at most in a passage of the corpus; with signs and ends about 64 tokens.
 const LONGEST_PASSAGE: usize = 50;
-
-/// Random streams of one seed.
-const TASK_STREAM: u64 = 0;
-const CORPUS_STREAM: u64 = 1;
 
 struct Language {
     grammar: Grammar,
@@ -68,7 +64,7 @@ static LANGUAGE: LazyLock<Language> = LazyLock::new(|| {
 /// # Errors
 /// [`DataError::BuiltinExhausted`] when more is asked for than the language can say.
 pub fn task(seed: u64, train: usize, validation: usize, test: usize) -> Result<RawTask, DataError> {
-    let mut rng = generator(seed, TASK_STREAM);
+    let mut rng = generator(seed, Stream::Task, 0);
     let mut seen = BTreeSet::new();
     let mut split = |size: usize| -> Result<Vec<RawExample>, DataError> {
         let mut examples = Vec::with_capacity(size);
@@ -103,7 +99,7 @@ pub fn corpus(seed: u64, n: usize) -> Vec<String> {
             task.validation.into_iter().chain(task.test.into_iter().flatten()).map(|example| example.a).collect()
         })
         .unwrap_or_default();
-    let mut rng = generator(seed, CORPUS_STREAM);
+    let mut rng = generator(seed, Stream::Corpus, 0);
     let mut passages = Vec::with_capacity(n);
     while passages.len() < n {
         let praises = chance(&mut rng, 0.5);

@@ -7,7 +7,7 @@ use crate::error::DataError;
 use crate::labels::{LabelCell, LabelReader, LabelSet};
 use crate::objective::ObjectiveKind;
 use crate::registry::{Files, Labels, Second, Stems, TaskSpec};
-use crate::seeded::{generator, shuffle};
+use crate::seeded::{Stream, generator, shuffle};
 use crate::table::{Header, Row, Table};
 use crate::task::{DATA_SEED, HOLD_OUT, RawExample, RawTask};
 
@@ -206,7 +206,7 @@ fn hold_out(train: &mut Vec<RawExample>, place: &str) -> Result<Vec<RawExample>,
         return Err(DataError::TooFewRows { place: place.to_owned(), rows: train.len() });
     }
     let mut order: Vec<usize> = (0..train.len()).collect();
-    shuffle(&mut generator(DATA_SEED, 1), &mut order);
+    shuffle(&mut generator(DATA_SEED, Stream::HoldOut, 0), &mut order);
     let mut chosen = vec![false; train.len()];
     for index in &order[..held] {
         chosen[*index] = true;

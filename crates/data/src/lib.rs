@@ -28,6 +28,7 @@ pub use metric::Metric;
 pub use mlm::{MaskPolicy, MaskedBatch, mask_batch};
 pub use objective::{Objective, ObjectiveKind};
 pub use registry::{TASKS, TaskSpec};
+pub use seeded::{Stream, generator};
 pub use target::Target;
 pub use task::{RawExample, RawTask};
 pub use tokenizer::{Encoded, Tokenizer};

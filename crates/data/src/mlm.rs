@@ -4,7 +4,7 @@
 use rand::RngExt;
 
 use crate::batch::Batch;
-use crate::seeded::{chance, generator};
+use crate::seeded::{Stream, chance, generator};
 
 /// Target value of a position that is not predicted.
 pub const IGNORED: i32 = -100;
@@ -38,7 +38,7 @@ pub struct MaskedBatch {
 /// Hides tokens of `batch`; the same `(seed, step)` hides the same ones. Every row that has a
 /// maskable token has at least one to predict, so that no loss is a mean over nothing.
 pub fn mask_batch(batch: &Batch, policy: &MaskPolicy, seed: u64, step: u64) -> MaskedBatch {
-    let mut rng = generator(seed, step);
+    let mut rng = generator(seed, Stream::HiddenTokens, step);
     let special = |id: i32| policy.special_ids.iter().any(|special| *special as i32 == id);
     let replacements: Vec<i32> = (0..policy.vocab_size as i32).filter(|id| !special(*id)).collect();
     let mut masked =

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::objective::Objective;
-use crate::seeded::{generator, shuffle};
+use crate::seeded::{Stream, generator, shuffle};
 use crate::target::Target;
 
 /// One text or pair of texts with what is to be predicted of it.
@@ -62,7 +62,7 @@ impl RawTask {
     pub fn limit_train(mut self, n: usize, seed: u64) -> Self {
         if n < self.train.len() {
             let mut chosen: Vec<usize> = (0..self.train.len()).collect();
-            shuffle(&mut generator(seed, 0), &mut chosen);
+            shuffle(&mut generator(seed, Stream::Subset, 0), &mut chosen);
             chosen.truncate(n);
             chosen.sort_unstable();
             self.train = chosen.into_iter().map(|index| self.train[index].clone()).collect();

@@ -24,7 +24,6 @@ mod session;
 mod setup;
 mod simd;
 mod source;
-mod streams;
 mod teacher;
 mod train_state;
 mod training;

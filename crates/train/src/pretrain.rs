@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::losses::{Targets, cross_entropy};
 use crate::optimizer::AdamW;
 use apt_core::lr::{LrDecay, LrSchedule};
-use apt_data::{Batch as Data, MaskPolicy, mask_batch};
+use apt_data::{Batch as Data, MaskPolicy, Stream, generator, mask_batch};
 use apt_nn::checkpoint::read_back;
 use apt_nn::{Batch, Forward, Init, MaskedLmHead, ModelConfig, Transformer, named};
 use burn::module::{Module, Param};
@@ -48,7 +48,7 @@ impl Pretrainer {
     /// Random weights on `device` (without autodiff).
     pub fn new(config: &ModelConfig, recipe: Recipe, device: &Device) -> Self {
         let tracked = device.clone().autodiff();
-        let mut init = Init::new(recipe.seed, &tracked);
+        let mut init = Init::from_rng(generator(recipe.seed, Stream::Weights, 0), &tracked);
         let model = Transformer::new(config, &mut init);
         let head = MaskedLmHead::new(config.hidden, config.vocab_size, config.norm_eps, &mut init);
         let module = named::set_trainable(Pretraining { model, head }, &|_| true);

@@ -2,7 +2,6 @@
 //! them (METHOD §2–3).
 
 use crate::TrainError;
-use crate::streams::{Stream, generator};
 use apt_core::arms::Salience;
 use apt_core::blocks::{BlockScores, Kept, ModelShape};
 use apt_core::l0::{Draw, Gates};
@@ -10,6 +9,7 @@ use apt_core::masks::Masks;
 use apt_core::salience::{RunningMean, ScoreSum, random_scores};
 use apt_core::schedule::{Timeline, mask_step};
 use apt_core::search::{Rounding, search_with_floor};
+use apt_data::{Stream, generator};
 use apt_experiment::Knobs;
 use apt_nn::{DeviceMasks, Transformer, compact};
 use burn::tensor::Device;

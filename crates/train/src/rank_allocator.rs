@@ -1,9 +1,9 @@
 //! Ranks at the pruning points: they grow as the model shrinks, or are allotted (APT §4.3; AdaLoRA).
 
-use crate::streams::{Stream, generator};
 use crate::train_state::TrainState;
 use apt_core::arms::{RankGrowth, RankImportance};
 use apt_core::ranks::{AdapterState, allocate, component_budget, first_rank, grow, tuning_budget};
+use apt_data::{Stream, generator};
 use apt_experiment::{Growth, Knobs};
 use apt_nn::{Adapter, Init, salience};
 use burn::tensor::{Device, Gradients, Tensor};

@@ -2,6 +2,7 @@
 //! being kept beside the model in training, so that memory measured is memory needed.
 
 use crate::TrainError;
+use apt_data::{Stream, generator};
 use apt_nn::checkpoint::Checkpoint;
 use apt_nn::{Init, ModelConfig, Transformer};
 use burn::tensor::Device;
@@ -43,7 +44,9 @@ impl ModelSource {
     /// Whatever is wrong with the file.
     pub fn model(&self, device: &Device) -> Result<Transformer, TrainError> {
         match &self.weights {
-            Weights::Random(seed) => Ok(Transformer::new(&self.config, &mut Init::new(*seed, device))),
+            Weights::Random(seed) => {
+                Ok(Transformer::new(&self.config, &mut Init::from_rng(generator(*seed, Stream::Weights, 0), device)))
+            }
             Weights::File(file, fetch) => {
                 let bytes = fetch()?;
                 Ok(Checkpoint::parse(&bytes, file, self.config.family)?.model(&self.config, device)?)
