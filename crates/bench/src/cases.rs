@@ -1,5 +1,6 @@
 //! What the benchmark times: one training step in three kinds of run, one inference on two shapes.
 
+use apt_core::tokens::TokenBatch;
 use apt_nn::{HeadConfig, ModelConfig};
 
 /// Sequences in a batch.
@@ -64,9 +65,10 @@ impl Case {
     }
 }
 
-/// Token ids of a batch, `[BATCH, LENGTH]`, none of them padding.
-pub fn token_ids(config: &ModelConfig) -> Vec<i32> {
-    (0..BATCH * LENGTH).map(|i| (i * 7919 % config.vocab_size) as i32).collect()
+/// A batch without padding.
+pub fn tokens(config: &ModelConfig) -> TokenBatch {
+    let ids = (0..BATCH * LENGTH).map(|i| (i * 7919 % config.vocab_size) as i32).collect();
+    TokenBatch::of_one_type(ids, vec![LENGTH; BATCH])
 }
 
 /// The shapes that are left when every layer keeps the same share of its heads and neurons and the model that share of

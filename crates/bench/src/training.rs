@@ -1,9 +1,9 @@
 //! The training steps that are timed: those of [`Session::step`] itself, with everything they do in a run (the batch is
 //! put together, losses and scores are read back), as settings of three kinds of run.
 
-use crate::cases::{BATCH, Case, LABELS, LENGTH, token_ids};
+use crate::cases::{BATCH, Case, LABELS, LENGTH, tokens};
 use anyhow::{Context, Result, bail};
-use apt_data::{Example, Metric, Objective, Target, TokenizedTask};
+use apt_data::{Encoded, Example, Metric, Objective, Target, TokenizedTask};
 use apt_experiment::{CheckedKnobs, Event, Provenance, preset_entry};
 use apt_nn::ModelConfig;
 use apt_train::{ModelSource, NoProbe, Session, Setup};
@@ -23,10 +23,12 @@ impl Training {
     /// Settings that the session refuses.
     pub fn new(case: Case, config: &ModelConfig, device: &Device) -> Result<Self> {
         let examples = |n: usize| -> Vec<Example> {
-            let ids = token_ids(config);
+            let ids = tokens(config).ids;
             let example = |i: usize| Example {
-                ids: ids[i % BATCH * LENGTH..][..LENGTH].iter().map(|&id| id as u32).collect(),
-                type_ids: vec![0; LENGTH],
+                tokens: Encoded {
+                    ids: ids[i % BATCH * LENGTH..][..LENGTH].iter().map(|&id| id as u32).collect(),
+                    type_ids: vec![0; LENGTH],
+                },
                 target: Target::Class((i % LABELS) as u32),
             };
             (0..n).map(example).collect()
@@ -38,8 +40,6 @@ impl Training {
             preset: None,
             source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
             task: TokenizedTask { objective, train: examples(2 * BATCH), validation: examples(BATCH), test: None },
-            labels: LABELS,
-            pad_id: 0,
             provenance: Provenance::default(),
             device: device.clone(),
         };

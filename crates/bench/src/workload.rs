@@ -1,6 +1,6 @@
 //! A case of the benchmark, ready to run.
 
-use crate::cases::{BATCH, Case, LENGTH, token_ids};
+use crate::cases::{Case, tokens};
 use crate::training::Training;
 use anyhow::Result;
 use apt_nn::checkpoint::read_back;
@@ -46,8 +46,7 @@ impl Workload {
                 Self::Train(training) => training.step()?,
                 Self::Infer(pair) => {
                     let (model, device) = &**pair;
-                    let ids = token_ids(&model.config);
-                    let logits = inference::logits(model, &ids, &[0; BATCH * LENGTH], &[LENGTH; BATCH], device)?;
+                    let logits = inference::logits(model, &tokens(&model.config), device)?;
                     block_on(read_back(logits, "logits"))?;
                 }
             }

@@ -135,9 +135,10 @@ fn evaluate() -> Command {
                 .value_parser(PossibleValuesParser::new(["validation", "test"]))
                 .default_value("validation")
                 .help("Part of the data"),
+            path("predictions", "FILE").help("Also writes the answer to every example beside its label, as TSV"),
             json(),
         ])
-        .args(knobs_named(&["task", "data", "max_length", "device"]))
+        .args(knobs_named(&["task", "objective", "data", "max_length", "device"]))
 }
 
 fn export() -> Command {

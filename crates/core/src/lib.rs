@@ -20,6 +20,7 @@
 //! | [`lr`] | the learning rate at a step |
 //! | [`problem`] | what an error says: what, where, and the remedy |
 //! | [`reference`](mod@reference) | the formulas that tensors are tested against |
+//! | [`tokens`] | a batch of token sequences |
 
 pub mod arms;
 pub mod averages;
@@ -35,6 +36,7 @@ pub mod reference;
 pub mod salience;
 pub mod schedule;
 pub mod search;
+pub mod tokens;
 pub mod wiring;
 
 pub use hex::hex;

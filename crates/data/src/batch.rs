@@ -1,20 +1,20 @@
 //! From tokenised examples to batches. Which examples form step k's batch is a pure function of
 //! (lengths, batch size, seed, k), so that a resumed run sees exactly the batches it would have seen.
 
+use apt_core::tokens::TokenBatch;
+
 use crate::error::DataError;
 use crate::objective::Objective;
 use crate::seeded::{Stream, generator, shuffle};
 use crate::target::Target;
 use crate::task::{RawExample, RawTask};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Encoded, Tokenizer};
 
 /// One tokenised example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
-    /// Token ids, special tokens included.
-    pub ids: Vec<u32>,
-    /// 0 for the first text and 1 for the second, as long as `ids`.
-    pub type_ids: Vec<u32>,
+    /// Its tokens.
+    pub tokens: Encoded,
     /// What is to be predicted.
     pub target: Target,
 }
@@ -39,8 +39,8 @@ pub struct TokenizedTask {
 pub fn tokenize_task(task: &RawTask, tokenizer: &Tokenizer, max_len: usize) -> Result<TokenizedTask, DataError> {
     let split = |examples: &[RawExample]| -> Result<Vec<Example>, DataError> {
         let tokenize = |example: &RawExample| {
-            let encoded = tokenizer.encode(&example.a, example.b.as_deref(), max_len)?;
-            Ok(Example { ids: encoded.ids, type_ids: encoded.type_ids, target: example.target })
+            let tokens = tokenizer.encode(&example.a, example.b.as_deref(), max_len)?;
+            Ok(Example { tokens, target: example.target })
         };
         examples.iter().map(tokenize).collect()
     };
@@ -54,42 +54,22 @@ pub fn tokenize_task(task: &RawTask, tokenizer: &Tokenizer, max_len: usize) -> R
 
 /// Token counts of `examples`, for [`BatchPlan::new`] and [`eval_batches`].
 pub fn lengths(examples: &[Example]) -> Vec<usize> {
-    examples.iter().map(|example| example.ids.len()).collect()
+    examples.iter().map(|example| example.tokens.ids.len()).collect()
 }
 
-/// A padded batch. Matrices are row-major `[batch, seq]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
-    /// Token ids `[batch, seq]`, padded on the right.
-    pub ids: Vec<i32>,
-    /// Segment ids `[batch, seq]`, 0 where padded.
-    pub type_ids: Vec<i32>,
-    /// Tokens before the padding begins `[batch]`.
-    pub lengths: Vec<usize>,
-    /// What is to be predicted of each example `[batch]`.
-    pub targets: Vec<Target>,
-    /// Number of examples.
-    pub batch: usize,
-    /// Padded length: a multiple of what [`collate`] was given.
-    pub seq: usize,
-}
-
-/// Pads `examples` to the longest of them, rounded up to a multiple of `pad_to_multiple` (0 counts
+/// Pads `sequences` with `pad_id` to the longest of them, rounded up to a multiple of `pad_to_multiple` (0 counts
 /// as 1), so that only few shapes ever occur and kernels are reused.
-pub fn collate(examples: &[&Example], pad_id: u32, pad_to_multiple: usize) -> Batch {
-    let longest = examples.iter().map(|example| example.ids.len()).max().unwrap_or(0);
-    let seq = longest.next_multiple_of(pad_to_multiple.max(1));
-    let padded = |row: &[u32], filler: u32| {
-        let filler = std::iter::repeat_n(filler as i32, seq - row.len());
+pub fn collate(sequences: &[&Encoded], pad_id: usize, pad_to_multiple: usize) -> TokenBatch {
+    let longest = sequences.iter().map(|sequence| sequence.ids.len()).max().unwrap_or(0);
+    let length = longest.next_multiple_of(pad_to_multiple.max(1));
+    let padded = |row: &[u32], filler: i32| {
+        let filler = std::iter::repeat_n(filler, length - row.len());
         row.iter().map(|id| *id as i32).chain(filler).collect::<Vec<i32>>()
     };
-    Batch {
-        ids: examples.iter().flat_map(|example| padded(&example.ids, pad_id)).collect(),
-        type_ids: examples.iter().flat_map(|example| padded(&example.type_ids, 0)).collect(),
-        lengths: examples.iter().map(|example| example.ids.len()).collect(),
-        targets: examples.iter().map(|example| example.target).collect(),
-        batch: examples.len(),
-        seq,
+    TokenBatch {
+        ids: sequences.iter().flat_map(|sequence| padded(&sequence.ids, pad_id as i32)).collect(),
+        type_ids: sequences.iter().flat_map(|sequence| padded(&sequence.type_ids, 0)).collect(),
+        lengths: sequences.iter().map(|sequence| sequence.ids.len()).collect(),
     }
 }
 
@@ -216,20 +196,19 @@ mod tests {
 
     #[test]
     fn collate_pads_to_the_multiple() {
-        let short = Example { ids: vec![2, 7, 3], type_ids: vec![0, 0, 0], target: Target::Value(0.5) };
-        let long =
-            Example { ids: vec![2, 7, 8, 3, 9, 3], type_ids: vec![0, 0, 0, 0, 1, 1], target: Target::Value(-2.0) };
+        let short = Encoded { ids: vec![2, 7, 3], type_ids: vec![0, 0, 0] };
+        let long = Encoded { ids: vec![2, 7, 8, 3, 9, 3], type_ids: vec![0, 0, 0, 0, 1, 1] };
         let batch = collate(&[&short, &long], 99, 4);
-        assert_eq!((batch.batch, batch.seq), (2, 8));
+        assert_eq!((batch.size(), batch.length()), (2, 8));
         assert_eq!(batch.ids, [2, 7, 3, 99, 99, 99, 99, 99, 2, 7, 8, 3, 9, 3, 99, 99]);
         assert_eq!(batch.type_ids, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]);
-        assert_eq!((batch.lengths, batch.targets), (vec![3, 6], vec![Target::Value(0.5), Target::Value(-2.0)]));
+        assert_eq!(batch.lengths, [3, 6]);
     }
 
     #[test]
     fn nothing_to_train_on_gives_empty_plans() {
         let mut plan = BatchPlan::new(Vec::new(), 0, 1);
         assert_eq!((plan.steps_per_epoch(), plan.batch(5)), (0, Vec::new()));
-        assert_eq!(collate(&[], 0, 0).seq, 0);
+        assert_eq!(collate(&[], 0, 0).length(), 0);
     }
 }

@@ -19,7 +19,7 @@ pub mod target;
 pub mod task;
 pub mod tokenizer;
 
-pub use batch::{Batch, BatchPlan, Example, TokenizedTask, collate, eval_batches, tokenize_task};
+pub use batch::{BatchPlan, Example, TokenizedTask, collate, eval_batches, tokenize_task};
 pub use error::DataError;
 #[cfg(not(target_family = "wasm"))]
 pub use load::load_task;

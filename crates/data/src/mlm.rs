@@ -1,9 +1,9 @@
 //! Masked-language-model targets for pretraining, after Devlin et al. 2019, section 3.1: a share of the
 //! tokens is to be predicted; of those 80 % are shown as `[MASK]`, 10 % as a random token, 10 % as they are.
 
+use apt_core::tokens::TokenBatch;
 use rand::RngExt;
 
-use crate::batch::Batch;
 use crate::seeded::{Stream, chance, generator};
 
 /// Target value of a position that is not predicted.
@@ -27,24 +27,24 @@ pub struct MaskPolicy {
 /// A batch whose tokens were partly hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskedBatch {
-    /// What the model is shown, `[batch, seq]`.
-    pub ids: Vec<i32>,
-    /// The true id where it is to be predicted, [`IGNORED`] elsewhere, `[batch, seq]`.
+    /// What the model is shown.
+    pub tokens: TokenBatch,
+    /// The true id where it is to be predicted, [`IGNORED`] elsewhere, `[sequences, length]`.
     pub targets: Vec<i32>,
-    /// Flat indices (`row · seq + column`) of the positions to predict, ascending.
+    /// Flat indices (`row · length + column`) of the positions to predict, ascending.
     pub positions: Vec<usize>,
 }
 
 /// Hides tokens of `batch`; the same `(seed, step)` hides the same ones. Every row that has a
 /// maskable token has at least one to predict, so that no loss is a mean over nothing.
-pub fn mask_batch(batch: &Batch, policy: &MaskPolicy, seed: u64, step: u64) -> MaskedBatch {
+pub fn mask_batch(batch: &TokenBatch, policy: &MaskPolicy, seed: u64, step: u64) -> MaskedBatch {
     let mut rng = generator(seed, Stream::HiddenTokens, step);
     let special = |id: i32| policy.special_ids.iter().any(|special| *special as i32 == id);
     let replacements: Vec<i32> = (0..policy.vocab_size as i32).filter(|id| !special(*id)).collect();
     let mut masked =
-        MaskedBatch { ids: batch.ids.clone(), targets: vec![IGNORED; batch.ids.len()], positions: Vec::new() };
+        MaskedBatch { tokens: batch.clone(), targets: vec![IGNORED; batch.ids.len()], positions: Vec::new() };
     for (row, length) in batch.lengths.iter().enumerate() {
-        let start = row * batch.seq;
+        let start = row * batch.length();
         let maskable: Vec<usize> = (start..start + length).filter(|at| !special(batch.ids[*at])).collect();
         if maskable.is_empty() {
             continue;
@@ -60,10 +60,10 @@ pub fn mask_batch(batch: &Batch, policy: &MaskPolicy, seed: u64, step: u64) -> M
             masked.targets[at] = batch.ids[at];
             masked.positions.push(at);
             match rng.random_range(0..10u32) {
-                _ if always(at) => masked.ids[at] = policy.mask_id as i32,
-                0..8 => masked.ids[at] = policy.mask_id as i32,
+                _ if always(at) => masked.tokens.ids[at] = policy.mask_id as i32,
+                0..8 => masked.tokens.ids[at] = policy.mask_id as i32,
                 8 if !replacements.is_empty() => {
-                    masked.ids[at] = replacements[rng.random_range(0..replacements.len() as u64) as usize];
+                    masked.tokens.ids[at] = replacements[rng.random_range(0..replacements.len() as u64) as usize];
                 }
                 _ => {}
             }
@@ -85,13 +85,13 @@ mod tests {
     };
 
     /// 200 rows of [CLS], 48 words, [SEP], 6 paddings.
-    fn batch() -> Batch {
+    fn batch() -> TokenBatch {
         let row = |r: i32| {
             let words = (0..48).map(move |c| 5 + (r * 31 + c * 17) % 990);
             std::iter::once(2).chain(words).chain([3]).chain([0; 6])
         };
         let ids: Vec<i32> = (0..200).flat_map(row).collect();
-        Batch { type_ids: vec![0; ids.len()], lengths: vec![50; 200], targets: vec![], batch: 200, seq: 56, ids }
+        TokenBatch::of_one_type(ids, vec![50; 200])
     }
 
     #[test]
@@ -100,8 +100,8 @@ mod tests {
         let of = |count: usize, all: usize| count as f64 / all as f64;
         let chosen = masked.positions.len();
         let shown_as = |f: &dyn Fn(usize) -> bool| masked.positions.iter().filter(|at| f(**at)).count();
-        let hidden = of(shown_as(&|at| masked.ids[at] == 4), chosen);
-        let kept = of(shown_as(&|at| masked.ids[at] == batch.ids[at]), chosen);
+        let hidden = of(shown_as(&|at| masked.tokens.ids[at] == 4), chosen);
+        let kept = of(shown_as(&|at| masked.tokens.ids[at] == batch.ids[at]), chosen);
         let share = of(chosen, 200 * 48);
         assert!((share - 0.15).abs() < 0.015, "share to predict {share}");
         assert!((hidden - 0.8).abs() < 0.04, "share shown as `[MASK]` {hidden}");
@@ -113,9 +113,9 @@ mod tests {
         let (batch, masked) = (batch(), mask_batch(&batch(), &POLICY(), 3, 0));
         for (at, id) in batch.ids.iter().enumerate() {
             let predicted = masked.targets[at] != IGNORED;
-            assert!(*id >= 5 || (!predicted && masked.ids[at] == *id), "position {at}, id {id}");
+            assert!(*id >= 5 || (!predicted && masked.tokens.ids[at] == *id), "position {at}, id {id}");
             assert_eq!(predicted, masked.positions.binary_search(&at).is_ok(), "position {at}");
-            assert!(predicted || masked.ids[at] == *id, "position {at} changed without a target");
+            assert!(predicted || masked.tokens.ids[at] == *id, "position {at} changed without a target");
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
         let listed = |at: &usize| always.contains(&(batch.ids[*at] as u32));
         let expected = (0..batch.ids.len()).filter(listed).count();
         let hidden = masked.positions.iter().copied().filter(listed);
-        assert!(hidden.clone().all(|at| masked.ids[at] == 4), "one of them is shown");
+        assert!(hidden.clone().all(|at| masked.tokens.ids[at] == 4), "one of them is shown");
         assert_eq!(hidden.count(), expected, "hidden of {expected}");
     }
 }

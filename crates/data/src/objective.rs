@@ -109,6 +109,14 @@ impl Objective {
         }
     }
 
+    /// `target` as files have it: the name of the class (its index, where it has none), or the number.
+    pub fn text(&self, target: Target) -> String {
+        match target {
+            Target::Class(class) => self.labels().get(class as usize).cloned().unwrap_or_else(|| class.to_string()),
+            Target::Value(value) => value.to_string(),
+        }
+    }
+
     /// The loss of one example from a model's `outputs` for it, in nats or squared units of the data: what the loss on
     /// tensors averages over a batch. Infinite for a target that this objective does not admit.
     pub fn loss(&self, outputs: &[f32], target: Target) -> f64 {
@@ -151,6 +159,7 @@ mod tests {
         assert!((loss - expected).abs() < 1e-9, "{loss}, numpy {expected}");
         assert_eq!(classes().loss(&outputs, Target::Class(3)), f64::INFINITY, "a class that is not there");
         assert_eq!((classes().outputs(), classes().labels().len()), (3, 3));
+        assert_eq!((classes().text(Target::Class(2)), classes().text(Target::Class(3))), ("so-so".into(), "3".into()));
     }
 
     #[test]
@@ -160,6 +169,7 @@ mod tests {
         assert_eq!(regression.loss(&[3.25], Target::Value(5.0)), 1.75 * 1.75);
         assert_eq!(regression.loss(&[3.25], Target::Class(0)), f64::INFINITY, "a class is no number");
         assert_eq!((regression.outputs(), regression.labels().len()), (1, 0));
+        assert_eq!(regression.text(Target::Value(-0.5)), "-0.5");
     }
 
     #[test]

@@ -211,6 +211,14 @@ impl TaskSpec {
         }
     }
 
+    /// Whether its examples have, or may have, a second text.
+    pub fn has_pairs(&self) -> bool {
+        match self.files.map(|files| files.b) {
+            None | Some(Second::Never) => false,
+            Some(Second::Optional(_) | Second::Always(_)) => true,
+        }
+    }
+
     /// Whether the task reads files.
     pub fn needs_files(&self) -> bool {
         self.files.is_some()

@@ -20,7 +20,6 @@ pub struct Encoded {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     file: String,
-    pad_id: u32,
     mask_id: Option<u32>,
     special_ids: Vec<u32>,
     largest_id: u32,
@@ -38,19 +37,16 @@ impl Tokenizer {
         let refused = |what: String| DataError::Tokenizer { file: file.to_owned(), what, remedy: WHOLE_FILE };
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
             .map_err(|error| refused(format!("not a tokenizer this program can read ({error})")))?;
-        let own_pad = inner.get_padding().map(|padding| padding.pad_id);
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| refused(error.to_string()))?;
 
-        let named = |names: &[&str]| names.iter().find_map(|name| inner.token_to_id(name));
-        let pad_id = named(&["[PAD]", "<pad>", "<|padding|>"]).or(own_pad).unwrap_or(0);
-        let mask_id = named(&["[MASK]", "<mask>"]);
+        let mask_id = ["[MASK]", "<mask>"].iter().find_map(|name| inner.token_to_id(name));
         let mut special_ids: Vec<u32> =
             inner.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special).map(|(id, _)| id).collect();
         special_ids.sort_unstable();
         let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
 
-        let mut tokenizer = Self { inner, file: file.to_owned(), pad_id, mask_id, special_ids, largest_id };
+        let mut tokenizer = Self { inner, file: file.to_owned(), mask_id, special_ids, largest_id };
         tokenizer.probe()?;
         Ok(tokenizer)
     }
@@ -107,11 +103,6 @@ impl Tokenizer {
     /// Number of rows an embedding needs: the largest id and one.
     pub fn vocab_size(&self) -> usize {
         self.largest_id as usize + 1
-    }
-
-    /// Id of the padding token; 0 where the file has none (attention never sees padding).
-    pub fn pad_id(&self) -> u32 {
-        self.pad_id
     }
 
     /// Id of the mask token, where there is one.

@@ -181,7 +181,7 @@ fn the_tokenizer_knows_every_word_the_generator_writes() {
     let tokenizer = Tokenizer::from_bytes(builtin::tokenizer_json().as_bytes(), "built-in").expect("a valid tokenizer");
     println!("{} entries", tokenizer.vocab_size());
     assert!((900..=1500).contains(&tokenizer.vocab_size()), "{} entries", tokenizer.vocab_size());
-    assert_eq!((tokenizer.pad_id(), tokenizer.mask_id()), (0, Some(4)));
+    assert_eq!((tokenizer.mask_id(), tokenizer.token(0).as_deref()), (Some(4), Some("[PAD]")));
     assert_eq!(tokenizer.special_ids(), [0, 1, 2, 3, 4]);
     let mut lengths = Vec::new();
     for passage in builtin::corpus(11, 1000) {

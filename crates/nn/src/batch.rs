@@ -3,6 +3,7 @@
 use crate::config::ModelConfig;
 use crate::family::Positions;
 use crate::select::indices;
+use apt_core::tokens::TokenBatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Added to the attention scores of padding.
@@ -44,10 +45,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// `ids` and `type_ids` are `[size · length]` in row order; `lengths` are the tokens of each row before padding.
-    pub fn new(ids: &[i32], type_ids: &[i32], lengths: &[usize], config: &ModelConfig, device: &Device) -> Self {
-        let size = lengths.len();
-        let length = ids.len() / size.max(1);
+    /// `tokens` with the positions that a model of `config` gives them.
+    pub fn new(tokens: &TokenBatch, config: &ModelConfig, device: &Device) -> Self {
+        let TokenBatch { ids, type_ids, lengths } = tokens;
+        let (size, length) = (tokens.size(), tokens.length());
         let first = config.first_position();
         let positions: Vec<i32> = lengths
             .iter()
@@ -61,27 +62,21 @@ impl Batch {
             Tensor::from_data(TensorData::new(values, [size, 1, 1, length]), device)
         });
         let layout = Layout::Padded { length, padding };
-        Self::of_tokens(ids.to_vec(), type_ids.to_vec(), positions, size, layout, device)
+        Self::of_tokens(ids.clone(), type_ids.clone(), positions, size, layout, device)
     }
 
     /// As [`Self::new`], without the padding: only for passes without autodiff on the CPU.
-    pub(crate) fn packed(
-        ids: &[i32],
-        type_ids: &[i32],
-        lengths: &[usize],
-        config: &ModelConfig,
-        device: &Device,
-    ) -> Self {
-        let length = ids.len() / lengths.len().max(1);
+    pub(crate) fn packed(tokens: &TokenBatch, config: &ModelConfig, device: &Device) -> Self {
+        let length = tokens.length();
         // No sequence is empty: its first token is what is classified.
-        let lengths: Vec<usize> = lengths.iter().map(|&n| n.max(1).min(length)).collect();
-        let tokens = |values: &[i32]| -> Vec<i32> {
+        let lengths: Vec<usize> = tokens.lengths.iter().map(|&n| n.max(1).min(length)).collect();
+        let unpadded = |values: &[i32]| -> Vec<i32> {
             let rows = values.chunks_exact(length.max(1)).zip(&lengths);
             rows.flat_map(|(row, &n)| row[..n].iter().copied()).collect()
         };
         let first = config.first_position();
         let positions = lengths.iter().flat_map(|&n| (0..n).map(|i| (first + i) as i32)).collect();
-        let (ids, type_ids, size) = (tokens(ids), tokens(type_ids), lengths.len());
+        let (ids, type_ids, size) = (unpadded(&tokens.ids), unpadded(&tokens.type_ids), lengths.len());
         Self::of_tokens(ids, type_ids, positions, size, Layout::Packed { lengths }, device)
     }
 

@@ -2,6 +2,7 @@
 //! share of the sequences through the whole model: a step through one layer is too short to be worth sharing out.
 
 use crate::{Batch, Forward, NnError, Transformer};
+use apt_core::tokens::TokenBatch;
 use burn::tensor::{Device, Tensor};
 #[cfg(not(target_family = "wasm"))]
 use std::ops::Range;
@@ -10,37 +11,26 @@ use std::ops::Range;
 #[cfg(not(target_family = "wasm"))]
 const SHARE: usize = 64;
 
-/// Logits `[batch, labels]` of `ids` and `type_ids` (`[batch · length]` in row order, `lengths` tokens of each row before
-/// padding) by `model`, which must be without autodiff, on `device`.
+/// Logits `[sequences, labels]` of `tokens` by `model`, which must be without autodiff, on `device`.
 ///
 /// # Errors
 /// [`NnError::Config`] when the model has no classification head.
-pub fn logits(
-    model: &Transformer,
-    ids: &[i32],
-    type_ids: &[i32],
-    lengths: &[usize],
-    device: &Device,
-) -> Result<Tensor<2>, NnError> {
+pub fn logits(model: &Transformer, tokens: &TokenBatch, device: &Device) -> Result<Tensor<2>, NnError> {
     let of = |batch: &Batch| model.classify(model.forward(batch, Forward::default()).hidden, batch);
     if !crate::kernels::is_on_cpu(model) {
-        return of(&Batch::new(ids, type_ids, lengths, &model.config, device));
+        return of(&Batch::new(tokens, &model.config, device));
     }
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;
-        let length = ids.len() / lengths.len().max(1);
-        let share = |rows: Range<usize>| {
-            let tokens = rows.start * length..rows.end * length;
-            of(&Batch::packed(&ids[tokens.clone()], &type_ids[tokens], &lengths[rows], &model.config, device))
-        };
-        let shares = shares(lengths, rayon::current_num_threads());
+        let share = |rows: Range<usize>| of(&Batch::packed(&tokens.rows(rows), &model.config, device));
+        let shares = shares(&tokens.lengths, rayon::current_num_threads());
         if shares.len() > 1 {
             let parts: Result<Vec<_>, _> = shares.into_par_iter().map(share).collect();
             return Ok(Tensor::cat(parts?, 0));
         }
     }
-    of(&Batch::packed(ids, type_ids, lengths, &model.config, device))
+    of(&Batch::packed(tokens, &model.config, device))
 }
 
 /// Runs of sequences with about as many tokens each, one for every thread that is worth its while.

@@ -4,6 +4,7 @@ mod reference;
 
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
+use apt_core::tokens::TokenBatch;
 use apt_core::wiring::Site;
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::compact::{compact, kept_first};
@@ -54,9 +55,9 @@ fn inference_without_padding_changes_nothing() {
         let sample = Tokens::sample(&model.config);
         // Twelve times the sample: enough tokens for more than one share.
         let many = |values: &[i32]| values.repeat(12);
-        let (ids, types, lengths) = (many(&sample.ids), many(&sample.types), sample.lengths.repeat(12));
-        let ours = inference::logits(&model.clone().valid(), &ids, &types, &lengths, &Device::flex())
-            .expect("there is a head");
+        let tokens =
+            TokenBatch { ids: many(&sample.ids), type_ids: many(&sample.types), lengths: sample.lengths.repeat(12) };
+        let ours = inference::logits(&model.clone().valid(), &tokens, &Device::flex()).expect("there is a head");
         close(&name, &values(&ours), &logits(&model, None).repeat(12), 1e-5);
     }
 }

@@ -2,11 +2,12 @@
 //! backward, must agree with the CPU. A GPU that computes something else is never trained on.
 
 use crate::TrainError;
-use crate::losses::{Targets, cross_entropy, layer_mse, prediction_loss};
+use crate::losses::{Targets, mean_squared_error, prediction_loss, task_loss};
 use crate::optimizer::AdamW;
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
+use apt_core::tokens::TokenBatch;
 use apt_core::wiring::Site;
 use apt_nn::checkpoint::read_back;
 use apt_nn::salience::{self, ScoreInputs};
@@ -187,7 +188,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     }),
     ("softmax, gradients", |d| grads2(d, [6, 11], [6, 11], |a, b| (activation::softmax(a, 1) * b).sum())),
     ("log-softmax and gather, gradients", |d| {
-        grads2(d, [6, 5], [6, 5], |a, b| cross_entropy(a + b, &Targets::new(&[0, 1, 2, 3, 4, 0], &a_device(d))))
+        grads2(d, [6, 5], [6, 5], |a, b| task_loss(a + b, &Targets::classes(&[0, 1, 2, 3, 4, 0], &a_device(d))))
     }),
     ("gelu, gradients", |d| grads2(d, [6, 11], [6, 11], |a, b| (activation::gelu(a * 3.0) * b).sum())),
     ("tanh, gradients", |d| grads2(d, [6, 11], [6, 11], |a, b| ((a * 2.0).tanh() * b).sum())),
@@ -199,10 +200,14 @@ const OPERATIONS: &[(&str, Operation)] = &[
         })
     }),
     ("prediction and layer losses, gradients", |d| {
-        grads2(d, [6, 5], [6, 5], |a, b| prediction_loss(a.clone(), b.clone().detach(), 2.0 / 3.0) + layer_mse(a, b))
+        grads2(d, [6, 5], [6, 5], |a, b| {
+            prediction_loss(a.clone(), b.clone().detach(), 2.0 / 3.0) + mean_squared_error(a, b)
+        })
     }),
     ("minimum of two, gradients", |d| {
-        grads2(d, [6, 5], [6, 5], |a, b| layer_mse(a.clone(), b.clone()).min_pair(a.sum().abs() + b.sum().abs()))
+        grads2(d, [6, 5], [6, 5], |a, b| {
+            mean_squared_error(a.clone(), b.clone()).min_pair(a.sum().abs() + b.sum().abs())
+        })
     }),
     ("select rows and columns", |d| {
         let picked = matrix(d, 1, 12, 9).select(0, index(d, &[7, 0, 3, 3])).select(1, index(d, &[8, 1, 2]));
@@ -288,7 +293,7 @@ fn training_step(device: &Device, scorer: Salience, masked: bool) -> Tensor<1> {
     let mut taps = Taps::for_scorer(scorer);
     let output = model.forward(&batch, Forward { masks: masks.as_ref(), taps: taps.as_mut(), keep_states: false });
     let Ok(logits) = model.classify(output.hidden, &batch) else { return Tensor::zeros([0], device) };
-    let loss = cross_entropy(logits, &Targets::new(&[0, 1, 1], &tracked));
+    let loss = task_loss(logits, &Targets::classes(&[0, 1, 1], &tracked));
     let mut gradients = loss.backward();
     let seen = ScoreInputs {
         model: &model,
@@ -324,8 +329,8 @@ fn nano(device: &Device) -> Transformer {
 }
 
 fn nano_batch(model: &Transformer, device: &Device) -> Batch {
-    let ids = [2, 5, 9, 3, 0, 0, 2, 7, 7, 11, 3, 0, 2, 19, 6, 4, 8, 3];
-    Batch::new(&ids, &[0; 18], &[4, 5, 6], &model.config, device)
+    let ids = vec![2, 5, 9, 3, 0, 0, 2, 7, 7, 11, 3, 0, 2, 19, 6, 4, 8, 3];
+    Batch::new(&TokenBatch::of_one_type(ids, vec![4, 5, 6]), &model.config, device)
 }
 
 /// Gradients of `f` with respect to both arguments, behind its value.

@@ -1,11 +1,13 @@
 //! The student's teacher in a run: when there is one, what it shares with the student, and how much it counts.
 
 use crate::learner::Learner;
+use crate::losses::PredictionLoss;
 use crate::teacher::{DistillWeights, Teacher};
 use crate::train_state::TrainState;
 use apt_core::blocks::Kept;
 use apt_core::distill::{mu, published_mu};
 use apt_core::schedule::Timeline;
+use apt_data::Objective;
 use apt_experiment::{Knobs, MuOver};
 use apt_nn::compact;
 
@@ -77,9 +79,12 @@ impl Distiller {
 }
 
 /// The weights that the knobs give the parts of the distillation loss.
-pub(crate) fn distill_weights(knobs: &Knobs) -> DistillWeights {
+pub(crate) fn distill_weights(knobs: &Knobs, objective: &Objective) -> DistillWeights {
     DistillWeights {
-        temperature: knobs.distill_temperature,
+        prediction: match objective {
+            Objective::Classification { .. } => PredictionLoss::Divergence { temperature: knobs.distill_temperature },
+            Objective::Regression { .. } => PredictionLoss::SquaredError,
+        },
         logits: knobs.distill_logit_weight,
         layers: knobs.distill_layer_weight,
     }

@@ -2,7 +2,8 @@
 
 use crate::TrainError;
 use crate::setup::Setup;
-use apt_data::{Example, Objective, Target, collate, eval_batches};
+use apt_data::batch::lengths;
+use apt_data::{Encoded, Example, Objective, Target, collate, eval_batches};
 use apt_experiment::Split;
 use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back, inference};
 use burn::tensor::Tensor;
@@ -13,7 +14,7 @@ const EVAL_BATCH: usize = 64;
 /// Padded lengths are multiples of this, so that shapes recur.
 pub(crate) const PAD_MULTIPLE: usize = 8;
 
-/// What a model says about examples.
+/// A model's answers to examples.
 pub struct Predictions {
     /// The answer to each example.
     pub answers: Vec<Target>,
@@ -30,31 +31,29 @@ pub async fn predict(
     masks: Option<&DeviceMasks>,
     examples: &[Example],
     objective: &Objective,
-    pad_id: u32,
 ) -> Result<Predictions, TrainError> {
     let device = model.device();
-    let lengths: Vec<usize> = examples.iter().map(|e| e.ids.len()).collect();
     let mut answers: Vec<Target> = examples.iter().map(|example| example.target).collect();
     let mut loss = 0.0;
-    for indices in eval_batches(&lengths, EVAL_BATCH) {
-        let picked: Vec<&Example> = indices.iter().map(|&i| &examples[i]).collect();
-        let batch = collate(&picked, pad_id, PAD_MULTIPLE);
+    for indices in eval_batches(&lengths(examples), EVAL_BATCH) {
+        let sequences: Vec<&Encoded> = indices.iter().map(|&i| &examples[i].tokens).collect();
+        let tokens = collate(&sequences, model.config.pad_id, PAD_MULTIPLE);
         let logits: Tensor<2> = match masks {
-            None => inference::logits(model, &batch.ids, &batch.type_ids, &batch.lengths, &device)?,
+            None => inference::logits(model, &tokens, &device)?,
             Some(_) => {
-                let inputs = Batch::new(&batch.ids, &batch.type_ids, &batch.lengths, &model.config, &device);
+                let inputs = Batch::new(&tokens, &model.config, &device);
                 let output = model.forward(&inputs, Forward { masks, ..Forward::default() });
                 model.classify(output.hidden, &inputs)?
             }
         };
         let [_, outputs] = logits.dims();
         let values = read_back(logits, "logits").await?;
-        for (row, (&index, example)) in values.chunks_exact(outputs).zip(indices.iter().zip(&picked)) {
+        for (row, &index) in values.chunks_exact(outputs).zip(&indices) {
             if row.iter().any(|v| !v.is_finite()) {
                 return Err(TrainError::NotFinite { step: 0, tensor: "logits of an evaluation".into() });
             }
             answers[index] = objective.decode(row);
-            loss += objective.loss(row, example.target);
+            loss += objective.loss(row, examples[index].target);
         }
     }
     Ok(Predictions { answers, loss: loss / examples.len().max(1) as f64 })
@@ -62,10 +61,12 @@ pub async fn predict(
 
 /// Metrics of a model on the examples of a split.
 pub(crate) struct Scores {
-    /// The task's metric.
+    /// The metric that decides, 0 where it is not defined.
     pub(crate) metric: f64,
-    /// All metrics by name, the loss with them.
+    /// All metrics that are defined by name, the loss with them.
     pub(crate) all: BTreeMap<String, f64>,
+    /// Names of those that are not.
+    pub(crate) undefined: Vec<&'static str>,
 }
 
 /// Scores of `model`, which must be without autodiff, on `split` of the task; a split that is not there is empty.
@@ -83,12 +84,17 @@ pub(crate) async fn evaluate(
         Split::Test => setup.task.test.as_deref().unwrap_or_default(),
     };
     let objective = &setup.task.objective;
-    let predictions = predict(model, masks, examples, objective, setup.pad_id).await?;
+    let predictions = predict(model, masks, examples, objective).await?;
     let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
     let judged = objective.judge(&predictions.answers, &targets);
     let metric = judged.first().and_then(|(_, value)| *value).unwrap_or(0.0);
-    let defined = judged.into_iter().filter_map(|(metric, value)| Some((metric.name().to_owned(), value?)));
-    let mut all: BTreeMap<String, f64> = defined.collect();
-    all.insert("loss".into(), predictions.loss);
-    Ok(Scores { metric, all })
+    let mut all = BTreeMap::from([("loss".to_owned(), predictions.loss)]);
+    let mut undefined = Vec::new();
+    for (metric, value) in judged {
+        match value {
+            Some(value) => drop(all.insert(metric.name().to_owned(), value)),
+            None => undefined.push(metric.name()),
+        }
+    }
+    Ok(Scores { metric, all, undefined })
 }

@@ -1,23 +1,71 @@
 //! Task and distillation losses (APT Eq. 8–9; METHOD §6.3).
 
 use apt_core::distill::PREDICTION_SCALE;
+use apt_data::{Objective, Target};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
-/// Mean cross entropy of `logits: [n, classes]` against one class each.
-pub fn cross_entropy(logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
-    let [n, _] = logits.dims();
-    let picked = activation::log_softmax(logits, 1).gather(1, targets.0.clone());
-    picked.sum() * (-1.0 / n as f64)
+/// What is to be predicted of a batch, on a device, `[n, 1]`.
+#[derive(Clone, Debug)]
+pub enum Targets {
+    /// Class indices.
+    Classes(Tensor<2, Int>),
+    /// Real numbers.
+    Values(Tensor<2>),
 }
 
-/// Class indices on a device, `[n, 1]`.
-#[derive(Clone, Debug)]
-pub struct Targets(Tensor<2, Int>);
-
 impl Targets {
-    /// Uploads `labels`.
-    pub fn new(labels: &[i32], device: &Device) -> Self {
-        Self(Tensor::from_data(TensorData::new(labels.to_vec(), [labels.len(), 1]), device))
+    /// Uploads `targets`, which `objective` admits.
+    pub fn new(objective: &Objective, targets: &[Target], device: &Device) -> Self {
+        match objective {
+            Objective::Classification { .. } => {
+                let classes: Vec<i32> = targets.iter().filter_map(|t| t.class()).map(|class| class as i32).collect();
+                Self::classes(&classes, device)
+            }
+            Objective::Regression { .. } => {
+                let values: Vec<f32> = targets.iter().filter_map(|target| target.value()).collect();
+                let n = values.len();
+                Self::Values(Tensor::from_data(TensorData::new(values, [n, 1]), device))
+            }
+        }
+    }
+
+    /// Uploads class indices.
+    pub fn classes(classes: &[i32], device: &Device) -> Self {
+        Self::Classes(Tensor::from_data(TensorData::new(classes.to_vec(), [classes.len(), 1]), device))
+    }
+}
+
+/// Mean loss of `outputs: [n, outputs]`: cross entropy against classes, squared error against numbers.
+pub fn task_loss(outputs: Tensor<2>, targets: &Targets) -> Tensor<1> {
+    match targets {
+        Targets::Classes(classes) => {
+            let [n, _] = outputs.dims();
+            let picked = activation::log_softmax(outputs, 1).gather(1, classes.clone());
+            picked.sum() * (-1.0 / n as f64)
+        }
+        Targets::Values(values) => mean_squared_error(outputs, values.clone()),
+    }
+}
+
+/// How far a student's outputs are from its teacher's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PredictionLoss {
+    /// Of logits: the divergence of the distributions at this temperature T.
+    Divergence {
+        /// T.
+        temperature: f64,
+    },
+    /// Of numbers: the mean squared difference, as it is.
+    SquaredError,
+}
+
+impl PredictionLoss {
+    /// The loss between two models' outputs `[n, outputs]`.
+    pub fn of(self, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
+        match self {
+            Self::Divergence { temperature } => prediction_loss(student, teacher, temperature),
+            Self::SquaredError => mean_squared_error(student, teacher),
+        }
     }
 }
 
@@ -30,7 +78,7 @@ pub fn prediction_loss(student: Tensor<2>, teacher: Tensor<2>, temperature: f64)
     divergence * (PREDICTION_SCALE * temperature * temperature / n as f64)
 }
 
-/// Mean squared difference of two hidden states.
-pub fn layer_mse(student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
-    (student - teacher).square().mean()
+/// Mean squared difference of two tensors: of outputs and numbers, or of two hidden states.
+pub fn mean_squared_error(one: Tensor<2>, other: Tensor<2>) -> Tensor<1> {
+    (one - other).square().mean()
 }

@@ -4,9 +4,11 @@ use crate::TrainError;
 use crate::costs::Costs;
 use crate::evaluate::PAD_MULTIPLE;
 use crate::evaluator::Evaluator;
+use crate::head::fit_head;
 use crate::setup::Setup;
 use apt_core::averages::median;
-use apt_data::{Batch as Data, Example, collate};
+use apt_core::tokens::TokenBatch;
+use apt_data::{Encoded, collate};
 use apt_experiment::{BatchTimes, DenseKept, Inference, Measures, MetricMeasure, Params};
 use apt_nn::checkpoint::{Precision, read_back, to_safetensors};
 use apt_nn::{Init, ModelConfig, Transformer, inference};
@@ -31,7 +33,7 @@ pub(crate) async fn measure(
     steps: usize,
 ) -> Result<Measures, TrainError> {
     let dense = dense_model(setup)?;
-    let sequence = sample(setup, MACS_EXAMPLES).seq;
+    let sequence = sample(setup, MACS_EXAMPLES).length();
     let (dense_params, dense_all) = parameters(&dense.config);
     let (kept_params, kept_all) = parameters(&compact.config);
     Ok(Measures {
@@ -74,17 +76,15 @@ async fn file_bytes(model: &Transformer) -> Result<u64, TrainError> {
 /// The dense model with an untrained head of the same size: what the compacted one is compared with.
 fn dense_model(setup: &Setup) -> Result<Transformer, TrainError> {
     let device = &setup.device;
-    let mut model = setup.source.model(device)?;
-    if model.config.head.is_none_or(|h| h.labels != setup.labels) {
-        model = model.with_head(setup.labels, &mut Init::new(0, device));
-    }
+    let model = fit_head(setup.source.model(device)?, &setup.task.objective, &mut Init::new(0, device));
     Ok(model.valid())
 }
 
 /// A batch of the first `n` validation examples, padded to the longest of them.
-fn sample(setup: &Setup, n: usize) -> Data {
-    let examples: Vec<&Example> = setup.task.validation.iter().cycle().take(n).collect();
-    collate(&examples, setup.pad_id, PAD_MULTIPLE)
+fn sample(setup: &Setup, n: usize) -> TokenBatch {
+    let examples = setup.task.validation.iter().cycle().take(n);
+    let sequences: Vec<&Encoded> = examples.map(|example| &example.tokens).collect();
+    collate(&sequences, setup.source.config.pad_id, PAD_MULTIPLE)
 }
 
 /// Median time of one batch, dense and compacted in turn so that a busy machine hurts both alike.
@@ -101,7 +101,7 @@ async fn time_inference(
     for repetition in 0..WARM_UPS + REPETITIONS {
         for (model, times) in [dense, compact].into_iter().zip(&mut times) {
             let start = costs.now();
-            let logits = inference::logits(model, &sample.ids, &sample.type_ids, &sample.lengths, &setup.device)?;
+            let logits = inference::logits(model, &sample, &setup.device)?;
             read_back(logits, "logits").await?;
             if repetition >= WARM_UPS {
                 times.push(costs.now() - start);

@@ -1,10 +1,11 @@
 //! Masked-language-model pretraining, with which the built-in checkpoint is made (`cargo xtask pretrain`).
 
 use crate::TrainError;
-use crate::losses::{Targets, cross_entropy};
+use crate::losses::{Targets, task_loss};
 use crate::optimizer::AdamW;
 use apt_core::lr::{LrDecay, LrSchedule};
-use apt_data::{Batch as Data, MaskPolicy, Stream, generator, mask_batch};
+use apt_core::tokens::TokenBatch;
+use apt_data::{MaskPolicy, Stream, generator, mask_batch};
 use apt_nn::checkpoint::read_back;
 use apt_nn::{Batch, Forward, Init, MaskedLmHead, ModelConfig, Transformer, named};
 use burn::module::{Module, Param};
@@ -73,7 +74,7 @@ impl Pretrainer {
     ///
     /// # Errors
     /// When results cannot be read back or are not finite.
-    pub async fn step(&mut self, data: &Data, policy: &MaskPolicy) -> Result<Option<f64>, TrainError> {
+    pub async fn step(&mut self, data: &TokenBatch, policy: &MaskPolicy) -> Result<Option<f64>, TrainError> {
         let Some(loss) = self.loss(&self.module, data, policy, self.recipe.seed, self.step as u64, &self.device) else {
             self.step += 1;
             return Ok(None);
@@ -99,7 +100,7 @@ impl Pretrainer {
     ///
     /// # Errors
     /// When results cannot be read back.
-    pub async fn evaluate(&self, data: &Data, policy: &MaskPolicy, seed: u64) -> Result<Option<f64>, TrainError> {
+    pub async fn evaluate(&self, data: &TokenBatch, policy: &MaskPolicy, seed: u64) -> Result<Option<f64>, TrainError> {
         let device = self.device.clone().inner();
         match self.loss(&self.module.valid(), data, policy, seed, u64::MAX, &device) {
             Some(loss) => Ok(Some(f64::from(read_back(loss, "loss").await?[0]))),
@@ -115,7 +116,7 @@ impl Pretrainer {
     fn loss(
         &self,
         module: &Pretraining,
-        data: &Data,
+        data: &TokenBatch,
         policy: &MaskPolicy,
         seed: u64,
         step: u64,
@@ -126,13 +127,13 @@ impl Pretrainer {
             return None;
         }
         let model = &module.model;
-        let batch = Batch::new(&masked.ids, &data.type_ids, &data.lengths, &model.config, device);
+        let batch = Batch::new(&masked.tokens, &model.config, device);
         let hidden = model.forward(&batch, Forward::default()).hidden;
         let positions: Vec<i32> = masked.positions.iter().map(|&p| p as i32).collect();
         let labels: Vec<i32> = masked.positions.iter().map(|&p| masked.targets[p]).collect();
         let n = positions.len();
         let positions = Tensor::<1, Int>::from_data(TensorData::new(positions, [n]), device);
         let logits = module.head.forward(hidden.select(0, positions), model.embeddings.words.val());
-        Some(cross_entropy(logits, &Targets::new(&labels, device)))
+        Some(task_loss(logits, &Targets::classes(&labels, device)))
     }
 }

@@ -7,6 +7,7 @@ mod trainer;
 use crate::TrainError;
 use crate::costs::Costs;
 use crate::evaluator::{Evaluator, eval_interval};
+use crate::head::head_misfit;
 use crate::measure::measure;
 use crate::probe::Probe;
 use crate::setup::Setup;
@@ -171,7 +172,11 @@ impl Session {
         };
         let scores_first = knobs.schedule == PruneSchedule::OneShot && knobs.prunes();
         self.stage = if scores_first { Stage::Score } else { Stage::Train };
+        let misfit = head_misfit(&source.config, &task.objective);
         self.emit(event);
+        if let Some(misfit) = misfit {
+            self.emit(Event::Warning { message: format!("{misfit}: a new head is trained") });
+        }
     }
 
     async fn score(&mut self) -> Result<(), TrainError> {
@@ -285,6 +290,11 @@ impl Session {
         };
         let step = self.steps_made();
         self.emit(Event::Evaluation(Evaluation { step, split, metric: scores.metric, metrics: scores.all, seconds }));
+        if !scores.undefined.is_empty() {
+            let names = scores.undefined.join(" and ");
+            let reason = "fewer than two different answers or targets";
+            self.emit(Event::Warning { message: format!("step {step}: {names} not defined ({reason}), counted as 0") });
+        }
         Ok(())
     }
 

@@ -3,11 +3,12 @@
 use crate::TrainError;
 use crate::device::OpenDevice;
 use crate::files::ModelFiles;
+use crate::head::fit_head;
 use crate::learner::{Learner, Transform};
 use crate::simd::vectors;
 use crate::source::ModelSource;
 use apt_core::ranks::first_rank;
-use apt_data::{Example, Objective, ObjectiveKind, RawTask, Stream, TokenizedTask, generator, tokenize_task};
+use apt_data::{Encoded, Example, Objective, ObjectiveKind, RawTask, Stream, TokenizedTask, generator, tokenize_task};
 use apt_experiment::{CheckedKnobs, Knobs, ObjectiveChoice, Provenance};
 use apt_nn::{Init, ModelConfig, named};
 use burn::tensor::Device;
@@ -22,10 +23,6 @@ pub struct Setup {
     pub source: ModelSource,
     /// The tokenised task.
     pub task: TokenizedTask,
-    /// Outputs that its objective needs.
-    pub labels: usize,
-    /// The tokenizer's padding token.
-    pub pad_id: u32,
     /// What the run is made on and from; reported as it is.
     pub provenance: Provenance,
     /// Where to compute, without autodiff.
@@ -90,8 +87,6 @@ impl Setup {
             preset,
             task: tokenize_task(&task, &model.tokenizer, length)?,
             source: model.source,
-            labels: task.objective.outputs(),
-            pad_id: model.tokenizer.pad_id(),
             provenance,
             device: opened.device.clone(),
             knobs,
@@ -104,10 +99,6 @@ impl Setup {
             let what = "the task has no training or no validation examples";
             return Err(TrainError::unfit("data", what, "check the data files"));
         }
-        if self.task.objective.kind() != ObjectiveKind::Classification {
-            let what = "only classification can be trained";
-            return Err(TrainError::unfit("task", what, "choose another task"));
-        }
         let splits = [&self.task.train, &self.task.validation];
         let mut splits = splits.into_iter().chain(self.task.test.as_ref());
         splits.try_for_each(|examples| check_examples(&self.source.config, examples, &self.task.objective))
@@ -117,10 +108,7 @@ impl Setup {
     pub(crate) fn fresh_learner(&self, device: &Device, distils: bool) -> Result<Learner, TrainError> {
         let knobs = &self.knobs;
         let init = |stream| Init::from_rng(generator(knobs.seed, stream, 0), device);
-        let mut student = self.source.model(device)?;
-        if student.config.head.is_none_or(|h| h.labels != self.labels) {
-            student = student.with_head(self.labels, &mut init(Stream::Head));
-        }
+        let mut student = fit_head(self.source.model(device)?, &self.task.objective, &mut init(Stream::Head));
         if !knobs.train_base {
             let rank = first_rank(knobs.rank, knobs.rank_growth);
             student = student.with_adapters(&knobs.adapters.0, rank, knobs.rank_scale, &mut init(Stream::Adapters));
@@ -153,7 +141,7 @@ pub fn objective_of(knobs: &Knobs) -> Option<ObjectiveKind> {
 /// [`TrainError::Unfit`] saying what it has no place for: a length, a token, a token type or a target.
 pub fn check_examples(config: &ModelConfig, examples: &[Example], objective: &Objective) -> Result<(), TrainError> {
     for example in examples {
-        check_input(config, example)?;
+        check_input(config, &example.tokens)?;
         if !objective.admits(example.target) {
             let (kind, outputs) = (objective.kind().name(), objective.outputs());
             let what = format!("the target {:?} is none of a {kind} with {outputs} outputs", example.target);
@@ -163,22 +151,23 @@ pub fn check_examples(config: &ModelConfig, examples: &[Example], objective: &Ob
     Ok(())
 }
 
-/// Whether a model of `config` can read the tokens of `example`.
+/// Whether a model of `config` can read `sequence`.
 ///
 /// # Errors
 /// [`TrainError::Unfit`] saying what it has no place for: a length, a token or a token type.
-pub fn check_input(config: &ModelConfig, example: &Example) -> Result<(), TrainError> {
-    let (tokens, positions) = (example.ids.len(), config.max_length());
+pub fn check_input(config: &ModelConfig, sequence: &Encoded) -> Result<(), TrainError> {
+    let (tokens, positions) = (sequence.ids.len(), config.max_length());
     if tokens > positions {
         let what = format!("an input has {tokens} tokens, the model has positions for {positions}");
         return Err(TrainError::unfit("max-length", what, "set max-length to at most that"));
     }
-    if let Some(id) = example.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+    if let Some(id) = sequence.ids.iter().find(|&&id| id as usize >= config.vocab_size) {
         let what = format!("the tokenizer gives token {id}, the model knows {}", config.vocab_size);
         return Err(TrainError::unfit("tokenizer.json", what, "use the tokenizer.json that belongs to the model"));
     }
-    if let Some(id) = example.type_ids.iter().find(|&&id| id as usize >= config.type_vocab_size) {
-        let types = config.type_vocab_size;
+    // Families without token types read none.
+    let types = config.type_vocab_size;
+    if let Some(id) = sequence.type_ids.iter().find(|&&id| types > 0 && id as usize >= types) {
         let what = format!("the tokenizer gives token type {id}, the model's type_vocab_size is {types}");
         let remedy = "use a tokenizer.json that marks pairs as the model was trained on, or a task of single texts";
         return Err(TrainError::unfit("tokenizer.json", what, remedy));

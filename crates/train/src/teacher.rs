@@ -1,7 +1,7 @@
 //! The teacher: an earlier self of the student (APT §4.4; METHOD §6).
 
 use crate::learner::Learner;
-use crate::losses::{layer_mse, prediction_loss};
+use crate::losses::{PredictionLoss, mean_squared_error};
 use apt_core::blocks::Kept;
 use apt_core::distill::{candidates, teacher_layers};
 use apt_nn::{Batch, Forward, NnError, Output, Transformer, compact};
@@ -85,9 +85,9 @@ pub struct TeacherOutput {
 /// Weights of the two parts of the distillation loss.
 #[derive(Clone, Copy, Debug)]
 pub struct DistillWeights {
-    /// T.
-    pub temperature: f64,
-    /// On the loss of the logits.
+    /// The loss of the outputs.
+    pub prediction: PredictionLoss,
+    /// Its weight.
     pub logits: f64,
     /// On the loss of the hidden states.
     pub layers: f64,
@@ -102,7 +102,7 @@ pub fn distillation_loss(
     teacher: TeacherOutput,
     weights: DistillWeights,
 ) -> Tensor<1> {
-    let prediction = prediction_loss(logits, Tensor::from_inner(teacher.logits), weights.temperature);
+    let prediction = weights.prediction.of(logits, Tensor::from_inner(teacher.logits));
     let mut loss = prediction * weights.logits;
     if weights.layers == 0.0 {
         return loss;
@@ -116,7 +116,7 @@ pub fn distillation_loss(
             .map(|student_layer| {
                 let state = states[student_layer].clone();
                 let mapped = learner.transform.as_ref().map_or(state.clone(), |t| t.forward(state));
-                layer_mse(mapped, target.clone())
+                mean_squared_error(mapped, target.clone())
             })
             .reduce(Tensor::min_pair);
         if let Some(best) = best {

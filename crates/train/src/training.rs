@@ -2,18 +2,19 @@
 
 use crate::TrainError;
 use crate::learner::Learner;
-use crate::losses::{Targets, cross_entropy};
+use crate::losses::{Targets, task_loss};
 use crate::teacher::{DistillWeights, TeacherOutput, distillation_loss};
 use apt_core::arms::{OutlierScale, Salience};
-use apt_data::Batch as Data;
+use apt_core::tokens::TokenBatch;
 use apt_nn::salience::{self, ScoreInputs};
-use apt_nn::{Batch, DeviceMasks, Forward, ModelConfig, Output, Taps};
+use apt_nn::{Batch, DeviceMasks, Forward, Output, Taps};
 use burn::tensor::{Device, Gradients, Tensor};
 
 /// What a pass computes with.
 pub(crate) struct Pass<'a> {
     pub(crate) learner: &'a Learner,
-    pub(crate) data: &'a Data,
+    pub(crate) tokens: &'a TokenBatch,
+    pub(crate) targets: &'a Targets,
     /// With autodiff.
     pub(crate) device: &'a Device,
     pub(crate) masks: Option<&'a DeviceMasks>,
@@ -45,11 +46,6 @@ pub(crate) struct Backward {
     pub(crate) scores: Option<Tensor<1>>,
 }
 
-/// `data` on `device`, as a model of `config` reads it.
-pub(crate) fn upload(data: &Data, config: &ModelConfig, device: &Device) -> Batch {
-    Batch::new(&data.ids, &data.type_ids, &data.lengths, config, device)
-}
-
 impl Pass<'_> {
     /// Runs the pass.
     ///
@@ -57,14 +53,13 @@ impl Pass<'_> {
     /// When the student has no classification head.
     pub(crate) fn backward(self) -> Result<Backward, TrainError> {
         let student = &self.learner.student;
-        let batch = upload(self.data, &student.config, self.device);
+        let batch = Batch::new(self.tokens, &student.config, self.device);
         let mut taps = self.scorer.and_then(Taps::for_scorer);
         let keep_states = self.distillation.is_some();
         let Output { hidden, states } =
             student.forward(&batch, Forward { masks: self.masks, taps: taps.as_mut(), keep_states });
         let logits = student.classify(hidden, &batch)?;
-        let classes: Vec<i32> = self.data.targets.iter().filter_map(|t| t.class()).map(|class| class as i32).collect();
-        let task_loss = cross_entropy(logits.clone(), &Targets::new(&classes, self.device));
+        let task_loss = task_loss(logits.clone(), self.targets);
         let (loss, distill_loss, mu) = match self.distillation {
             None => (task_loss.clone(), None, None),
             Some(Distillation { output, weights, mu }) => {

@@ -37,8 +37,9 @@ fn the_estimate_is_near_the_peak_of_a_training_step() {
         let setup = common::setup(&knobs);
         let config = setup.source.config.clone();
         // What inputs really are: longer ones would be estimated and never seen.
-        let length = setup.task.train.iter().map(|example| example.ids.len()).max().unwrap_or_default();
-        let estimated: u64 = estimate(&config, &knobs, setup.labels, length).iter().map(|(_, bytes)| bytes).sum();
+        let length = setup.task.train.iter().map(|example| example.tokens.ids.len()).max().unwrap_or_default();
+        let estimated: u64 =
+            estimate(&config, &knobs, setup.task.objective.outputs(), length).iter().map(|(_, bytes)| bytes).sum();
         let before = ALLOCATOR.current_usage() as u64;
         let mut session = Session::new(setup, Box::new(Counting)).expect("a session");
         let mut peak = 0;

@@ -2,8 +2,9 @@
 
 use apt_core::distill::{PREDICTION_SCALE, TEMPERATURE};
 use apt_core::reference::distill;
+use apt_data::{Objective, Target};
 use apt_nn::Init;
-use apt_train::{Targets, Transform, cross_entropy, layer_mse, prediction_loss};
+use apt_train::{PredictionLoss, Targets, Transform, mean_squared_error, prediction_loss, task_loss};
 use burn::tensor::{Device, Tensor, TensorData};
 
 const ROWS: usize = 4;
@@ -14,7 +15,7 @@ const STEP: f64 = 1e-5;
 #[test]
 fn cross_entropy_is_the_mean_negative_log_likelihood() {
     let logits = leaf(1, [ROWS, CLASSES]);
-    let loss = cross_entropy(logits.clone(), &Targets::new(&LABELS, &device()));
+    let loss = task_loss(logits.clone(), &Targets::classes(&LABELS, &device()));
     let formula = |logits: &[f64]| -> f64 {
         let row = |(row, label): (&[f64], &i32)| {
             let sum: f64 = row.iter().map(|v| v.exp()).sum();
@@ -28,7 +29,7 @@ fn cross_entropy_is_the_mean_negative_log_likelihood() {
 #[test]
 fn cross_entropy_of_extreme_logits_is_finite() {
     let logits = Tensor::<2>::from_data(TensorData::new(vec![1e4_f32, -1e4, 0.0, -1e4, 1e4, 0.0], [2, 3]), &device());
-    let loss = values(&cross_entropy(logits, &Targets::new(&[1, 1], &device())));
+    let loss = values(&task_loss(logits, &Targets::classes(&[1, 1], &device())));
     assert_eq!(loss, [1e4], "half of 2·10⁴ for the wrong row, nothing for the right one");
 }
 
@@ -46,9 +47,29 @@ fn prediction_loss_is_the_plain_formula_at_every_temperature() {
 #[test]
 fn layer_loss_is_the_mean_squared_difference() {
     let (student, teacher) = (leaf(4, [5, 6]), leaf(5, [5, 6]));
-    let loss = layer_mse(student.clone(), teacher.clone().detach());
+    let loss = mean_squared_error(student.clone(), teacher.clone().detach());
     let teacher = values(&teacher);
     check("layer loss", &student, loss, |s| distill::layer_mse(s, &teacher));
+}
+
+#[test]
+fn the_loss_of_numbers_is_the_mean_squared_error() {
+    let outputs = leaf(9, [ROWS, 1]);
+    let numbers = [2.5_f32, 0.0, -1.25, 5.0];
+    let targets = Targets::new(&Objective::regression(), &numbers.map(Target::Value), &device());
+    let loss = task_loss(outputs.clone(), &targets);
+    let formula = |outputs: &[f64]| {
+        outputs.iter().zip(numbers).map(|(o, n)| (o - f64::from(n)).powi(2)).sum::<f64>() / ROWS as f64
+    };
+    check("mean squared error", &outputs, loss, formula);
+}
+
+#[test]
+fn a_teacher_of_numbers_is_followed_by_their_squared_difference() {
+    let (student, teacher) = (leaf(10, [ROWS, 1]), leaf(11, [ROWS, 1]));
+    let loss = PredictionLoss::SquaredError.of(student.clone(), teacher.clone().detach());
+    let teacher = values(&teacher);
+    check("prediction loss of numbers", &student, loss, |s| distill::layer_mse(s, &teacher));
 }
 
 #[test]
@@ -56,7 +77,7 @@ fn a_new_transform_is_the_identity_and_learns() {
     let transform = Transform::new(6, 2, 2.0, &mut Init::new(6, &device()));
     let (h, target) = (leaf(7, [5, 6]), leaf(8, [5, 6]).detach());
     assert_eq!(values(&transform.forward(h.clone())), values(&h), "Tr starts as the identity");
-    let gradients = layer_mse(transform.forward(h), target).backward();
+    let gradients = mean_squared_error(transform.forward(h), target).backward();
     let b = transform.adapter.b.val().grad(&gradients).expect("B is trainable");
     assert!(values(&b).iter().any(|g| *g != 0.0), "Tr's B gets no gradient");
 }

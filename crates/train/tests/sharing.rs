@@ -4,6 +4,7 @@
 
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
+use apt_core::tokens::TokenBatch;
 use apt_core::wiring::Site;
 use apt_nn::{Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, named};
 use apt_train::{Learner, Teacher, Transform};
@@ -162,7 +163,7 @@ fn masks(config: &ModelConfig, density: f64) -> Masks {
 
 fn batch(config: &ModelConfig, device: &Device) -> Batch {
     let ids: Vec<i32> = (0..24).map(|i| (i * 37) % 600).collect();
-    Batch::new(&ids, &[0; 24], &[8, 5, 6], config, device)
+    Batch::new(&TokenBatch::of_one_type(ids, vec![8, 5, 6]), config, device)
 }
 
 fn logits(model: &Transformer, masks: Option<&Masks>) -> Vec<f32> {

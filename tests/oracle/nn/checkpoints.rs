@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use apt_core::tokens::TokenBatch;
 use apt_nn::checkpoint::load_dir;
 use apt_nn::{Batch, Forward, Transformer};
 use apt_tests::fixtures::{indices, items, load, numbers};
@@ -58,7 +59,8 @@ fn pair(model: &Transformer, pair: &Value) {
     let (ids, types) = (indices(&pair["input_ids"]), indices(&pair["token_type_ids"]));
     let run = |types: &[usize], pad: usize| {
         let padded = |v: &[usize]| v.iter().copied().chain(vec![0; pad]).map(|v| v as i32).collect::<Vec<i32>>();
-        let batch = Batch::new(&padded(&ids), &padded(types), &[ids.len()], &model.config, &device());
+        let tokens = TokenBatch { ids: padded(&ids), type_ids: padded(types), lengths: vec![ids.len()] };
+        let batch = Batch::new(&tokens, &model.config, &device());
         let hidden = model.forward(&batch, Forward::default()).hidden;
         values(&hidden.slice([0..ids.len(), 0..model.config.hidden]))
     };
@@ -77,7 +79,7 @@ fn states(model: &Transformer, texts: &[Vec<usize>]) -> Vec<Vec<Vec<f64>>> {
         ids.extend(vec![model.config.pad_id as i32; longest - text.len()]);
     }
     let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
-    let batch = Batch::new(&ids, &vec![0; ids.len()], &lengths, &model.config, &device());
+    let batch = Batch::new(&TokenBatch::of_one_type(ids, lengths), &model.config, &device());
     let output = model.forward(&batch, Forward { keep_states: true, ..Forward::default() });
     let by_text = |state: &Tensor<2>| {
         values(state).chunks(longest * model.config.hidden).map(<[f64]>::to_vec).collect::<Vec<_>>()

@@ -4,7 +4,9 @@ use apt_core::blocks::{Kept, LayerShape};
 use apt_core::distill::{PREDICTION_SCALE, candidates};
 use apt_nn::{Activation, Adapter, Family, Init, ModelConfig, Transformer};
 use apt_tests::fixtures::{indices, items, load, number, numbers};
-use apt_train::{DistillWeights, Learner, Teacher, Transform, distillation_loss, layer_mse, prediction_loss};
+use apt_train::{
+    DistillWeights, Learner, PredictionLoss, Teacher, Transform, distillation_loss, mean_squared_error, prediction_loss,
+};
 use burn::module::Param;
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -29,7 +31,7 @@ fn oracle_prediction_and_layer_losses_match_with_their_gradients() {
             let loss = |student: usize| {
                 let state = states[student + 1].clone();
                 let mapped = transform.as_ref().map_or(state.clone(), |t| t.forward(state));
-                layer_mse(mapped, target.clone())
+                mean_squared_error(mapped, target.clone())
             };
             if case["strategy"] == "dynamic_block_teacher_dynamic_student" {
                 let exists = exists(case);
@@ -74,7 +76,7 @@ fn oracle_distillation_loss_matches_where_chance_has_no_say() {
             after_embeddings(&case["teacher_hidden"]).iter().map(|s| matrix(s).inner()).collect();
         let logits = leaf(&case["student_logits"]);
         let weights = DistillWeights {
-            temperature: number(&case["temp"]),
+            prediction: PredictionLoss::Divergence { temperature: number(&case["temp"]) },
             logits: number(&case["ce_alpha"]),
             layers: number(&case["layer_alpha"]),
         };

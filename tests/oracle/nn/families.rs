@@ -1,5 +1,6 @@
 //! Every family against transformers: the same weights under the family's own names give the same logits.
 
+use apt_core::tokens::TokenBatch;
 use apt_nn::checkpoint::Checkpoint;
 use apt_nn::{Batch, Forward, ModelConfig, Transformer};
 use apt_tests::fixtures::{indices, items, load, numbers};
@@ -20,7 +21,8 @@ fn oracle_logits_of_every_family_match() {
             true => indices(&fixture["type_ids"]).into_iter().map(|id| id as i32).collect(),
             false => vec![0; ids.len()],
         };
-        let batch = Batch::new(&ids, &types, &lengths, &model.config, &device());
+        let batch =
+            Batch::new(&TokenBatch { ids, type_ids: types, lengths: lengths.clone() }, &model.config, &device());
         let hidden = model.forward(&batch, Forward::default()).hidden;
         if let Some(published) = family.get("logits") {
             let ours = values(&model.classify(hidden, &batch).expect("the checkpoint has a classifier"));

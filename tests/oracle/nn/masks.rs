@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use apt_core::blocks::LayerShape;
 use apt_core::masks::Masks;
+use apt_core::tokens::TokenBatch;
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::compact::compact;
 use apt_nn::{Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, ModelConfig, Transformer};
@@ -124,7 +125,7 @@ fn masks(fixture: &Value, which: &str) -> Masks {
 fn logits(fixture: &Value, model: &Transformer, masks: Option<&Masks>) -> Vec<f64> {
     let ids: Vec<i32> = indices(&fixture["input_ids"]).into_iter().map(|id| id as i32).collect();
     let real: Vec<usize> = items(&fixture["attention_mask"]).iter().map(|row| indices(row).iter().sum()).collect();
-    let batch = Batch::new(&ids, &vec![0; ids.len()], &real, &model.config, &device());
+    let batch = Batch::new(&TokenBatch::of_one_type(ids, real), &model.config, &device());
     let masks = masks.map(|m| DeviceMasks::new(m, model.config.wiring(), &device(), false));
     let output = model.forward(&batch, Forward { masks: masks.as_ref(), ..Forward::default() });
     values(&model.classify(output.hidden, &batch).expect("there is a head"))

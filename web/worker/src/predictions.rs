@@ -5,7 +5,7 @@ use crate::error::WorkerError;
 use crate::run::Run;
 use apt_bridge::store::{Store, StoredModel};
 use apt_bridge::{Answer, Outcome, Prediction, RunState, StoredRun};
-use apt_data::{Example, Target, Tokenizer, collate};
+use apt_data::{Encoded, Tokenizer, collate};
 use apt_experiment::Knobs;
 use apt_nn::checkpoint::{Checkpoint, read_back};
 use apt_nn::{ModelConfig, Transformer, inference};
@@ -48,12 +48,11 @@ pub async fn answer(
     };
     let length = run.entry.knobs.max_length.min(open.model.config.max_length());
     let encoded = tokenizer.encode(&text, pair.as_deref(), length)?;
-    let example = Example { ids: encoded.ids, type_ids: encoded.type_ids, target: Target::Class(0) };
-    let tokens = example.ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
-    apt_train::check_input(&open.model.config, &example)?;
-    let pruned = open.predict(&example, device).await?;
+    let tokens = encoded.ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
+    apt_train::check_input(&open.model.config, &encoded)?;
+    let pruned = open.predict(&encoded, device).await?;
     let dense = match dense {
-        Some(dense) => Some(dense.predict(&example, device).await?),
+        Some(dense) => Some(dense.predict(&encoded, device).await?),
         None => None,
     };
     Ok(Answer { text, pair, tokens, dense, pruned })
@@ -84,13 +83,13 @@ async fn stored(entry: &StoredRun, store: Option<&Store>, device: &Device) -> Re
 }
 
 impl LoadedModel {
-    async fn predict(&self, example: &Example, device: &Device) -> Result<Prediction, WorkerError> {
-        let batch = collate(&[example], 0, 1);
+    async fn predict(&self, text: &Encoded, device: &Device) -> Result<Prediction, WorkerError> {
+        let tokens = collate(&[text], self.model.config.pad_id, 1);
         let mut times = Vec::new();
         let mut outputs = Vec::new();
         for repetition in 0..WARM_UPS + REPETITIONS {
             let began = clock::now();
-            let output = inference::logits(&self.model, &batch.ids, &batch.type_ids, &batch.lengths, device)?;
+            let output = inference::logits(&self.model, &tokens, device)?;
             outputs = read_back(output, "logits").await?;
             if repetition >= WARM_UPS {
                 times.push(clock::now() - began);

@@ -2,8 +2,8 @@
 //! and the recipe that says how it was made and what came out.
 
 use anyhow::{Context, Result, ensure};
-use apt_data::batch::lengths;
-use apt_data::{Batch, BatchPlan, Example, MaskPolicy, Target, Tokenizer, builtin, collate, eval_batches};
+use apt_core::tokens::TokenBatch;
+use apt_data::{BatchPlan, Encoded, MaskPolicy, Tokenizer, builtin, collate, eval_batches};
 use apt_nn::checkpoint::{Precision, to_safetensors};
 use apt_train::pretrain::{Pretrainer, Recipe};
 use burn::tensor::Device;
@@ -53,8 +53,8 @@ struct Args {
 
 /// Tokenised passages, none of which is in both halves.
 struct Corpus {
-    train: Vec<Example>,
-    held_out: Vec<Example>,
+    train: Vec<Encoded>,
+    held_out: Vec<Encoded>,
 }
 
 /// What the recipe reports.
@@ -98,14 +98,14 @@ fn run(args: Args) -> Result<()> {
         seed: args.seed,
     };
     let mut pretrainer = Pretrainer::new(&config, recipe, &Device::flex());
-    let held_out_before = held_out_loss(&pretrainer, &corpus, &policy, tokenizer.pad_id())?;
+    let held_out_before = held_out_loss(&pretrainer, &corpus, &policy, config.pad_id)?;
     println!("before: held-out loss {held_out_before:.4}");
 
     let began = Instant::now();
-    let train_loss = train(&mut pretrainer, &args, &corpus, &policy, tokenizer.pad_id())?;
+    let train_loss = train(&mut pretrainer, &args, &corpus, &policy, config.pad_id)?;
     let minutes = began.elapsed().as_secs_f64() / 60.0;
 
-    let held_out = held_out_loss(&pretrainer, &corpus, &policy, tokenizer.pad_id())?;
+    let held_out = held_out_loss(&pretrainer, &corpus, &policy, config.pad_id)?;
     let frequencies_only = frequencies_only(&corpus, &policy);
     let outcome = Outcome { minutes, train_loss, held_out_before, held_out, frequencies_only };
     println!("after: held-out loss {held_out:.4} (knowing word frequencies only: {frequencies_only:.4})");
@@ -124,12 +124,8 @@ fn corpus(args: &Args, tokenizer: &Tokenizer, max_length: usize) -> Result<Corpu
     let known: BTreeSet<&str> = train.iter().map(String::as_str).collect();
     let mut held_out = builtin::corpus(args.seed.wrapping_add(1), args.held_out);
     held_out.retain(|passage| !known.contains(passage.as_str()));
-    let encode = |passages: &[String]| -> Result<Vec<Example>> {
-        let encode = |passage: &String| {
-            let encoded = tokenizer.encode(passage, None, max_length)?;
-            Ok(Example { ids: encoded.ids, type_ids: encoded.type_ids, target: Target::Class(0) })
-        };
-        passages.iter().map(encode).collect()
+    let encode = |passages: &[String]| -> Result<Vec<Encoded>> {
+        passages.iter().map(|passage| Ok(tokenizer.encode(passage, None, max_length)?)).collect()
     };
     Ok(Corpus { train: encode(&train)?, held_out: encode(&held_out)? })
 }
@@ -144,7 +140,7 @@ fn verdict_ids(tokenizer: &Tokenizer) -> Result<Vec<u32>> {
 }
 
 /// How often each word is masked in the passages of `examples` under `policy`, up to a factor.
-fn masked_counts(examples: &[Example], policy: &MaskPolicy) -> Vec<f64> {
+fn masked_counts(examples: &[Encoded], policy: &MaskPolicy) -> Vec<f64> {
     let mut counts = vec![0.0; policy.vocab_size];
     for id in examples.iter().flat_map(|example| &example.ids) {
         if policy.always.contains(id) {
@@ -157,7 +153,7 @@ fn masked_counts(examples: &[Example], policy: &MaskPolicy) -> Vec<f64> {
 }
 
 /// Trains to the end and returns the mean loss of the last hundred steps.
-fn train(run: &mut Pretrainer, args: &Args, corpus: &Corpus, policy: &MaskPolicy, pad_id: u32) -> Result<f64> {
+fn train(run: &mut Pretrainer, args: &Args, corpus: &Corpus, policy: &MaskPolicy, pad_id: usize) -> Result<f64> {
     let mut plan = BatchPlan::new(lengths(&corpus.train), args.batch, args.seed);
     let (mut recent, began) = (Vec::new(), Instant::now());
     let mut mean = f64::NAN;
@@ -183,22 +179,26 @@ fn train(run: &mut Pretrainer, args: &Args, corpus: &Corpus, policy: &MaskPolicy
     Ok(mean)
 }
 
-fn held_out_loss(run: &Pretrainer, corpus: &Corpus, policy: &MaskPolicy, pad_id: u32) -> Result<f64> {
+fn held_out_loss(run: &Pretrainer, corpus: &Corpus, policy: &MaskPolicy, pad_id: usize) -> Result<f64> {
     let (mut sum, mut passages) = (0.0, 0);
     for (number, indices) in eval_batches(&lengths(&corpus.held_out), EVAL_BATCH).iter().enumerate() {
         let data = batch(&corpus.held_out, indices, pad_id);
         if let Some(loss) = block_on(run.evaluate(&data, policy, number as u64))? {
-            sum += loss * data.batch as f64;
-            passages += data.batch;
+            sum += loss * data.size() as f64;
+            passages += data.size();
         }
     }
     ensure!(passages > 0, "nothing is held out; raise --held-out");
     Ok(sum / passages as f64)
 }
 
-fn batch(examples: &[Example], indices: &[usize], pad_id: u32) -> Batch {
-    let picked: Vec<&Example> = indices.iter().map(|&i| &examples[i]).collect();
+fn batch(passages: &[Encoded], indices: &[usize], pad_id: usize) -> TokenBatch {
+    let picked: Vec<&Encoded> = indices.iter().map(|&i| &passages[i]).collect();
     collate(&picked, pad_id, PAD_MULTIPLE)
+}
+
+fn lengths(passages: &[Encoded]) -> Vec<usize> {
+    passages.iter().map(|passage| passage.ids.len()).collect()
 }
 
 /// Cross entropy of the words masked in held-out passages under their frequencies in training: that of a model which

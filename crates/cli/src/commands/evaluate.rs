@@ -2,6 +2,7 @@
 
 use crate::args::source_of;
 use crate::error::CliError;
+use crate::files::write_atomic;
 use crate::model::{ModelLocation, is_model};
 use crate::reporter::{print_stderr, print_stdout};
 use crate::run::resume::settings_of;
@@ -10,8 +11,10 @@ use crate::{device, setup};
 use apt_data::{Example, Target, tokenize_task};
 use apt_experiment::{Knobs, LOSS};
 use apt_nn::checkpoint::load_dir;
+use apt_train::head_misfit;
 use clap::ArgMatches;
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 
 /// Runs the command.
 ///
@@ -37,18 +40,12 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let config = location.config()?;
     let (_, tokenizer) = location.tokenizer(&config)?;
     let task = setup::load_task(&knobs)?;
-    let needed = outputs(task.objective.outputs(), task.objective.labels());
-    match config.head {
-        Some(head) if head.labels == task.objective.outputs() => {}
-        Some(head) => {
-            let has = outputs(head.labels, &config.label_names);
-            let what = format!("the model has {has}, the task {} has {needed}", task.name);
-            return Err(CliError::at(&folder, what, "name the task the model was trained on with --task"));
-        }
-        None => {
-            let what = format!("the model has no trained head, the task {} has {needed}", task.name);
-            return Err(CliError::at(&folder, what, "train it with `apt-lab run --model`, and evaluate that run"));
-        }
+    let misfit = match config.head {
+        Some(_) => head_misfit(&config, &task.objective),
+        None => Some("the model has no trained head".into()),
+    };
+    if let Some(misfit) = misfit {
+        return Err(CliError::at(&folder, misfit, "name the task the model was trained on with --task"));
     }
     let model = load_dir(&folder, &opened.device)?;
     let tokenized = tokenize_task(&task, &tokenizer, knobs.max_length.min(config.max_length()))?;
@@ -60,9 +57,13 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         })?,
     };
     apt_train::check_examples(&config, examples, &task.objective)?;
-    let predictions =
-        pollster::block_on(apt_train::predict(&model, None, examples, &task.objective, tokenizer.pad_id()))?;
+    let predictions = pollster::block_on(apt_train::predict(&model, None, examples, &task.objective))?;
     let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
+    if let Some(path) = matches.get_one::<PathBuf>("predictions") {
+        let rows = predictions.answers.iter().zip(&targets).map(|(answer, target)| (*answer, *target));
+        let row = |(answer, target)| format!("{}\t{}\n", task.objective.text(answer), task.objective.text(target));
+        write_atomic(path, format!("answer\tlabel\n{}", rows.map(row).collect::<String>()).as_bytes())?;
+    }
     let judged = task.objective.judge(&predictions.answers, &targets);
     let mut metrics: Vec<(&str, Option<f64>)> = judged.into_iter().map(|(m, value)| (m.name(), value)).collect();
     metrics.push((LOSS, Some(predictions.loss)));
@@ -88,13 +89,4 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         }
     }
     Ok(())
-}
-
-/// A head's outputs in words: its classes with their names where they have some, or one number.
-fn outputs(count: usize, names: &[String]) -> String {
-    match (count, names) {
-        (1, _) => "one number".into(),
-        (_, []) => format!("{count} classes"),
-        (_, names) => format!("{count} classes ({})", names.join(", ")),
-    }
 }

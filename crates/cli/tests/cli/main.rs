@@ -3,6 +3,7 @@
 mod bad_input;
 mod bad_model;
 mod lists;
+mod objectives;
 mod program;
 mod runs;
 mod sandbox;

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 use apt_core::masks::Masks;
+use apt_core::tokens::TokenBatch;
 use apt_core::wiring::SubBlock;
 use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Positions, TapPoint, Transformer};
 use burn::module::{Module, ModuleMapper, Param};
@@ -156,7 +157,8 @@ impl Tokens {
     }
 
     pub fn batch(&self, config: &ModelConfig, device: &Device) -> Batch {
-        Batch::new(&self.ids, &self.types, &self.lengths, config, device)
+        let (ids, type_ids, lengths) = (self.ids.clone(), self.types.clone(), self.lengths.clone());
+        Batch::new(&TokenBatch { ids, type_ids, lengths }, config, device)
     }
 }
 

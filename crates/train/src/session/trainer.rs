@@ -4,12 +4,13 @@ use crate::TrainError;
 use crate::costs::Costs;
 use crate::distiller::{Distiller, distill_weights};
 use crate::evaluate::{PAD_MULTIPLE, Scores, evaluate};
+use crate::losses::Targets;
 use crate::pruner::Pruner;
 use crate::rank_allocator::{RankAllocator, RankPoint, importances};
 use crate::readout::StepReadout;
 use crate::setup::Setup;
 use crate::train_state::{TrainState, nothing_trainable};
-use crate::training::{Backward, Distillation, Pass, upload};
+use crate::training::{Backward, Distillation, Pass};
 use apt_core::arms::{self, Salience};
 use apt_core::blocks::Kept;
 use apt_core::l0::Draw;
@@ -18,10 +19,10 @@ use apt_core::masks::Masks;
 use apt_core::salience::ScoreSum;
 use apt_core::schedule::{PruningPoint, Timeline, TimelineConfig};
 use apt_data::batch::lengths;
-use apt_data::{BatchPlan, Example, Stream, collate, generator};
+use apt_data::{BatchPlan, Encoded, Stream, Target, collate, generator};
 use apt_experiment::{CheckedKnobs, CurvePoint, Event, Knobs, LayerSalience, Phase, PruningPoint as Pruned, Split};
 use apt_nn::checkpoint::read_back;
-use apt_nn::{named, salience};
+use apt_nn::{Batch, named, salience};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -221,9 +222,11 @@ impl Trainer {
         drawn: Option<&Masks>,
     ) -> Result<Backward, TrainError> {
         let indices = self.plan.batch(step);
-        let Setup { knobs, task, pad_id, .. } = &self.setup;
-        let examples: Vec<&Example> = indices.iter().map(|&i| &task.train[i]).collect();
-        let data = collate(&examples, *pad_id, PAD_MULTIPLE);
+        let Setup { knobs, task, .. } = &self.setup;
+        let sequences: Vec<&Encoded> = indices.iter().map(|&i| &task.train[i].tokens).collect();
+        let targets: Vec<Target> = indices.iter().map(|&i| task.train[i].target).collect();
+        let tokens = collate(&sequences, self.trained.student().config.pad_id, PAD_MULTIPLE);
+        let targets = Targets::new(&task.objective, &targets, &self.device);
         let tracked = scorer.is_some_and(salience::needs_mask_gradients);
         let masks = drawn.or(self.pruner.masks());
         let ones = (tracked && masks.is_none()).then(|| Masks::ones(&self.trained.shape()));
@@ -231,14 +234,19 @@ impl Trainer {
         let distillation = match self.distiller.active(step, &self.timeline, knobs) {
             Some((teacher, mu)) => {
                 let mut rng = generator(knobs.seed, Stream::Teacher, step as u64);
-                let batch = upload(&data, &self.trained.student().config, &self.setup.device);
-                Some(Distillation { output: teacher.forward(&batch, &mut rng)?, weights: distill_weights(knobs), mu })
+                let batch = Batch::new(&tokens, &self.trained.student().config, &self.setup.device);
+                Some(Distillation {
+                    output: teacher.forward(&batch, &mut rng)?,
+                    weights: distill_weights(knobs, &task.objective),
+                    mu,
+                })
             }
             None => None,
         };
         let pass = Pass {
             learner: self.trained.learner(),
-            data: &data,
+            tokens: &tokens,
+            targets: &targets,
             device: &self.device,
             masks: masks.as_ref(),
             scorer,

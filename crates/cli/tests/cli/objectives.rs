@@ -1,0 +1,60 @@
+//! What is learned: numbers where they are asked for, and classes whose names go with the model.
+
+use crate::program::{Finished, read_json, run, tiny};
+use crate::tiny_model::TinyModel;
+use serde_json::json;
+use std::fs;
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
+}
+
+fn succeeded(finished: &Finished, what: &str) {
+    assert_eq!(finished.status, 0, "{what}: {}{}", finished.out, finished.err);
+}
+
+#[test]
+fn numbers_in_a_file_of_ones_own_are_learned_when_asked_for() {
+    let dir = folder();
+    TinyModel::new().write(&dir.path().join("model"));
+    let rows: String =
+        (0..60).map(|i| format!("the food was {},{}.5\n", ["good", "bad", "fine"][i % 3], i % 3)).collect();
+    fs::write(dir.path().join("own.csv"), format!("text,label\n{rows}")).expect("it can be written");
+    let args = ["run", "--model", "model", "--task", "text", "--data", "own.csv", "--steps", "4", "--density", "1"];
+    let args = [&args[..], &["--device", "cpu", "--out", "r"]].concat();
+    let unasked = run(&args, dir.path());
+    assert!(unasked.status != 0 && unasked.err.contains("--objective regression"), "{}", unasked.err);
+    succeeded(&run(&[&args[..], &["--objective", "regression"]].concat(), dir.path()), "a regression");
+    let record = read_json(&dir.path().join("r/record.json"));
+    assert_eq!(record["final"]["metric"]["name"], "pearson");
+    assert_eq!(record["final"]["metric"]["others"][0]["name"], "spearman");
+    let evaluated = run(&["eval", "r", "--predictions", "answers.tsv"], dir.path());
+    succeeded(&evaluated, "eval");
+    for word in ["pearson", "spearman", "loss"] {
+        assert!(evaluated.out.contains(word), "`{word}` is not in:\n{}", evaluated.out);
+    }
+    let answers = fs::read_to_string(dir.path().join("answers.tsv")).expect("eval wrote it");
+    let rows: Vec<Vec<&str>> = answers.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!((rows.len(), rows[0].as_slice()), (7, ["answer", "label"].as_slice()), "a tenth of sixty, and a header");
+    let numbers = rows[1..].iter().flatten().filter(|cell| cell.parse::<f32>().is_ok()).count();
+    assert_eq!(numbers, 12, "{answers}");
+}
+
+#[test]
+fn labels_keep_their_names_in_record_model_and_answers() {
+    let dir = folder();
+    succeeded(&tiny(&["--out", "r"], dir.path()), "a tiny run");
+    assert_eq!(read_json(&dir.path().join("r/record.json"))["labels"], json!(["negative", "positive"]));
+    let config = read_json(&dir.path().join("r/model/config.json"));
+    assert_eq!(config["id2label"], json!({"0": "negative", "1": "positive"}));
+    succeeded(&run(&["eval", "r", "--predictions", "answers.tsv"], dir.path()), "eval");
+    let answers = fs::read_to_string(dir.path().join("answers.tsv")).expect("eval wrote it");
+    assert!(answers.lines().skip(1).all(|line| line.ends_with("\tnegative") || line.ends_with("\tpositive")));
+    // Another task's labels are named beside those of the head.
+    let rows: String = (0..60).map(|i| format!("the food was good,{}\n", ["bad", "fine"][i % 2])).collect();
+    fs::write(dir.path().join("own.csv"), format!("text,label\n{rows}")).expect("it can be written");
+    let other = run(&["eval", "r/model", "--task", "text", "--data", "own.csv"], dir.path());
+    for part in ["labels negative, positive", "labels bad, fine"] {
+        assert!(other.status != 0 && other.err.contains(part), "`{part}` is not in:\n{}", other.err);
+    }
+}
