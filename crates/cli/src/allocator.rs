@@ -10,24 +10,24 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// mimalloc with a count of the bytes in use.
-pub struct CountingAllocator {
+pub(crate) struct CountingAllocator {
     used: AtomicUsize,
     peak: AtomicUsize,
 }
 
 impl CountingAllocator {
     /// Nothing in use yet.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { used: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
     }
 
     /// Most bytes that were in use at once since the program began or [`Self::reset_peak`].
-    pub fn peak(&self) -> usize {
+    pub(crate) fn peak(&self) -> usize {
         self.peak.load(Relaxed)
     }
 
     /// The peak becomes what is in use now.
-    pub fn reset_peak(&self) {
+    pub(crate) fn reset_peak(&self) {
         self.peak.store(self.used.load(Relaxed), Relaxed);
     }
 

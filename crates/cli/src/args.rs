@@ -11,7 +11,7 @@ use std::str::FromStr;
 const SOURCE: &str = "source";
 
 /// The program's commands with their arguments.
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new("apt-lab")
         .version(env!("CARGO_PKG_VERSION"))
         .about(
@@ -165,7 +165,7 @@ fn source(help: &'static str) -> Arg {
 }
 
 /// The folder or file that `eval`, `export` and `inspect` read.
-pub fn source_of(matches: &ArgMatches) -> &Path {
+pub(crate) fn source_of(matches: &ArgMatches) -> &Path {
     // clap refuses these commands without it.
     matches.get_one::<PathBuf>(SOURCE).map_or(Path::new(""), PathBuf::as_path)
 }

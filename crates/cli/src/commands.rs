@@ -20,7 +20,7 @@ use clap::ArgMatches;
 ///
 /// # Errors
 /// Whatever ends the command.
-pub fn dispatch(matches: &ArgMatches) -> Result<(), CliError> {
+pub(crate) fn dispatch(matches: &ArgMatches) -> Result<(), CliError> {
     match matches.subcommand() {
         None => with_reporter(json(matches), |reporter| compare::compare(matches, reporter)),
         Some(("run", m)) => with_reporter(json(m), |reporter| run::run(m, reporter)),

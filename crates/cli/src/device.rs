@@ -8,7 +8,7 @@ use apt_train::device::OpenDevice;
 ///
 /// # Errors
 /// A device that is missing or fails its self-test.
-pub fn open(choice: Choice) -> Result<OpenDevice, CliError> {
+pub(crate) fn open(choice: Choice) -> Result<OpenDevice, CliError> {
     let mut opened = pollster::block_on(apt_train::device::open(choice))?;
     if opened.backend == "flex" {
         opened.name = format!("{}, {} threads", opened.name, threads());
@@ -17,6 +17,6 @@ pub fn open(choice: Choice) -> Result<OpenDevice, CliError> {
 }
 
 /// Threads the CPU backend uses.
-pub fn threads() -> usize {
+pub(crate) fn threads() -> usize {
     rayon::current_num_threads()
 }

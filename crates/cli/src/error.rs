@@ -8,13 +8,13 @@ use apt_train::TrainError;
 use std::path::Path;
 
 /// Exit status after Ctrl-C: 128 + SIGINT, as shells have it.
-pub const EXIT_INTERRUPTED: u8 = 130;
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 /// Exit status if another process is writing the same run (EX_TEMPFAIL of sysexits.h).
-pub const EXIT_BUSY: u8 = 75;
+pub(crate) const EXIT_BUSY: u8 = 75;
 
 /// An error of the command line.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(crate) enum CliError {
     /// Something is wrong with a setting, a file, the data, the model or the run.
     #[error("{problem}")]
     Problem {
@@ -59,28 +59,28 @@ pub enum CliError {
 
 impl CliError {
     /// A file or folder that could not be read.
-    pub fn reading(path: &Path, source: std::io::Error) -> Self {
+    pub(crate) fn reading(path: &Path, source: std::io::Error) -> Self {
         Self::at(path, format!("reading failed ({source})"), "check that it exists and may be read")
     }
 
     /// A file or folder that could not be written.
-    pub fn writing(path: &Path, source: std::io::Error) -> Self {
+    pub(crate) fn writing(path: &Path, source: std::io::Error) -> Self {
         let remedy = "check that the folder may be written and the disk has room, or name another one with --out";
         Self::at(path, format!("writing failed ({source})"), remedy)
     }
 
     /// A path that is there but is not what it should be.
-    pub fn at(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn at(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Problem::new(path.display().to_string(), what, remedy).into()
     }
 
     /// Whether the user stopped the command with Ctrl-C: nothing is wrong then.
-    pub fn is_user_abort(&self) -> bool {
+    pub(crate) fn is_user_abort(&self) -> bool {
         matches!(self, Self::Interrupted { .. } | Self::Stopped { .. })
     }
 
     /// The program's exit status.
-    pub fn exit_status(&self) -> u8 {
+    pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Interrupted { .. } | Self::Stopped { .. } => EXIT_INTERRUPTED,
             Self::Busy { .. } => EXIT_BUSY,
@@ -90,7 +90,7 @@ impl CliError {
     }
 
     /// The event that ends the stream of a run which has made `steps` steps.
-    pub fn event(&self, steps: usize) -> Event {
+    pub(crate) fn event(&self, steps: usize) -> Event {
         let (step, problem) = match self {
             Self::Problem { problem, step } => (steps.max(*step), problem.clone()),
             Self::Busy { folder } => {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Something is there, or it cannot be read.
-pub fn ensure_empty(path: &Path) -> Result<(), CliError> {
+pub(crate) fn ensure_empty(path: &Path) -> Result<(), CliError> {
     match fs::read_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(CliError::writing(path, e)),
@@ -29,7 +29,7 @@ pub fn ensure_empty(path: &Path) -> Result<(), CliError> {
 ///
 /// # Errors
 /// A path that cannot be written; nothing is left there then.
-pub fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<(), CliError> {
+pub(crate) fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<(), CliError> {
     create_parent(path)?;
     let temporary = temporary_path(path);
     let written = fill(&temporary, files).and_then(|()| replace(&temporary, path));
@@ -44,7 +44,7 @@ pub fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<(), CliError
 ///
 /// # Errors
 /// A path that cannot be written; whatever was there before is still there then.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let temporary = temporary_path(path);
     let write = || -> io::Result<()> {
         let mut file = File::create(&temporary)?;
@@ -68,7 +68,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub fn create_parent(path: &Path) -> Result<(), CliError> {
+pub(crate) fn create_parent(path: &Path) -> Result<(), CliError> {
     match path.parent().filter(|p| !p.as_os_str().is_empty()) {
         Some(parent) => fs::create_dir_all(parent).map_err(|e| CliError::writing(parent, e)),
         None => Ok(()),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Installs the handler of Ctrl-C (and of SIGTERM).
-pub fn install_handler() {
+pub(crate) fn install_handler() {
     // Without a handler Ctrl-C simply ends the program, and checkpoints still make the run resumable.
     let _ = ctrlc::set_handler(|| {
         if REQUESTED.swap(true, Ordering::SeqCst) {
@@ -16,11 +16,11 @@ pub fn install_handler() {
 }
 
 /// Requests a stop, as Ctrl-C does.
-pub fn request() {
+pub(crate) fn request() {
     REQUESTED.store(true, Ordering::SeqCst);
 }
 
 /// Whether a stop was requested.
-pub fn requested() -> bool {
+pub(crate) fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)
 }

@@ -13,7 +13,7 @@ const WEIGHTS: &[u8] = include_bytes!("../../../assets/builtin/model.safetensors
 
 /// Where the files of a model are.
 #[derive(Clone, Debug)]
-pub enum ModelLocation {
+pub(crate) enum ModelLocation {
     /// Inside this program.
     Builtin,
     /// A tiny one with random weights, made by this program, with the tokenizer of the built-in one.
@@ -24,7 +24,7 @@ pub enum ModelLocation {
 
 impl ModelLocation {
     /// What the knob `model` names.
-    pub fn from_knob(model: &str) -> Self {
+    pub(crate) fn from_knob(model: &str) -> Self {
         match model {
             BUILTIN => Self::Builtin,
             NANO => Self::Nano,
@@ -36,7 +36,7 @@ impl ModelLocation {
     ///
     /// # Errors
     /// A file that is missing or not a configuration.
-    pub fn config(&self) -> Result<ModelConfig, CliError> {
+    pub(crate) fn config(&self) -> Result<ModelConfig, CliError> {
         if let Self::Folder(folder) = self
             && !folder.is_dir()
         {
@@ -54,7 +54,7 @@ impl ModelLocation {
     ///
     /// # Errors
     /// A file that is missing, damaged, or of another model.
-    pub fn tokenizer(&self, config: &ModelConfig) -> Result<(Vec<u8>, Tokenizer), CliError> {
+    pub(crate) fn tokenizer(&self, config: &ModelConfig) -> Result<(Vec<u8>, Tokenizer), CliError> {
         let (bytes, file) = self.read("tokenizer.json")?;
         let tokenizer = Tokenizer::from_bytes(&bytes, &file)?;
         tokenizer.check_vocab(config.vocab_size)?;
@@ -65,7 +65,7 @@ impl ModelLocation {
     ///
     /// # Errors
     /// A file that is missing, damaged, or of another model.
-    pub fn files(&self) -> Result<ModelFiles, CliError> {
+    pub(crate) fn files(&self) -> Result<ModelFiles, CliError> {
         let config = self.config()?;
         let (tokenizer, tokenizer_name) = self.read("tokenizer.json")?;
         let tokenizer = tokenizer.into_owned();
@@ -100,6 +100,6 @@ impl ModelLocation {
 }
 
 /// Whether `folder` holds a model's config.json.
-pub fn is_model(folder: &Path) -> bool {
+pub(crate) fn is_model(folder: &Path) -> bool {
     folder.join("config.json").is_file()
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
 /// The desktop's clock and memory counters.
-pub struct DesktopProbe {
+pub(crate) struct DesktopProbe {
     start: Instant,
     device: Device,
     /// Most bytes seen on a device that reports them; such a device keeps no peak of its own.
@@ -20,7 +20,7 @@ pub struct DesktopProbe {
 
 impl DesktopProbe {
     /// A probe of `device`.
-    pub fn new(device: &Device) -> Self {
+    pub(crate) fn new(device: &Device) -> Self {
         Self { start: Instant::now(), device: device.clone(), peak: Cell::new(0) }
     }
 }

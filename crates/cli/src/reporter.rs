@@ -9,7 +9,7 @@ use std::path::Path;
 const LINES: usize = 20;
 
 /// Prints text and events.
-pub struct Reporter {
+pub(crate) struct Reporter {
     /// Events go to standard output, one per line, and text to standard error.
     json: bool,
     terminal: bool,
@@ -23,23 +23,23 @@ pub struct Reporter {
 
 impl Reporter {
     /// A reporter for people, or for programs with `json`.
-    pub fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && (json || std::io::stdout().is_terminal());
         Self { json, terminal, bar: None, planned: 0, first_step: None, metric: None, failure_reported: false }
     }
 
     /// Whether a `failed` event was reported.
-    pub fn failure_reported(&self) -> bool {
+    pub(crate) fn failure_reported(&self) -> bool {
         self.failure_reported
     }
 
     /// Prints text for people.
-    pub fn print(&self, text: &str) {
+    pub(crate) fn print(&self, text: &str) {
         self.above_bar(|| if self.json { print_stderr(text) } else { print_stdout(text) });
     }
 
     /// A run of `planned` steps starts, or resumes at `step`.
-    pub fn begin(&mut self, name: &str, planned: usize, step: usize) {
+    pub(crate) fn begin(&mut self, name: &str, planned: usize, step: usize) {
         self.planned = planned;
         self.first_step = None;
         self.metric = None;
@@ -55,7 +55,7 @@ impl Reporter {
     }
 
     /// Shows on a terminal that the run called `name`, one of several, is at `step`.
-    pub fn show_step(&mut self, name: &str, step: usize, planned: usize) {
+    pub(crate) fn show_step(&mut self, name: &str, step: usize, planned: usize) {
         if self.bar.is_none() {
             self.begin(name, planned, step);
         }
@@ -67,7 +67,7 @@ impl Reporter {
     }
 
     /// Reports an event of the run.
-    pub fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &Event) {
         if self.json {
             self.above_bar(|| print_event(event));
         }
@@ -128,14 +128,14 @@ impl Reporter {
     }
 
     /// Prints the last line of `--json`: the event that names the record or summary.
-    pub fn done(&self, path: &Path) {
+    pub(crate) fn done(&self, path: &Path) {
         if self.json {
             print_event(&Event::Done { record: path.display().to_string() });
         }
     }
 
     /// Removes the bar.
-    pub fn clear_bar(&mut self) {
+    pub(crate) fn clear_bar(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -155,13 +155,13 @@ impl Reporter {
 }
 
 /// Prints a line on standard output. It is no error if nobody reads it.
-pub fn print_stdout(text: &str) {
+pub(crate) fn print_stdout(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Prints a line on standard error. It is no error if nobody reads it.
-pub fn print_stderr(text: &str) {
+pub(crate) fn print_stderr(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 

@@ -1,7 +1,7 @@
 //! One run from its settings to its record: drives a session, and writes and prints its events.
 
-pub mod folder;
-pub mod resume;
+pub(crate) mod folder;
+pub(crate) mod resume;
 
 use crate::error::CliError;
 use crate::files::{ensure_empty, write_atomic, write_folder};
@@ -21,7 +21,7 @@ use std::time::SystemTime;
 const RUNS: &str = "runs";
 
 /// A finished run.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Its record.
     pub record: Record,
     /// The record's file.
@@ -30,7 +30,7 @@ pub struct Outcome {
 
 /// Options of a run that are no settings of the experiment.
 #[derive(Clone, Copy, Debug)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// Runs made side by side on this machine, if that is known.
     pub jobs: Option<usize>,
     /// Whether the finished model is written and checkpoints are kept; of a study's cells only the record is.
@@ -58,7 +58,12 @@ struct ActiveRun {
 ///
 /// # Errors
 /// Whatever is wrong with the request (no folder is made then) or happens in the run.
-pub fn start(request: &Request, out: &Path, options: RunOptions, reporter: &mut Reporter) -> Result<Outcome, CliError> {
+pub(crate) fn start(
+    request: &Request,
+    out: &Path,
+    options: RunOptions,
+    reporter: &mut Reporter,
+) -> Result<Outcome, CliError> {
     ensure_empty(out)?;
     let prepared = prepare(request.knobs.clone(), request.preset.as_deref(), options.jobs)?;
     print_header(request, &prepared, out, reporter);
@@ -70,7 +75,7 @@ pub fn start(request: &Request, out: &Path, options: RunOptions, reporter: &mut 
 }
 
 /// A folder for a new run, of a name that is not taken.
-pub fn new_folder() -> PathBuf {
+pub(crate) fn new_folder() -> PathBuf {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let entropy = now.as_nanos() as u64 ^ (u64::from(std::process::id()) << 48);
     let names = (0..).map(|i| Path::new(RUNS).join(run_name(entropy.wrapping_add(i))));
@@ -165,7 +170,12 @@ impl ActiveRun {
 ///
 /// # Errors
 /// Values that cannot be read back, or a folder that cannot be written.
-pub fn write_model(path: &Path, model: &Transformer, tokenizer: &[u8], precision: Precision) -> Result<(), CliError> {
+pub(crate) fn write_model(
+    path: &Path,
+    model: &Transformer,
+    tokenizer: &[u8],
+    precision: Precision,
+) -> Result<(), CliError> {
     let weights = pollster::block_on(to_safetensors(model, precision))?;
     let config = format!("{:#}\n", model.config.to_json());
     let files =

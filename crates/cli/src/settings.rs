@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 
 /// The experiment that the arguments describe.
-pub struct Request {
+pub(crate) struct Request {
     /// The settings.
     pub knobs: CheckedKnobs,
     /// The preset they started from.
@@ -17,7 +17,7 @@ pub struct Request {
 ///
 /// # Errors
 /// An unknown preset, an unreadable configuration, a value out of range, settings that contradict each other.
-pub fn request(matches: &ArgMatches) -> Result<Request, CliError> {
+pub(crate) fn request(matches: &ArgMatches) -> Result<Request, CliError> {
     let config = matches.get_one::<PathBuf>("config");
     let named = matches.get_one::<String>("preset").map(String::as_str);
     // A configuration file alone is an experiment of its own; nothing at all is APT.
@@ -34,7 +34,7 @@ pub fn request(matches: &ArgMatches) -> Result<Request, CliError> {
 ///
 /// # Errors
 /// A value of the wrong type or out of range.
-pub fn apply_flags(knobs: &mut Knobs, matches: &ArgMatches) -> Result<(), CliError> {
+pub(crate) fn apply_flags(knobs: &mut Knobs, matches: &ArgMatches) -> Result<(), CliError> {
     for knob in KNOBS.iter() {
         // A command that does not know the knob has no such argument.
         if let Ok(Some(text)) = matches.try_get_one::<String>(knob.name) {
@@ -48,7 +48,7 @@ pub fn apply_flags(knobs: &mut Knobs, matches: &ArgMatches) -> Result<(), CliErr
 ///
 /// # Errors
 /// A file that cannot be read, or whatever is wrong in it, with its line.
-pub fn apply_file(knobs: &mut Knobs, file: &Path) -> Result<(), CliError> {
+pub(crate) fn apply_file(knobs: &mut Knobs, file: &Path) -> Result<(), CliError> {
     let (text, name) = (read_text(file)?, file.display().to_string());
     if is_json(file) {
         knobs.apply_json(&text, &name)?;
@@ -62,13 +62,13 @@ pub fn apply_file(knobs: &mut Knobs, file: &Path) -> Result<(), CliError> {
 ///
 /// # Errors
 /// A file that cannot be read or is not text.
-pub fn read_text(file: &Path) -> Result<String, CliError> {
+pub(crate) fn read_text(file: &Path) -> Result<String, CliError> {
     let bytes = std::fs::read(file).map_err(|e| CliError::reading(file, e))?;
     let not_text = |_| CliError::at(file, "this is not text in UTF-8", "give a TOML or JSON file");
     String::from_utf8(bytes).map_err(not_text)
 }
 
 /// Whether the file's name ends in `.json`.
-pub fn is_json(file: &Path) -> bool {
+pub(crate) fn is_json(file: &Path) -> bool {
     file.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"))
 }

@@ -9,7 +9,7 @@ use apt_train::{Machine, Setup, objective_of};
 use std::path::Path;
 
 /// What a run starts from.
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// What the session takes.
     pub setup: Setup,
     /// `tokenizer.json`, to be written beside the exported model.
@@ -23,7 +23,7 @@ pub struct Prepared {
 ///
 /// # Errors
 /// Whatever is wrong with the device, the model, the tokenizer or the data.
-pub fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<usize>) -> Result<Prepared, CliError> {
+pub(crate) fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<usize>) -> Result<Prepared, CliError> {
     let opened = device::open(knobs.device)?;
     let model = ModelLocation::from_knob(&knobs.model).files()?;
     let task = load_task(&knobs)?;
@@ -43,6 +43,6 @@ pub fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<usize>) -
 ///
 /// # Errors
 /// An unknown task, and whatever is wrong with its files.
-pub fn load_task(knobs: &Knobs) -> Result<RawTask, CliError> {
+pub(crate) fn load_task(knobs: &Knobs) -> Result<RawTask, CliError> {
     Ok(apt_data::load_task(&knobs.task, knobs.data.as_deref().map(Path::new), objective_of(knobs))?)
 }

@@ -1,11 +1,11 @@
 //! A study: a grid of runs, each in a process of its own, that can be interrupted, divided and repeated.
 
-pub mod child;
-pub mod folder;
-pub mod plan;
-pub mod progress;
-pub mod report;
-pub mod request;
-pub mod runner;
-pub mod shard;
-pub mod slurm;
+pub(crate) mod child;
+pub(crate) mod folder;
+pub(crate) mod plan;
+pub(crate) mod progress;
+pub(crate) mod report;
+pub(crate) mod request;
+pub(crate) mod runner;
+pub(crate) mod shard;
+pub(crate) mod slurm;

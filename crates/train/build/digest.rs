@@ -31,7 +31,7 @@ const ROOT: &str = "apt-train";
 ///
 /// # Errors
 /// A folder or file that cannot be read.
-pub fn digest(workspace: &Path, rustc: &str) -> io::Result<(String, Vec<PathBuf>)> {
+pub(crate) fn digest(workspace: &Path, rustc: &str) -> io::Result<(String, Vec<PathBuf>)> {
     let crates = workspace.join("crates");
     let mut files = Vec::new();
     for name in CRATES {
@@ -85,7 +85,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 }
 
 /// The tokens of a Rust source without documentation and tests, one a line; a source that is none as it is.
-pub fn rust(text: &str) -> String {
+pub(crate) fn rust(text: &str) -> String {
     // What cannot be read is left to the compiler, whose message is better.
     let Ok(tokens) = text.parse::<TokenStream>() else { return text.to_owned() };
     let mut lines = String::new();
@@ -163,7 +163,7 @@ fn without_comments(text: &str, mark: &str) -> String {
 }
 
 /// Name, version and checksum of every library that [`ROOT`] needs, a line each, and their names.
-pub fn locked(lock: &str) -> (String, BTreeSet<String>) {
+pub(crate) fn locked(lock: &str) -> (String, BTreeSet<String>) {
     let mut packages: BTreeMap<String, Vec<(String, String, Vec<String>)>> = BTreeMap::new();
     for package in lock.split("[[package]]").skip(1) {
         let field = |name: &str| {

@@ -2,7 +2,7 @@
 
 /// The widest vectors of this processor that kernels are compiled for; those of Burn and of `apt-nn` choose them when the
 /// program runs, a browser's when it is built. Wider vectors sum in another order.
-pub fn vectors() -> &'static str {
+pub(crate) fn vectors() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
         let has_avx512 = std::arch::is_x86_feature_detected!("avx512f")

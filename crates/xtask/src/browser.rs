@@ -16,7 +16,7 @@ const NODE: u32 = 20;
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Installs what is missing and tests the lab that was built into `dist`.
-pub fn test(dist: PathBuf) -> Result<()> {
+pub(crate) fn test(dist: PathBuf) -> Result<()> {
     let folder = root().join("web/e2e");
     let mut tests = Command::new("node");
     tests.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(files(&folder)?);
@@ -27,7 +27,7 @@ pub fn test(dist: PathBuf) -> Result<()> {
 }
 
 /// Times the lab in a browser beside the program.
-pub fn bench() -> Result<()> {
+pub(crate) fn bench() -> Result<()> {
     let mut bench = Command::new("node");
     run_within(LIMIT, prepared(bench.arg("bench/steps.mjs"), web::delivered()?)?)
 }

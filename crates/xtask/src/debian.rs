@@ -5,13 +5,13 @@ use anyhow::Result;
 use std::process::{Command, Stdio};
 
 /// Whether packages may be installed without asking anybody.
-pub fn may_install() -> bool {
+pub(crate) fn may_install() -> bool {
     let superuser = output(Command::new("id").arg("-u").stderr(Stdio::null())).is_ok_and(|id| id == "0");
     superuser && output(Command::new("apt-get").arg("--version").stderr(Stdio::null())).is_ok()
 }
 
 /// Installs `packages`.
-pub fn install(packages: &[&str]) -> Result<()> {
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let apt = || {
         let mut apt = Command::new("apt-get");
         apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]);

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When cargo-deny finds something, or can be neither fetched nor built.
-pub fn check() -> Result<()> {
+pub(crate) fn check() -> Result<()> {
     let path = tools::deny()?;
     let deny = |words: &str| {
         let mut deny = cargo(&format!("deny --locked {words}"));

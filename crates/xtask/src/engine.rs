@@ -6,13 +6,13 @@ use std::ffi::OsString;
 
 /// What the program is told.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Passed on as they are; `--help` behind `--` lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }
 
 /// Builds and runs the binary `name` of `apt-bench`.
-pub fn run(name: &str, args: &Args) -> Result<()> {
+pub(crate) fn run(name: &str, args: &Args) -> Result<()> {
     finish(cargo("run --release --locked -p apt-bench --bin").arg(name).arg("--").args(&args.arguments))
 }

@@ -21,7 +21,7 @@ const ARGUMENTS: &str = "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
 ///
 /// # Errors
 /// A warning of clippy or rustdoc.
-pub fn native() -> Result<()> {
+pub(crate) fn native() -> Result<()> {
     lint("build --release --workspace --all-targets")
 }
 
@@ -29,7 +29,7 @@ pub fn native() -> Result<()> {
 ///
 /// # Errors
 /// A warning of clippy or rustdoc.
-pub fn browser() -> Result<()> {
+pub(crate) fn browser() -> Result<()> {
     for name in ["worker", "page"] {
         let manifest = format!("--manifest-path web/{name}/Cargo.toml --bin apt-{name}");
         lint(&format!("build --profile web --target {TARGET} {manifest}"))?;
@@ -45,12 +45,12 @@ fn lint(words: &str) -> Result<()> {
 }
 
 /// Whether Cargo started this program in the compiler's place.
-pub fn is_compiler() -> bool {
+pub(crate) fn is_compiler() -> bool {
     env::var_os(ROLE).is_some()
 }
 
 /// Checks the crate that Cargo wants compiled. The command line is `xtask rustc ARGUMENTS…`.
-pub fn compile() -> ExitCode {
+pub(crate) fn compile() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     match check(&words) {
         Ok(code) => code,

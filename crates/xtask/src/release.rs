@@ -13,7 +13,7 @@ use std::{env, fs};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// An archive that holds a program for this machine.
-pub struct Archive {
+pub(crate) struct Archive {
     /// Where it is.
     pub url: String,
     /// Its SHA-256 in hexadecimal; without it, the file `url.sha256sum` holds it.
@@ -21,7 +21,7 @@ pub struct Archive {
 }
 
 /// What this machine is called in the names of archives, if tools are offered for it.
-pub fn platform() -> Option<&'static str> {
+pub(crate) fn platform() -> Option<&'static str> {
     match (env::consts::OS, env::consts::ARCH) {
         ("linux", "x86_64") => Some("x86_64-unknown-linux-musl"),
         ("linux", "aarch64") => Some("aarch64-unknown-linux-musl"),
@@ -37,7 +37,7 @@ impl Archive {
     ///
     /// # Errors
     /// Without network, curl or tar; when the archive is not the expected one or does not hold the program.
-    pub fn install(&self, tool: &str, folder: &Path) -> Result<()> {
+    pub(crate) fn install(&self, tool: &str, folder: &Path) -> Result<()> {
         let scratch = folder.join("download");
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&scratch)?;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// Installs Slurm where it is missing and may be installed: as root, with apt. Where that is not so, or fails, it says why;
 /// the test then says itself that it did not run. Returns whether it is there, so that the test may not be skipped.
-pub fn install() -> bool {
+pub(crate) fn install() -> bool {
     if !cfg!(target_os = "linux") {
         return false;
     }

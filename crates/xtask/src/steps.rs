@@ -5,19 +5,19 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The steps made so far.
-pub struct Steps {
+pub(crate) struct Steps {
     began: Instant,
     done: Vec<(&'static str, Duration)>,
 }
 
 impl Steps {
     /// None yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { began: Instant::now(), done: Vec::new() }
     }
 
     /// Makes the step `name`.
-    pub fn make(&mut self, name: &'static str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub(crate) fn make(&mut self, name: &'static str, step: impl FnOnce() -> Result<()>) -> Result<()> {
         println!("── {name}");
         let began = Instant::now();
         let result = step();
@@ -28,7 +28,7 @@ impl Steps {
     }
 
     /// Says what was made and how long it took.
-    pub fn summary(&self) {
+    pub(crate) fn summary(&self) {
         for (name, took) in &self.done {
             println!("{:>12}  {name}", shown(*took));
         }
@@ -38,20 +38,20 @@ impl Steps {
 }
 
 /// A cargo command in the repository, by the cargo that runs this program.
-pub fn cargo(words: &str) -> Command {
+pub(crate) fn cargo(words: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(words.split_whitespace()).current_dir(crate::root());
     command
 }
 
 /// Runs `command` to its end.
-pub fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start `{}`", written(command)))?;
     passed(command, status)
 }
 
 /// Runs `command`, which may hang (a download without a network), for at most `limit`.
-pub fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
+pub(crate) fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
     let mut child = command.spawn().with_context(|| format!("cannot start `{}`", written(command)))?;
     let began = Instant::now();
     loop {
@@ -68,7 +68,7 @@ pub fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
 }
 
 /// Whether `command` can be run and succeeds; what it prints is dropped.
-pub fn succeeds(command: &mut Command) -> bool {
+pub(crate) fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -78,7 +78,7 @@ pub fn succeeds(command: &mut Command) -> bool {
 }
 
 /// Installs the toolchain component whose program is `tool`, if it is missing.
-pub fn component(name: &str, tool: &str) -> Result<()> {
+pub(crate) fn component(name: &str, tool: &str) -> Result<()> {
     if succeeds(Command::new(tool).arg("--version")) {
         return Ok(());
     }
@@ -87,7 +87,7 @@ pub fn component(name: &str, tool: &str) -> Result<()> {
 }
 
 /// What `command` prints.
-pub fn output(command: &mut Command) -> Result<String> {
+pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot start `{}`", written(command)))?;
     passed(command, output.status)?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -106,7 +106,7 @@ fn written(command: &Command) -> String {
 }
 
 /// A duration in words.
-pub fn shown(duration: Duration) -> String {
+pub(crate) fn shown(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..60 => format!("{seconds}.{} s", duration.subsec_millis() / 100),
         seconds => format!("{} min {:02} s", seconds / 60, seconds % 60),

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Which steps to make.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Make only this step.
     #[arg(long, value_name = "STEP")]
     only: Option<Step>,
@@ -84,7 +84,7 @@ fn tests() -> Result<()> {
 
 /// Published models and data: the folder that `APT_ASSETS` names, else the one that lies beside the checkout. Tests that
 /// need them skip themselves where there is none; where it lies beside the checkout, they must run.
-pub fn assets() -> Vec<(&'static str, PathBuf)> {
+pub(crate) fn assets() -> Vec<(&'static str, PathBuf)> {
     let beside = root().join("../shared/assets");
     if std::env::var_os("APT_ASSETS").is_some() || !beside.is_dir() {
         return Vec::new();
@@ -101,7 +101,7 @@ fn miri() -> Result<()> {
 }
 
 /// Makes the steps until one fails, and says how long each took.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let (mut steps, mut dist) = (Steps::new(), None);
     for step in Step::value_variants() {
         if args.only.is_none_or(|only| only == *step) {

@@ -35,7 +35,7 @@ const DENY_SHA256: [(&str, &str); 5] = [
 const BINARYEN: &str = "132.0.0";
 
 /// The tools, ready for use.
-pub struct Tools {
+pub(crate) struct Tools {
     /// Whether wasm-opt is among them.
     pub wasm_opt: bool,
     path: OsString,
@@ -43,7 +43,7 @@ pub struct Tools {
 
 impl Tools {
     /// A command that finds the tools.
-    pub fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("PATH", &self.path).current_dir(root());
         command
@@ -54,7 +54,7 @@ impl Tools {
 ///
 /// # Errors
 /// When trunk or wasm-bindgen cannot be installed. Without wasm-opt the lab only gets larger.
-pub fn install() -> Result<Tools> {
+pub(crate) fn install() -> Result<Tools> {
     let folder = folder()?;
     let path = path(&folder)?;
     trunk().install(&folder, &path)?;
@@ -70,7 +70,7 @@ pub fn install() -> Result<Tools> {
 ///
 /// # Errors
 /// When it can be neither fetched nor built.
-pub fn deny() -> Result<OsString> {
+pub(crate) fn deny() -> Result<OsString> {
     let folder = folder()?;
     let path = path(&folder)?;
     let url = "https://github.com/EmbarkStudios/cargo-deny/releases/download";
@@ -113,7 +113,7 @@ fn of_this_machine(sums: &[(&'static str, &'static str)]) -> Option<(&'static st
 }
 
 /// Where tools live: `APT_TOOLS_DIR`, else a folder in the user's cache.
-pub fn folder() -> Result<PathBuf> {
+pub(crate) fn folder() -> Result<PathBuf> {
     if let Some(folder) = env::var_os("APT_TOOLS_DIR") {
         return Ok(std::path::absolute(folder)?);
     }
@@ -123,7 +123,7 @@ pub fn folder() -> Result<PathBuf> {
 }
 
 /// Runs `npm` with `words` in `folder`.
-pub fn npm(folder: &Path, words: &str) -> Result<()> {
+pub(crate) fn npm(folder: &Path, words: &str) -> Result<()> {
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
     run(Command::new(npm).args(words.split_whitespace()).current_dir(folder).stdin(Stdio::null()))
         .context("it takes Node.js of version 20 or newer with npm")

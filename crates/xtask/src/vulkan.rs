@@ -17,7 +17,7 @@ const NAMED: [&str; 2] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 ///
 /// # Errors
 /// When the driver could be installed and was not: the tests must not pass for want of it.
-pub fn install() -> Result<bool> {
+pub(crate) fn install() -> Result<bool> {
     if !cfg!(target_os = "linux") {
         return Ok(false);
     }

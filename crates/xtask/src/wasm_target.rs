@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What a browser runs.
-pub const TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// How to install it.
 #[derive(clap::Args, Default)]
-pub struct Args {
+pub(crate) struct Args {
     /// Build it from Debian's sources even where rustup could fetch it.
     #[arg(long)]
     without_rustup: bool,
@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 /// Installs it if it is missing.
-pub fn install(args: &Args) -> Result<()> {
+pub(crate) fn install(args: &Args) -> Result<()> {
     let sysroot = match &args.sysroot {
         Some(folder) => std::path::absolute(folder)?,
         None => PathBuf::from(output(Command::new("rustc").args(["--print", "sysroot"]))?),

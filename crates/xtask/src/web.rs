@@ -8,25 +8,25 @@ use std::time::Instant;
 
 /// What trunk is told.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Passed on to trunk as they are, for instance `--port 8081`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
 /// Builds the static folder and returns where it is. Any web server can serve it from any path.
-pub fn build(args: &Args) -> Result<PathBuf> {
+pub(crate) fn build(args: &Args) -> Result<PathBuf> {
     trunk("build", args)?;
     Ok(root().join("dist"))
 }
 
 /// Builds the lab, serves it, and builds it again when a file changes.
-pub fn serve(args: &Args) -> Result<()> {
+pub(crate) fn serve(args: &Args) -> Result<()> {
     trunk("serve", args)
 }
 
 /// For a chore that needs the folder as it is delivered.
-pub fn delivered() -> Result<PathBuf> {
+pub(crate) fn delivered() -> Result<PathBuf> {
     build(&Args { arguments: Vec::new() })
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::agree_all;
 
 /// Widths of the tiny models behind the fixtures, all layers alike.
-pub struct Tiny {
+pub(crate) struct Tiny {
     pub layers: usize,
     pub hidden: usize,
     pub heads: usize,
@@ -16,7 +16,7 @@ pub struct Tiny {
 }
 
 impl Tiny {
-    pub fn read(config: &Value) -> Self {
+    pub(crate) fn read(config: &Value) -> Self {
         let count = |key: &str| number(&config[key]) as usize;
         Self {
             layers: count("layers"),
@@ -27,14 +27,14 @@ impl Tiny {
         }
     }
 
-    pub fn shape(&self) -> ModelShape {
+    pub(crate) fn shape(&self) -> ModelShape {
         let layer = LayerShape { heads: self.heads, neurons: self.ff };
         ModelShape::uniform(self.hidden, self.head_size, self.layers, layer)
     }
 }
 
 /// A flat score list of the fixtures, cut into layers of `width`.
-pub fn scores(value: &Value, heads: usize, ff: usize) -> BlockScores {
+pub(crate) fn scores(value: &Value, heads: usize, ff: usize) -> BlockScores {
     let layers = |key: &str, width: usize| -> Vec<Vec<f64>> {
         numbers(&value[key]).chunks(width).map(<[f64]>::to_vec).collect()
     };
@@ -46,12 +46,12 @@ pub fn scores(value: &Value, heads: usize, ff: usize) -> BlockScores {
 }
 
 #[track_caller]
-pub fn agree_scores(what: &str, ours: &BlockScores, published: &BlockScores) {
+pub(crate) fn agree_scores(what: &str, ours: &BlockScores, published: &BlockScores) {
     let flat = |scores: &BlockScores| scores.values().collect::<Vec<_>>();
     agree_all(what, &flat(ours), &flat(published));
 }
 
-pub fn add_to(sum: &mut [f64], more: &[f64]) {
+pub(crate) fn add_to(sum: &mut [f64], more: &[f64]) {
     for (sum, more) in sum.iter_mut().zip(more) {
         *sum += more;
     }

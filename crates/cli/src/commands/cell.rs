@@ -19,7 +19,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// A request that cannot be read; whatever ends a run.
-pub fn cell(reporter: &mut Reporter) -> Result<(), CliError> {
+pub(super) fn cell(reporter: &mut Reporter) -> Result<(), CliError> {
     let request = read_request()?;
     std::thread::spawn(|| {
         // Nothing follows the request: only the end of the input matters.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Whatever ends one of the runs.
-pub fn compare(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(), CliError> {
+pub(super) fn compare(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(), CliError> {
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_else(run::new_folder);
     let (lora, apt) = (lora_request(matches)?, apt_request(matches)?);
     ensure_empty(&out)?;

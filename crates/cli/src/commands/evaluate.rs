@@ -20,7 +20,7 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// Whatever is wrong with the folder, the model or the task.
-pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
+pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let root = source_of(matches);
     // A run's folder names its task, a model's does not; flags override both.
     let (folder, mut knobs) = if is_model(root) {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Whatever is wrong with the source, or with the folder to make.
-pub fn export(matches: &ArgMatches) -> Result<(), CliError> {
+pub(super) fn export(matches: &ArgMatches) -> Result<(), CliError> {
     // clap refuses the command without `--out`.
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_default();
     ensure_empty(&out)?;

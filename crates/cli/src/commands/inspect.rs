@@ -15,7 +15,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// A path that holds none of these, or something damaged.
-pub fn inspect(path: &Path) -> Result<(), CliError> {
+pub(super) fn inspect(path: &Path) -> Result<(), CliError> {
     if path.is_file() {
         let bytes = fs::read(path).map_err(|e| CliError::reading(path, e))?;
         let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));

@@ -8,17 +8,17 @@ use apt_train::device::{OpCheck, OpenDevice, self_test};
 use serde_json::{Value, json};
 
 /// `knobs`.
-pub fn knobs(as_json: bool) {
+pub(super) fn knobs(as_json: bool) {
     print_stdout(&if as_json { format!("{:#}", apt_experiment::table_json()) } else { apt_experiment::table() });
 }
 
 /// `schema`.
-pub fn schema() {
+pub(super) fn schema() {
     print_stdout(&format!("{:#}", apt_experiment::schema()));
 }
 
 /// `presets`.
-pub fn presets(as_json: bool) {
+pub(super) fn presets(as_json: bool) {
     if as_json {
         let all: Value = PRESETS.iter().map(entry).collect();
         return print_stdout(&format!("{all:#}"));
@@ -49,7 +49,7 @@ fn entry(preset: &Preset) -> Value {
 ///
 /// # Errors
 /// Values that cannot be read back; a device that is missing is listed as such.
-pub fn devices(as_json: bool) -> Result<(), CliError> {
+pub(super) fn devices(as_json: bool) -> Result<(), CliError> {
     let mut all = Vec::new();
     for choice in apt_experiment::Device::ALL {
         let entry = match device::open(*choice) {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// Paths that hold no run; files that cannot be read or written.
-pub fn report(matches: &ArgMatches) -> Result<(), CliError> {
+pub(super) fn report(matches: &ArgMatches) -> Result<(), CliError> {
     let paths: Vec<&PathBuf> = matches.get_many("runs").into_iter().flatten().collect();
     let mut entries = Vec::new();
     let mut study: Option<Study> = None;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// Whatever ends the run.
-pub fn run(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(), CliError> {
+pub(super) fn run(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(), CliError> {
     let options = RunOptions::default();
     let Outcome { record, path } = match matches.get_one::<PathBuf>("resume") {
         Some(root) => resume(root, options, reporter)?,

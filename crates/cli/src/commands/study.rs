@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// A study that cannot be read or run; cells that failed or were not reached.
-pub fn study(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(), CliError> {
+pub(super) fn study(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(), CliError> {
     let Some(name) = matches.get_one::<String>("study") else {
         list_studies(reporter);
         return Ok(());

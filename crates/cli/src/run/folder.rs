@@ -18,14 +18,14 @@ const CHECKPOINTS_KEPT: usize = 2;
 const EVENTS: &str = "events.jsonl";
 
 /// The folder of one run, open for writing in this process alone.
-pub struct RunFolder {
+pub(crate) struct RunFolder {
     root: PathBuf,
     /// Locked for as long as the run goes on.
     events: File,
 }
 
 /// An event as it was read back, and where in the file its line ends.
-pub struct LoggedEvent {
+pub(crate) struct LoggedEvent {
     /// The event.
     pub event: Event,
     /// Bytes up to and including its line break.
@@ -37,7 +37,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// As [`ensure_empty`]; a folder that cannot be written.
-    pub fn create(root: &Path, config: &str) -> Result<Self, CliError> {
+    pub(crate) fn create(root: &Path, config: &str) -> Result<Self, CliError> {
         ensure_empty(root)?;
         fs::create_dir_all(root).map_err(|e| CliError::writing(root, e))?;
         let path = root.join(EVENTS);
@@ -55,7 +55,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A folder that holds no run, or one that another process is still writing.
-    pub fn reopen(root: &Path) -> Result<Self, CliError> {
+    pub(crate) fn reopen(root: &Path) -> Result<Self, CliError> {
         let path = root.join(EVENTS);
         let opened = OpenOptions::new().append(true).open(&path);
         let events = opened.map_err(|e| match e.kind() {
@@ -70,17 +70,17 @@ impl RunFolder {
     }
 
     /// The folder.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The settings.
-    pub fn config_path(&self) -> PathBuf {
+    pub(crate) fn config_path(&self) -> PathBuf {
         self.root.join("config.toml")
     }
 
     /// The record, there only when the run is complete.
-    pub fn record_path(&self) -> PathBuf {
+    pub(crate) fn record_path(&self) -> PathBuf {
         self.root.join("record.json")
     }
 
@@ -88,7 +88,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// An event with NaN; a file that cannot be written.
-    pub fn append(&mut self, event: &Event) -> Result<(), CliError> {
+    pub(crate) fn append(&mut self, event: &Event) -> Result<(), CliError> {
         let mut line = event.to_line()?;
         line.push('\n');
         self.events.write_all(line.as_bytes()).map_err(|e| CliError::writing(&self.root.join(EVENTS), e))
@@ -98,7 +98,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn events(&self) -> Result<Vec<LoggedEvent>, CliError> {
+    pub(crate) fn events(&self) -> Result<Vec<LoggedEvent>, CliError> {
         let path = self.root.join(EVENTS);
         let bytes = fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
         let mut events = Vec::new();
@@ -116,12 +116,12 @@ impl RunFolder {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn truncate_events(&mut self, end: u64) -> Result<(), CliError> {
+    pub(crate) fn truncate_events(&mut self, end: u64) -> Result<(), CliError> {
         self.events.set_len(end).map_err(|e| CliError::writing(&self.root.join(EVENTS), e))
     }
 
     /// A checkpoint's path within the folder.
-    pub fn checkpoint_name(step: usize) -> String {
+    pub(crate) fn checkpoint_name(step: usize) -> String {
         format!("checkpoints/step-{step:06}.ckpt")
     }
 
@@ -129,7 +129,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A file that cannot be written; earlier checkpoints are then still there.
-    pub fn save_checkpoint(&mut self, step: usize, bytes: &[u8]) -> Result<(), CliError> {
+    pub(crate) fn save_checkpoint(&mut self, step: usize, bytes: &[u8]) -> Result<(), CliError> {
         self.events.sync_data().map_err(|e| CliError::writing(&self.root.join(EVENTS), e))?;
         let path = self.root.join(Self::checkpoint_name(step));
         create_parent(&path)?;
@@ -144,7 +144,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// A folder that cannot be written.
-    pub fn remove_checkpoints(&self) -> Result<(), CliError> {
+    pub(crate) fn remove_checkpoints(&self) -> Result<(), CliError> {
         let folder = self.root.join("checkpoints");
         match fs::remove_dir_all(&folder) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(CliError::writing(&folder, e)),
@@ -165,7 +165,7 @@ impl RunFolder {
 ///
 /// # Errors
 /// A folder that cannot be read.
-pub fn checkpoints(root: &Path) -> Result<Vec<(usize, PathBuf)>, CliError> {
+pub(crate) fn checkpoints(root: &Path) -> Result<Vec<(usize, PathBuf)>, CliError> {
     let folder = root.join("checkpoints");
     let entries = match fs::read_dir(&folder) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// A folder without a run, settings or data that have changed, checkpoints that are all damaged.
-pub fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) -> Result<Outcome, CliError> {
+pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) -> Result<Outcome, CliError> {
     let mut folder = RunFolder::reopen(root)?;
     if let Some(outcome) = finished(&folder)? {
         reporter.print(&format!("this run is already finished; its record is {}", outcome.path.display()));
@@ -55,7 +55,11 @@ pub fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) -> Resu
 ///
 /// # Errors
 /// As [`resume`]; a run without a checkpoint.
-pub fn session_at(root: &Path, checkpoint: Option<&Path>, reporter: &Reporter) -> Result<(Session, Vec<u8>), CliError> {
+pub(crate) fn session_at(
+    root: &Path,
+    checkpoint: Option<&Path>,
+    reporter: &Reporter,
+) -> Result<(Session, Vec<u8>), CliError> {
     let Prepared { setup, tokenizer, .. } = prepare(settings_of(root)?, None, None)?;
     let (path, bytes) = match checkpoint {
         Some(path) => (path.to_path_buf(), fs::read(path).map_err(|e| CliError::reading(path, e))?),
@@ -75,7 +79,7 @@ pub fn session_at(root: &Path, checkpoint: Option<&Path>, reporter: &Reporter) -
 ///
 /// # Errors
 /// A file that is missing or damaged, settings that contradict each other.
-pub fn settings_of(root: &Path) -> Result<CheckedKnobs, CliError> {
+pub(crate) fn settings_of(root: &Path) -> Result<CheckedKnobs, CliError> {
     let mut knobs = Knobs::default();
     apply_file(&mut knobs, &root.join("config.toml"))?;
     Ok(knobs.check()?)

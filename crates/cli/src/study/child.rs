@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 /// How a cell's process ended.
-pub enum CellOutcome {
+pub(crate) enum CellOutcome {
     /// With a record.
     Done,
     /// With this `failed` event.
@@ -26,7 +26,7 @@ pub enum CellOutcome {
 ///
 /// # Errors
 /// The process cannot be started.
-pub fn spawn(request: &CellRequest) -> std::io::Result<Child> {
+pub(crate) fn spawn(request: &CellRequest) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("cell").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if request.jobs > 1 {
@@ -43,7 +43,7 @@ pub fn spawn(request: &CellRequest) -> std::io::Result<Child> {
 }
 
 /// Reads the events of the process until it ends; `on_step` is called with the step and the number of steps planned.
-pub fn wait(child: &mut Child, mut on_step: impl FnMut(usize, usize)) -> CellOutcome {
+pub(crate) fn wait(child: &mut Child, mut on_step: impl FnMut(usize, usize)) -> CellOutcome {
     let stderr = child.stderr.take().map(|mut stderr| {
         thread::spawn(move || {
             let mut text = Vec::new();
@@ -80,7 +80,7 @@ pub fn wait(child: &mut Child, mut on_step: impl FnMut(usize, usize)) -> CellOut
 }
 
 /// A cell failed without an event that says why.
-pub fn process_failure(what: &str, detail: &str) -> CellOutcome {
+pub(crate) fn process_failure(what: &str, detail: &str) -> CellOutcome {
     let remedy = "run the study again with --retry, with fewer --jobs if memory was short";
     let problem = Problem::new("process", format!("{what}: {detail}"), remedy);
     CellOutcome::Failed(Event::Failed { step: 0, problem })

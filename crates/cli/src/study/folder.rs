@@ -26,17 +26,17 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The folder of a study.
 #[derive(Clone, Debug)]
-pub struct StudyFolder {
+pub(crate) struct StudyFolder {
     root: PathBuf,
 }
 
 /// Why a cell failed, after a colon; empty for one that did not fail.
-pub fn failure_reason(state: &CellState) -> String {
+pub(crate) fn failure_reason(state: &CellState) -> String {
     state.reason().map_or_else(String::new, |why| format!(": {why}"))
 }
 
 /// A cell as it was found in a study's folder.
-pub struct FoundCell {
+pub(crate) struct FoundCell {
     /// Its folder's name.
     pub name: String,
     /// Its state.
@@ -47,27 +47,27 @@ pub struct FoundCell {
 
 impl StudyFolder {
     /// The study in `root`, which need not exist.
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.into() }
     }
 
     /// The folder.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Where the study's file is.
-    pub fn study_path(&self) -> PathBuf {
+    pub(crate) fn study_path(&self) -> PathBuf {
         self.root.join(STUDY_FILE)
     }
 
     /// The folder of a cell.
-    pub fn cell_path(&self, name: &str) -> PathBuf {
+    pub(crate) fn cell_path(&self, name: &str) -> PathBuf {
         self.root.join(CELLS).join(name)
     }
 
     /// Whether there is a study here.
-    pub fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.study_path().is_file()
     }
 
@@ -75,7 +75,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn study(&self) -> Result<StudyFile, CliError> {
+    pub(crate) fn study(&self) -> Result<StudyFile, CliError> {
         let path = self.study_path();
         let text = fs::read_to_string(&path).map_err(|e| CliError::reading(&path, e))?;
         Ok(StudyFile::from_toml(&text, &path.display().to_string())?)
@@ -85,7 +85,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// Another study or something else is here; a folder that cannot be written.
-    pub fn write_study(&self, file: &StudyFile, name: &str) -> Result<(), CliError> {
+    pub(crate) fn write_study(&self, file: &StudyFile, name: &str) -> Result<(), CliError> {
         if !self.exists() && !self.is_ours()? {
             let remedy = "name an empty or a new one with --out";
             return Err(CliError::at(&self.root, "this folder is not empty and holds no study", remedy));
@@ -121,7 +121,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn find_cell(&self, name: &str) -> Result<FoundCell, CliError> {
+    pub(crate) fn find_cell(&self, name: &str) -> Result<FoundCell, CliError> {
         let found = |state, record| Ok(FoundCell { name: name.to_owned(), state, record });
         let folder = self.cell_path(name);
         if folder.join("record.json").is_file() {
@@ -153,7 +153,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// [`CliError::Busy`] if another process keeps it locked; a folder that cannot be written.
-    pub fn lock_cell(&self, name: &str) -> Result<File, CliError> {
+    pub(crate) fn lock_cell(&self, name: &str) -> Result<File, CliError> {
         let path = self.lock_path(name);
         create_parent(&path)?;
         let file = File::create(&path).map_err(|e| CliError::writing(&path, e))?;
@@ -180,7 +180,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// As [`StudyFolder::find_cell`].
-    pub fn state(&self, name: &str) -> Result<CellState, CliError> {
+    pub(crate) fn state(&self, name: &str) -> Result<CellState, CliError> {
         Ok(self.find_cell(name)?.state)
     }
 
@@ -188,7 +188,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// A folder that cannot be written.
-    pub fn write_failure(&self, name: &str, failed: &Event) -> Result<(), CliError> {
+    pub(crate) fn write_failure(&self, name: &str, failed: &Event) -> Result<(), CliError> {
         let folder = self.cell_path(name);
         fs::create_dir_all(&folder).map_err(|e| CliError::writing(&folder, e))?;
         write_atomic(&folder.join(FAILURE_FILE), format!("{}\n", failed.to_line()?).as_bytes())
@@ -198,7 +198,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// A folder that cannot be removed.
-    pub fn clear(&self, name: &str) -> Result<(), CliError> {
+    pub(crate) fn clear(&self, name: &str) -> Result<(), CliError> {
         let folder = self.cell_path(name);
         fs::remove_dir_all(&folder).map_err(|e| CliError::writing(&folder, e))
     }
@@ -207,7 +207,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// A record that is missing or damaged.
-    pub fn record(&self, name: &str) -> Result<Record, CliError> {
+    pub(crate) fn record(&self, name: &str) -> Result<Record, CliError> {
         let path = self.cell_path(name).join("record.json");
         let bytes = fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
         Ok(Record::from_json(&bytes, &path.display().to_string())?)
@@ -217,7 +217,7 @@ impl StudyFolder {
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn cells(&self) -> Result<Vec<FoundCell>, CliError> {
+    pub(crate) fn cells(&self) -> Result<Vec<FoundCell>, CliError> {
         let folder = self.root.join(CELLS);
         let entries = fs::read_dir(&folder).map_err(|e| CliError::reading(&folder, e))?;
         let mut names = Vec::new();

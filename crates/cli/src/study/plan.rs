@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A cell and the folder it is written to.
-pub struct PlannedCell {
+pub(crate) struct PlannedCell {
     /// The run.
     pub cell: Cell,
     /// Its folder's name.
@@ -22,7 +22,7 @@ pub struct PlannedCell {
 ///
 /// # Errors
 /// No such study; a file that cannot be read.
-pub fn read_study(name: &str) -> Result<StudyFile, CliError> {
+pub(crate) fn read_study(name: &str) -> Result<StudyFile, CliError> {
     let path = Path::new(name);
     if !path.is_file() {
         return Ok(StudyFile::built_in(name)?);
@@ -32,7 +32,7 @@ pub fn read_study(name: &str) -> Result<StudyFile, CliError> {
 }
 
 /// The name of a study whose file has none: that of the file, without its extension.
-pub fn default_name(name: &str) -> String {
+pub(crate) fn default_name(name: &str) -> String {
     Path::new(name).file_stem().map_or_else(|| "study".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
@@ -40,7 +40,7 @@ pub fn default_name(name: &str) -> String {
 ///
 /// # Errors
 /// A value of the wrong type or out of range.
-pub fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<(), CliError> {
+pub(crate) fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<(), CliError> {
     for knob in KNOBS.iter() {
         if let Ok(Some(text)) = matches.try_get_one::<String>(knob.name) {
             let mut knobs = Knobs::default();
@@ -55,7 +55,7 @@ pub fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<(), CliEr
 ///
 /// # Errors
 /// A model or task that cannot be read.
-pub fn plan(study: &Study) -> Result<Vec<PlannedCell>, CliError> {
+pub(crate) fn plan(study: &Study) -> Result<Vec<PlannedCell>, CliError> {
     let mut known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources> = BTreeMap::new();
     let mut planned = Vec::new();
     for cell in study.cells() {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 /// How many cells came to which end.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct CellCounts {
+pub(crate) struct CellCounts {
     /// All cells of the study, or of the shard.
     pub cells: usize,
     /// Done before.
@@ -26,7 +26,7 @@ pub struct CellCounts {
 
 impl CellCounts {
     /// Cells that are left to run.
-    pub fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.cells - self.skipped - self.done - self.failed - self.locked
     }
 
@@ -34,7 +34,7 @@ impl CellCounts {
     ///
     /// # Errors
     /// [`CliError::Stopped`], [`CliError::Failures`].
-    pub fn result(&self, folder: &StudyFolder) -> Result<(), CliError> {
+    pub(crate) fn result(&self, folder: &StudyFolder) -> Result<(), CliError> {
         let (cells, failed, left) = (self.cells, self.failed, self.left());
         if left > 0 {
             return Err(CliError::Stopped { left, cells });
@@ -64,7 +64,7 @@ impl fmt::Display for CellCounts {
 }
 
 /// A message of the thread that runs a cell. `cell` is its index among those of this study or shard.
-pub enum CellProgress {
+pub(crate) enum CellProgress {
     /// It has made this step.
     Step {
         /// Which cell.
@@ -86,7 +86,7 @@ pub enum CellProgress {
 }
 
 /// Counts and prints what the running cells report.
-pub struct ProgressBoard<'a> {
+pub(crate) struct ProgressBoard<'a> {
     folder: &'a StudyFolder,
     cells: &'a [&'a PlannedCell],
     jobs: usize,
@@ -96,12 +96,12 @@ pub struct ProgressBoard<'a> {
 
 impl<'a> ProgressBoard<'a> {
     /// The progress of `cells`, `jobs` of which run at the same time; `counts` are those before the start.
-    pub fn new(folder: &'a StudyFolder, cells: &'a [&'a PlannedCell], jobs: usize, counts: CellCounts) -> Self {
+    pub(crate) fn new(folder: &'a StudyFolder, cells: &'a [&'a PlannedCell], jobs: usize, counts: CellCounts) -> Self {
         Self { folder, cells, jobs, counts, began: Instant::now() }
     }
 
     /// The counts at present.
-    pub fn counts(&self) -> CellCounts {
+    pub(crate) fn counts(&self) -> CellCounts {
         self.counts
     }
 
@@ -109,7 +109,7 @@ impl<'a> ProgressBoard<'a> {
     ///
     /// # Errors
     /// A record that cannot be read, a failure that cannot be written.
-    pub fn update(&mut self, progress: CellProgress, reporter: &mut Reporter) -> Result<(), CliError> {
+    pub(crate) fn update(&mut self, progress: CellProgress, reporter: &mut Reporter) -> Result<(), CliError> {
         match progress {
             CellProgress::Step { cell, step, planned } => {
                 reporter.show_step(&self.cells[cell].cell.name(), step, planned);

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// A cell of a study.
-pub fn cell_entry(found: FoundCell) -> Entry {
+pub(crate) fn cell_entry(found: FoundCell) -> Entry {
     let failure = match found.state {
         CellState::Done => None,
         CellState::Failed(why) => Some(why),
@@ -22,7 +22,7 @@ pub fn cell_entry(found: FoundCell) -> Entry {
 ///
 /// # Errors
 /// There is no record, or it cannot be read.
-pub fn run_entry(path: &Path) -> Result<Entry, CliError> {
+pub(crate) fn run_entry(path: &Path) -> Result<Entry, CliError> {
     let file = if path.is_dir() { path.join("record.json") } else { path.to_path_buf() };
     if !file.is_file() {
         let remedy = "name a study's folder, a run's folder that is finished, or a record.json";
@@ -38,7 +38,7 @@ pub fn run_entry(path: &Path) -> Result<Entry, CliError> {
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub fn write_report(report: &Report, out: &Path) -> Result<(), CliError> {
+pub(crate) fn write_report(report: &Report, out: &Path) -> Result<(), CliError> {
     fs::create_dir_all(out).map_err(|e| CliError::writing(out, e))?;
     let files = [("html", html(report)), ("md", markdown(report)), ("csv", csv(report)?), ("json", json(report)?)];
     files.iter().try_for_each(|(kind, text)| write_atomic(&out.join(format!("report.{kind}")), text.as_bytes()))

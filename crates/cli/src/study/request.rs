@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// One cell to run.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct CellRequest {
+pub(crate) struct CellRequest {
     /// The study's folder.
     pub study: PathBuf,
     /// The cell's name in it.

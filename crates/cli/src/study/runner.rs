@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// A folder that cannot be read or written; failed cells are counted, not returned.
-pub fn run(
+pub(crate) fn run(
     folder: &StudyFolder,
     cells: &[&PlannedCell],
     jobs: usize,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// The cells whose index, from 0, leaves `index` − 1 when divided by `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
+pub(crate) struct Shard {
     /// From 1.
     pub index: usize,
     /// Number of shards.
@@ -25,7 +25,7 @@ impl FromStr for Shard {
 
 impl Shard {
     /// Whether the cell of this index, from 0, belongs to the shard.
-    pub fn contains(self, cell: usize) -> bool {
+    pub(crate) fn contains(self, cell: usize) -> bool {
         cell % self.of == self.index - 1
     }
 }

@@ -15,7 +15,7 @@ use std::process::Command;
 ///
 /// # Errors
 /// A folder that cannot be written; `sbatch` that is missing or refuses.
-pub fn submit(
+pub(crate) fn submit(
     folder: &StudyFolder,
     planned: &[PlannedCell],
     partition: &str,

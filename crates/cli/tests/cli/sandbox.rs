@@ -6,13 +6,13 @@ use crate::tiny_model::TinyModel;
 use std::fs;
 
 /// A temporary folder with a tiny model, a task in a file, and an earlier run that must stay as it is.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     pub dir: tempfile::TempDir,
 }
 
 impl Sandbox {
     /// Makes the folder.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let sandbox = Self { dir: tempfile::tempdir().expect("a temporary folder can be made") };
         TinyModel::new().write(&sandbox.path("model"));
         let rows: String = (0..40).map(|i| format!("a text\t{}\n", i % 2)).collect();
@@ -26,35 +26,35 @@ impl Sandbox {
     }
 
     /// The path of a file in it.
-    pub fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes a file in it.
-    pub fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         fs::write(self.path(name), bytes).expect("it can be written");
     }
 
     /// Writes the model, changed.
-    pub fn model(&self, change: impl FnOnce(&mut TinyModel)) {
+    pub(crate) fn model(&self, change: impl FnOnce(&mut TinyModel)) {
         let mut model = TinyModel::new();
         change(&mut model);
         model.write(&self.path("model"));
     }
 
     /// A tiny run on the model in the folder.
-    pub fn on_model(&self) -> Finished {
+    pub(crate) fn on_model(&self) -> Finished {
         tiny(&["--model", "model", "--out", "r"], self.dir.path())
     }
 
     /// A tiny run on the data in the folder.
-    pub fn on_data(&self) -> Finished {
+    pub(crate) fn on_data(&self) -> Finished {
         tiny(&["--task", "csv", "--data", "data", "--out", "r"], self.dir.path())
     }
 
     /// Asserts that the command was rejected with each of `words` in its message, and changed nothing.
     #[track_caller]
-    pub fn assert_rejected(&self, finished: &Finished, words: &[&str]) {
+    pub(crate) fn assert_rejected(&self, finished: &Finished, words: &[&str]) {
         assert_eq!(finished.status, 2, "exit status of a command that printed:\n{}{}", finished.out, finished.err);
         for word in words {
             assert!(finished.err.contains(word), "`{word}` is not in the message:\n{}", finished.err);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// A BERT of two layers for the built-in tokenizer, as three files in `folder`.
-pub struct TinyModel {
+pub(crate) struct TinyModel {
     /// Its tensors: dimensions and values.
     pub tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
     /// `config.json`.
@@ -19,7 +19,7 @@ const POSITIONS: usize = 32;
 
 impl TinyModel {
     /// Weights that differ from each other and are all small.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let vocabulary = vocabulary();
         let mut model = Self {
             tensors: BTreeMap::new(),
@@ -66,12 +66,12 @@ impl TinyModel {
     }
 
     /// The tensor that tests damage.
-    pub fn query(&mut self) -> &mut (Vec<usize>, Vec<f32>) {
+    pub(crate) fn query(&mut self) -> &mut (Vec<usize>, Vec<f32>) {
         self.tensors.get_mut(QUERY).expect("every model has a first query")
     }
 
     /// `model.safetensors`.
-    pub fn safetensors(&self) -> Vec<u8> {
+    pub(crate) fn safetensors(&self) -> Vec<u8> {
         use safetensors::tensor::{Dtype, TensorView, serialize};
         let bytes: Vec<(&str, &[usize], Vec<u8>)> = self
             .tensors
@@ -87,7 +87,7 @@ impl TinyModel {
     }
 
     /// Writes all three files.
-    pub fn write(&self, folder: &Path) {
+    pub(crate) fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).expect("a folder can be made");
         fs::write(folder.join("config.json"), self.config.to_string()).expect("it can be written");
         fs::write(folder.join("tokenizer.json"), apt_data::builtin::tokenizer_json()).expect("it can be written");
@@ -96,7 +96,7 @@ impl TinyModel {
 }
 
 /// Name of the first layer's query.
-pub const QUERY: &str = "encoder.layer.0.attention.self.query.weight";
+pub(crate) const QUERY: &str = "encoder.layer.0.attention.self.query.weight";
 
 fn vocabulary() -> usize {
     apt_data::Tokenizer::from_bytes(apt_data::builtin::tokenizer_json().as_bytes(), "built-in")

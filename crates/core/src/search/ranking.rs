@@ -131,7 +131,7 @@ pub(super) struct Ranked {
 }
 
 impl Ranked {
-    pub fn new(order: &[Block], layers: usize) -> Self {
+    pub(super) fn new(order: &[Block], layers: usize) -> Self {
         let (heads, neurons) = (vec![Vec::new(); layers], vec![Vec::new(); layers]);
         let mut ranked = Self { heads, neurons, hidden: Vec::new() };
         for &block in order {
@@ -144,7 +144,7 @@ impl Ranked {
         ranked
     }
 
-    pub fn keep(&self, widths: &ModelShape) -> Kept {
+    pub(super) fn keep(&self, widths: &ModelShape) -> Kept {
         let best = |ranked: &[usize], width: usize| {
             let mut kept = ranked[..width].to_vec();
             kept.sort_unstable();

@@ -25,7 +25,7 @@ pub(super) struct Refill<'a> {
 
 impl Refill<'_> {
     /// Drops the lowest blocks down to a multiple; an original width stays even if it is none.
-    pub fn round_down(&self, widths: &mut ModelShape, least_hidden: usize) {
+    pub(super) fn round_down(&self, widths: &mut ModelShape, least_hidden: usize) {
         let round = |width: usize, full: usize, multiple: usize| {
             if width == full { width } else { width - width % multiple }
         };
@@ -37,7 +37,7 @@ impl Refill<'_> {
     }
 
     /// Adds the densest group that fits until none does.
-    pub fn run(&self, widths: &mut ModelShape) {
+    pub(super) fn run(&self, widths: &mut ModelShape) {
         let mut open = self.sources();
         while let Some((place, grown)) = self.densest(&open, widths) {
             if grown.parameters() <= self.target_parameters {
@@ -51,7 +51,7 @@ impl Refill<'_> {
 
     /// The least model with anything in it: the densest group that fits beside the fewest hidden
     /// dimensions.
-    pub fn seed(&self, least_hidden: usize) -> Result<ModelShape, SearchError> {
+    pub(super) fn seed(&self, least_hidden: usize) -> Result<ModelShape, SearchError> {
         let mut bare = self.shape.clone();
         bare.hidden = least_hidden;
         bare.layers.fill(LayerShape { heads: 0, neurons: 0 });

@@ -9,7 +9,7 @@ use apt_experiment::{
     TeacherUpdate, TrainMeasure,
 };
 
-pub fn point(step: usize) -> CurvePoint {
+pub(crate) fn point(step: usize) -> CurvePoint {
     CurvePoint {
         step,
         epoch: step as f64 / 2.0,
@@ -23,7 +23,7 @@ pub fn point(step: usize) -> CurvePoint {
     }
 }
 
-pub fn pruned(step: usize) -> PruningPoint {
+pub(crate) fn pruned(step: usize) -> PruningPoint {
     PruningPoint {
         step,
         target_density: 0.4,
@@ -43,11 +43,11 @@ pub fn pruned(step: usize) -> PruningPoint {
     }
 }
 
-pub fn shape() -> ModelShape {
+pub(crate) fn shape() -> ModelShape {
     ModelShape { heads: vec![4, 4], neurons: vec![32, 32], hidden: 8, head_size: 2 }
 }
 
-pub fn measures() -> Measures {
+pub(crate) fn measures() -> Measures {
     Measures {
         metric: MetricMeasure {
             name: "accuracy".to_owned(),
@@ -76,7 +76,7 @@ pub fn measures() -> Measures {
     }
 }
 
-pub fn events() -> Vec<Event> {
+pub(crate) fn events() -> Vec<Event> {
     let started = Event::Started {
         preset: Some("apt".to_owned()),
         config: Box::new(Knobs::default()),
@@ -117,6 +117,6 @@ pub fn events() -> Vec<Event> {
     ]
 }
 
-pub fn record() -> Record {
+pub(crate) fn record() -> Record {
     RecordBuilder::from_events(&events()).expect("the example is a whole run")
 }

@@ -21,7 +21,7 @@ pub(super) struct Span {
 
 impl Span {
     /// The sequences of a padded batch: `padding` is `[batch, 1, 1, length]`.
-    pub fn of(padding: &FlexTensor) -> Vec<Self> {
+    pub(super) fn of(padding: &FlexTensor) -> Vec<Self> {
         let rows = padding.layout().shape()[3];
         let padding = values(padding).chunks_exact(rows.max(1));
         let keys = |padding: &[f32]| padding.iter().rposition(|&p| p == 0.0).map_or(rows, |last| last + 1);

@@ -13,7 +13,7 @@ use burn::tensor::{Bytes, DType, Shape};
 
 /// The operations, reachable from a tensor of any device.
 #[backend_extension(Flex, Autodiff)]
-pub trait CpuKernels: Backend {
+pub(super) trait CpuKernels: Backend {
     /// `x·W + b`; no gradient reaches W and b.
     fn cpu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x·Φ(x)`.
@@ -37,7 +37,7 @@ pub trait CpuKernels: Backend {
 
 /// What only a pass without autodiff needs.
 #[backend_extension(Flex)]
-pub trait CpuInference: Backend {
+pub(super) trait CpuInference: Backend {
     /// `γ ∘ (z − mean)/√(var + ε) + β` of `z = x + y`.
     fn cpu_norm_of_sum(
         x: FloatTensor<Self>,

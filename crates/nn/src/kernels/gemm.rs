@@ -30,7 +30,7 @@ impl<'a> View<'a> {
     ///
     /// # Panics
     /// When the slice is too short.
-    pub fn new(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         let view = Self { values, rows, columns, row_stride, column_stride: 1 };
         view.check();
         view
@@ -40,7 +40,7 @@ impl<'a> View<'a> {
     ///
     /// # Panics
     /// When the tensor is no matrix, or runs backwards; nothing here makes such.
-    pub fn of(tensor: &'a FlexTensor) -> Self {
+    pub(super) fn of(tensor: &'a FlexTensor) -> Self {
         let layout = tensor.layout();
         let (shape, strides) = (layout.shape(), layout.strides());
         let stride = |dim: usize| usize::try_from(strides[dim]).expect("weights are never flipped");
@@ -51,28 +51,28 @@ impl<'a> View<'a> {
     }
 
     /// How many rows.
-    pub fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
     /// How many columns.
-    pub fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         self.columns
     }
 
     /// Whether the values of a row lie behind one another.
-    pub fn has_whole_rows(&self) -> bool {
+    pub(super) fn has_whole_rows(&self) -> bool {
         self.column_stride == 1
     }
 
     /// One row of a matrix that [has whole rows](Self::has_whole_rows).
     #[inline(always)]
-    pub fn row(&self, row: usize) -> &'a [f32] {
+    pub(super) fn row(&self, row: usize) -> &'a [f32] {
         &self.values[row * self.row_stride..][..self.columns]
     }
 
     /// The transpose.
-    pub fn transposed(self) -> Self {
+    pub(super) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
             columns: self.rows,
@@ -96,7 +96,7 @@ impl<'a> View<'a> {
     }
 
     /// Some of its columns.
-    pub fn columns_of(self, columns: Range<usize>) -> Self {
+    pub(super) fn columns_of(self, columns: Range<usize>) -> Self {
         let values = self.values_from(columns.start, self.column_stride);
         let view = Self { values, columns: columns.len(), ..self };
         view.check();
@@ -108,7 +108,7 @@ impl<'a> View<'a> {
     /// # Panics
     /// When `width` is less than its columns.
     #[inline(always)]
-    pub fn laid_out(self, width: usize, memory: &mut Vec<f32>) {
+    pub(super) fn laid_out(self, width: usize, memory: &mut Vec<f32>) {
         memory.clear();
         memory.resize(self.rows * width, 0.0);
         if self.column_stride == 1 {

@@ -11,21 +11,21 @@ use burn::tensor::{Device, Tensor};
 
 /// Row-major `[rows, cols]`.
 #[derive(Clone)]
-pub struct Matrix {
+pub(crate) struct Matrix {
     pub cols: usize,
     pub v: Vec<f64>,
 }
 
 impl Matrix {
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.v.len() / self.cols
     }
 
-    pub fn row(&self, r: usize) -> &[f64] {
+    pub(crate) fn row(&self, r: usize) -> &[f64] {
         &self.v[r * self.cols..(r + 1) * self.cols]
     }
 
-    pub fn times(&self, other: &Matrix) -> Matrix {
+    pub(crate) fn times(&self, other: &Matrix) -> Matrix {
         let mut v = vec![0.0; self.rows() * other.cols];
         for r in 0..self.rows() {
             for (k, x) in self.row(r).iter().enumerate() {
@@ -37,16 +37,16 @@ impl Matrix {
         Matrix { cols: other.cols, v }
     }
 
-    pub fn plus(&self, other: &Matrix) -> Matrix {
+    pub(crate) fn plus(&self, other: &Matrix) -> Matrix {
         Matrix { cols: self.cols, v: self.v.iter().zip(&other.v).map(|(a, b)| a + b).collect() }
     }
 
-    pub fn each_row(&self, by: &[f64], f: impl Fn(f64, f64) -> f64) -> Matrix {
+    pub(crate) fn each_row(&self, by: &[f64], f: impl Fn(f64, f64) -> f64) -> Matrix {
         let v = self.v.iter().enumerate().map(|(i, x)| f(*x, by[i % self.cols])).collect();
         Matrix { cols: self.cols, v }
     }
 
-    pub fn transposed(&self) -> Matrix {
+    pub(crate) fn transposed(&self) -> Matrix {
         let rows = self.rows();
         let v = (0..self.cols).flat_map(|c| (0..rows).map(move |r| self.v[r * self.cols + c])).collect();
         Matrix { cols: rows, v }
@@ -54,24 +54,24 @@ impl Matrix {
 }
 
 /// The values of a tensor.
-pub fn values<const D: usize>(t: &Tensor<D>) -> Vec<f64> {
+pub(crate) fn values<const D: usize>(t: &Tensor<D>) -> Vec<f64> {
     let data = t.to_data().convert::<f32>();
     data.try_into_vec::<f32>().expect("just converted").into_iter().map(f64::from).collect()
 }
 
-pub fn matrix(t: &Tensor<2>) -> Matrix {
+pub(crate) fn matrix(t: &Tensor<2>) -> Matrix {
     Matrix { cols: t.dims()[1], v: values(t) }
 }
 
 /// A linear layer with its adapter folded in: `[in, out]`.
 #[derive(Clone)]
-pub struct Linear {
+pub(crate) struct Linear {
     pub weight: Matrix,
     pub bias: Vec<f64>,
 }
 
 impl Linear {
-    pub fn of(linear: &AptLinear) -> Self {
+    pub(crate) fn of(linear: &AptLinear) -> Self {
         let mut weight = matrix(&linear.weight.val());
         if let Some(adapter) = &linear.adapter {
             let delta = matrix(&adapter.a.val()).times(&matrix(&adapter.b.val()));
@@ -134,7 +134,7 @@ struct Feed {
 }
 
 /// Token ids, types and lengths of a padded batch.
-pub struct Tokens {
+pub(crate) struct Tokens {
     pub ids: Vec<i32>,
     pub types: Vec<i32>,
     pub lengths: Vec<usize>,
@@ -142,7 +142,7 @@ pub struct Tokens {
 
 impl Tokens {
     /// Three sequences of different lengths, padded to five tokens.
-    pub fn sample(config: &ModelConfig) -> Self {
+    pub(crate) fn sample(config: &ModelConfig) -> Self {
         let (lengths, width) = (vec![5, 3, 4], 5);
         let vocab = config.vocab_size;
         let mut ids = Vec::new();
@@ -156,7 +156,7 @@ impl Tokens {
         Self { ids, types, lengths }
     }
 
-    pub fn batch(&self, config: &ModelConfig, device: &Device) -> Batch {
+    pub(crate) fn batch(&self, config: &ModelConfig, device: &Device) -> Batch {
         let (ids, type_ids, lengths) = (self.ids.clone(), self.types.clone(), self.lengths.clone());
         Batch::new(&TokenBatch { ids, type_ids, lengths }, config, device)
     }
@@ -164,26 +164,26 @@ impl Tokens {
 
 /// Adds `by` to one value of an activation.
 #[derive(Clone, Copy)]
-pub struct Nudge {
+pub(crate) struct Nudge {
     pub site: TapPoint,
     pub index: usize,
     pub by: f64,
 }
 
 /// What a pass saw.
-pub struct Pass {
+pub(crate) struct Pass {
     pub logits: Vec<f64>,
     pub seen: Vec<(TapPoint, Matrix)>,
 }
 
 impl Pass {
-    pub fn at(&self, site: TapPoint) -> &Matrix {
+    pub(crate) fn at(&self, site: TapPoint) -> &Matrix {
         &self.seen.iter().find(|(s, _)| *s == site).expect("the site was passed").1
     }
 }
 
 #[derive(Clone)]
-pub struct Reference {
+pub(crate) struct Reference {
     words: Matrix,
     positions: Matrix,
     types: Option<Matrix>,
@@ -195,7 +195,7 @@ pub struct Reference {
 }
 
 impl Reference {
-    pub fn of(model: &Transformer) -> Self {
+    pub(crate) fn of(model: &Transformer) -> Self {
         let head = model.head.as_ref().expect("the test's model has a head");
         let layers = model.layers.iter().map(|layer| {
             let attend = layer.attention.as_ref().map(|a| Attend {
@@ -225,7 +225,7 @@ impl Reference {
     }
 
     /// `kept` are the masks that decide what counts in norms and which blocks are skipped; `masks` are their values.
-    pub fn run(&self, tokens: &Tokens, kept: &Masks, masks: &Masks, nudge: Option<Nudge>) -> Pass {
+    pub(crate) fn run(&self, tokens: &Tokens, kept: &Masks, masks: &Masks, nudge: Option<Nudge>) -> Pass {
         let alive: Vec<bool> = kept.hidden.iter().map(|m| *m > 0.0).collect();
         let mask = |x: &Matrix| x.each_row(&masks.hidden, |x, m| x * m);
         let norm = |norm: &Norm, x: &Matrix| mask(&norm.run(x, &alive));
@@ -338,7 +338,7 @@ fn erf(x: f64) -> f64 {
 }
 
 /// Moves every value of `model` by N(0, `std`²): no zero biases, no norms of one, no empty B.
-pub fn shaken(model: Transformer, init: &mut Init, std: f32) -> Transformer {
+pub(crate) fn shaken(model: Transformer, init: &mut Init, std: f32) -> Transformer {
     model.map(&mut Shake { init, std })
 }
 
@@ -357,7 +357,7 @@ impl ModuleMapper for Shake<'_> {
 
 /// Asserts that `ours` is within `tolerance` of `expected`, relative to the largest of it.
 #[track_caller]
-pub fn close(what: &str, ours: &[f64], expected: &[f64], tolerance: f64) {
+pub(crate) fn close(what: &str, ours: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(ours.len(), expected.len(), "{what}: how many numbers");
     let scale = expected.iter().fold(1e-12_f64, |m, v| m.max(v.abs()));
     for (i, (a, b)) in ours.iter().zip(expected).enumerate() {

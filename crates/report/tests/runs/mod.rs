@@ -12,13 +12,13 @@ use apt_experiment::{
 use apt_report::Entry;
 
 /// The study of a TOML text.
-pub fn study(toml: &str) -> Study {
+pub(crate) fn study(toml: &str) -> Study {
     let file = StudyFile::from_toml(toml, "test").expect("a study");
     Study::resolve(&file, "test").expect("a study that can be run")
 }
 
 /// A run of `steps` steps that ends with this metric.
-pub fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
+pub(crate) fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
     let kept = |dense: u64| Some((dense as f64 * knobs.density) as u64);
     let times = |ms: f64| BatchTimes {
         dense_ms: Some(ms),
@@ -106,27 +106,27 @@ fn pruned(knobs: &Knobs, step: usize) -> PruningPoint {
 }
 
 /// The run of a preset.
-pub fn of(name: &str, seed: u64, metric: f64) -> Entry {
+pub(crate) fn of(name: &str, seed: u64, metric: f64) -> Entry {
     let knobs = Knobs { seed, ..preset(name).expect("a preset") };
     entry(&format!("{name}-{seed}"), record(knobs, metric, 10))
 }
 
-pub fn entry(name: &str, record: Record) -> Entry {
+pub(crate) fn entry(name: &str, record: Record) -> Entry {
     Entry { name: name.to_owned(), record: Some(record.into()), failure: None }
 }
 
 /// The record of an entry, to be changed.
-pub fn record_of(entry: &mut Entry) -> &mut Record {
+pub(crate) fn record_of(entry: &mut Entry) -> &mut Record {
     Arc::make_mut(entry.record.as_mut().expect("a record"))
 }
 
 /// Every cell of a study, with a metric for each.
-pub fn cells(study: &Study, steps: usize, metric: impl Fn(&Cell) -> f64) -> Vec<Entry> {
+pub(crate) fn cells(study: &Study, steps: usize, metric: impl Fn(&Cell) -> f64) -> Vec<Entry> {
     study.cells().iter().map(|cell| entry(&cell.name(), record(cell.knobs.clone(), metric(cell), steps))).collect()
 }
 
 /// A metric that differs by arm, seed and density.
-pub fn some_metric(cell: &Cell) -> f64 {
+pub(crate) fn some_metric(cell: &Cell) -> f64 {
     let letters: u64 = cell.arm.bytes().map(u64::from).sum();
     0.8 + 0.001 * (letters % 17) as f64 + 0.003 * (cell.knobs.seed * 7 % 5) as f64 + 0.05 * cell.knobs.density
 }

@@ -51,7 +51,7 @@ struct Source {
 
 impl Launch {
     /// A kernel of the text `file`.
-    pub fn of(file: &'static str) -> Self {
+    pub(super) fn of(file: &'static str) -> Self {
         Self {
             source: Source { lanes: LANES, file, bindings: Vec::new(), words: Vec::new() },
             arguments: KernelArguments::new(),
@@ -61,18 +61,18 @@ impl Launch {
     }
 
     /// Puts `text` in the place of `{{word}}`.
-    pub fn with(mut self, word: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn with(mut self, word: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         self.source.words.push((word, text.into()));
         self
     }
 
     /// Binds `tensor` to `name`, to be read.
-    pub fn read(self, name: impl Into<Cow<'static, str>>, tensor: &CubeTensor) -> Self {
+    pub(super) fn read(self, name: impl Into<Cow<'static, str>>, tensor: &CubeTensor) -> Self {
         self.bind(READ, name.into(), tensor, BufferIo::ReadOnly)
     }
 
     /// Binds `tensor` to `name`, to be written.
-    pub fn write(self, name: impl Into<Cow<'static, str>>, tensor: &CubeTensor) -> Self {
+    pub(super) fn write(self, name: impl Into<Cow<'static, str>>, tensor: &CubeTensor) -> Self {
         self.bind("read_write", name.into(), tensor, BufferIo::ReadWrite)
     }
 
@@ -84,43 +84,43 @@ impl Launch {
     }
 
     /// Passes whole numbers.
-    pub fn numbers<const N: usize>(mut self, numbers: [usize; N]) -> Self {
+    pub(super) fn numbers<const N: usize>(mut self, numbers: [usize; N]) -> Self {
         self.info.extend(numbers.map(|n| n as u32));
         self
     }
 
     /// Passes a fraction, as its bits.
-    pub fn fraction(mut self, x: f64) -> Self {
+    pub(super) fn fraction(mut self, x: f64) -> Self {
         self.info.push((x as f32).to_bits());
         self
     }
 
     /// Makes workgroups of `n` invocations, a power of two; `{{lanes}}` and `{{half}}` stand for it and its half.
-    pub fn lanes(mut self, n: usize) -> Self {
+    pub(super) fn lanes(mut self, n: usize) -> Self {
         self.source.lanes = n;
         self
     }
 
     /// The numbers are new in every step: no buffer is kept for them.
-    pub fn passing(mut self) -> Self {
+    pub(super) fn passing(mut self) -> Self {
         self.info.resize(NOT_KEPT / size_of::<u32>(), 0);
         self
     }
 
     /// Launches an invocation for each of `n` elements.
-    pub fn each(self, n: usize) {
+    pub(super) fn each(self, n: usize) {
         let lanes = self.source.lanes;
         self.groups(n.div_ceil(lanes));
     }
 
     /// Launches `n` workgroups, in as many rows as it takes.
-    pub fn groups(self, n: usize) {
+    pub(super) fn groups(self, n: usize) {
         let x = n.min(MOST_GROUPS);
         self.grid(x, n.div_ceil(x.max(1)));
     }
 
     /// Launches a grid of workgroups.
-    pub fn grid(self, x: usize, y: usize) {
+    pub(super) fn grid(self, x: usize, y: usize) {
         // Invariant: every kernel writes something.
         let Some(first) = self.first else { return };
         let words = self.info.chunks(2).map(|pair| {

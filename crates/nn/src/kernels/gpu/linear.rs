@@ -23,11 +23,11 @@ pub(super) struct Product<'a> {
 
 impl Product<'_> {
     /// The product of two matrices.
-    pub fn of<'a>(a: &'a Primitive, b: &'a Primitive) -> Product<'a> {
+    pub(super) fn of<'a>(a: &'a Primitive, b: &'a Primitive) -> Product<'a> {
         Product { first: [a, b], second: None, bias: None, scale: 1.0 }
     }
 
-    pub fn run(self) -> Primitive {
+    pub(super) fn run(self) -> Primitive {
         let [a, b] = self.first;
         let (rows, columns) = (a.meta.shape()[0], b.meta.shape()[1]);
         let out = empty(a, [rows, columns]);
