@@ -16,7 +16,7 @@ pub fn map_layer(teacher_layer: usize, exists: &[bool], mut mse: impl FnMut(usiz
 /// T²·KL(softmax(teacher/T) ‖ softmax(student/T)), averaged over rows.
 ///
 /// `student`, `teacher`: `[rows, classes]`. The published classification loss is
-/// [`PREDICTION_SCALE`] times this.
+/// [`PREDICTION_SCALE`](crate::distill::PREDICTION_SCALE) times this.
 pub fn prediction_loss(student: &[f64], teacher: &[f64], classes: usize, temperature: f64) -> f64 {
     let rows = (student.len() / classes.max(1)).max(1) as f64;
     let divergence: f64 = student
