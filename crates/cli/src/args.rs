@@ -132,6 +132,7 @@ fn evaluate() -> Command {
             source("A run's folder, or a folder with config.json, model.safetensors and tokenizer.json"),
             Arg::new("split")
                 .long("split")
+                .value_name("SPLIT")
                 .value_parser(PossibleValuesParser::new(["validation", "test"]))
                 .default_value("validation")
                 .help("Part of the data"),

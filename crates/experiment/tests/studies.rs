@@ -129,6 +129,15 @@ fn a_task_has_one_name_however_it_is_written() {
 }
 
 #[test]
+fn adapters_are_a_set_in_whatever_order_they_are_written() {
+    let mut knobs = Knobs::default();
+    knobs.set("adapters", "up, query,up").expect("adapters");
+    assert_eq!(knobs.text("adapters").expect("a knob"), "query,up");
+    let stored: Knobs = serde_json::from_str(r#"{"adapters": "up,query"}"#).expect("settings of a record");
+    assert_eq!(stored, knobs);
+}
+
+#[test]
 fn a_sampled_training_set_is_told_by_its_size_and_the_seed() {
     let sources = Sources { data: "data".to_owned(), model: "model".to_owned(), code: "code".to_owned() };
     let id = |examples, seed| {

@@ -22,8 +22,9 @@ type Content = (Option<String>, Option<String>);
 /// The arms of a study at each of its densities, each once.
 pub(crate) struct Arms {
     ids: Vec<ArmId>,
-    /// Whether the arms name several models or data: what a path of the study stands for is then that which the runs of
-    /// that path were made from, of different ones that of the most runs. Else a section holds one of each, and any will do.
+    /// Where the arms name several models or data: what each path stands for. It is what the runs of that path were made
+    /// from, of different contents that of the most runs. With one model and one data set any content will do, since each
+    /// has a section of its own.
     contents: Option<BTreeMap<(String, Option<String>), Content>>,
 }
 
@@ -50,13 +51,18 @@ impl Arms {
     /// Why it has none.
     pub(crate) fn assign<'a>(&self, name: &'a str, record: &'a Record) -> Result<Assigned<'a>, &'static str> {
         let settings = SettingsId::of(&record.config);
-        let mut of_settings = self.ids.iter().enumerate().filter(|(_, id)| *id.settings() == settings).peekable();
-        if of_settings.peek().is_none() {
+        let of_settings: Vec<(usize, &ArmId)> =
+            self.ids.iter().enumerate().filter(|(_, id)| *id.settings() == settings).collect();
+        if of_settings.is_empty() {
             return Err("its settings are those of no arm of the study");
         }
         let own = content(record);
-        let is_own = |id: &ArmId| self.contents.as_ref().is_none_or(|of| of.get(id.paths()) == Some(&own));
-        let arm = of_settings.find(|(_, id)| is_own(id)).map(|(place, _)| place);
+        let is_own = |id: &ArmId| match &self.contents {
+            None => true,
+            // A path that no run names stands for the content of the only arm with these settings.
+            Some(contents) => contents.get(id.paths()).map_or(of_settings.len() == 1, |of| *of == own),
+        };
+        let arm = of_settings.iter().find(|(_, id)| is_own(id)).map(|(place, _)| *place);
         arm.map(|arm| Assigned { name, record, arm }).ok_or("its model or data are those of no arm of the study")
     }
 

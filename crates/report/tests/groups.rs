@@ -255,6 +255,17 @@ fn arms_of_several_models_are_told_apart_by_content_and_not_by_path() {
 }
 
 #[test]
+fn a_study_of_several_models_finds_its_runs_after_one_was_moved() {
+    let of = |model: &str| {
+        let arm = format!("{{ name = \"other\", knobs = {{ model = \"{model}\", rank = 4 }} }}");
+        study(&format!("seeds = 2\nbase = \"lora\"\n[[axes]]\nname = \"models\"\narms = [{arm}]\n"))
+    };
+    let entries = cells(&of("small"), 5, some_metric);
+    let report = Report::new(&entries, Some(&of("/elsewhere/small")));
+    assert_eq!((report.compared, report.left_out.len()), (4, 0), "{:?}", report.left_out);
+}
+
+#[test]
 fn runs_of_another_code_are_a_section_of_their_own() {
     let study = study("seeds = 2\n[[axes]]\nname = \"tuning\"\n");
     let mut entries = cells(&study, 5, some_metric);

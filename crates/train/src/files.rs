@@ -17,16 +17,18 @@ pub struct ModelFiles {
     pub tokenizer: Tokenizer,
     /// Sizes and weights.
     pub source: ModelSource,
-    /// Digest of the weights.
+    /// Digest of weights, configuration and tokenizer: of all that a run takes from a model.
     pub hash: String,
 }
 
 impl ModelFiles {
-    /// Checks that the tokenizer is the model's. `file` names `tokenizer.json` in errors.
+    /// Checks that the tokenizer is the model's. `weights` is a digest of the weights, `file` names `tokenizer.json` in
+    /// errors.
     ///
     /// # Errors
     /// A tokenizer that cannot be read, or knows more words than the model.
-    pub fn new(source: ModelSource, hash: String, tokenizer_file: Vec<u8>, file: &str) -> Result<Self, TrainError> {
+    pub fn new(source: ModelSource, weights: String, tokenizer_file: Vec<u8>, file: &str) -> Result<Self, TrainError> {
+        let hash = sha256(format!("{weights} {} {}", sha256(&tokenizer_file), source.config.to_json()).as_bytes());
         let tokenizer = Tokenizer::from_bytes(&tokenizer_file, file)?;
         tokenizer.check_vocab(source.config.vocab_size)?;
         Ok(Self { tokenizer_file, tokenizer, source, hash })
@@ -40,8 +42,7 @@ impl ModelFiles {
     pub fn nano(config: &ModelConfig, tokenizer_file: Vec<u8>, file: &str) -> Result<Self, TrainError> {
         const SEED: u64 = 1;
         let config = nano_config(config);
-        let hash = sha256(format!("{NANO} {SEED} {}", config.to_json()).as_bytes());
-        Self::new(ModelSource::random(config, SEED), hash, tokenizer_file, file)
+        Self::new(ModelSource::random(config, SEED), format!("{NANO} {SEED}"), tokenizer_file, file)
     }
 }
 

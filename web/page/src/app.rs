@@ -12,7 +12,7 @@ mod device;
 mod export;
 mod figure;
 mod knobs;
-mod lab;
+mod lab_page;
 mod learn;
 mod link;
 mod messages;

@@ -32,10 +32,7 @@ apt_experiment::display_problem!(WorkerError);
 impl Explain for WorkerError {
     fn problem(&self) -> Problem {
         match self {
-            Self::Train(error) => {
-                let (what, place, remedy) = error.parts();
-                Problem { what, place, remedy }
-            }
+            Self::Train(error) => error.problem(),
             Self::Record(error) => error.problem(),
             Self::Store(error) => error.problem(),
             Self::Study(error) => error.problem(),

@@ -233,3 +233,20 @@ fn what_cannot_be_run_is_refused_before_anything_is_written() {
     assert_eq!(study(&["--out", "s", "--list"], dir.path()).status, 0);
     assert!(!dir.path().join("s").exists(), "a list writes nothing");
 }
+
+/// It failed: the report left out every run whose model lay at another path than the study's.
+#[test]
+fn a_model_at_another_path_is_the_same_study() {
+    let dir = prepared(SLOW);
+    let first = study(&["--out", "out", "--seeds", "1"], dir.path());
+    assert_eq!(first.status, 0, "{}{}", first.out, first.err);
+    let out = dir.path().join("out");
+    let (before, groups_before) = (written(&out), groups(&out));
+    fs::rename(dir.path().join("model"), dir.path().join("moved")).expect("it can be moved");
+    let moved = study(&["--out", "out", "--seeds", "1", "--model", "moved"], dir.path());
+    assert_eq!(moved.status, 0, "{}{}", moved.out, moved.err);
+    assert_eq!(written(&out), before, "a run was made again");
+    assert_eq!(groups(&out), groups_before);
+    let report = read_json(&out.join("report.json"));
+    assert_eq!((report["compared"].as_u64(), report["left_out"].as_array().map(Vec::len)), (Some(3), Some(0)));
+}

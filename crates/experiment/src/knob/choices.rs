@@ -108,6 +108,8 @@ impl FromStr for Adapters {
                 sites.push(site);
             }
         }
+        // Their order is that of the data, however they are written.
+        sites.sort_unstable();
         Ok(Self(sites))
     }
 }

@@ -151,8 +151,8 @@ impl KnobKind {
         self.accept(&value)
     }
 
-    /// Checks a JSON value and brings it into its plain form (`1` for a float to `1.0`,
-    /// `one-shot` to `one_shot`).
+    /// Checks a JSON value and brings it into its plain form (`1` for a float to `1.0`, `one-shot` to `one_shot`,
+    /// `up,query` to `query,up`).
     pub(crate) fn accept(&self, value: &Value) -> Result<Value, Rejection> {
         match (self, value) {
             (kind, Value::Null) if kind.is_optional() => Ok(Value::Null),
@@ -171,14 +171,11 @@ impl KnobKind {
             (Self::Bool, Value::Bool(flag)) => Ok((*flag).into()),
             (Self::Choice(names), Value::String(text)) => Ok(known(names, text)?.into()),
             (Self::List(names), Value::String(text)) => {
-                let mut found = Vec::new();
-                for word in text.split(',').filter(|word| !word.trim().is_empty()) {
-                    let name = known(names, word)?;
-                    if !found.contains(&name) {
-                        found.push(name);
-                    }
-                }
-                Ok(found.join(",").into())
+                let words = text.split(',').filter(|word| !word.trim().is_empty());
+                let found = words.map(|word| known(names, word)).collect::<Result<Vec<_>, _>>()?;
+                // In the order of the names and each once, so that a set has one text.
+                let one_text: Vec<&str> = names.iter().copied().filter(|name| found.contains(name)).collect();
+                Ok(one_text.join(",").into())
             }
             (Self::Text, Value::String(text)) if text.trim().is_empty() => Err(Rejection::OutOfRange),
             (Self::OptionalText, Value::String(text)) if matches!(text.trim(), "" | "none") => Ok(Value::Null),

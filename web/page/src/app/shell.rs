@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::state::{Engine, Lab, Page};
-use super::{alerts, ask, browser, compare, device, lab as lab_page, learn};
+use super::{alerts, ask, browser, compare, device, lab_page, learn};
 
 const THEME: &str = "theme";
 const PREFERS_DARK: &str = "(prefers-color-scheme: dark)";
