@@ -40,11 +40,11 @@ pub fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let config = location.config()?;
     let (_, tokenizer) = location.tokenizer(&config)?;
     let task = setup::load_task(&knobs)?;
-    let misfit = match config.head {
-        Some(_) => head_misfit(&config, &task.objective),
-        None => Some("the model has no trained head".into()),
-    };
-    if let Some(misfit) = misfit {
+    if config.head.is_none() {
+        let remedy = "train it with `apt-lab run --model`, and evaluate that run";
+        return Err(CliError::at(&folder, "the model has no trained head", remedy));
+    }
+    if let Some(misfit) = head_misfit(&config, &task.objective) {
         return Err(CliError::at(&folder, misfit, "name the task the model was trained on with --task"));
     }
     let model = load_dir(&folder, &opened.device)?;
