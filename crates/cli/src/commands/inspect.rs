@@ -63,7 +63,11 @@ fn model(folder: &Path) -> Result<(), CliError> {
     let weights = folder.join("model.safetensors");
     let bytes = fs::metadata(&weights).map_err(|e| CliError::reading(&weights, e))?.len();
     let shape = config.shape();
-    let head = config.head.map_or("no head".to_owned(), |h| format!("a head for {} classes", h.labels));
+    let head = match (config.head, config.label_names.join(", ")) {
+        (None, _) => "no head".to_owned(),
+        (Some(head), names) if names.is_empty() => format!("a head with {} outputs", head.labels),
+        (Some(_), names) => format!("a head for the labels {names}"),
+    };
     print_stdout(&format!(
         "model {}\n\n{}, a vocabulary of {}, inputs of at most {} tokens, {head}\n{} parameters in the layers, {} in embeddings, {} in the head, {bytes} bytes\n",
         folder.display(),
