@@ -148,8 +148,8 @@ proptest! {
                 let counts = left.counts();
                 prop_assert!(counts.heads + counts.neurons > 0 || shape.parameters() == 0);
             }
-            Err(SearchError::TargetTooSmall { target: told, minimum }) => {
-                prop_assert_eq!(told, target);
+            Err(SearchError::TargetTooSmall { target: reported, minimum }) => {
+                prop_assert_eq!(reported, target);
                 prop_assert!(minimum > target);
                 let least = search(&scores, &shape, minimum, &rounding);
                 prop_assert!(least.is_ok(), "{minimum} is said to be enough: {least:?}");

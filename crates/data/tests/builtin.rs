@@ -125,16 +125,16 @@ fn turning_one_fact_round_turns_the_label() {
 #[test]
 fn removing_not_from_generated_texts_turns_their_labels() {
     let examples = builtin::task(2, 8000, 0, 0).expect("a large training split").train;
-    let mut turned = 0;
+    let mut negated = 0;
     for example in examples.iter().filter(|example| example.a.matches(" was not ").count() == 1) {
         let without = example.a.replacen(" was not ", " was ", 1);
         // In a contrast, clauses that now agree are no sentence of the language.
         if let Some(label) = builtin::judge(&without) {
             assert_ne!(label, class(example), "{} / {without}", example.a);
-            turned += 1;
+            negated += 1;
         }
     }
-    assert!(turned >= 40, "{turned} texts turned");
+    assert!(negated >= 40, "{negated} texts changed sides");
 }
 
 /// Logistic regression on word presence, plain gradient descent: the best a model can do that weighs

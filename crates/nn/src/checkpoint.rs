@@ -49,8 +49,8 @@ impl<'a> Checkpoint<'a> {
         Ok(Self { file: file.into(), family, tensors })
     }
 
-    /// Builds the model on `device`. The checkpoint's classifier is its head, whether `config` or only the tensors tell of
-    /// it; without one there is no head, and a pooler is kept for the head that [`Transformer::with_head`] makes.
+    /// Builds the model on `device`. The checkpoint's classifier is its head, whether `config` describes it or only the
+    /// tensors do; without one there is no head, and a pooler is kept for the head that [`Transformer::with_head`] makes.
     ///
     /// # Errors
     /// [`NnError::Tensor`] for tensors that are missing, unexpected, of another shape or type, or hold NaN or infinity.
@@ -228,7 +228,8 @@ impl Reader<'_, '_> {
         )
     }
 
-    /// The pooler or the classifier, whichever the file has; `config` is told of a classifier that only the file knows.
+    /// The pooler or the classifier, whichever the file has; `config` gets the sizes of a classifier that
+    /// only the tensors describe.
     fn head(&mut self, config: &mut ModelConfig) -> Result<(Option<AptLinear>, Option<ClassificationHead>), NnError> {
         let spec = &config.family.spec().head;
         let rows = |name: &str| {

@@ -1,4 +1,4 @@
-//! Task and distillation losses (APT Eq. 8–9; METHOD §6.3).
+//! Task and distillation losses (APT Eq. 7; METHOD §6.3).
 
 use apt_core::distill::PREDICTION_SCALE;
 use apt_data::{Objective, Target};

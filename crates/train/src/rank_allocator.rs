@@ -151,7 +151,7 @@ impl RankAllocator {
             .collect();
         let importance = adapters.into_iter().map(|(name, _)| name).zip(states.iter().map(|s| s.importance)).collect();
         let ranks = grow(&states, budget, knobs.rank * knobs.max_rank_factor, knobs.rank_growth);
-        // Importance is gathered anew between pruning points (METHOD §2).
+        // Importance is gathered anew between pruning points (METHOD §2.3).
         self.state.importances.iter_mut().for_each(|importance| importance.means.fill(0.0));
         self.state.updates = 0;
         if ranks.iter().zip(&states).all(|(&rank, state)| rank <= state.rank) {

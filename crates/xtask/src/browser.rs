@@ -32,7 +32,7 @@ pub(crate) fn bench() -> Result<()> {
     run_within(LIMIT, prepared(bench.arg("bench/steps.mjs"), web::delivered()?)?)
 }
 
-/// Installs what a script of `web/e2e` needs, and tells it where things are.
+/// Installs what a script of `web/e2e` needs, and passes where things are.
 fn prepared(script: &mut Command, dist: PathBuf) -> Result<&mut Command> {
     node()?;
     let chrome = chrome()?;

@@ -4,7 +4,7 @@ use crate::steps::{cargo, run as finish};
 use anyhow::Result;
 use std::ffi::OsString;
 
-/// What the program is told.
+/// Arguments of the program.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Passed on as they are; `--help` behind `--` lists them.

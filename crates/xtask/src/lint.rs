@@ -94,7 +94,7 @@ fn metadata_only(words: &[String], exists: impl Fn(&str) -> bool) -> Vec<String>
     words.iter().map(word).collect()
 }
 
-/// What rustdoc is told in place of the compiler: the same crate with the same dependencies, lints and features.
+/// Arguments of rustdoc in place of the compiler's: the same crate with the same dependencies, lints and features.
 fn documentation(words: &[String]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut words = words.iter().skip(1).peekable();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// What trunk is told.
+/// Arguments of trunk.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Passed on to trunk as they are, for instance `--port 8081`.

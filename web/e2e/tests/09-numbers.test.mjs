@@ -38,12 +38,12 @@ test("the code is no larger than it was, and at most 4 MB compressed", async () 
   assert.ok(total.brotli <= 4e6, `${total.brotli} bytes of code, compressed with brotli`);
 });
 
-/** Work of one plain training step: the median over the steps that the worker has told of, from the third on. */
+/** Work of one plain training step: the median over the steps that the worker has reported, from the third on. */
 async function work(lab) {
   const worker = await lab.worker();
-  const told = await worker.evaluate(() => globalThis.probe.sent.filter(({ event }) => /^(step|saved)$/.test(event)));
-  const plain = told.flatMap((now, i) => {
-    const before = told[i - 1];
+  const reported = await worker.evaluate(() => globalThis.probe.sent.filter(({ event }) => /^(step|saved)$/.test(event)));
+  const plain = reported.flatMap((now, i) => {
+    const before = reported[i - 1];
     const steps = now.step - (before?.step ?? now.step);
     if (now.event !== "step" || now.step < 3 || steps < 1) return [];
     const of = (name) => (now[name] - before[name]) / steps;

@@ -72,7 +72,7 @@ fn finish(launch: Launch, parts: &[Primitive], start: usize) -> usize {
     start + end
 }
 
-/// What AdamW keeps and is told.
+/// The state and the settings of AdamW.
 pub struct AdamWStep<'a> {
     /// First and second moment, as long as the values.
     pub moments: [&'a Tensor<1>; 2],
