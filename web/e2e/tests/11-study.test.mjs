@@ -1,7 +1,7 @@
 // A study is queued in the page, goes on after a reload, and says what the desktop's study says.
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -90,8 +90,10 @@ test("a study from the address runs through a reload, and its table is the deskt
     const here = JSON.parse(await lab.download("report-json"));
     const folder = await mkdtemp(join(tmpdir(), "apt-lab-"));
     try {
-      await writeFile(join(folder, STUDY.data), easy());
-      const { study, ...knobs } = STUDY;
+      // The same bytes at another path: the same experiment.
+      await mkdir(join(folder, "elsewhere"));
+      await writeFile(join(folder, "elsewhere", "sentences.csv"), easy());
+      const { study, ...knobs } = { ...STUDY, data: "elsewhere/sentences.csv" };
       const flags = Object.entries(knobs).map(([name, value]) => `--${name.replaceAll("_", "-")}=${value}`);
       await native.labIn(folder, "study", study, ...flags, "--out", "study");
       const there = JSON.parse(await readFile(join(folder, "study", "report.json"), "utf8"));
