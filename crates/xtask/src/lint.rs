@@ -8,9 +8,10 @@
 use crate::steps::{cargo, component, run};
 use crate::wasm_target::TARGET;
 use anyhow::{Context, Result};
-use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
+use std::{env, fs};
 
 /// Set for Cargo by a lint step: this program is then started as the compiler.
 const ROLE: &str = "APT_XTASK_LINT";
@@ -40,8 +41,21 @@ pub(crate) fn browser() -> Result<()> {
 fn lint(words: &str) -> Result<()> {
     component("clippy", "cargo-clippy")?;
     let mut cargo = cargo(words);
-    cargo.arg("--locked").env("RUSTC_WORKSPACE_WRAPPER", env::current_exe()?);
+    cargo.arg("--locked").env("RUSTC_WORKSPACE_WRAPPER", wrapper()?);
     run(cargo.env(ROLE, "1").env("CLIPPY_ARGS", ARGUMENTS))
+}
+
+/// A copy of this program beside it, made once: the tests build the program anew in its own place.
+fn wrapper() -> Result<&'static Path> {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    if COPY.get().is_none() {
+        let program = env::current_exe()?;
+        let (copy, half) = (program.with_file_name("xtask-lint"), program.with_file_name("xtask-lint.new"));
+        fs::copy(&program, &half).with_context(|| format!("cannot copy {}", program.display()))?;
+        fs::rename(&half, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
+        let _ = COPY.set(copy);
+    }
+    COPY.get().map(PathBuf::as_path).context("the copy was made just now")
 }
 
 /// Whether Cargo started this program in the compiler's place.

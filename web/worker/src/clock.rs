@@ -16,14 +16,14 @@ const PAGE: u64 = 65_536;
 
 /// The browser's clock and gauges. On the CPU "device memory" is what this program has allocated; on a GPU it is what the
 /// device's own allocator holds.
-pub struct BrowserProbe {
+pub(crate) struct BrowserProbe {
     device: Device,
     peak: Cell<u64>,
 }
 
 impl BrowserProbe {
     /// A probe of `device`.
-    pub fn new(device: &Device) -> Self {
+    pub(crate) fn new(device: &Device) -> Self {
         Self { device: device.clone(), peak: Cell::new(0) }
     }
 }
@@ -52,23 +52,23 @@ impl Probe for BrowserProbe {
 }
 
 /// Milliseconds since the worker began.
-pub fn now() -> f64 {
+pub(crate) fn now() -> f64 {
     crate::port::scope().performance().map_or_else(Date::now, |performance| performance.now())
 }
 
 /// Milliseconds since 1970.
-pub fn date() -> f64 {
+pub(crate) fn date() -> f64 {
     Date::now()
 }
 
 /// Now (RFC 3339).
-pub fn timestamp() -> String {
+pub(crate) fn timestamp() -> String {
     Date::new_0().to_iso_string().into()
 }
 
 /// Returns to the browser's event loop once, so that waiting events (commands, errors of the GPU) are handled. Timers
 /// would do too, but wait four milliseconds each.
-pub async fn yield_now() {
+pub(crate) async fn yield_now() {
     let Ok(channel) = MessageChannel::new() else { return };
     let mut listen = |resolve: js_sys::Function, _| channel.port2().set_onmessage(Some(&resolve));
     let promise = Promise::new(&mut listen);

@@ -15,7 +15,7 @@ unsafe extern "C" {
 }
 
 /// Runs them, the first time that it is called.
-pub fn run() {
+pub(crate) fn run() {
     static RAN: Once = Once::new();
     RAN.call_once(|| {
         // SAFETY: no argument, no result. Because this function names the symbol, the linker adds no calls of its own, and

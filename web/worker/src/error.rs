@@ -9,7 +9,7 @@ use apt_train::TrainError;
 
 /// An error of the worker.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
+pub(crate) enum WorkerError {
     /// Settings, data, model, checkpoint, training.
     Train(#[from] TrainError),
     /// A record that cannot be read or made.
@@ -48,22 +48,22 @@ impl Explain for WorkerError {
 
 impl WorkerError {
     /// Something wrong at `place`.
-    pub fn new(place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn new(place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Problem(Problem::new(place, what, remedy))
     }
 
     /// Whether the loss of a GPU may be behind it: values could not be read.
-    pub fn may_be_device_loss(&self) -> bool {
+    pub(crate) fn may_be_device_loss(&self) -> bool {
         matches!(self, Self::Train(TrainError::Model(NnError::Device { .. })))
     }
 
     /// For the page. `run` is the run it ended, if it ended one.
-    pub fn fault(&self, run: Option<String>) -> Fault {
+    pub(crate) fn fault(&self, run: Option<String>) -> Fault {
         Fault { run, problem: self.problem() }
     }
 
     /// The state of a study's cell that it ended at `step`.
-    pub fn cell_state(&self, step: usize) -> CellState {
+    pub(crate) fn cell_state(&self, step: usize) -> CellState {
         CellState::failed(&self.problem(), step)
     }
 }

@@ -15,7 +15,7 @@ const LARGEST: f64 = 1.5e9;
 ///
 /// # Errors
 /// No answer, an answer that is no success, or a page (HTML) where a file is expected.
-pub async fn download(address: &str) -> Result<Vec<u8>, WorkerError> {
+pub(crate) async fn download(address: &str) -> Result<Vec<u8>, WorkerError> {
     let name = address.rsplit('/').next().unwrap_or(address);
     let refused = |what: String| {
         WorkerError::new(
@@ -63,7 +63,7 @@ pub async fn download(address: &str) -> Result<Vec<u8>, WorkerError> {
 ///
 /// # Errors
 /// A file that is too large, or that can no longer be read because it was changed or moved.
-pub async fn read(file: &File) -> Result<Vec<u8>, WorkerError> {
+pub(crate) async fn read(file: &File) -> Result<Vec<u8>, WorkerError> {
     if file.size() > LARGEST {
         return Err(too_large(&file.name(), file.size()));
     }

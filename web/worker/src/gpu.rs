@@ -18,7 +18,7 @@ use wasm_bindgen_futures::JsFuture;
 const TASKS: usize = 512;
 
 /// An open GPU.
-pub struct Gpu {
+pub(crate) struct Gpu {
     /// Without autodiff.
     pub device: Device,
     /// Its adapter.
@@ -28,7 +28,7 @@ pub struct Gpu {
 }
 
 /// What the browser says about its adapter, without opening it; or why there is none.
-pub async fn describe() -> Result<Adapter, String> {
+pub(crate) async fn describe() -> Result<Adapter, String> {
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).unwrap_or_default();
     let gpu = Reflect::get(&navigator, &"gpu".into()).unwrap_or_default();
     if gpu.is_undefined() || gpu.is_null() {
@@ -87,7 +87,7 @@ impl Gpu {
     ///
     /// # Errors
     /// When the browser gives no adapter or no device, in words.
-    pub async fn open() -> Result<Self, String> {
+    pub(crate) async fn open() -> Result<Self, String> {
         let adapter = describe().await?;
         gpu_errors::clear();
         let setup = setup().await?;
@@ -103,7 +103,7 @@ impl Gpu {
     ///
     /// # Errors
     /// When values cannot be read back, or the GPU reports an error.
-    pub async fn test(&mut self, store: Option<&StoreWriter>, again: bool) -> Result<bool, WorkerError> {
+    pub(crate) async fn test(&mut self, store: Option<&StoreWriter>, again: bool) -> Result<bool, WorkerError> {
         let key = format!("{} {}", env!("CARGO_PKG_VERSION"), self.adapter.name);
         if !again
             && let Some(store) = store
@@ -136,7 +136,7 @@ impl Gpu {
     }
 
     /// The first operation that differs from the CPU.
-    pub fn failed(&self) -> Option<&Check> {
+    pub(crate) fn failed(&self) -> Option<&Check> {
         self.checks.iter().flatten().find(|check| !check.passed)
     }
 }
@@ -164,7 +164,7 @@ async fn setup() -> Result<WgpuSetup, String> {
 }
 
 /// The report for the page.
-pub fn report(gpu: Option<&Gpu>, why_not: Option<String>, remembered: bool) -> DeviceReport {
+pub(crate) fn report(gpu: Option<&Gpu>, why_not: Option<String>, remembered: bool) -> DeviceReport {
     let adapter = gpu.map(|gpu| gpu.adapter.clone());
     let mut notes = Vec::new();
     if let Some(adapter) = &adapter {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 /// Something went wrong on the GPU.
 #[derive(Clone, Debug)]
-pub struct GpuError {
+pub(crate) struct GpuError {
     /// Whether the whole device is lost, so that another may be asked for.
     pub lost: bool,
     /// The browser's message.
@@ -17,7 +17,7 @@ thread_local! {
 }
 
 /// Records an error. The first is kept, for later ones follow from it; the loss of the device outweighs all.
-pub fn record(lost: bool, message: impl Into<String>) {
+pub(crate) fn record(lost: bool, message: impl Into<String>) {
     let message = message.into();
     FIRST.with_borrow_mut(|first| {
         if first.as_ref().is_none_or(|known| lost && !known.lost) {
@@ -27,12 +27,12 @@ pub fn record(lost: bool, message: impl Into<String>) {
 }
 
 /// The error that counts since [`clear`].
-pub fn first() -> Option<GpuError> {
+pub(crate) fn first() -> Option<GpuError> {
     FIRST.with_borrow(Clone::clone)
 }
 
 /// Waits until there is one, for at most `milliseconds`.
-pub async fn wait(milliseconds: f64) {
+pub(crate) async fn wait(milliseconds: f64) {
     let end = crate::clock::now() + milliseconds;
     while first().is_none() && crate::clock::now() < end {
         crate::clock::yield_now().await;
@@ -40,12 +40,12 @@ pub async fn wait(milliseconds: f64) {
 }
 
 /// Removes it: a new device begins without errors.
-pub fn clear() {
+pub(crate) fn clear() {
     FIRST.with_borrow_mut(|first| *first = None);
 }
 
 /// Records errors that libraries only log.
-pub fn capture_log() {
+pub(crate) fn capture_log() {
     struct Logger;
     impl log::Log for Logger {
         fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {

@@ -8,10 +8,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 
 /// What the page asks, in order: commands with their attachments, or why a message was not understood.
-pub type Commands = UnboundedReceiver<Result<(Command, Vec<JsValue>), String>>;
+pub(crate) type Commands = UnboundedReceiver<Result<(Command, Vec<JsValue>), String>>;
 
 /// Everything the page asks from now on.
-pub fn commands() -> Commands {
+pub(crate) fn commands() -> Commands {
     let (sender, receiver) = unbounded();
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
         // The receiver lives as long as the worker.
@@ -23,12 +23,12 @@ pub fn commands() -> Commands {
 }
 
 /// Sends a message to the page.
-pub fn post(message: &Message) {
+pub(crate) fn post(message: &Message) {
     post_with(message, &[]);
 }
 
 /// Sends a message with attachments to the page.
-pub fn post_with(message: &Message, attachments: &[JsValue]) {
+pub(crate) fn post_with(message: &Message, attachments: &[JsValue]) {
     match transport::encode(message, attachments) {
         // A page that is gone needs no message.
         Ok((posted, transferred)) => drop(scope().post_message_with_transfer(&posted, &transferred)),
@@ -37,7 +37,7 @@ pub fn post_with(message: &Message, attachments: &[JsValue]) {
 }
 
 /// Reports panics to the page; after one this worker can only be replaced.
-pub fn report_panics() {
+pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
         let stack = Reflect::get(&Error::new(""), &JsValue::from_str("stack")).ok().and_then(|s| s.as_string());
         let report = format!("{info}\n\nversion {}\n{}", env!("CARGO_PKG_VERSION"), stack.unwrap_or_default());
@@ -46,6 +46,6 @@ pub fn report_panics() {
 }
 
 /// The worker's global scope.
-pub fn scope() -> DedicatedWorkerGlobalScope {
+pub(crate) fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }

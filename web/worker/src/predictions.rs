@@ -27,7 +27,7 @@ struct LoadedModel {
 /// # Errors
 /// A text without words or too long for the tokenizer's rules, a stored model that is damaged, values that cannot be
 /// read back.
-pub async fn answer(
+pub(crate) async fn answer(
     run: &Run,
     store: Option<&Store>,
     device: &Device,

@@ -18,7 +18,7 @@ const SAVE_INTERVAL_MS: f64 = 5_000.0;
 const SEND_INTERVAL_MS: f64 = 50.0;
 
 /// A run that is open in the worker.
-pub struct Run {
+pub(crate) struct Run {
     /// Its entry in the list of runs.
     pub entry: StoredRun,
     /// The run itself; `None` when it is done and only its results are left.
@@ -49,7 +49,7 @@ impl Run {
     ///
     /// # Errors
     /// Settings that do not fit the model; a save that is damaged or of another version.
-    pub fn new(
+    pub(crate) fn new(
         mut entry: StoredRun,
         prepared: Prepared,
         save: Option<Save>,
@@ -92,7 +92,7 @@ impl Run {
     }
 
     /// A run that is over: only its results are left.
-    pub fn finished(entry: StoredRun, labels: Vec<String>, tokenizer: Vec<u8>) -> Self {
+    pub(crate) fn finished(entry: StoredRun, labels: Vec<String>, tokenizer: Vec<u8>) -> Self {
         Self {
             entry,
             session: None,
@@ -111,17 +111,17 @@ impl Run {
     }
 
     /// Whether steps are to be made.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.entry.state == RunState::Running && self.session.is_some()
     }
 
     /// Whether it can go on.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.entry.state, RunState::Running | RunState::Paused) && self.session.is_some()
     }
 
     /// Sets the state and sends it to the page, after all events before it.
-    pub fn enter(&mut self, state: RunState) {
+    pub(crate) fn enter(&mut self, state: RunState) {
         self.entry.state = state;
         if !self.is_open() {
             self.lock = None;
@@ -131,7 +131,7 @@ impl Run {
     }
 
     /// Takes in an event of the session.
-    pub fn note(&mut self, event: Event) {
+    pub(crate) fn note(&mut self, event: Event) {
         self.builder.observe(&event);
         if let Event::Step(point) = &event {
             self.entry.step = point.step;
@@ -142,7 +142,7 @@ impl Run {
 
     /// Whether nothing has gone wrong on the GPU, if it computes there. Errors of the GPU arrive asynchronously; numbers
     /// computed after one must not be sent.
-    pub async fn is_gpu_ok(&self) -> bool {
+    pub(crate) async fn is_gpu_ok(&self) -> bool {
         if self.on_gpu {
             clock::yield_now().await;
         }
@@ -154,7 +154,7 @@ impl Run {
     }
 
     /// Sends the unsent events: at once if `now`, else when enough time has passed.
-    pub fn send_events(&mut self, now: bool) {
+    pub(crate) fn send_events(&mut self, now: bool) {
         if !self.has_gpu_error() && !self.unsent.is_empty() && (now || clock::now() - self.sent_at > SEND_INTERVAL_MS) {
             let events = std::mem::take(&mut self.unsent);
             port::post(&Message::Events { run: self.entry.name.clone(), events });
@@ -163,12 +163,12 @@ impl Run {
     }
 
     /// Drops the events after the last message: an error of the GPU spoilt the step they belong to.
-    pub fn discard_unsent(&mut self) {
+    pub(crate) fn discard_unsent(&mut self) {
         self.unsent.clear();
     }
 
     /// Whether a save is due.
-    pub fn save_due(&self) -> bool {
+    pub(crate) fn save_due(&self) -> bool {
         self.session.as_ref().is_some_and(|session| {
             !session.has_pending_events()
                 && session.steps_made() > 0
@@ -180,7 +180,7 @@ impl Run {
     ///
     /// # Errors
     /// When values cannot be read back or the database cannot be written.
-    pub async fn save(&mut self, store: Option<&StoreWriter>) -> Result<(), WorkerError> {
+    pub(crate) async fn save(&mut self, store: Option<&StoreWriter>) -> Result<(), WorkerError> {
         let (Some(session), Some(store)) = (&self.session, store) else { return Ok(()) };
         if session.has_pending_events() {
             return Ok(());
@@ -209,7 +209,7 @@ impl Run {
     /// # Errors
     /// A record that lacks parts, values that cannot be read back, or a database that cannot be written; in the last case
     /// the page has the record all the same.
-    pub async fn finish(&mut self, store: Option<&StoreWriter>, keeps_model: bool) -> Result<(), WorkerError> {
+    pub(crate) async fn finish(&mut self, store: Option<&StoreWriter>, keeps_model: bool) -> Result<(), WorkerError> {
         let record = self.builder.clone().finish()?;
         let model = if keeps_model { Some(self.model().await?) } else { None };
         if !self.is_gpu_ok().await {
@@ -236,7 +236,7 @@ impl Run {
     ///
     /// # Errors
     /// When values cannot be read back, or the session is closed.
-    pub async fn model(&self) -> Result<StoredModel, WorkerError> {
+    pub(crate) async fn model(&self) -> Result<StoredModel, WorkerError> {
         let Some(session) = &self.session else {
             return Err(WorkerError::new(&self.entry.name, "this run has no model open", "open the run first"));
         };

@@ -10,7 +10,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Holds a run for this tab until it is dropped. The browser releases it when the tab is closed.
-pub struct RunLock {
+pub(crate) struct RunLock {
     release: Option<Function>,
 }
 
@@ -19,7 +19,7 @@ const LOCK_TIMEOUT_MS: f64 = 500.0;
 
 impl RunLock {
     /// Locks the run `name`; `None` if another tab has it. A browser without locks locks nothing and refuses nothing.
-    pub async fn of(name: &str) -> Option<Self> {
+    pub(crate) async fn of(name: &str) -> Option<Self> {
         let began = clock::now();
         loop {
             let lock = Self::at_once(name).await;

@@ -19,7 +19,7 @@ const TOKENIZER: &str = MODEL_FILES[1];
 const WEIGHTS: &str = MODEL_FILES[2];
 
 /// What a session starts from, and what is needed to use its model afterwards.
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// For the session.
     pub setup: Setup,
     /// `tokenizer.json`.
@@ -32,7 +32,7 @@ pub struct Prepared {
 ///
 /// # Errors
 /// Whatever is wrong with settings, model, tokenizer or data.
-pub async fn prepare(
+pub(crate) async fn prepare(
     knobs: &Knobs,
     preset: Option<&str>,
     opened: &OpenDevice,
@@ -57,7 +57,7 @@ pub async fn prepare(
 ///
 /// # Errors
 /// A file that is missing or no configuration.
-pub async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, WorkerError> {
+pub(crate) async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, WorkerError> {
     let location = ModelLocation::named(model);
     let config = ModelConfig::from_json(&location.file(CONFIG, store).await?, &location.display_name(CONFIG))?;
     Ok(if model == NANO { nano_config(&config) } else { config })
@@ -65,7 +65,7 @@ pub async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, W
 
 /// Digests of what cells are made from; what several cells share is read once.
 #[derive(Default)]
-pub struct Digests {
+pub(crate) struct Digests {
     known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources>,
 }
 
@@ -74,7 +74,7 @@ impl Digests {
     ///
     /// # Errors
     /// Files that are missing or cannot be read.
-    pub async fn of(&mut self, knobs: &Knobs, store: Option<&Store>) -> Result<&Sources, WorkerError> {
+    pub(crate) async fn of(&mut self, knobs: &Knobs, store: Option<&Store>) -> Result<&Sources, WorkerError> {
         match self.known.entry((knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective)) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
@@ -86,7 +86,7 @@ impl Digests {
 }
 
 /// How many outputs a task needs, with task, data and objective.
-pub struct OutputCount {
+pub(crate) struct OutputCount {
     of: (TaskName, Option<String>, ObjectiveChoice),
     count: usize,
 }
@@ -95,7 +95,7 @@ pub struct OutputCount {
 ///
 /// # Errors
 /// A task or files that cannot be read.
-pub async fn output_count(
+pub(crate) async fn output_count(
     known: &mut Option<OutputCount>,
     knobs: &Knobs,
     store: Option<&Store>,

@@ -11,7 +11,7 @@ use std::ops::Deref;
 use wasm_bindgen::JsValue;
 
 /// The database, to be read and written.
-pub struct StoreWriter(Store);
+pub(crate) struct StoreWriter(Store);
 
 impl Deref for StoreWriter {
     type Target = Store;
@@ -26,7 +26,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the browser allows no storage.
-    pub async fn open() -> Result<Self, StoreError> {
+    pub(crate) async fn open() -> Result<Self, StoreError> {
         Ok(Self(Store::open().await?))
     }
 
@@ -34,7 +34,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn put_run(&self, run: &StoredRun) -> Result<(), StoreError> {
+    pub(crate) async fn put_run(&self, run: &StoredRun) -> Result<(), StoreError> {
         self.put(RUNS, &run.name, &json(run)?).await
     }
 
@@ -43,7 +43,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written; the save before is then still whole.
-    pub async fn save(
+    pub(crate) async fn save(
         &self,
         run: &StoredRun,
         snapshot: Option<&[u8]>,
@@ -78,7 +78,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn remove_run(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) async fn remove_run(&self, name: &str) -> Result<(), StoreError> {
         let remove = async {
             let tables = [RUNS, EVENTS, SAVES, RECORDS, MODELS];
             let transaction = self.database().transaction(&tables, TransactionMode::ReadWrite)?;
@@ -95,7 +95,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn put_study(&self, study: &StoredStudy) -> Result<(), StoreError> {
+    pub(crate) async fn put_study(&self, study: &StoredStudy) -> Result<(), StoreError> {
         self.put(STUDIES, &study.name, &json(study)?).await
     }
 
@@ -103,7 +103,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn remove_study(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) async fn remove_study(&self, name: &str) -> Result<(), StoreError> {
         self.remove(STUDIES, name, "removing a study").await
     }
 
@@ -111,7 +111,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the record holds what JSON cannot, or the database cannot be written.
-    pub async fn put_record(&self, name: &str, record: &Record) -> Result<(), StoreError> {
+    pub(crate) async fn put_record(&self, name: &str, record: &Record) -> Result<(), StoreError> {
         let text = record.to_json(name).map_err(|e| StoreError::new("saving a record", e.to_string()))?;
         self.put(RECORDS, name, &text.into()).await
     }
@@ -120,7 +120,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn put_model(&self, name: &str, model: &StoredModel) -> Result<(), StoreError> {
+    pub(crate) async fn put_model(&self, name: &str, model: &StoredModel) -> Result<(), StoreError> {
         let head = json(&(&model.config, &model.labels, model.step))?;
         let (tokenizer, weights) = (Uint8Array::from(&model.tokenizer[..]), Uint8Array::from(&model.weights[..]));
         self.put(MODELS, name, &Array::of3(&head, &tokenizer, &weights)).await
@@ -130,7 +130,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written, for instance because it would grow too large.
-    pub async fn put_files(&self, name: &str, files: &[JsValue]) -> Result<(), StoreError> {
+    pub(crate) async fn put_files(&self, name: &str, files: &[JsValue]) -> Result<(), StoreError> {
         let files: Array = files.iter().collect();
         self.put(FILES, name, &files).await
     }
@@ -139,7 +139,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn remove_files(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) async fn remove_files(&self, name: &str) -> Result<(), StoreError> {
         self.remove(FILES, name, "removing files").await
     }
 
@@ -147,7 +147,7 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn put_checks(&self, adapter: &str, checks: &[Check]) -> Result<(), StoreError> {
+    pub(crate) async fn put_checks(&self, adapter: &str, checks: &[Check]) -> Result<(), StoreError> {
         self.put(CHECKS, adapter, &json(&checks)?).await
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Worker {
 }
 
 /// Serves the page until it is gone.
-pub async fn serve(mut commands: Commands) {
+pub(crate) async fn serve(mut commands: Commands) {
     let store = match StoreWriter::open().await {
         Ok(store) => Some(store),
         Err(error) => {
