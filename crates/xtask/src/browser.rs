@@ -1,7 +1,7 @@
 //! The lab's tests in a real browser: what they need, the lab as it is delivered, and the run.
 
+use crate::assets::assets;
 use crate::steps::{cargo, output, run, run_within, shown};
-use crate::test::assets;
 use crate::{debian, root, tools, web};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;

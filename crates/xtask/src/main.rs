@@ -3,6 +3,7 @@
 //! This program links nothing of the engine, so that it builds in seconds; what needs the engine is a binary of
 //! `apt-bench` that is built when it is asked for.
 
+mod assets;
 mod browser;
 mod debian;
 mod deny;

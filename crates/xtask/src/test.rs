@@ -1,8 +1,9 @@
 //! All checks and tests with one command, cheapest first. Each step installs what it needs, so each can run alone on a
 //! fresh machine, and uses what the steps before it built.
 
+use crate::assets::assets;
 use crate::steps::{Steps, cargo, component, run as finish, succeeds};
-use crate::{browser, deny, lint, root, slurm, vulkan, web};
+use crate::{browser, deny, lint, slurm, vulkan, web};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -80,16 +81,6 @@ fn tests() -> Result<()> {
         tests.env("APT_REQUIRE_SLURM", "1");
     }
     finish(tests.envs(assets()))
-}
-
-/// Published models and data: the folder that `APT_ASSETS` names, else the one that lies beside the checkout. Tests that
-/// need them skip themselves where there is none; where it lies beside the checkout, they must run.
-pub(crate) fn assets() -> Vec<(&'static str, PathBuf)> {
-    let beside = root().join("../shared/assets");
-    if std::env::var_os("APT_ASSETS").is_some() || !beside.is_dir() {
-        return Vec::new();
-    }
-    vec![("APT_ASSETS", beside), ("APT_REQUIRE_ASSETS", "1".into())]
 }
 
 fn miri() -> Result<()> {
