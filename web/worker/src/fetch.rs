@@ -56,6 +56,9 @@ pub(crate) async fn download(address: &str) -> Result<Vec<u8>, WorkerError> {
         let (what, done) = (format!("downloading {name}"), bytes.len() as u64);
         port::post(&Message::Progress { what, done, total: total.filter(|total| *total >= done) });
     }
+    // The end, also of a body whose length the host did not name: the page's notice goes.
+    let done = bytes.len() as u64;
+    port::post(&Message::Progress { what: format!("downloading {name}"), done, total: Some(done) });
     Ok(bytes)
 }
 
