@@ -240,6 +240,15 @@ impl Reader<'_, '_> {
         let found = rows(spec.dense).zip(rows(spec.out)).map(|(dense, labels)| HeadConfig { dense, labels });
         config.head = config.head.or(found);
         if let Some(head) = config.head {
+            let names = config.label_names.len();
+            if names > 0 && names != head.labels {
+                return Err(NnError::Tensor {
+                    file: self.checkpoint.file.clone(),
+                    tensor: format!("{}.weight", spec.out),
+                    what: format!("has {} outputs, `id2label` of config.json names {names}", head.labels),
+                    remedy: BOTH.into(),
+                });
+            }
             let dense = self.linear(spec.dense, [config.hidden, head.dense], true)?;
             let out = self.linear(spec.out, [head.dense, head.labels], true)?;
             return Ok((None, Some(ClassificationHead { dense, out, activation: spec.activation })));

@@ -195,6 +195,18 @@ fn tensors_that_belong_to_no_model_are_named() {
 }
 
 #[test]
+fn a_classifier_with_another_number_of_labels_than_config_json_names_is_refused() {
+    let names = ["no", "yes", "maybe"].map(String::from).to_vec();
+    for head in [config().head, None] {
+        let config = ModelConfig { head, label_names: names.clone(), ..config() };
+        let error = read(&weights(), &config).expect_err("two outputs, three names");
+        says("names", &error, &[WEIGHTS, "classifier.weight", "2 outputs", "names 3"]);
+    }
+    let config = ModelConfig { label_names: names[..2].to_vec(), ..config() };
+    assert!(read(&weights(), &config).is_ok(), "two outputs, two names");
+}
+
+#[test]
 fn a_tensor_with_and_without_prefix_is_refused() {
     let mut entries = entries();
     let twice = Entry {
