@@ -87,6 +87,8 @@ arms! {
         Gradient = "gradient",
         /// seeded noise, the floor every scorer must beat
         Random = "random",
+        /// blocks at random, but as many of each kind in each layer as outlier_aware would keep
+        RandomWithin = "random_within",
         /// squared input norm × absolute weight
         Wanda = "wanda",
         /// sum over batches of |gradient of the block's mask|: what its weights together do to the loss (LLM-Pruner)
@@ -103,6 +105,18 @@ arms! {
         Balanced = "balanced",
         /// added as it is (paper Eq. 5); with the small gradients of a classifier it outweighs the first term
         Raw = "raw",
+    }
+}
+
+arms! {
+    /// How heads, neurons and hidden dims are weighed against each other.
+    KindWeighing ("kind weights") {
+        /// by score per parameter as it is (the paper)
+        Paper = "paper",
+        /// by score per parameter over its mean in the kind
+        Equal = "equal",
+        /// by factors under which the training loss of the pruned model is lowest
+        Measured = "measured",
     }
 }
 

@@ -301,6 +301,25 @@ impl BlockScores {
         }
     }
 
+    /// The best blocks by these scores, as many in each list as `kept` has; ties by index.
+    pub fn best_as_many(&self, kept: &Kept) -> Kept {
+        let best = |scores: &Vec<f64>, count: usize| {
+            let mut order: Vec<usize> = (0..scores.len()).collect();
+            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+            order.truncate(count);
+            order.sort_unstable();
+            order
+        };
+        let lists = |scores: &[Vec<f64>], kept: &[Vec<usize>]| {
+            scores.iter().zip(kept).map(|(scores, kept)| best(scores, kept.len())).collect()
+        };
+        Kept {
+            heads: lists(&self.heads, &kept.heads),
+            neurons: lists(&self.neurons, &kept.neurons),
+            hidden: best(&self.hidden, kept.hidden.len()),
+        }
+    }
+
     /// Whether the lists are as long as `shape` is wide.
     pub fn fits(&self, shape: &ModelShape) -> bool {
         let lengths = |lists: &[Vec<f64>]| lists.iter().map(Vec::len).collect::<Vec<_>>();

@@ -25,6 +25,13 @@ impl Masks {
         Self { heads, neurons, hidden }
     }
 
+    /// Masks of a model of `shape` that leave nothing but `kept`.
+    pub fn of(kept: &Kept, shape: &ModelShape) -> Self {
+        let mut masks = Self::ones(shape);
+        masks.step(kept, 1.0);
+        masks
+    }
+
     /// Moves every mask by `amount`: kept blocks towards 1, others towards 0 (paper Alg. 1).
     ///
     /// `kept` refers to the masks' own blocks.

@@ -9,8 +9,10 @@ use self::ranking::Ranked;
 use self::refill::Refill;
 use crate::blocks::{BlockScores, Counts, Kept, LayerShape, ModelShape};
 
+pub use self::kinds::KindWeights;
 pub use self::ranking::{Block, Rounding, SearchError, rank_blocks};
 
+mod kinds;
 mod ranking;
 mod refill;
 

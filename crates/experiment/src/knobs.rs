@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use apt_core::arms::{Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
+use apt_core::arms::{Curve, Distillation, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
 use apt_core::lr::LrDecay;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -290,9 +290,12 @@ knobs! {
     /// How density falls from 1 to its target.
     #[knob(Schedule, "γ_t")]
     curve: Curve = Curve::Cubic,
+    /// Tuning before early and gradual pruning: a share of the steps, or from 1 on steps; none waits until the loss moves.
+    #[knob(Schedule, "", 0.0..=1e8)]
+    tune_first: Option<f64> = None,
     /// Share of the steps that pruning takes under the early and late schedules.
     #[knob(Schedule, "", 0.001..=1.0)]
-    prune_fraction: f64 = 0.075,
+    prune_fraction: f64 = 0.2,
     /// Pruning points: times at which blocks really leave the model.
     #[knob(Schedule, "n", 1..=1000)]
     num_prunings: usize = 10,
@@ -302,6 +305,9 @@ knobs! {
     /// How far a mask moves in one step of a decay window; 1 leaves masks alone and cuts hard at the pruning point.
     #[knob(Schedule, "α", 0.0001..=1.0; live)]
     mask_step: f64 = 0.01,
+    /// How heads, neurons and hidden dims are weighed against each other: paper, equal, or measured by the training loss.
+    #[knob(Schedule, "")]
+    kind_weights: KindWeighing = KindWeighing::Paper,
     /// Share of its heads that every layer keeps at least; 0 lets a layer lose its whole attention.
     #[knob(Schedule, "", 0.0..=1.0)]
     head_floor: f64 = 0.33,

@@ -159,7 +159,7 @@ pub static PRESETS: &[Preset] = &[
     baseline(
         "adalora",
         "LoRA whose ranks are allotted by importance, nothing pruned",
-        &[("density", "1"), ("rank_growth", "allocate"), ("schedule", "gradual"), ("distillation", "off")],
+        &[("density", "1"), ("rank_growth", "allocate"), ("schedule", "gradual"), ("tune_first", "0"), ("distillation", "off")],
     ),
     arm(
         Axis::Salience,
@@ -176,6 +176,12 @@ pub static PRESETS: &[Preset] = &[
     arm(Axis::Salience, "salience-magnitude", &[("salience", "magnitude")], "size of the weights alone"),
     arm(Axis::Salience, "salience-gradient", &[("salience", "gradient")], "squared gradients of the masks"),
     arm(Axis::Salience, "salience-random", &[("salience", "random")], "seeded chance: what scoring must beat"),
+    arm(
+        Axis::Salience,
+        "salience-random-within",
+        &[("salience", "random_within")],
+        "as many of each kind in each layer as outlier-aware salience keeps, which ones by chance",
+    ),
     arm(Axis::Salience, "salience-wanda", &[("salience", "wanda")], "weights times the norm of their inputs"),
     arm(
         Axis::Tuning,
@@ -193,7 +199,12 @@ pub static PRESETS: &[Preset] = &[
     ),
     arm(Axis::Distillation, "distillation-separate", &[("distillation", "separate")], "the teacher is a full copy"),
     arm(Axis::Distillation, "distillation-off", &[("distillation", "off")], "no teacher"),
-    arm(Axis::Schedule, "schedule-early", &[("schedule", "early")], "prune in the first steps (the default)"),
+    arm(
+        Axis::Schedule,
+        "schedule-early",
+        &[("schedule", "early")],
+        "prune as soon as the training loss has moved (the default)",
+    ),
     arm(Axis::Schedule, "schedule-late", &[("schedule", "late")], "prune just before the final tuning"),
     arm(Axis::Schedule, "schedule-gradual", &[("schedule", "gradual")], "prune over the whole run"),
     arm(Axis::Schedule, "schedule-one-shot", &[("schedule", "one_shot")], "prune all at once before training"),

@@ -23,7 +23,7 @@ fn needs(scorer: Salience) -> Needs {
     let taps =
         |gradients, means, squares| Needs { taps: Some(TapNeeds { gradients, means, squares }), mask_gradients: false };
     match scorer {
-        Salience::OutlierAware => taps(true, true, false),
+        Salience::OutlierAware | Salience::RandomWithin => taps(true, true, false),
         Salience::ActivationGradient => taps(true, false, false),
         Salience::Wanda => taps(false, false, true),
         Salience::Gradient | Salience::Taylor | Salience::L0 => Needs { taps: None, mask_gradients: true },
@@ -62,7 +62,7 @@ pub struct ScoreInputs<'a> {
 pub fn scores(scorer: Salience, inputs: &ScoreInputs<'_>) -> Option<Tensor<1>> {
     let parts = match scorer {
         Salience::ActivationGradient => activation_gradient(inputs)?,
-        Salience::OutlierAware => {
+        Salience::OutlierAware | Salience::RandomWithin => {
             let (first, outliers) = (activation_gradient(inputs)?, kurtosis(inputs)?);
             match inputs.outliers {
                 OutlierScale::Raw => first.plus(outliers),

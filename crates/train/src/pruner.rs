@@ -2,13 +2,13 @@
 //! them (METHOD §2–3).
 
 use crate::TrainError;
-use apt_core::arms::Salience;
+use apt_core::arms::{KindWeighing, Salience};
 use apt_core::blocks::{BlockScores, Kept, ModelShape};
 use apt_core::l0::{Draw, Gates};
 use apt_core::masks::Masks;
 use apt_core::salience::{RunningMean, ScoreSum, random_scores};
 use apt_core::schedule::{Timeline, mask_step};
-use apt_core::search::{Rounding, search_with_floor};
+use apt_core::search::{KindWeights, Rounding, search_with_floor};
 use apt_data::{Stream, generator};
 use apt_experiment::Knobs;
 use apt_nn::{DeviceMasks, Transformer, compact};
@@ -25,6 +25,8 @@ pub(crate) struct PrunerState {
     gates: Option<Gates>,
     /// In a decay window.
     masks: Option<Masks>,
+    /// Where kinds of blocks are weighed by measured losses.
+    weights: KindWeights,
 }
 
 /// Chooses blocks of the student and follows their removal.
@@ -41,6 +43,7 @@ impl Pruner {
             scores: RunningMean::new(knobs.beta, &dense),
             gates: (knobs.salience == Salience::L0 && knobs.prunes()).then(|| Gates::new(&dense)),
             masks: None,
+            weights: KindWeights::default(),
         };
         Self { dense, state }
     }
@@ -186,13 +189,49 @@ impl Pruner {
     /// # Errors
     /// When no blocks reach the density.
     pub(crate) fn search(&self, density: f64, knobs: &Knobs, shape: &ModelShape) -> Result<Kept, TrainError> {
+        let scores = self.block_scores(shape);
+        let weights = match knobs.kind_weights {
+            // The scores of learned masks are probabilities.
+            _ if self.learns_masks() => KindWeights::default(),
+            KindWeighing::Equal => KindWeights::equal(&scores, shape),
+            KindWeighing::Paper | KindWeighing::Measured => self.state.weights,
+        };
+        self.search_weighed(&weights, density, knobs, shape)
+    }
+
+    /// As [`Self::search`], with `weights` on the kinds of blocks.
+    ///
+    /// # Errors
+    /// When no blocks reach the density.
+    pub(crate) fn search_weighed(
+        &self,
+        weights: &KindWeights,
+        density: f64,
+        knobs: &Knobs,
+        shape: &ModelShape,
+    ) -> Result<Kept, TrainError> {
+        let scores = weights.apply(&self.block_scores(shape));
         let target = (density * self.dense.parameters() as f64).floor() as usize;
         // What can only be kept as a whole is kept.
         let hidden = if knobs.prune_hidden { knobs.round_hidden } else { shape.hidden };
         let rounding = Rounding { neurons: knobs.round_neurons, hidden };
         let share = knobs.head_floor;
         let floor = self.dense.layers.iter().map(|layer| least_heads(layer.heads, share)).collect::<Vec<_>>();
-        Ok(search_with_floor(&self.block_scores(shape), shape, target, &rounding, &floor)?)
+        let kept = search_with_floor(&scores, shape, target, &rounding, &floor)?;
+        Ok(match knobs.salience {
+            Salience::RandomWithin => self.random_scores(knobs.seed).best_as_many(&kept),
+            _ => kept,
+        })
+    }
+
+    /// The factors on kinds of blocks, where they are measured.
+    pub(crate) fn weights(&self) -> KindWeights {
+        self.state.weights
+    }
+
+    /// Weighs kinds of blocks by `weights` from now on.
+    pub(crate) fn set_weights(&mut self, weights: KindWeights) {
+        self.state.weights = weights;
     }
 
     /// The decay window is over.

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use apt_core::arms;
 use apt_core::arms::{
-    Curve, Distillation, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience, UnknownArm,
+    Curve, Distillation, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience, UnknownArm,
 };
 use apt_core::lr::LrDecay;
 use apt_core::wiring::Site;
@@ -148,6 +148,7 @@ choice_knobs!(
     Curve,
     Device,
     Distillation,
+    KindWeighing,
     LrDecay,
     MuOver,
     ObjectiveChoice,
