@@ -103,6 +103,7 @@ impl Reporter {
                     self.print(&format!("  step {:>6}  {split} {}", evaluation.step, metrics_of(evaluation)));
                 }
             }
+            Event::Layout(layout) => self.print(&format!("  step {:>6}  {}", layout.step, layout.sentence())),
             Event::Pruned(point) => {
                 let (heads, neurons): (usize, usize) = (point.heads.iter().sum(), point.neurons.iter().sum());
                 let how = if point.removed { "pruned" } else { "masked" };

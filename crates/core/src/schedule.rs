@@ -1,16 +1,25 @@
 //! When to prune, and to what density.
 //!
-//! A [`Timeline`] is fixed before the first step: the points at which blocks are removed, the decay
-//! window before each, the steps in which salience is gathered and the steps that distil
-//! (METHOD §4). A point at step P is applied before training step P runs; its decay window is the
-//! steps from `window_start` up to, not including, P.
+//! A [`Timeline`] says at which steps blocks are removed, the decay window before each, in which steps salience is
+//! gathered and which steps distil (METHOD §4). It is fixed before the first step, or, where the run waits until its
+//! training loss has moved, when an [`Opening`] says that it has. A point at step P is applied before training step P
+//! runs; its decay window is the steps from `window_start` up to, not including, P.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::arms::{Curve, PruneSchedule};
-use crate::problem::{Explain, Problem};
+
+pub use self::config::{TimelineConfig, TimelineError};
+pub use self::opening::{LossOnset, Opening};
+
+mod config;
+mod opening;
+
+/// Fewest steps of a decay window: a run has fewer pruning points rather than shorter windows, in which masks could only
+/// jump.
+pub const MIN_WINDOW: usize = 1;
 
 /// Density at `step` of a curve that stays at `start_density` until `warm_end` and reaches
 /// `target` at `end` (the paper's γ_t, which its text calls sparsity; METHOD §4).
@@ -46,34 +55,6 @@ pub fn spread_steps(start: usize, end: usize, intervals: usize) -> Vec<usize> {
     (0..=intervals).map(|k| start + span / parts * k + span % parts * k / parts).collect()
 }
 
-/// What a timeline is computed from. Fractions are of `total_steps` unless noted otherwise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TimelineConfig {
-    /// Training steps of the whole run.
-    pub total_steps: usize,
-    /// When density falls.
-    pub schedule: PruneSchedule,
-    /// How it falls.
-    pub curve: Curve,
-    /// Share of the layers' parameters left at the end, in (0, 1].
-    pub density: f64,
-    /// Pruning points requested; a short run gets fewer.
-    pub num_prunings: usize,
-    /// Length of the pruning window of `early` and `late` (0.075 is 3 of 40 epochs).
-    pub prune_fraction: f64,
-    /// Share of the run at its end left for final tuning, by `late` and `gradual`.
-    pub tuning_fraction: f64,
-    /// Share of the early pruning window in which salience is only gathered. `late` waits as long
-    /// in its own window, `gradual` starts to prune at the same step as `early`.
-    pub warmup_fraction: f64,
-    /// Length of distillation, which starts at the first pruning point; 0 for none.
-    pub distill_fraction: f64,
-    /// Whether ranks change at the points: then there are points at density 1 too, which remove nothing.
-    pub ranks_change: bool,
-    /// Whether masks are learned: then distillation starts with them, at the first window.
-    pub learned_masks: bool,
-}
-
 /// One removal of blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PruningPoint {
@@ -99,55 +80,6 @@ pub struct Timeline {
     pub total_steps: usize,
 }
 
-/// A run that cannot be laid out.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum TimelineError {
-    /// No room for a pruning point after the first step.
-    TooShort {
-        /// Steps of the run.
-        total_steps: usize,
-    },
-    /// Density outside (0, 1].
-    Density(f64),
-    /// A fraction outside [0, 1].
-    Fraction {
-        /// The field of [`TimelineConfig`].
-        name: &'static str,
-        /// Its value.
-        value: f64,
-    },
-    /// No pruning point is requested.
-    NoPrunings,
-    /// The late window would begin before the run.
-    Overlap {
-        /// `prune_fraction`.
-        prune: f64,
-        /// `tuning_fraction`.
-        tuning: f64,
-    },
-}
-
-crate::display_problem!(TimelineError);
-
-impl Explain for TimelineError {
-    fn problem(&self) -> Problem {
-        let (what, remedy) = match self {
-            Self::TooShort { total_steps } => (
-                format!("a run of {total_steps} steps is too short to prune while training"),
-                "give it at least 2, or use one_shot",
-            ),
-            Self::Density(density) => (format!("density is {density}"), "set it above 0 and at most 1"),
-            Self::Fraction { name, value } => (format!("{name} is {value}"), "set it between 0 and 1"),
-            Self::NoPrunings => ("num_prunings is 0".to_owned(), "use at least 1, or density 1 for no pruning"),
-            Self::Overlap { prune, tuning } => (
-                format!("prune_fraction {prune} and tuning_fraction {tuning} add up to more than the run"),
-                "lower one of them",
-            ),
-        };
-        Problem::new("schedule", what, remedy)
-    }
-}
-
 impl Timeline {
     /// Lays a run out.
     ///
@@ -160,12 +92,12 @@ impl Timeline {
             return Ok(Self { points: Vec::new(), collect: 0..0, distill: None, total_steps: total });
         }
         if config.schedule == PruneSchedule::OneShot {
+            // Nothing has been learned before step 0: there is no earlier self to learn from.
             let points = vec![PruningPoint { step: 0, density: config.density, window_start: 0 }];
-            let distill = config.distillation(0);
-            return Ok(Self { points, collect: 0..0, distill, total_steps: total });
+            return Ok(Self { points, collect: 0..0, distill: None, total_steps: total });
         }
         let (start, warm_end, end) = config.window()?;
-        let points = config.num_prunings.min(end - warm_end);
+        let points = config.num_prunings.min((end - warm_end) / MIN_WINDOW).max(1);
         let steps = spread_steps(warm_end, end, points);
         let density = |step| density_at(step, start, warm_end, end, 1.0, config.density, config.curve);
         let points: Vec<_> = steps
@@ -217,68 +149,6 @@ impl Timeline {
     }
 }
 
-impl TimelineConfig {
-    fn check(&self) -> Result<(), TimelineError> {
-        if !(self.density > 0.0 && self.density <= 1.0) {
-            return Err(TimelineError::Density(self.density));
-        }
-        let fractions = [
-            ("prune_fraction", self.prune_fraction),
-            ("tuning_fraction", self.tuning_fraction),
-            ("warmup_fraction", self.warmup_fraction),
-            ("distill_fraction", self.distill_fraction),
-        ];
-        for (name, value) in fractions {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(TimelineError::Fraction { name, value });
-            }
-        }
-        if self.num_prunings == 0 {
-            return Err(TimelineError::NoPrunings);
-        }
-        Ok(())
-    }
-
-    /// First step of the pruning window, first step that may decay masks, and the last point.
-    fn window(&self) -> Result<(usize, usize, usize), TimelineError> {
-        let total = self.total_steps;
-        if total < 2 {
-            return Err(TimelineError::TooShort { total_steps: total });
-        }
-        // A point at `total` would never be applied: no training step follows it.
-        let length = self.steps(self.prune_fraction).clamp(1, total - 1);
-        let warm_up = whole(self.warmup_fraction * length as f64);
-        let end_of_late = (total - self.steps(self.tuning_fraction)).clamp(1, total - 1);
-        let (start, end) = match self.schedule {
-            PruneSchedule::Early | PruneSchedule::OneShot => (0, length),
-            PruneSchedule::Gradual => (0, end_of_late),
-            PruneSchedule::Late => {
-                if self.prune_fraction + self.tuning_fraction > 1.0 + 1e-9 {
-                    let (prune, tuning) = (self.prune_fraction, self.tuning_fraction);
-                    return Err(TimelineError::Overlap { prune, tuning });
-                }
-                (end_of_late.saturating_sub(length), end_of_late)
-            }
-        };
-        // At least one step decays.
-        Ok((start, (start + warm_up).min(end - 1), end))
-    }
-
-    fn distillation(&self, start: usize) -> Option<Range<usize>> {
-        let end = (start + self.steps(self.distill_fraction)).min(self.total_steps);
-        (start < end).then_some(start..end)
-    }
-
-    fn steps(&self, fraction: f64) -> usize {
-        whole(fraction * self.total_steps as f64)
-    }
-}
-
-/// Rounds down, forgiving the last bit so that 0.075 of 2000 is 150.
-fn whole(steps: f64) -> usize {
-    (steps + 1e-9) as usize
-}
-
 /// How far masks move per step in a decay window of `window_len` steps: `base` (0.01 in the
 /// paper), or as much as lets a block fade within half the window, so that the shorter windows of
 /// a short run still decide by decay and not by the final rounding alone. At most 1.
@@ -297,6 +167,7 @@ mod tests {
             curve: Curve::Cubic,
             density: 0.4,
             num_prunings: 10,
+            opens: 0,
             prune_fraction: 0.075,
             tuning_fraction: 0.25,
             warmup_fraction: 1.0 / 3.0,
@@ -319,6 +190,18 @@ mod tests {
         assert_eq!(span(PruneSchedule::Late), (1350, 1400, 1500));
         assert_eq!(span(PruneSchedule::Gradual), (0, 50, 1500));
         assert_eq!(span(PruneSchedule::OneShot), (0, 0, 0));
+    }
+
+    #[test]
+    fn early_and_gradual_open_where_they_are_told_and_keep_room_for_the_window() {
+        let opened = |schedule, opens| {
+            let timeline = Timeline::new(&TimelineConfig { opens, ..config(schedule, 2000) }).expect("2000 steps");
+            (timeline.collect.start, timeline.points[0].window_start, timeline.points[9].step)
+        };
+        assert_eq!(opened(PruneSchedule::Early, 400), (400, 450, 550));
+        assert_eq!(opened(PruneSchedule::Gradual, 400), (400, 450, 1500));
+        assert_eq!(opened(PruneSchedule::Late, 400), (1350, 1400, 1500));
+        assert_eq!(opened(PruneSchedule::Early, 1990), (1849, 1899, 1999));
     }
 
     #[test]

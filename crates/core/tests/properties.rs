@@ -93,8 +93,8 @@ fn parameters_by_parts(shape: &ModelShape) -> usize {
 fn configs() -> impl Strategy<Value = TimelineConfig> {
     let arms = (select(PruneSchedule::ALL), select(Curve::ALL));
     let fractions = [0.0..=0.5f64, 0.0..=0.5, 0.0..=1.0, 0.0..=1.0];
-    (2..3000usize, arms, 0.05..0.95f64, 1..15usize, fractions).prop_map(
-        |(total_steps, (schedule, curve), density, num_prunings, fractions)| {
+    (2..3000usize, 0..3000usize, arms, 0.05..0.95f64, 1..15usize, fractions).prop_map(
+        |(total_steps, opens, (schedule, curve), density, num_prunings, fractions)| {
             let [prune_fraction, tuning_fraction, warmup_fraction, distill_fraction] = fractions;
             TimelineConfig {
                 total_steps,
@@ -102,6 +102,7 @@ fn configs() -> impl Strategy<Value = TimelineConfig> {
                 curve,
                 density,
                 num_prunings,
+                opens,
                 prune_fraction,
                 tuning_fraction,
                 warmup_fraction,

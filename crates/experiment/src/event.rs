@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::finite::checked;
 use crate::knobs::Knobs;
+use crate::record::Layout;
 use crate::record::format::{
     CurvePoint, Evaluation, Growth, KnobChange, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate,
 };
@@ -59,6 +60,8 @@ pub enum Event {
     Step(CurvePoint),
     /// The model was evaluated.
     Evaluation(Evaluation),
+    /// Pruning is laid out: before the first step, or once the training loss has moved.
+    Layout(Box<Layout>),
     /// Blocks were removed, or would be: a pruning point was passed.
     Pruned(Box<PruningPoint>),
     /// Ranks grew.

@@ -32,9 +32,9 @@ pub use knobs::{KNOBS, Knob, Knobs, knob};
 pub use names::{content_run_name, run_name};
 pub use presets::{PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{
-    BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Measures, MetricMeasure,
-    ModelShape, NamedMetric, Params, Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError,
-    Split, TeacherUpdate, TrainMeasure,
+    BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Layout, LossChange, Measures,
+    MetricMeasure, ModelShape, NamedMetric, OpenedBy, Params, PlannedPoint, Provenance, PruningPoint, RECORD_SCHEMA,
+    Record, RecordBuilder, RecordError, Split, StepSeconds, TeacherUpdate, TrainMeasure,
 };
 pub use study::{
     Arm, ArmFile, ArmId, AxisFile, Cell, CellState, ExperimentId, MOST_SEEDS, STUDIES, Seeds, SettingsId, Sources,

@@ -6,7 +6,9 @@
 
 mod builder;
 pub(crate) mod format;
+mod layout;
 mod read;
+mod step_seconds;
 
 pub use builder::RecordBuilder;
 pub use format::{
@@ -14,4 +16,6 @@ pub use format::{
     ModelShape, NamedMetric, Params, Provenance, PruningPoint, RECORD_SCHEMA, Record, Split, TeacherUpdate,
     TrainMeasure,
 };
+pub use layout::{Layout, LossChange, OpenedBy, PlannedPoint};
 pub use read::RecordError;
+pub use step_seconds::StepSeconds;

@@ -225,7 +225,7 @@ fn a_refused_file_changes_nothing() {
 #[test]
 fn contradictory_knobs_are_named_with_a_remedy() {
     type Settings = &'static [(&'static str, &'static str)];
-    let cases: [(Settings, &str, &str); 13] = [
+    let cases: [(Settings, &str, &str); 14] = [
         (&[("objective", "regression")], "task", "objective"),
         (&[("schedule", "one_shot"), ("mu_over", "pruning_window")], "schedule", "mu_over"),
         (&[("train_base", "true")], "train_base", "rank_growth"),
@@ -238,6 +238,7 @@ fn contradictory_knobs_are_named_with_a_remedy() {
         (&[("task", "sst2")], "task", "data"),
         (&[("distill_fraction", "0.8")], "distill_fraction", "tuning_fraction"),
         (&[("schedule", "late"), ("prune_fraction", "0.9")], "prune_fraction", "tuning_fraction"),
+        (&[("tune_first", "0.9"), ("prune_fraction", "0.2")], "tune_first", "prune_fraction"),
         (
             &[("distill_logit_weight", "0"), ("distill_layer_weight", "0")],
             "distill_logit_weight",

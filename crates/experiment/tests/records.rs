@@ -3,11 +3,12 @@
 mod example;
 
 use apt_experiment::{
-    Evaluation, Event, Explain, KnobChange, Knobs, LayerSalience, Measures, NamedMetric, Problem, Record,
-    RecordBuilder, RecordError, Split, without_times,
+    CurvePoint, Evaluation, Event, Explain, KnobChange, Knobs, LayerSalience, Layout, Measures, NamedMetric,
+    PlannedPoint, Problem, Record, RecordBuilder, RecordError, Split, StepSeconds, without_times,
 };
 use example::{events, point, record};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 #[test]
 fn every_event_round_trips_through_one_line() {
@@ -265,4 +266,36 @@ fn the_other_metrics_of_a_record_are_those_of_the_weights_that_were_measured() {
     all.splice(at..at, evaluations);
     let others = RecordBuilder::from_events(&all).expect("a whole run").measures.metric.others;
     assert_eq!(others, [NamedMetric { name: "spearman".to_owned(), validation: Some(0.2), test: Some(0.3) }]);
+}
+
+/// Ten steps each of 2 s dense, 3 s scored, 1.5 s taught and 1 s alone; an evaluation of 100 s after each fourth.
+#[test]
+fn costs_of_scoring_and_teaching_are_told_apart_and_evaluations_left_out() {
+    let mut record = example::record();
+    (record.curve, record.evaluations) = (Vec::new(), Vec::new());
+    let point = |step, window_start| PlannedPoint { step, density: 0.4, window_start, mask_step: 1.0 };
+    record.layout =
+        Some(Layout { collect: 10..25, points: vec![point(22, 20), point(25, 22)], distill: Some(22..35), ..Layout::default() });
+    let mut seconds = 0.0;
+    for step in 0..45 {
+        seconds += match step {
+            0..10 => 2.0,
+            10..20 => 3.0,
+            20..26 => 50.0,
+            26..35 => 1.5,
+            _ => 1.0,
+        };
+        record.curve.push(CurvePoint { step: step + 1, seconds, ..CurvePoint::default() });
+        if step % 4 == 3 {
+            let (split, metrics) = (Split::Validation, BTreeMap::new());
+            record.evaluations.push(Evaluation { step: step + 1, split, metric: 0.5, metrics, seconds });
+            seconds += 100.0;
+        }
+    }
+    let found = StepSeconds::of(&record).expect("a layout");
+    let wanted = [Some(2.0), Some(3.0), Some(1.5), Some(1.0)];
+    assert_eq!([found.dense, found.scoring, found.teaching, found.tuning], wanted);
+    assert!(found.scoring_share().is_some_and(|share| (share - 1.0 / 3.0).abs() < 1e-12));
+    record.curve.truncate(30);
+    assert_eq!(StepSeconds::of(&record).and_then(|found| found.tuning), None);
 }

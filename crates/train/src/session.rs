@@ -174,6 +174,15 @@ impl Session {
         self.stage = if scores_first { Stage::Score } else { Stage::Train };
         let misfit = head_misfit(&source.config, &task.objective);
         self.emit(event);
+        if let Some(layout) = self.trainer.known_layout() {
+            self.emit(Event::Layout(Box::new(layout)));
+        }
+        let knobs = &self.trainer.setup.knobs;
+        if knobs.schedule == PruneSchedule::OneShot && knobs.prunes() && knobs.distillation != Distillation::Off {
+            let message = "one_shot removes blocks before anything is learned: there is no earlier self to distil, and no \
+                           teacher in this run";
+            self.emit(Event::Warning { message: message.to_owned() });
+        }
         if let Some(misfit) = misfit {
             self.emit(Event::Warning { message: format!("{misfit}: a new head is trained") });
         }
@@ -203,7 +212,9 @@ impl Session {
         if step < total {
             self.decay_window().await?;
             let point = self.trainer.train_step(&mut self.costs).await?;
+            let laid_out = self.trainer.watch_loss(point.task_loss)?;
             self.emit(Event::Step(point));
+            self.pending.extend(laid_out);
             let made = self.steps_made();
             let interval = eval_interval(self.trainer.setup.knobs.eval_every, total);
             if made.is_multiple_of(interval) || made == total {
@@ -211,7 +222,9 @@ impl Session {
                 if self.trainer.setup.knobs.keep == Keep::Best && self.trainer.has_final_shape() {
                     self.evaluator.keep_if_best(made, &self.trainer.trained);
                 }
-                self.update_teacher();
+            }
+            if self.trainer.timeline.distill.as_ref().is_some_and(|steps| steps.end == made) {
+                self.trainer.distiller.drop_teacher(&mut self.trainer.trained);
             }
         } else {
             self.evaluator.restore_best(&mut self.trainer.trained);
@@ -225,55 +238,46 @@ impl Session {
     async fn pruning_point(&mut self) -> Result<(), TrainError> {
         let point = self.trainer.timeline.point_at(self.steps_made());
         let Some((index, point)) = point.map(|(index, point)| (index, point.clone())) else { return Ok(()) };
-        if self.trainer.setup.knobs.schedule == PruneSchedule::OneShot {
-            self.first_teacher().await?;
+        if point.window_start == point.step {
+            self.trainer.weigh_kinds(point.density).await?;
         }
         let events = self.trainer.prune(index, &point, self.costs.seconds())?;
         self.pending.extend(events);
         Ok(())
     }
 
-    /// If a decay window begins at this step: blocks get masks, and at the first window the student becomes a teacher.
+    /// If a decay window begins at this step: blocks get masks, and the student becomes the teacher if it is fit to be one.
     async fn decay_window(&mut self) -> Result<(), TrainError> {
         let step = self.steps_made();
-        let Some((index, window)) = self.trainer.timeline.window_at(step) else { return Ok(()) };
-        if window.window_start == step {
-            if index == 0 {
-                self.first_teacher().await?;
-            }
+        let window = self.trainer.timeline.window_at(step).filter(|(_, window)| window.window_start == step);
+        if let Some((index, density)) = window.map(|(index, window)| (index, window.density)) {
+            self.appoint_teacher(index == 0).await?;
+            self.trainer.weigh_kinds(density).await?;
             let shape = self.trainer.trained.shape();
             self.trainer.pruner.begin_decay(&self.trainer.setup.knobs, &shape);
         }
         Ok(())
     }
 
-    async fn first_teacher(&mut self) -> Result<(), TrainError> {
-        let distils = self.trainer.setup.knobs.distillation != Distillation::Off;
-        if distils && self.trainer.timeline.distill.is_some() && self.teacher().is_none() {
+    /// At the start of a decay window the student becomes the teacher: at the first, and later if it has become better and
+    /// has still every block that the teacher has (METHOD §6.2).
+    async fn appoint_teacher(&mut self, first: bool) -> Result<(), TrainError> {
+        let Trainer { setup, timeline, pruner, .. } = &self.trainer;
+        let distils = setup.knobs.distillation != Distillation::Off && timeline.distill.is_some();
+        let best = self.teacher().map(|teacher| (teacher.metric, teacher.kept == *pruner.kept()));
+        // Learned masks keep the teacher they began with: what they make of the student still changes.
+        let refreshes = best.is_some_and(|(_, whole)| whole) && !pruner.learns_masks();
+        if distils && (first && best.is_none() || refreshes) {
             self.evaluate(Split::Validation).await?;
-            self.set_teacher();
+            let metric = self.evaluator.validation().unwrap_or_default();
+            if best.is_none_or(|(best, _)| metric > best) {
+                self.set_teacher(metric);
+            }
         }
         Ok(())
     }
 
-    /// The student becomes the next teacher if it has become better than the last one; after distillation there is none.
-    fn update_teacher(&mut self) {
-        let step = self.steps_made();
-        let within = self.trainer.timeline.distill.as_ref().is_some_and(|steps| step < steps.end);
-        let better = match (self.teacher(), self.evaluator.validation()) {
-            (Some(teacher), Some(metric)) => metric > teacher.metric,
-            _ => false,
-        };
-        // Learned masks keep the teacher they began with: what they make of the student still changes.
-        if within && better && !self.trainer.pruner.learns_masks() {
-            self.set_teacher();
-        } else if !within {
-            self.trainer.distiller.drop_teacher(&mut self.trainer.trained);
-        }
-    }
-
-    fn set_teacher(&mut self) {
-        let metric = self.evaluator.validation().unwrap_or_default();
+    fn set_teacher(&mut self, metric: f64) {
         let Trainer { setup, distiller, trained, pruner, step, .. } = &mut self.trainer;
         let shared = setup.knobs.distillation == Distillation::Shared;
         distiller.set_teacher(trained, pruner.kept(), metric, shared);

@@ -134,6 +134,7 @@ impl History {
             Event::Measured(_) => self.done = true,
             Event::Failed { .. } => self.ended_by_error = true,
             Event::Started { .. }
+            | Event::Layout(_)
             | Event::Teacher(_)
             | Event::KnobChanged(_)
             | Event::Checkpoint { .. }

@@ -165,6 +165,14 @@ impl Knobs {
                 "lower one of them so that their sum is at most 1",
             ));
         }
+        let first = self.tune_first.filter(|first| *first < 1.0 && self.schedule == PruneSchedule::Early);
+        if first.is_some_and(|first| over_one(first, self.prune_fraction)) {
+            return Err(contradiction(
+                ("tune_first", "prune_fraction"),
+                "together they are more than the whole run",
+                "lower one of them so that their sum is at most 1",
+            ));
+        }
         if distils && self.schedule == PruneSchedule::OneShot && self.mu_over == MuOver::PruningWindow {
             return Err(contradiction(
                 ("schedule", "mu_over"),

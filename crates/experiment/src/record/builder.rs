@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::format::{LOSS, Measures, NamedMetric, RECORD_SCHEMA, Record, Split};
 use super::read::RecordError;
+use super::step_seconds::StepSeconds;
 use crate::event::{Event, Phase};
 
 /// Collects events and becomes a [`Record`].
@@ -43,6 +44,7 @@ impl RecordBuilder {
                 labels: labels.clone(),
                 curve: Vec::new(),
                 evaluations: Vec::new(),
+                layout: None,
                 pruning_points: Vec::new(),
                 growths: Vec::new(),
                 teachers: Vec::new(),
@@ -61,6 +63,7 @@ impl RecordBuilder {
             Event::Phase { name, seconds, .. } => self.phases.push((*name, *seconds)),
             Event::Step(point) => record.curve.push(point.clone()),
             Event::Evaluation(evaluation) => record.evaluations.push(evaluation.clone()),
+            Event::Layout(layout) => record.layout = Some((**layout).clone()),
             Event::Pruned(point) => record.pruning_points.push((**point).clone()),
             Event::Grown(growth) => record.growths.push(growth.clone()),
             Event::Teacher(teacher) => record.teachers.push(teacher.clone()),
@@ -94,7 +97,9 @@ impl RecordBuilder {
         let Some(mut record) = self.record.filter(|_| self.measured) else {
             return Err(RecordError::Incomplete { missing });
         };
+        let step_seconds = StepSeconds::of(&record);
         let train = &mut record.measures.train;
+        train.step_seconds = train.step_seconds.or(step_seconds);
         train.steps = train.steps.or(record.curve.last().map(|point| point.step));
         if train.mean_density.is_none() && !record.curve.is_empty() {
             let sum: f64 = record.curve.iter().map(|point| point.density).sum();
@@ -140,6 +145,7 @@ fn other_metrics(record: &Record) -> Vec<NamedMetric> {
 fn forget_after(record: &mut Record, step: usize) {
     record.curve.retain(|point| point.step <= step);
     record.evaluations.retain(|evaluation| evaluation.step <= step);
+    record.layout.take_if(|layout| layout.step > step);
     record.pruning_points.retain(|point| point.step <= step);
     record.growths.retain(|growth| growth.step <= step);
     record.teachers.retain(|teacher| teacher.step <= step);

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::finite::checked;
 use crate::knobs::Knobs;
 
+use super::layout::Layout;
+use super::step_seconds::StepSeconds;
+
 /// The version of the format that this crate writes and reads.
 pub const RECORD_SCHEMA: &str = "apt-lab/record/1";
 
@@ -35,6 +38,9 @@ pub struct Record {
     /// Every evaluation.
     #[serde(default)]
     pub evaluations: Vec<Evaluation>,
+    /// How pruning was laid out; none where nothing is pruned and no rank changes.
+    #[serde(default)]
+    pub layout: Option<Layout>,
     /// What was left at every pruning point.
     pub pruning_points: Vec<PruningPoint>,
     /// Every growth of ranks.
@@ -320,6 +326,8 @@ pub struct TrainMeasure {
     /// The validation metric that counts as reached: fraction × reference.
     #[serde(serialize_with = "checked")]
     pub target: Option<f64>,
+    /// What scoring and teaching cost in a step.
+    pub step_seconds: Option<StepSeconds>,
     /// Steps until it was.
     pub steps_to_target: Option<usize>,
     /// Seconds until it was.

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use apt_experiment::{
-    AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs, Measures,
-    MetricMeasure, ModelShape, Parameters, Params, Phase, Provenance, PruningPoint, Record, RecordBuilder, Split,
-    TeacherUpdate, TrainMeasure,
+    AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs, Layout, LossChange,
+    Measures, MetricMeasure, ModelShape, OpenedBy, Parameters, Params, Phase, PlannedPoint, Provenance, PruningPoint,
+    Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure,
 };
 
 pub(crate) fn point(step: usize) -> CurvePoint {
@@ -40,6 +40,18 @@ pub(crate) fn pruned(step: usize) -> PruningPoint {
         ]),
         removed: true,
         seconds: step as f64,
+    }
+}
+
+pub(crate) fn layout() -> Layout {
+    let point = |step, window_start| PlannedPoint { step, density: 0.4, window_start, mask_step: 1.0 };
+    Layout {
+        step: 1,
+        opened_by: OpenedBy::LossMoved,
+        loss: Some(LossChange { start: 1.0, now: 0.75 }),
+        collect: 1..4,
+        points: vec![point(2, 1), point(4, 2)],
+        distill: Some(2..3),
     }
 }
 
@@ -101,6 +113,7 @@ pub(crate) fn events() -> Vec<Event> {
         Event::Phase { name: Phase::Pruning, step: 0, seconds: 0.0 },
         Event::Step(point(1)),
         Event::Step(point(2)),
+        Event::Layout(Box::new(layout())),
         Event::Pruned(Box::new(pruned(2))),
         Event::Grown(Growth { step: 2, budget: 128, parameters: 120, ..Growth::default() }),
         Event::Teacher(TeacherUpdate { step: 2, metric: 0.8 }),

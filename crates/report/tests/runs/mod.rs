@@ -59,6 +59,7 @@ pub(crate) fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
                 seconds: 0.5 * step as f64,
             })
             .collect(),
+        layout: None,
         pruning_points: if knobs.prunes() { vec![pruned(&knobs, steps)] } else { Vec::new() },
         growths: Vec::new(),
         teachers: Vec::new(),

@@ -3,6 +3,7 @@
 //! A line `apt-lab-checkpoint <version> <sha-256>`, then a safetensors file whose metadata holds the plain data. Frozen
 //! weights are not in it: they are the dense model's, cut to the blocks that are left.
 
+use super::trainer::PruningWindow;
 use super::{Session, Stage};
 use crate::TrainError;
 use crate::costs::CostsState;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Version of the format that this crate writes and reads.
-pub const SNAPSHOT_VERSION: u32 = 3;
+pub const SNAPSHOT_VERSION: u32 = 4;
 const MAGIC: &str = "apt-lab-checkpoint";
 /// Where the plain data stands in the safetensors metadata.
 const KEY: &str = "session";
@@ -75,6 +76,7 @@ struct Saved {
     knobs: Knobs,
     stage: Stage,
     step: usize,
+    window: PruningWindow,
     /// Rank of every adapter, by name.
     ranks: BTreeMap<String, usize>,
     /// Updates that the optimiser has made.
@@ -110,6 +112,7 @@ impl Session {
             knobs: trainer.setup.knobs.clone().into(),
             stage: self.stage,
             step: trainer.step,
+            window: trainer.window,
             ranks: trainer.trained.ranks(),
             updates: optimizer.updates,
             pruner: trainer.pruner.state().clone(),
@@ -196,6 +199,7 @@ impl Session {
         // What was changed during the run stays changed.
         trainer.set_knobs(saved.knobs.check()?);
         trainer.trained.restore(learner, moments, saved.updates, trainer.setup.knobs.weight_decay);
+        trainer.set_window(saved.window)?;
         trainer.step = saved.step;
         trainer.pruner.set_state(saved.pruner);
         trainer.ranks.set_state(saved.rank_allocator);

@@ -14,6 +14,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             {setup::view(lab)}
             <section class="happening" aria-labelledby="charts-title">
                 <h2 id="charts-title">"What happens"</h2>
+                {layout(lab)}
                 <div class="charts">
                     {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
                     {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
@@ -30,6 +31,20 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 {export::view(lab)}
             </section>
         </div>
+    }
+}
+
+/// When the run prunes, in a sentence.
+fn layout(lab: Lab) -> impl IntoView {
+    let run = Memo::new(move |_| lab.run.with(|run| run.as_ref().map(|run| run.name.clone())));
+    let laid_out = Memo::new(move |_| (run.get(), lab.status.with(|status| status.laid_out)));
+    move || {
+        let (_, laid_out) = laid_out.get();
+        let sentence = lab.history.with_value(|history| {
+            let layout = history.record().filter(|_| laid_out)?.layout.as_ref()?;
+            Some(layout.sentence())
+        });
+        sentence.map(|sentence| view! { <p class="aside" data-testid="layout">{sentence}</p> })
     }
 }
 

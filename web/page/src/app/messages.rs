@@ -240,6 +240,7 @@ impl Lab {
             done: history.done,
             ranks_never_grew: history.ranks_never_grew(),
             warnings: history.record().map_or(0, |record| record.warnings.len()),
+            laid_out: history.record().is_some_and(|record| record.layout.is_some()),
         });
         if self.status.get_untracked() != status {
             self.status.set(status);

@@ -94,6 +94,8 @@ pub(crate) struct RunStatus {
     pub(crate) done: bool,
     pub(crate) ranks_never_grew: bool,
     pub(crate) warnings: usize,
+    /// Whether it is known when the run prunes.
+    pub(crate) laid_out: bool,
 }
 
 /// Changes that wait for the next frame, and what has been requested and not yet confirmed.

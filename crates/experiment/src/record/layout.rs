@@ -1,0 +1,130 @@
+//! How the pruning of a run is laid out: what is decided about it before the first step, or once the training loss has
+//! moved.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::finite::checked;
+
+/// When scores are gathered, masks move, blocks leave and a teacher teaches.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Layout {
+    /// Training steps made when this was decided.
+    pub step: usize,
+    /// What decided it.
+    pub opened_by: OpenedBy,
+    /// Mean training loss at the start and when this was decided, where the run waited for it.
+    #[serde(default)]
+    pub loss: Option<LossChange>,
+    /// Steps in which salience is gathered.
+    pub collect: Range<usize>,
+    /// Every pruning point.
+    pub points: Vec<PlannedPoint>,
+    /// Steps that distil.
+    #[serde(default)]
+    pub distill: Option<Range<usize>>,
+}
+
+/// What opens the pruning window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenedBy {
+    /// The settings name its place.
+    #[default]
+    Settings,
+    /// The training loss has moved.
+    LossMoved,
+    /// The loss had not moved when the window had to open.
+    Latest,
+}
+
+/// A change of the mean training loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossChange {
+    /// Over the first steps.
+    #[serde(serialize_with = "checked")]
+    pub start: f64,
+    /// Over the last steps.
+    #[serde(serialize_with = "checked")]
+    pub now: f64,
+}
+
+/// A pruning point to come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlannedPoint {
+    /// Blocks leave before this step.
+    pub step: usize,
+    /// Density from there on.
+    #[serde(serialize_with = "checked")]
+    pub density: f64,
+    /// First step in which masks move towards it.
+    pub window_start: usize,
+    /// How far a mask moves in one step; 1: it does not, blocks are cut at the point.
+    #[serde(serialize_with = "checked")]
+    pub mask_step: f64,
+}
+
+impl Layout {
+    /// One sentence for people.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Some((first, last)) = self.points.first().zip(self.points.last()) else {
+            return "nothing is pruned and no rank changes".to_owned();
+        };
+        let mut parts = Vec::new();
+        if let Some(LossChange { start, now }) = self.loss {
+            let how = if self.opened_by == OpenedBy::LossMoved { "has fallen" } else { "has only gone" };
+            parts.push(format!("the training loss {how} from {start:.3} to {now:.3}"));
+        }
+        if !self.collect.is_empty() {
+            parts.push(format!("blocks are scored in steps {}", steps(&self.collect)));
+        }
+        let count = match self.points.len() {
+            1 => "one pruning point".to_owned(),
+            points => format!("{points} pruning points"),
+        };
+        if last.step > first.window_start {
+            let length = (last.step - first.window_start) as f64 / self.points.len() as f64;
+            let masks = match first.mask_step {
+                step if step < 1.0 => format!("masks move by {step:.2} a step"),
+                _ => "masks do not move: blocks are cut at once".to_owned(),
+            };
+            parts.push(format!("{count} up to step {}, {length:.0} steps apart, {masks}", last.step));
+        } else {
+            parts.push(format!("{count} at step {}", last.step));
+        }
+        if let Some(distill) = &self.distill {
+            parts.push(format!("a teacher in steps {}", steps(distill)));
+        }
+        parts.join("; ")
+    }
+}
+
+/// The steps as people count them, from 1.
+fn steps(range: &Range<usize>) -> String {
+    format!("{}–{}", range.start + 1, range.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_is_told_in_one_sentence() {
+        let point = |step, window_start| PlannedPoint { step, density: 0.5, window_start, mask_step: 0.25 };
+        let layout = Layout {
+            step: 50,
+            opened_by: OpenedBy::LossMoved,
+            loss: Some(LossChange { start: 0.693, now: 0.55 }),
+            collect: 50..100,
+            points: vec![point(80, 60), point(100, 80)],
+            distill: Some(80..176),
+        };
+        assert_eq!(
+            layout.sentence(),
+            "the training loss has fallen from 0.693 to 0.550; blocks are scored in steps 51–100; \
+             2 pruning points up to step 100, 20 steps apart, masks move by 0.25 a step; a teacher in steps 81–176"
+        );
+    }
+}

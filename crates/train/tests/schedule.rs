@@ -1,0 +1,112 @@
+//! When a run prunes, and who teaches it.
+
+mod common;
+
+use apt_core::arms::PruneSchedule;
+use apt_experiment::{Event, Knobs, Layout, OpenedBy, TeacherUpdate};
+use apt_train::{NoProbe, Session};
+use pollster::block_on;
+
+/// The built-in model, which learns within few steps.
+fn knobs() -> Knobs {
+    Knobs {
+        steps: Some(144),
+        batch_size: 8,
+        max_length: 32,
+        train_examples: Some(512),
+        eval_every: 24,
+        lr_warmup: 0.0,
+        learning_rate: 3e-3,
+        num_prunings: 3,
+        ..Knobs::default()
+    }
+}
+
+fn session(knobs: &Knobs) -> Session {
+    Session::new(common::setup(knobs), Box::new(NoProbe)).expect("a session")
+}
+
+/// All events of the training of `session`.
+fn trained(mut session: Session) -> Vec<Event> {
+    let mut events = Vec::new();
+    while let Some(event) = block_on(session.step()).expect("a step") {
+        if matches!(event, Event::Measured(_)) {
+            break;
+        }
+        events.push(event);
+    }
+    events
+}
+
+fn layouts(events: &[Event]) -> Vec<&Layout> {
+    events.iter().filter_map(|event| if let Event::Layout(layout) = event { Some(&**layout) } else { None }).collect()
+}
+
+fn pruned_at(events: &[Event]) -> Vec<usize> {
+    events.iter().filter_map(|event| if let Event::Pruned(point) = event { Some(point.step) } else { None }).collect()
+}
+
+fn teachers(events: &[Event]) -> Vec<&TeacherUpdate> {
+    events.iter().filter_map(|event| if let Event::Teacher(teacher) = event { Some(teacher) } else { None }).collect()
+}
+
+#[test]
+fn pruning_waits_until_the_loss_has_moved_and_keeps_to_what_it_announced() {
+    let events = trained(session(&knobs()));
+    let layouts = layouts(&events);
+    assert_eq!(layouts.len(), 1, "{layouts:?}");
+    let layout = layouts[0];
+    assert_eq!(layout.opened_by, OpenedBy::LossMoved, "{}", layout.sentence());
+    let loss = layout.loss.expect("the run waited for its loss");
+    assert!(loss.now <= 0.8 * loss.start, "{loss:?}");
+    assert_eq!(layout.collect.start, layout.step, "scores are gathered from then on");
+    let planned: Vec<usize> = layout.points.iter().map(|point| point.step).collect();
+    assert_eq!(pruned_at(&events), planned);
+}
+
+#[test]
+fn a_loss_that_does_not_move_is_waited_for_no_longer_than_said_and_warned_of() {
+    let events = trained(session(&Knobs { learning_rate: 1e-6, ..knobs() }));
+    let layout = layouts(&events)[0];
+    assert_eq!((layout.opened_by, layout.step), (OpenedBy::Latest, 36), "a quarter of 144 steps");
+    let warned = |event: &Event| matches!(event, Event::Warning { message } if message.contains("has not moved"));
+    assert!(events.iter().any(warned), "no warning");
+}
+
+#[test]
+fn a_run_that_is_resumed_while_it_waits_prunes_at_the_same_steps() {
+    let whole = trained(session(&knobs()));
+    let opened = layouts(&whole)[0].step;
+    let mut first = session(&knobs());
+    while first.steps_made() < opened - 2 || first.has_pending_events() {
+        block_on(first.step()).expect("a step");
+    }
+    let saved = block_on(first.snapshot()).expect("a snapshot");
+    let resumed = Session::resume(common::setup(&knobs()), Box::new(NoProbe), &saved.bytes, "a test");
+    let resumed = trained(resumed.expect("a resume"));
+    assert_eq!(layouts(&resumed), layouts(&whole));
+    assert_eq!(pruned_at(&resumed), pruned_at(&whole));
+}
+
+#[test]
+fn the_teacher_is_a_whole_self_that_has_learned() {
+    let events = trained(session(&knobs()));
+    let (layout, teachers) = (layouts(&events)[0], teachers(&events));
+    assert_eq!(teachers.len(), 1, "more pruned selves became teachers: {teachers:?}");
+    assert_eq!(teachers[0].step, layout.points[0].window_start);
+    // Nothing is removed: the teacher is followed by better selves alone.
+    let whole = Knobs { density: 1.0, ..knobs() };
+    let events = trained(session(&whole));
+    let metrics: Vec<f64> = self::teachers(&events).iter().map(|teacher| teacher.metric).collect();
+    assert!(!metrics.is_empty() && metrics.windows(2).all(|pair| pair[0] < pair[1]), "{metrics:?}");
+}
+
+#[test]
+fn one_shot_has_no_earlier_self_and_says_so() {
+    let events = trained(session(&Knobs { schedule: PruneSchedule::OneShot, ..knobs() }));
+    assert!(teachers(&events).is_empty());
+    let warned = |event: &Event| matches!(event, Event::Warning { message } if message.contains("no earlier self"));
+    assert!(events.iter().any(warned), "no warning");
+    let distils = |event: &Event| matches!(event, Event::Step(point) if point.distill_loss.is_some());
+    assert!(!events.iter().any(distils), "a step distils");
+}
