@@ -14,6 +14,8 @@ pub(crate) struct Prepared {
     pub setup: Setup,
     /// `tokenizer.json`, to be written beside the exported model.
     pub tokenizer: Vec<u8>,
+    /// What was decided when the data were read, to be printed.
+    pub notes: Vec<String>,
     /// The device and why it was chosen, to be printed.
     pub device: String,
 }
@@ -27,6 +29,7 @@ pub(crate) fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<us
     let opened = device::open(knobs.device)?;
     let model = ModelLocation::from_knob(&knobs.model).files()?;
     let task = load_task(&knobs)?;
+    let notes = task.notes.clone();
     let tokenizer = model.tokenizer_file.clone();
     let machine = Machine {
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -36,7 +39,7 @@ pub(crate) fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<us
         jobs,
     };
     let setup = Setup::assemble(knobs, preset.map(str::to_owned), model, task, &opened, machine)?;
-    Ok(Prepared { setup, tokenizer, device: format!("{} ({})", opened.name, opened.why) })
+    Ok(Prepared { setup, tokenizer, notes, device: format!("{} ({})", opened.name, opened.why) })
 }
 
 /// The task that `knobs` name, with its examples.

@@ -156,6 +156,17 @@ pub enum DataError {
         /// The known labels.
         known: Vec<String>,
     },
+    /// Numbers of classes, of which it is not known which number is which class.
+    ClassNumbers {
+        /// The file.
+        file: String,
+        /// 1-based line.
+        line: u64,
+        /// What is wrong.
+        what: String,
+        /// The names of the classes.
+        classes: Vec<String>,
+    },
     /// Labels that are real numbers, where nothing says whether they are values or classes.
     RealLabels {
         /// The training file.
@@ -286,6 +297,9 @@ impl Explain for DataError {
                 format!("unknown label '{label}'; {from} has the labels {}", listed(known)),
                 "correct the label, or remove the row",
             ),
+            Self::ClassNumbers { file, line, what, classes } => {
+                Problem::new(at(file, *line), what, format!("write the names instead: {}", classes.join(", ")))
+            }
             Self::RealLabels { file, example, different } => Problem::new(
                 file,
                 format!("the labels are real numbers ('{example}'; {different} different ones)"),

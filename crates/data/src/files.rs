@@ -1,14 +1,18 @@
 //! From files to examples: which file is which split, where in it the texts and the label stand, and
 //! what to do where a split is missing.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use apt_experiment::DATA_EXTENSIONS;
 
 use crate::error::DataError;
 use crate::labels::{LabelCell, LabelReader, LabelSet};
+use crate::numbering::{NamedTexts, Numbering, settle};
 use crate::objective::ObjectiveKind;
 use crate::registry::{Files, Labels, Second, Stems, TaskSpec};
 use crate::seeded::{Stream, generator, shuffle};
-use crate::table::{Header, Row, Table};
+use crate::table::{Header, Row, Table, blanked};
 use crate::task::{DATA_SEED, HOLD_OUT, RawExample, RawTask};
 
 /// Which of the files at hand make up which split.
@@ -25,25 +29,35 @@ impl Chosen {
         Self { train: of(files.train), validation: of(files.validation), test: of(files.test) }
     }
 
-    #[cfg(not(target_family = "wasm"))]
+    fn names(&self) -> impl Iterator<Item = &String> {
+        [&self.train, &self.validation, &self.test].into_iter().flatten()
+    }
+
     pub(crate) fn uses(&self, name: &str) -> bool {
-        [&self.train, &self.validation, &self.test].into_iter().flatten().any(|used| used == name)
+        self.names().any(|used| used == name)
     }
 }
 
 /// The files of the first alternative that is there completely.
 fn chosen_files(names: &[String], stems: Stems) -> Vec<String> {
     let file = |stem: &str| {
-        let candidates = DATA_EXTENSIONS.iter().map(move |extension| format!("{stem}.{extension}"));
-        candidates.into_iter().find_map(|wanted| names.iter().find(|name| name.eq_ignore_ascii_case(&wanted))).cloned()
+        let wanted = file_names_of(stem, &DATA_EXTENSIONS);
+        wanted.iter().find_map(|wanted| names.iter().find(|name| name.eq_ignore_ascii_case(wanted))).cloned()
     };
     let complete = stems.iter().map(|group| group.iter().map(|stem| file(stem)).collect::<Option<Vec<_>>>());
     complete.flatten().next().unwrap_or_default()
 }
 
 pub(crate) fn file_names(stems: Stems, extensions: &[&str]) -> Vec<String> {
-    let named = |stem: &str| extensions.iter().map(|extension| format!("{stem}.{extension}")).collect::<Vec<_>>();
-    stems.iter().flat_map(|group| group.iter()).flat_map(|stem| named(stem)).collect()
+    stems.iter().flat_map(|group| group.iter()).flat_map(|stem| file_names_of(stem, extensions)).collect()
+}
+
+/// The names that `stem` stands for: itself, if it has an extension.
+fn file_names_of(stem: &str, extensions: &[&str]) -> Vec<String> {
+    if stem.contains('.') {
+        return vec![stem.to_owned()];
+    }
+    extensions.iter().map(|extension| format!("{stem}.{extension}")).collect()
 }
 
 /// Puts a task together from files given as `(name, bytes)`; messages show them in `folder`, and
@@ -78,14 +92,29 @@ pub(crate) fn read_files(
         return Err(missing("validation", files.validation));
     }
 
+    let mut notes = Vec::new();
+    let stand_in = |name: &String| files.stand_ins.iter().find(|(file, _)| name.eq_ignore_ascii_case(file));
+    notes.extend(chosen.names().filter_map(stand_in).map(|(file, what)| format!("{file} {what}")));
+    let mut sound: Vec<(&str, Cow<'_, [u8]>)> = Vec::new();
+    for (name, bytes) in contents.iter().filter(|(name, _)| chosen.uses(name)) {
+        let (bytes, count) = blanked(bytes, files.stray);
+        if count > 0 {
+            notes.push(format!("{name}: bytes that are no UTF-8 and are read as blanks: {count}"));
+        }
+        sound.push((name.as_str(), bytes));
+    }
     let tables = |used: &[String]| -> Result<Vec<Split<'_>>, DataError> {
-        let content = |name: &String| contents.iter().find(|(candidate, _)| candidate == name);
+        let content = |name: &String| sound.iter().find(|(candidate, _)| candidate == name);
         used.iter().filter_map(content).map(|(name, bytes)| Split::read(shown(name), bytes, files)).collect()
     };
-    let train = tables(&chosen.train)?;
+    let (mut train, mut validation, mut test) =
+        (tables(&chosen.train)?, tables(&chosen.validation)?, tables(&chosen.test)?);
+    if !test.iter().all(Split::is_labelled) {
+        test.clear();
+    }
     let first = shown(&chosen.train[0]);
     let (labels, metrics) = match files.labels {
-        Labels::Classes(names, metrics) => (LabelReader::Classes(LabelSet::of_task(spec.name, names)), metrics),
+        Labels::Classes(classes) => (LabelReader::Classes(LabelSet::of_task(spec.name, &classes)), classes.metrics),
         Labels::Values => (LabelReader::Values, &[][..]),
         Labels::Own(_) if objective == Some(ObjectiveKind::Regression) => (LabelReader::Values, &[][..]),
         Labels::Own(metrics) => {
@@ -93,15 +122,60 @@ pub(crate) fn read_files(
             (LabelReader::Classes(LabelSet::of_training_file(&first, cells, objective.is_some())?), metrics)
         }
     };
+    settle_numberings([&mut train, &mut validation, &mut test], &files.labels, &labels, &mut notes)?;
     let mut train = examples(&train, &labels)?;
-    let validation = match chosen.validation.as_slice() {
-        [] => hold_out(&mut train, place)?,
-        used => examples(&tables(used)?, &labels)?,
+    let validation = match validation.as_slice() {
+        [] => {
+            let rows = train.len();
+            let held = hold_out(&mut train, place)?;
+            notes.push(format!("no validation file: {} of {rows} training rows are held out for it", held.len()));
+            held
+        }
+        used => examples(used, &labels)?,
     };
-    let test = tables(&chosen.test)?;
-    let test =
-        if test.is_empty() || !test.iter().all(Split::is_labelled) { None } else { Some(examples(&test, &labels)?) };
-    Ok(RawTask::new(spec.name, labels.into_objective(metrics), train, validation, test))
+    let test = if test.is_empty() { None } else { Some(examples(&test, &labels)?) };
+    let task = RawTask::new(spec.name, labels.into_objective(metrics), train, validation, test);
+    Ok(RawTask { notes, ..task })
+}
+
+/// Finds out, and notes, what numbers stand for in label columns of which that is not known beforehand.
+fn settle_numberings(
+    splits: [&mut Vec<Split<'_>>; 3],
+    task: &Labels,
+    labels: &LabelReader,
+    notes: &mut Vec<String>,
+) -> Result<(), DataError> {
+    let (Labels::Classes(classes), LabelReader::Classes(labels)) = (task, labels) else {
+        return Ok(());
+    };
+    let mut splits: Vec<&mut Split<'_>> = splits.into_iter().flatten().collect();
+    let named = OnceCell::new();
+    let settled = splits.iter().map(|split| {
+        let in_use = split.label.map_or(&[][..], |label| classes.numberings_of(&split.table.columns[label]));
+        match in_use {
+            [] => Ok(None),
+            in_use => settle(in_use, &split.labelled_texts(), || named.get_or_init(|| named_texts(&splits, labels))),
+        }
+    });
+    let settled = settled.collect::<Result<Vec<Option<Numbering>>, _>>()?;
+    for (split, numbering) in splits.iter_mut().zip(settled) {
+        split.numbering = numbering;
+        notes.extend(numbering.map(|numbering| format!("{}: the classes are numbered {numbering}", split.file)));
+    }
+    Ok(())
+}
+
+/// The texts of all files with the classes that they name.
+fn named_texts<'a>(splits: &[&mut Split<'_>], labels: &'a LabelSet) -> NamedTexts<'a> {
+    let mut named = NamedTexts::new();
+    for (cell, text) in splits.iter().flat_map(|split| split.labelled_texts()) {
+        let Some(class) = labels.named(cell) else { continue };
+        let known = named.entry(text).or_insert(Some(class));
+        if *known != Some(class) {
+            *known = None;
+        }
+    }
+    named
 }
 
 /// One file, and where in it the texts and the label stand.
@@ -111,9 +185,13 @@ struct Split<'a> {
     table: Table<'a>,
     a: usize,
     b: Option<usize>,
+    /// Whether `b` is the rest of the text of `a`.
+    continued: bool,
     label: Option<usize>,
     /// Names the label column could have had.
     label_names: &'static [&'static str],
+    /// What numbers in the label column stand for, where that had to be found out.
+    numbering: Option<Numbering>,
 }
 
 impl<'a> Split<'a> {
@@ -129,15 +207,48 @@ impl<'a> Split<'a> {
             Second::Never => None,
             Second::Optional(names) => column(&file, &table.columns, names, "second text")?,
             Second::Always(names) => Some(needed(names, column(&file, &table.columns, names, "second text")?)?),
+            Second::Continued { first, by } if table.columns[a].eq_ignore_ascii_case(first) => {
+                Some(needed(by, column(&file, &table.columns, by, "rest of the text")?)?)
+            }
+            Second::Continued { .. } => None,
         };
+        let continued = matches!(layout.b, Second::Continued { .. });
         let label = column(&file, &table.columns, layout.label, "label")?;
-        Ok(Self { file, a, b, label, label_names: layout.label, table })
+        Ok(Self { file, a, b, continued, label, label_names: layout.label, numbering: None, table })
     }
 
     /// A test file as GLUE hands it out has no labels, or −1 in every row.
     fn is_labelled(&self) -> bool {
         let is_label = |cell: &str| cell.trim().parse() != Ok(-1.0);
         self.label.is_some_and(|label| self.table.rows.iter().any(|row| is_label(&row.cells[label])))
+    }
+
+    /// The text of a row and the second one.
+    fn texts(&self, row: &Row<'_>) -> Result<(String, Option<String>), DataError> {
+        let cell = |at: usize| row.cells[at].trim();
+        let text = |at: usize| match cell(at) {
+            "" => {
+                let (file, line) = (self.file.clone(), row.line);
+                let what = format!("the column '{}' is empty", self.table.columns[at]);
+                Err(DataError::BadRow { file, line, what, remedy: "give the row a text or remove it" })
+            }
+            text => Ok(text.to_owned()),
+        };
+        match self.b.filter(|_| self.continued) {
+            Some(rest) if cell(self.a).is_empty() => Ok((text(rest)?, None)),
+            Some(rest) => Ok((format!("{} {}", cell(self.a), cell(rest)).trim_end().to_owned(), None)),
+            None => Ok((text(self.a)?, self.b.map(text).transpose()?)),
+        }
+    }
+
+    /// Label cells with the texts beside them. What cannot be read is left to whoever reads it in earnest.
+    fn labelled_texts(&self) -> Vec<(LabelCell<'_>, String)> {
+        let row = |row| Some((self.label_cell(row, self.label?), self.texts(row).ok()?.0));
+        self.table.rows.iter().filter_map(row).collect()
+    }
+
+    fn label_cell<'s>(&'s self, row: &'s Row<'_>, label: usize) -> LabelCell<'s> {
+        LabelCell { file: &self.file, line: row.line, text: &row.cells[label], numbering: self.numbering }
     }
 
     fn label_column(&self) -> Result<usize, DataError> {
@@ -170,8 +281,7 @@ fn label_cells<'a>(splits: &'a [Split<'_>]) -> Result<Vec<LabelCell<'a>>, DataEr
     let mut cells = Vec::new();
     for split in splits {
         let label = split.label_column()?;
-        let cell = |row: &'a Row<'_>| LabelCell { file: &split.file, line: row.line, text: &row.cells[label] };
-        cells.extend(split.table.rows.iter().map(cell));
+        cells.extend(split.table.rows.iter().map(|row| split.label_cell(row, label)));
     }
     Ok(cells)
 }
@@ -181,19 +291,11 @@ fn examples(splits: &[Split<'_>], labels: &LabelReader) -> Result<Vec<RawExample
     let mut targets = label_cells(splits)?.into_iter().map(|cell| labels.target(cell));
     for split in splits {
         for row in &split.table.rows {
-            let text = |at: usize| -> Result<String, DataError> {
-                let text = row.cells[at].trim();
-                if text.is_empty() {
-                    let (file, line) = (split.file.clone(), row.line);
-                    let what = format!("the column '{}' is empty", split.table.columns[at]);
-                    return Err(DataError::BadRow { file, line, what, remedy: "give the row a text or remove it" });
-                }
-                Ok(text.to_owned())
-            };
             let Some(target) = targets.next().transpose()? else {
                 break;
             };
-            examples.push(RawExample { a: text(split.a)?, b: split.b.map(text).transpose()?, target });
+            let (a, b) = split.texts(row)?;
+            examples.push(RawExample { a, b, target });
         }
     }
     Ok(examples)

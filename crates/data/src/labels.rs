@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::error::{DataError, shortened};
 use crate::metric::Metric;
+use crate::numbering::Numbering;
 use crate::objective::Objective;
+use crate::registry::Classes;
 use crate::target::Target;
 
 /// More classes than this is a column of something else.
@@ -17,6 +19,8 @@ pub(crate) struct LabelCell<'a> {
     pub(crate) file: &'a str,
     pub(crate) line: u64,
     pub(crate) text: &'a str,
+    /// What numbers stand for, where that is not the index in class order.
+    pub(crate) numbering: Option<Numbering>,
 }
 
 /// How label cells are read.
@@ -58,13 +62,15 @@ pub(crate) struct LabelSet {
     from: String,
     /// Whether a file may give the index instead of the name.
     indices_too: bool,
+    /// Whether a finer class may follow the name after a colon.
+    finer: bool,
 }
 
 impl LabelSet {
-    /// The labels of a known task: files may use the names or their indices.
-    pub(crate) fn of_task(task: &str, names: &[&str]) -> Self {
-        let names = names.iter().map(|&name| name.to_owned()).collect();
-        Self { names, from: format!("task '{task}'"), indices_too: true }
+    /// The labels of a known task: files may use the names or numbers.
+    pub(crate) fn of_task(task: &str, classes: &Classes) -> Self {
+        let names = classes.names.iter().map(|&name| name.to_owned()).collect();
+        Self { names, from: format!("task '{task}'"), indices_too: true, finer: classes.finer }
     }
 
     /// The labels that occur in a training file: numbers in numeric order, names in alphabetic order. Unless `asked`
@@ -112,15 +118,29 @@ impl LabelSet {
         if numeric {
             names.sort_by(|a, b| number(a).partial_cmp(&number(b)).unwrap_or(std::cmp::Ordering::Equal));
         }
-        Ok(Self { names, from: format!("the training file {file}"), indices_too: false })
+        Ok(Self { names, from: format!("the training file {file}"), indices_too: false, finer: false })
+    }
+
+    /// The class that a cell names; `None` if it names none.
+    pub(crate) fn named(&self, cell: LabelCell<'_>) -> Option<&str> {
+        let index = self.index(&cell.value().ok()?)?;
+        Some(&self.names[index])
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        let index = |name: &str| self.names.iter().position(|known| known.eq_ignore_ascii_case(name));
+        let coarse = || name.split_once(':').filter(|(_, fine)| self.finer && !fine.is_empty());
+        index(name).or_else(|| coarse().and_then(|(coarse, _)| index(coarse)))
     }
 
     /// The class of a cell.
     fn class(&self, cell: LabelCell<'_>) -> Result<u32, DataError> {
         let value = cell.value()?;
-        let known = self.names.iter().position(|name| name.eq_ignore_ascii_case(&value));
-        let index = || value.parse().ok().filter(|index| self.indices_too && *index < self.names.len());
-        known.or_else(index).map(|class| class as u32).ok_or_else(|| DataError::UnknownLabel {
+        let numbered = || match cell.numbering {
+            Some(numbering) => self.index(numbering.class(cell.class_number()?)?),
+            None => value.parse().ok().filter(|index| self.indices_too && *index < self.names.len()),
+        };
+        self.index(&value).or_else(numbered).map(|class| class as u32).ok_or_else(|| DataError::UnknownLabel {
             file: cell.file.to_owned(),
             line: cell.line,
             label: shortened(&value),
@@ -144,6 +164,11 @@ impl LabelCell<'_> {
         }
         let whole = trimmed.strip_suffix(".0").filter(|whole| is_integer(whole));
         Ok(whole.unwrap_or(trimmed).to_owned())
+    }
+
+    /// The label as the number of a class; `None` if it is none.
+    pub(crate) fn class_number(self) -> Option<u32> {
+        self.value().ok()?.parse().ok()
     }
 
     /// The label as a number that single precision holds.

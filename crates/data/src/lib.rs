@@ -11,6 +11,7 @@ mod labels;
 mod load;
 pub mod metric;
 pub mod mlm;
+mod numbering;
 pub mod objective;
 mod registry;
 mod seeded;

@@ -13,9 +13,9 @@ use crate::objective::ObjectiveKind;
 use crate::registry::TaskSpec;
 use crate::task::{DATA_SEED, RawTask};
 
-/// Reads a task from `dir` (for `text` also a single file, whose rows are then split). The built-in task
-/// takes no folder and ignores one. `objective` is what is to be learned, where that is asked for; `None` leaves it to
-/// the task and, for `text`, to the labels.
+/// Reads a task from `dir` (where validation rows may be held out also a single file, whose rows are then split). The
+/// built-in task takes no folder and ignores one. `objective` is what is to be learned, where that is asked for; `None`
+/// leaves it to the task and, for `text`, to the labels.
 ///
 /// # Errors
 /// Every reader's [`DataError`], and those about missing folders and files.
@@ -60,7 +60,7 @@ pub fn load_task(
 }
 
 /// Reads a task from files given as `(name, bytes)`: the browser's form of `load_task`. One single
-/// file of task `text` may have any name.
+/// file of a task of which validation rows may be held out may have any name.
 ///
 /// # Errors
 /// Every reader's [`DataError`], and those about missing files.

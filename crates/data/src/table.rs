@@ -36,15 +36,52 @@ pub(crate) struct Table<'a> {
 pub(crate) struct Headerless {
     /// What stands in the columns.
     pub(crate) columns: &'static [&'static str],
-    /// Whether rows may have more cells than that, which are not read.
-    pub(crate) more: bool,
+    /// How a row's cells fill them.
+    pub(crate) cells: Cells,
+}
+
+/// How the cells of a row fill the columns of a layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cells {
+    /// One a column.
+    Exactly,
+    /// One a column; a row may have more, which are not read.
+    AtLeast,
+    /// A row is one cell: its first word is the first column, the rest of it the second.
+    FirstWord,
 }
 
 impl Headerless {
     fn fits(&self, row: &Row<'_>) -> bool {
         let (cells, columns) = (row.cells.len(), self.columns.len());
-        cells == columns || (self.more && cells > columns)
+        match self.cells {
+            Cells::Exactly => cells == columns,
+            Cells::AtLeast => cells >= columns,
+            Cells::FirstWord => cells == 1 && !first_word(&row.cells[0]).1.is_empty(),
+        }
     }
+
+    /// Gives every row the layout's columns.
+    fn fill(&self, rows: &mut [Row<'_>], file: &str) -> Result<(), DataError> {
+        match self.cells {
+            Cells::Exactly => {}
+            Cells::AtLeast => rows.iter_mut().for_each(|row| row.cells.truncate(self.columns.len())),
+            Cells::FirstWord => {
+                check_cells(rows, 1, file)?;
+                for row in rows {
+                    let (word, rest) = first_word(&row.cells[0]);
+                    row.cells = vec![Cow::Owned(word.to_owned()), Cow::Owned(rest.to_owned())];
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first word of a line and what follows it.
+fn first_word(line: &str) -> (&str, &str) {
+    let line = line.trim();
+    line.split_once(char::is_whitespace).map_or((line, ""), |(word, rest)| (word, rest.trim_start()))
 }
 
 /// Whether the first line names the columns.
@@ -53,7 +90,7 @@ pub(crate) enum Header {
     /// It does.
     FirstLine,
     /// It does if one of its cells is a name of `text`; otherwise the columns are those of the first layout that it fits
-    /// (CoLA and STS-B, whose own files have no header while copies of them do).
+    /// (CoLA, STS-B, TREC and AG News, whose own files have no header while copies of them do).
     Perhaps {
         /// Layouts of a file without a header.
         layouts: &'static [Headerless],
@@ -84,9 +121,7 @@ impl<'a> Table<'a> {
                 let Some(layout) = layouts.iter().find(|layout| layout.fits(first)) else {
                     return Err(unknown_layout(file, first, layouts, text));
                 };
-                if layout.more {
-                    rows.iter_mut().for_each(|row| row.cells.truncate(layout.columns.len()));
-                }
+                layout.fill(&mut rows, file)?;
                 layout.columns.iter().map(|&column| column.to_owned()).collect()
             }
             Header::Perhaps { .. } | Header::FirstLine => {
@@ -96,11 +131,18 @@ impl<'a> Table<'a> {
         if rows.is_empty() {
             return Err(DataError::NoRows { file: file.to_owned() });
         }
-        if let Some(row) = rows.iter().find(|row| row.cells.len() != columns.len()) {
-            let (expected, found) = (columns.len(), row.cells.len());
-            return Err(DataError::Ragged { file: file.to_owned(), line: row.line, expected, found });
-        }
+        check_cells(&rows, columns.len(), file)?;
         Ok(Self { columns, rows })
+    }
+}
+
+fn check_cells(rows: &[Row<'_>], expected: usize, file: &str) -> Result<(), DataError> {
+    match rows.iter().find(|row| row.cells.len() != expected) {
+        Some(row) => {
+            let found = row.cells.len();
+            Err(DataError::Ragged { file: file.to_owned(), line: row.line, expected, found })
+        }
+        None => Ok(()),
     }
 }
 
@@ -123,7 +165,7 @@ fn unknown_layout(file: &str, first: &Row<'_>, layouts: &[Headerless], text: &[&
 fn layout_of(file: &str, text: &str) -> Result<Layout, DataError> {
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     match extension.as_str() {
-        "tsv" | "txt" => Ok(Layout::Tsv),
+        "tsv" | "txt" | "label" => Ok(Layout::Tsv),
         "csv" => {
             let count = |separator| lines(text).next().map_or(0, |(_, line)| line.matches(separator).count());
             Ok(if count('\t') > count(',') { Layout::Tsv } else { Layout::Csv })
@@ -131,6 +173,21 @@ fn layout_of(file: &str, text: &str) -> Result<Layout, DataError> {
         "jsonl" | "ndjson" => Ok(Layout::Jsonl),
         _ => Err(DataError::UnknownFormat { file: file.to_owned() }),
     }
+}
+
+/// The bytes with those blanked that are `stray` and no UTF-8 where they stand, and how many these are.
+pub(crate) fn blanked(bytes: &[u8], stray: Option<u8>) -> (Cow<'_, [u8]>, usize) {
+    let (mut bytes, mut count) = (Cow::Borrowed(bytes), 0);
+    let mut sound = 0;
+    while let Err(error) = std::str::from_utf8(&bytes[sound..]) {
+        let at = sound + error.valid_up_to();
+        if Some(bytes[at]) != stray {
+            break;
+        }
+        bytes.to_mut()[at] = b' ';
+        (sound, count) = (at + 1, count + 1);
+    }
+    (bytes, count)
 }
 
 /// UTF-8 text without its byte order mark, no line longer than [`LONGEST_LINE`].

@@ -33,6 +33,9 @@ pub struct RawTask {
     pub test: Option<Vec<RawExample>>,
     /// SHA-256 over everything above, in hexadecimal: the provenance of a run's data.
     pub hash: String,
+    /// What was decided when the files were read and ought to be known, such as which rows are held out: for people,
+    /// one line each.
+    pub notes: Vec<String>,
 }
 
 /// Seed of the hold-out where a user's data has no validation file, and of the built-in task's data:
@@ -51,7 +54,8 @@ impl RawTask {
         validation: Vec<RawExample>,
         test: Option<Vec<RawExample>>,
     ) -> Self {
-        let mut task = Self { name: name.to_owned(), objective, train, validation, test, hash: String::new() };
+        let (hash, notes) = (String::new(), Vec::new());
+        let mut task = Self { name: name.to_owned(), objective, train, validation, test, hash, notes };
         task.hash = task.digest();
         task
     }

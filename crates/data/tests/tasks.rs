@@ -180,11 +180,27 @@ fn published_data_sets_have_their_published_sizes() {
         ("mrpc", (3576, 500, Some(1725))),
         ("rte", (2490, 277, None)),
         ("stsb", (5749, 1500, Some(1379))),
+        ("trec", (4907, 545, Some(500))),
+        ("agnews", (9001, 1000, Some(7600))),
     ];
     for (name, expected) in sizes {
         let task = load_task(name, Some(&assets.join("data").join(name)), None).expect(name);
         let found = (task.train.len(), task.validation.len(), task.test.as_ref().map(Vec::len));
         assert_eq!(found, expected, "{name}: train, validation, test");
+    }
+}
+
+#[test]
+fn classes_of_published_test_sets_are_as_many_as_published() {
+    let Some(assets) = assets() else { return };
+    // TREC's are those of Li and Roth's TREC_10.label, which names its classes; the copy here numbers them.
+    let counts: [(&str, &[usize]); 2] = [("trec", &[9, 94, 138, 65, 81, 113]), ("agnews", &[1900; 4])];
+    for (name, expected) in counts {
+        let task = load_task(name, Some(&assets.join("data").join(name)), None).expect(name);
+        let test = task.test.expect("a test set");
+        let of = |class: usize| test.iter().filter(|example| example.target == Target::Class(class as u32)).count();
+        let found: Vec<usize> = (0..task.objective.outputs()).map(of).collect();
+        assert_eq!(found, expected, "{name}: {:?}", task.objective.labels());
     }
 }
 

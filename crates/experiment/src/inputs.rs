@@ -15,7 +15,7 @@ pub const BUILTIN_TASK: &str = "builtin";
 /// The task of a file of one's own.
 pub const TEXT_TASK: &str = "text";
 /// Endings of files with examples, best first; the first three are named in messages.
-pub const DATA_EXTENSIONS: [&str; 5] = ["tsv", "csv", "jsonl", "ndjson", "txt"];
+pub const DATA_EXTENSIONS: [&str; 6] = ["tsv", "csv", "jsonl", "ndjson", "txt", "label"];
 
 /// Other names of tasks, each with the name that it stands for.
 const ALIASES: [(&str, &str); 1] = [("csv", TEXT_TASK)];
@@ -37,6 +37,8 @@ pub const TASK_NAMES: &[TaskEntry] = &[
     TaskEntry { name: "mrpc", has_pairs: true },
     TaskEntry { name: "rte", has_pairs: true },
     TaskEntry { name: "stsb", has_pairs: true },
+    TaskEntry { name: "trec", has_pairs: false },
+    TaskEntry { name: "agnews", has_pairs: false },
     TaskEntry { name: TEXT_TASK, has_pairs: true },
 ];
 

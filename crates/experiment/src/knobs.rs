@@ -234,7 +234,7 @@ knobs! {
     #[knob(Model, "")]
     freeze_head: bool = false,
 
-    /// Task to learn: `builtin`, sst2, cola, mrpc, rte, stsb, or `text` (also `csv`) for a file of your own.
+    /// Task to learn: `builtin`, sst2, cola, mrpc, rte, stsb, trec, agnews, or `text` (also `csv`) for a file of your own.
     #[knob(Task, "")]
     task: TaskName = BUILTIN_TASK.into(),
     /// What is learned: auto leaves it to the task and its labels; or classification, or regression.

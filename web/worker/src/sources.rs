@@ -2,9 +2,9 @@
 //! at an address that the user gave.
 
 use crate::error::WorkerError;
-use crate::{clock, fetch};
-use apt_bridge::MODEL_FILES;
+use crate::{clock, fetch, port};
 use apt_bridge::store::Store;
+use apt_bridge::{MODEL_FILES, Message};
 use apt_data::{RawTask, TaskSpec, parse_task};
 use apt_experiment::{Knobs, ObjectiveChoice, Sources, TaskName};
 use apt_nn::ModelConfig;
@@ -41,6 +41,9 @@ pub(crate) async fn prepare(
     let knobs = knobs.clone().check()?;
     let model = model(&knobs.model, store).await?;
     let task = task(&knobs, store).await?;
+    if !task.notes.is_empty() {
+        port::post(&Message::Notice { text: task.notes.join("; ") });
+    }
     let (tokenizer, labels) = (model.tokenizer_file.clone(), task.objective.labels().to_vec());
     let machine = Machine {
         os: browser(),
@@ -210,6 +213,6 @@ async fn dropped(name: &str, store: Option<&Store>) -> Result<Vec<web_sys::File>
 
 /// The browser, as it calls itself.
 fn browser() -> String {
-    let agent = crate::port::scope().navigator().user_agent().unwrap_or_default();
+    let agent = port::scope().navigator().user_agent().unwrap_or_default();
     if agent.is_empty() { "a browser".into() } else { agent }
 }

@@ -40,6 +40,7 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let config = location.config()?;
     let (_, tokenizer) = location.tokenizer(&config)?;
     let task = setup::load_task(&knobs)?;
+    task.notes.iter().for_each(|note| print_stderr(&format!("data    {note}")));
     if config.head.is_none() {
         let remedy = "train it with `apt-lab run --model`, and evaluate that run";
         return Err(CliError::at(&folder, "the model has no trained head", remedy));

@@ -28,7 +28,7 @@ pub(super) fn study(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(),
     set_knobs(&mut file, matches)?;
     let study = Study::resolve(&file, &default_name(name))?;
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_else(|| Path::new("runs").join(&study.name));
-    let planned = plan(&study)?;
+    let planned = plan(&study, reporter)?;
     let folder = StudyFolder::new(&out);
     if matches.get_flag("list") {
         return list_cells(&folder, &planned, reporter);

@@ -24,7 +24,8 @@ pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) 
     }
     let events = folder.events()?;
     let start = RunStart::read(&folder, &events)?;
-    let Prepared { setup, tokenizer, device } = prepare(start.knobs.clone(), start.preset.as_deref(), options.jobs)?;
+    let Prepared { setup, tokenizer, device, .. } =
+        prepare(start.knobs.clone(), start.preset.as_deref(), options.jobs)?;
     start.check_sources(root, &setup.provenance)?;
     let probe = Box::new(DesktopProbe::new(&setup.device));
     let mut builder = RecordBuilder::new();

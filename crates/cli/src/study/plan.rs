@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use crate::model::ModelLocation;
+use crate::reporter::Reporter;
 use crate::settings::{is_json, read_text};
 use crate::setup::load_task;
 use apt_experiment::{Cell, KNOBS, Knobs, ObjectiveChoice, Sources, Study, StudyFile, TaskName};
@@ -51,11 +52,12 @@ pub(crate) fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<()
     Ok(())
 }
 
-/// The cells with their folders. A model or task that several cells use is read once.
+/// The cells with their folders. A model or task that several cells use is read once, and what was decided in reading
+/// it is printed.
 ///
 /// # Errors
 /// A model or task that cannot be read.
-pub(crate) fn plan(study: &Study) -> Result<Vec<PlannedCell>, CliError> {
+pub(crate) fn plan(study: &Study, reporter: &Reporter) -> Result<Vec<PlannedCell>, CliError> {
     let mut known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources> = BTreeMap::new();
     let mut planned = Vec::new();
     for cell in study.cells() {
@@ -65,8 +67,9 @@ pub(crate) fn plan(study: &Study) -> Result<Vec<PlannedCell>, CliError> {
             Some(sources) => sources,
             None => {
                 let model = ModelLocation::from_knob(&knobs.model).files()?.hash;
-                let data = load_task(knobs)?.hash;
-                known.entry(key).or_insert(Sources { data, model, code: CODE.to_owned() })
+                let task = load_task(knobs)?;
+                task.notes.iter().for_each(|note| reporter.print(&format!("data    {note}")));
+                known.entry(key).or_insert(Sources { data: task.hash, model, code: CODE.to_owned() })
             }
         };
         let folder = cell.run_name(sources);

@@ -24,7 +24,9 @@ fn numbers_in_a_file_of_ones_own_are_learned_when_asked_for() {
     let args = [&args[..], &["--device", "cpu", "--out", "r"]].concat();
     let unasked = run(&args, dir.path());
     assert!(unasked.status != 0 && unasked.err.contains("--objective regression"), "{}", unasked.err);
-    succeeded(&run(&[&args[..], &["--objective", "regression"]].concat(), dir.path()), "a regression");
+    let learned = run(&[&args[..], &["--objective", "regression"]].concat(), dir.path());
+    succeeded(&learned, "a regression");
+    assert!(learned.out.contains("6 of 60 training rows are held out"), "{}", learned.out);
     let record = read_json(&dir.path().join("r/record.json"));
     assert_eq!(record["final"]["metric"]["name"], "pearson");
     assert_eq!(record["final"]["metric"]["others"][0]["name"], "spearman");
@@ -43,7 +45,9 @@ fn numbers_in_a_file_of_ones_own_are_learned_when_asked_for() {
 #[test]
 fn labels_keep_their_names_in_record_model_and_answers() {
     let dir = folder();
-    succeeded(&tiny(&["--out", "r"], dir.path()), "a tiny run");
+    let trained = tiny(&["--out", "r"], dir.path());
+    succeeded(&trained, "a tiny run");
+    assert!(trained.out.contains("classes negative "), "{}", trained.out);
     assert_eq!(read_json(&dir.path().join("r/record.json"))["labels"], json!(["negative", "positive"]));
     let config = read_json(&dir.path().join("r/model/config.json"));
     assert_eq!(config["id2label"], json!({"0": "negative", "1": "positive"}));
