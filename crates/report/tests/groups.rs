@@ -21,9 +21,9 @@ fn table<'a>(section: &'a Section, axis: &str) -> &'a Table {
 fn runs_that_differ_in_the_seed_alone_are_a_group() {
     let study = study(SALIENCE);
     let report = Report::new(&cells(&study, 10, some_metric), Some(&study));
-    assert_eq!((report.given, report.compared, report.sections.len()), (21, 21, 1));
+    assert_eq!((report.given, report.compared, report.sections.len()), (24, 24, 1));
     let section = &report.sections[0];
-    assert_eq!(section.groups.len(), 7);
+    assert_eq!(section.groups.len(), 8);
     for group in &section.groups {
         assert_eq!(group.runs.iter().map(|run| run.seed).collect::<Vec<_>>(), [1, 2, 3], "{}", group.arm);
         assert_eq!(group.summaries["validation"].n, 3);
@@ -31,7 +31,7 @@ fn runs_that_differ_in_the_seed_alone_are_a_group() {
     let table = table(section, "salience");
     assert_eq!(table.rows[0].name, "outlier_aware");
     assert!(table.rows[0].is_base && table.rows[0].differences.is_empty());
-    assert_eq!((table.rows.len(), table.tests), (6, 0), "equal differences are no tests");
+    assert_eq!((table.rows.len(), table.tests), (7, 0), "equal differences are no tests");
     // Arms differ by a constant here, so every seed says the same.
     let random = table.rows.iter().find(|row| row.name == "random").expect("an arm");
     let expected = group(section, "random").summaries["test"].mean - group(section, "apt").summaries["test"].mean;
@@ -68,7 +68,7 @@ fn failed_and_missing_cells_stay_visible() {
 fn a_study_without_any_run_has_its_arms() {
     let study = study(SALIENCE);
     let report = Report::new(&[], Some(&study));
-    assert_eq!(report.sections[0].groups.len(), 7);
+    assert_eq!(report.sections[0].groups.len(), 8);
     assert!(report.sections[0].groups.iter().all(|group| group.count() == "0 of 3"));
 }
 
@@ -87,14 +87,14 @@ fn changed_repeated_and_foreign_runs_are_left_out() {
     let kinds: Vec<_> = report.left_out.iter().map(|run| (run.name.as_str(), run.kind)).collect();
     assert_eq!(kinds, [("changed", Reason::Changed), ("again", Reason::Repeated), ("foreign", Reason::NoArm)]);
     assert!(report.left_out[0].reason.contains("beta = 0 at step 3"), "{}", report.left_out[0].reason);
-    assert_eq!(report.compared, 21);
+    assert_eq!(report.compared, 24);
 }
 
 #[test]
 fn data_and_without_a_study_devices_are_sections_of_their_own() {
     let study = study(SALIENCE);
     let mut entries = cells(&study, 10, some_metric);
-    for (place, part) in entries.chunks_mut(7).enumerate() {
+    for (place, part) in entries.chunks_mut(8).enumerate() {
         for entry in part {
             let from = &mut record_of(entry).provenance;
             match place {
@@ -189,7 +189,7 @@ fn without_a_study_axes_and_baseline_are_found_in_the_runs() {
     let axes: Vec<_> = section.tables.iter().map(|table| table.axis.as_str()).collect();
     assert_eq!(axes, ["salience", "methods", ""]);
     let salience = table(section, "salience");
-    assert_eq!(salience.rows.iter().map(|row| row.n).collect::<Vec<_>>(), [3, 0, 0, 0, 2, 0]);
+    assert_eq!(salience.rows.iter().map(|row| row.n).collect::<Vec<_>>(), [3, 0, 0, 0, 2, 0, 0]);
     assert_eq!(section.target.as_ref().map(|target| target.of.as_str()), Some("fine-tune"));
     entries.retain(|entry| entry.name != "fine-tune-1");
     let report = Report::new(&entries, None);

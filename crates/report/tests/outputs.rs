@@ -40,7 +40,7 @@ fn names(html: &str) -> Vec<String> {
 #[test]
 fn a_whole_study_is_one_html_file_of_at_most_two_megabytes() {
     let study = built_in("all");
-    assert_eq!(study.cells().len(), 70, "14 arms with 5 seeds");
+    assert_eq!(study.cells().len(), 75, "15 arms with 5 seeds");
     let page = html(&Report::new(&cells(&study, 400, some_metric), Some(&study)));
     assert!(page.len() <= 2_000_000, "{} bytes", page.len());
     let names = names(&page);
@@ -48,8 +48,8 @@ fn a_whole_study_is_one_html_file_of_at_most_two_megabytes() {
     // Four axes and the paper's form, provenance, commands.
     assert_eq!(count("table"), 7);
     assert_eq!((count("caption"), count("script"), count("img"), count("link")), (7, 0, 0, 0));
-    // Four charts of curves, four fronts, 13 arms that prune.
-    assert_eq!(count("figure"), 21);
+    // Four charts of curves, four fronts, 14 arms that prune.
+    assert_eq!(count("figure"), 22);
     assert_eq!(count("figcaption"), count("figure"));
     for loads in ["src=", "href=", "url(", "@import", "style=\""] {
         assert!(!page.contains(loads), "{loads} stands in the page");
