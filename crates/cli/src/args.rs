@@ -1,11 +1,14 @@
 //! The arguments of the command line. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
 
 use crate::study::shard::Shard;
-use apt_experiment::{KNOBS, Knob, KnobKind, MOST_SEEDS};
+use apt_experiment::{Axis, KNOBS, Knob, KnobKind, MOST_SEEDS, PAPER_SCHEDULE};
 use clap::builder::{PossibleValuesParser, StyledStr};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+/// The argument that stands for the knobs of the published run's times.
+pub(crate) const PAPER_SCHEDULE_FLAG: &str = "paper_schedule";
 
 /// The argument of `eval`, `export` and `inspect`.
 const SOURCE: &str = "source";
@@ -50,6 +53,7 @@ fn run() -> Command {
         .iter()
         .map(ToString::to_string)
         .chain(KNOBS.iter().map(|k| k.name.into()))
+        .chain([PAPER_SCHEDULE_FLAG.into()])
         .collect();
     Command::new("run")
         .about("One run; writes runs/<name>/{config.toml, events.jsonl, record.json, model/, checkpoints/}")
@@ -183,7 +187,16 @@ fn json() -> Arg {
 }
 
 fn knobs() -> impl Iterator<Item = Arg> {
-    KNOBS.iter().map(flag)
+    KNOBS.iter().map(flag).chain([paper_schedule()])
+}
+
+fn paper_schedule() -> Arg {
+    let knobs = PAPER_SCHEDULE.iter().map(|(name, text)| format!("{name} {text}")).collect::<Vec<_>>().join(", ");
+    Arg::new(PAPER_SCHEDULE_FLAG)
+        .long("paper-schedule")
+        .action(ArgAction::SetTrue)
+        .help(format!("When to prune and teach as in the paper's runs of 40 epochs: {knobs}; flags of their own win"))
+        .help_heading(format!("Knobs: {}", Axis::Schedule.name()))
 }
 
 fn knobs_named(names: &'static [&'static str]) -> impl Iterator<Item = Arg> {

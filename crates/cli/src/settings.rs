@@ -1,7 +1,8 @@
 //! From parsed arguments to knobs. Later ones override earlier ones: defaults, preset, configuration file, flags.
 
+use crate::args::PAPER_SCHEDULE_FLAG;
 use crate::error::CliError;
-use apt_experiment::{CheckedKnobs, KNOBS, Knobs, preset_entry};
+use apt_experiment::{CheckedKnobs, KNOBS, Knobs, PAPER_SCHEDULE, preset_entry};
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,9 @@ pub(crate) fn request(matches: &ArgMatches) -> Result<Request, CliError> {
 /// # Errors
 /// A value of the wrong type or out of range.
 pub(crate) fn apply_flags(knobs: &mut Knobs, matches: &ArgMatches) -> Result<(), CliError> {
+    for (name, text) in paper_schedule(matches) {
+        knobs.set(name, text)?;
+    }
     for knob in KNOBS.iter() {
         // A command that does not know the knob has no such argument.
         if let Ok(Some(text)) = matches.try_get_one::<String>(knob.name) {
@@ -42,6 +46,13 @@ pub(crate) fn apply_flags(knobs: &mut Knobs, matches: &ArgMatches) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The knobs that `--paper-schedule` sets, if it is given; flags of their own win over it.
+pub(crate) fn paper_schedule(matches: &ArgMatches) -> &'static [(&'static str, &'static str)] {
+    // A command that does not know the flag has no such argument.
+    let given = matches.try_get_one::<bool>(PAPER_SCHEDULE_FLAG).ok().flatten().copied().unwrap_or_default();
+    if given { PAPER_SCHEDULE } else { &[] }
 }
 
 /// Sets every knob that a TOML or JSON file names.

@@ -30,7 +30,7 @@ pub use knob::{
 };
 pub use knobs::{KNOBS, Knob, Knobs, knob};
 pub use names::{content_run_name, run_name};
-pub use presets::{PRESETS, Preset, ablation_axes, preset, preset_entry};
+pub use presets::{PAPER_SCHEDULE, PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Layout, LossChange, Measures,
     MetricMeasure, ModelShape, NamedMetric, OpenedBy, Params, PlannedPoint, Provenance, PruningPoint, RECORD_SCHEMA,

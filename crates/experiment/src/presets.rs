@@ -105,6 +105,11 @@ macro_rules! cofi {
     };
 }
 
+/// When the published run prunes and teaches, in shares of its 40 epochs: masks move from epoch 1 on, the last point is at
+/// epoch 3, a teacher has 20 epochs (METHOD §4.1).
+pub const PAPER_SCHEDULE: &[(&str, &str)] =
+    &[("tune_first", "0.0125"), ("prune_fraction", "0.0625"), ("distill_fraction", "0.5")];
+
 /// Every preset. An arm that is the default (such as `salience-outlier-aware`) equals `apt`, so that
 /// each arm of each axis can be run by name.
 pub static PRESETS: &[Preset] = &[
@@ -120,6 +125,7 @@ pub static PRESETS: &[Preset] = &[
         "ablation w/o A_P of the paper: ranks grow and a teacher is distilled, nothing is pruned",
         &[("density", "1")],
     ),
+    whole("apt-paper-schedule", "the whole method at the times of the published run, meant for its 40 epochs", PAPER_SCHEDULE),
     // Kwon et al. 2022 after LoRA: Fisher scores over the steps before one cut in the middle of twice the run.
     baseline(
         "lora-prune",

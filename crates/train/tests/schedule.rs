@@ -10,7 +10,7 @@ use pollster::block_on;
 /// The built-in model, which learns within few steps.
 fn knobs() -> Knobs {
     Knobs {
-        steps: Some(160),
+        steps: Some(176),
         batch_size: 16,
         max_length: 32,
         train_examples: Some(512),
@@ -65,7 +65,7 @@ fn pruning_waits_until_the_loss_has_moved_and_keeps_to_what_it_announced() {
 fn a_loss_that_does_not_move_is_waited_for_no_longer_than_said_and_warned_of() {
     let events = trained(session(&Knobs { learning_rate: 1e-6, ..knobs() }));
     let layout = layouts(&events)[0];
-    assert_eq!((layout.opened_by, layout.step), (OpenedBy::Latest, 40), "a quarter of 160 steps");
+    assert_eq!((layout.opened_by, layout.step), (OpenedBy::Latest, 44), "a quarter of 176 steps");
     let warned = |event: &Event| matches!(event, Event::Warning { message } if message.contains("has not moved"));
     assert!(events.iter().any(warned), "no warning");
 }

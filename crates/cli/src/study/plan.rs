@@ -3,7 +3,7 @@
 use crate::error::CliError;
 use crate::model::ModelLocation;
 use crate::reporter::Reporter;
-use crate::settings::{is_json, read_text};
+use crate::settings::{is_json, paper_schedule, read_text};
 use crate::setup::load_task;
 use apt_experiment::{Cell, KNOBS, Knobs, ObjectiveChoice, Sources, Study, StudyFile, TaskName};
 use apt_train::CODE;
@@ -42,6 +42,11 @@ pub(crate) fn default_name(name: &str) -> String {
 /// # Errors
 /// A value of the wrong type or out of range.
 pub(crate) fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<(), CliError> {
+    for (name, text) in paper_schedule(matches) {
+        let mut knobs = Knobs::default();
+        knobs.set(name, text)?;
+        file.knobs.insert((*name).to_owned(), apt_experiment::knob(name)?.get(&knobs));
+    }
     for knob in KNOBS.iter() {
         if let Ok(Some(text)) = matches.try_get_one::<String>(knob.name) {
             let mut knobs = Knobs::default();
