@@ -262,6 +262,9 @@ knobs! {
     /// Weight decay of AdamW.
     #[knob(Training, "λ", 0.0..=1.0; live)]
     weight_decay: f64 = 0.1,
+    /// Share of hidden states, attention weights and the classifier's input that a training step sets to zero.
+    #[knob(Training, "", 0.0..=0.9)]
+    dropout: f64 = 0.0,
     /// Largest global norm of the gradients.
     #[knob(Training, "", 0.001..=1e6; live)]
     clip_norm: f64 = 1.0,

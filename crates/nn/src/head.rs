@@ -2,6 +2,7 @@
 
 use crate::activation::Activation;
 use crate::config::{HeadConfig, ModelConfig};
+use crate::dropout::Dropout;
 use crate::{AptLinear, Init, LayerNorm};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -26,9 +27,10 @@ impl ClassificationHead {
         Self { dense: pooler.unwrap_or(dense), out, activation: config.family.spec().head.activation }
     }
 
-    /// `first: [batch, hidden]` → logits `[batch, labels]`.
-    pub fn forward(&self, first: Tensor<2>) -> Tensor<2> {
-        self.out.forward(self.activation.of(self.dense.forward(first)))
+    /// `first: [batch, hidden]` → logits `[batch, labels]`; dropout acts on what the last layer reads.
+    pub fn forward(&self, first: Tensor<2>, dropout: &mut Option<&mut Dropout>) -> Tensor<2> {
+        let pooled = self.activation.of(self.dense.forward(first));
+        self.out.forward(Dropout::on(dropout, pooled))
     }
 
     /// Keeps the given hidden dims.

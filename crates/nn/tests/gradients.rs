@@ -10,12 +10,14 @@ use apt_core::reference::salience as slices;
 use apt_core::wiring::{Site, SubBlock};
 use apt_nn::salience::{ScoreInputs, scores};
 use apt_nn::{
-    Activation, Adapter, AptLinear, DeviceMasks, Family, Forward, HeadConfig, Init, LinearMasks, ModelConfig, TapPoint,
-    Taps, Transformer,
+    Activation, Adapter, AptLinear, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, LinearMasks, ModelConfig,
+    TapPoint, Taps, Transformer,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
-use reference::{Linear, Matrix, Nudge, Pass, Reference, Tokens, close, shaken, values};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use reference::{Factors, Linear, Matrix, Nudge, Pass, Reference, Tokens, close, matrix, shaken, values};
 
 /// Of a central difference in `f64`.
 const STEP: f64 = 1e-5;
@@ -79,6 +81,30 @@ fn tensors_compute_what_plain_loops_compute() {
     for case in cases() {
         let pass = case.reference.run(&case.tokens, &case.masks, &case.masks, None);
         close(&format!("{}: logits", case.name), &values(&case.logits(None)), &pass.logits, 2e-5);
+    }
+}
+
+#[test]
+fn adapter_gradients_of_a_model_agree_with_central_finite_differences() {
+    for case in cases() {
+        let gradients = (case.logits(None) * case.weigh.clone()).sum().backward();
+        for (layer, of) in case.model.layers.iter().enumerate() {
+            let attention = of.attention.iter().flat_map(|a| [(Site::Query, &a.query), (Site::Value, &a.value)]);
+            let linears = attention.chain(of.feed_forward.iter().map(|f| (Site::Up, &f.up)));
+            for (site, linear) in linears {
+                let adapter = linear.adapter.as_ref().expect("the test's model has adapters there");
+                let (a, b) = (matrix(&adapter.a.val()), matrix(&adapter.b.val()));
+                // ∂L/∂A = s·G·Bᵀ and ∂L/∂B = s·Aᵀ·G with G = ∂L/∂W of the folded weight.
+                let g = case.weight_gradient(layer, site);
+                let scaled = |m: Matrix| m.v.iter().map(|v| adapter.scale * v).collect::<Vec<f64>>();
+                let (of_a, of_b) = (scaled(g.times(&b.transposed())), scaled(a.transposed().times(&g)));
+                for (name, param, expected) in [("A", &adapter.a, of_a), ("B", &adapter.b, of_b)] {
+                    // A sub-block that is skipped gets no gradient.
+                    let found = param.grad(&gradients).map_or_else(|| vec![0.0; expected.len()], |t| values(&t));
+                    close(&format!("{}: ∂L/∂{name} of {site} {layer}", case.name), &found, &expected, TOLERANCE);
+                }
+            }
+        }
     }
 }
 
@@ -186,20 +212,30 @@ struct Case {
     masks: Masks,
     weigh: Tensor<2>,
     device: Device,
+    dropout: f64,
 }
 
 fn cases() -> Vec<Case> {
     let layer = |heads, neurons| LayerShape { heads, neurons };
     let bert = [layer(2, 5), layer(2, 6)].to_vec();
     vec![
-        case("bert", Family::Bert, Activation::Gelu, bert.clone(), false),
-        case("roberta", Family::Roberta, Activation::GeluNew, bert, false),
-        case("ragged", Family::Bert, Activation::Gelu, [layer(0, 5), layer(3, 0), layer(1, 2)].to_vec(), false),
-        case("with a skipped block", Family::Roberta, Activation::Gelu, [layer(2, 5), layer(2, 6)].to_vec(), true),
+        case("bert", Family::Bert, Activation::Gelu, bert.clone(), false, 0.0),
+        case("roberta", Family::Roberta, Activation::GeluNew, bert.clone(), false, 0.0),
+        case("ragged", Family::Bert, Activation::Gelu, [layer(0, 5), layer(3, 0), layer(1, 2)].to_vec(), false, 0.0),
+        case("with a skipped block", Family::Roberta, Activation::Gelu, bert.clone(), true, 0.0),
+        case("with dropout", Family::Bert, Activation::Gelu, bert.clone(), false, 0.3),
+        case("with dropout and a skipped block", Family::Roberta, Activation::Gelu, bert, true, 0.3),
     ]
 }
 
-fn case(name: &'static str, family: Family, activation: Activation, layers: Vec<LayerShape>, skip: bool) -> Case {
+fn case(
+    name: &'static str,
+    family: Family,
+    activation: Activation,
+    layers: Vec<LayerShape>,
+    skip: bool,
+    dropout: f64,
+) -> Case {
     let device = Device::flex().autodiff();
     let config = ModelConfig {
         family,
@@ -240,7 +276,9 @@ fn case(name: &'static str, family: Family, activation: Activation, layers: Vec<
         masks.neurons[1].fill(0.0);
     }
     let weigh = init.normal([tokens.lengths.len(), 3], 1.0);
-    Case { name, reference: Reference::of(&model), model, tokens, masks, weigh, device }
+    let mut case = Case { name, reference: Reference::of(&model), model, tokens, masks, weigh, device, dropout };
+    case.reference.factors = case.factors();
+    case
 }
 
 impl Case {
@@ -252,8 +290,59 @@ impl Case {
         let own = self.device_masks(false);
         let (masks, taps) = with.unwrap_or((&own, None));
         let batch = self.tokens.batch(&self.model.config, &self.device);
-        let output = self.model.forward(&batch, Forward { masks: Some(masks), taps, keep_states: false });
-        self.model.classify(output.hidden, &batch).expect("there is a head")
+        let mut dropout = self.dropout();
+        let with = Forward { masks: Some(masks), taps, dropout: dropout.as_mut(), keep_states: false };
+        let hidden = self.model.forward(&batch, with).hidden;
+        self.model.classify_with(hidden, &batch, dropout.as_mut()).expect("there is a head")
+    }
+
+    /// The same draws in every pass.
+    fn dropout(&self) -> Option<Dropout> {
+        Dropout::new(self.dropout, || ChaCha8Rng::seed_from_u64(5))
+    }
+
+    /// What these draws make of ones, in the order of a pass.
+    fn factors(&self) -> Factors {
+        let mut factors = self.reference.factors.clone();
+        let Some(mut dropout) = self.dropout() else { return factors };
+        let config = &self.model.config;
+        let (sequences, length) = (self.tokens.lengths.len(), self.tokens.ids.len() / self.tokens.lengths.len());
+        let mut of = |shape: [usize; 4]| {
+            let ones = Tensor::<4>::ones(shape, &self.device);
+            Some(values(&Dropout::on(&mut Some(&mut dropout), ones)))
+        };
+        let stream = [1, 1, sequences * length, config.hidden];
+        factors.embeddings = of(stream);
+        for (i, layer) in config.layers.iter().enumerate() {
+            if self.has_heads(i) {
+                factors.layers[i][0] = of([sequences, layer.heads, length, length]);
+                factors.layers[i][1] = of(stream);
+            }
+            if self.has_neurons(i) {
+                factors.layers[i][2] = of(stream);
+            }
+        }
+        let head = config.head.expect("there is a head");
+        factors.head[0] = config.family.spec().head.drops_input.then(|| of([1, 1, sequences, config.hidden])).flatten();
+        factors.head[1] = of([1, 1, sequences, head.dense]);
+        factors
+    }
+
+    /// ∂L/∂W of a linear layer's weight, adapter folded in, `[in, out]`.
+    fn weight_gradient(&self, layer: usize, site: Site) -> Matrix {
+        let mut reference = self.reference.clone();
+        let weight = reference.weight_mut(layer, site).expect("the layer is there").clone();
+        let v = (0..weight.v.len()).map(|index| {
+            let mut loss = |by: f64| {
+                let moved = reference.weight_mut(layer, site).expect("the layer is there");
+                moved.v[index] = weight.v[index] + by;
+                let loss = self.loss(&reference.run(&self.tokens, &self.masks, &self.masks, None));
+                reference.weight_mut(layer, site).expect("the layer is there").v[index] = weight.v[index];
+                loss
+            };
+            (loss(STEP) - loss(-STEP)) / (2.0 * STEP)
+        });
+        Matrix { cols: weight.cols, v: v.collect() }
     }
 
     fn scores(&self, scorer: Salience) -> Vec<f64> {
