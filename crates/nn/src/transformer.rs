@@ -1,7 +1,7 @@
 //! The one transformer. A family is a row of [`crate::family`], not another copy of this file.
 
 use crate::batch::Batch;
-use crate::config::{HeadConfig, ModelConfig};
+use crate::config::{HeadConfig, ModelConfig, Pooling};
 use crate::dropout::Dropout;
 use crate::embeddings::Embeddings;
 use crate::masks::DeviceMasks;
@@ -185,18 +185,18 @@ impl Transformer {
             .head
             .as_ref()
             .ok_or_else(|| NnError::Config { file: "model".into(), what: "there is no classification head".into() })?;
-        let mut first = batch.first_of(hidden);
-        if self.config.family.spec().head.drops_input {
-            first = Dropout::on(&mut dropout, first);
+        let mut read = batch.read_by(head.pooling, hidden);
+        if head.dense.is_some() && self.config.family.spec().head.drops_input {
+            read = Dropout::on(&mut dropout, read);
         }
-        Ok(head.forward(first, &mut dropout))
+        Ok(head.forward(read, &mut dropout))
     }
 
-    /// A new classifier with `labels` outputs on the checkpoint's dense layer, if it has one.
-    pub fn with_head(mut self, labels: usize, init: &mut Init) -> Self {
-        let pooler = self.pooler.take().or(self.head.take().map(|head| head.dense));
+    /// A new classifier with `labels` outputs; its dense layer, if `pooling` has one, is the checkpoint's where there is one.
+    pub fn with_head(mut self, pooling: Pooling, labels: usize, init: &mut Init) -> Self {
+        let pooler = self.pooler.take().or(self.head.take().and_then(|head| head.dense));
         let dense = pooler.as_ref().map_or(self.config.hidden, |p| p.dims()[1]);
-        let head = HeadConfig { dense, labels };
+        let head = HeadConfig::new(pooling, dense, labels);
         self.head = Some(ClassificationHead::new(&self.config, head, pooler, init));
         self.config.head = Some(head);
         self.config.label_names.clear();

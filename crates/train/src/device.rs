@@ -14,7 +14,7 @@ use apt_nn::checkpoint::read_back;
 use apt_nn::salience::{self, ScoreInputs};
 use apt_nn::{
     Activation, Adapter, AptLinear, Batch, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, LayerNorm,
-    ModelConfig, Taps, Transformer, compact, named,
+    ModelConfig, Pooling, Taps, Transformer, compact, named,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -328,7 +328,7 @@ fn nano(device: &Device) -> Transformer {
         activation: Activation::Gelu,
         norm_eps: 1e-12,
         pad_id: 0,
-        head: Some(HeadConfig { dense: 16, labels: 2 }),
+        head: Some(HeadConfig::new(Pooling::Pooler, 16, 2)),
         label_names: vec![],
     };
     Transformer::new(&config, &mut Init::new(3, device))

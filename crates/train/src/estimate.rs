@@ -1,11 +1,13 @@
 //! How much memory a run will need, from sizes alone, before anything is loaded.
 
+use crate::head::pooling_for;
+use crate::setup::pooling_of;
 use apt_core::arms::{Distillation, RankGrowth};
 use apt_core::blocks::LayerShape;
 use apt_core::ranks::first_rank;
 use apt_core::wiring::{LinearSpec, SubBlock};
 use apt_experiment::{Keep, Knobs};
-use apt_nn::ModelConfig;
+use apt_nn::{HeadConfig, ModelConfig};
 
 /// Bytes of one value.
 const VALUE: u64 = 4;
@@ -17,7 +19,8 @@ const VALUE: u64 = 4;
 pub fn estimate(config: &ModelConfig, knobs: &Knobs, labels: usize, length: usize) -> Vec<(&'static str, u64)> {
     let shape = config.shape();
     let frozen = (shape.parameters() + config.embedding_parameters()) as u64;
-    let head = (config.hidden * labels + labels + config.hidden * config.hidden + config.hidden) as u64;
+    let head = HeadConfig::new(pooling_for(config, pooling_of(knobs)), config.hidden, labels);
+    let head = ModelConfig { head: Some(head), ..config.clone() }.head_parameters() as u64;
     let (first, most) = adapters(config, knobs);
     let trainable = if knobs.train_base { shape.parameters() as u64 } else { most } + head;
     // Values, gradients, two moments and the decay vector; the best weights beside them.

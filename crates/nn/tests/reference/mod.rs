@@ -5,7 +5,7 @@
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
 use apt_core::wiring::{Site, SubBlock};
-use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Positions, TapPoint, Transformer};
+use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Pooling, Positions, TapPoint, Transformer};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -211,7 +211,7 @@ pub(crate) struct Reference {
     types: Option<Matrix>,
     norm: Norm,
     layers: Vec<(Option<Attend>, Option<Feed>)>,
-    dense: Linear,
+    dense: Option<Linear>,
     out: Linear,
     config: ModelConfig,
 }
@@ -241,7 +241,7 @@ impl Reference {
             types: model.embeddings.types.as_ref().map(|types| matrix(&types.val())),
             norm: Norm::of(&model.embeddings.norm),
             layers: layers.collect(),
-            dense: Linear::of(&head.dense),
+            dense: head.dense.as_ref().map(Linear::of),
             out: Linear::of(&head.out),
             config: model.config.clone(),
         }
@@ -298,12 +298,20 @@ impl Reference {
         }
         let x = see(TapPoint::Output, x);
         let length = tokens.ids.len() / tokens.lengths.len();
-        let first: Vec<f64> = (0..tokens.lengths.len()).flat_map(|b| x.row(b * length).to_vec()).collect();
-        let [of_first, of_pooled] = self.factors.head.each_ref().map(Option::as_ref);
-        let mut dense = self.dense.run(&Matrix { cols: x.cols, v: first }.dropped(of_first));
-        let activation = self.config.family.spec().head.activation;
-        dense.v.iter_mut().for_each(|v| *v = activate(*v, activation));
-        Pass { logits: self.out.run(&dense.dropped(of_pooled)).v, seen }
+        let mean = self.config.head.is_some_and(|head| head.pooling == Pooling::Mean);
+        let read = tokens.lengths.iter().enumerate().flat_map(|(b, &real)| {
+            let of = if mean { real } else { 1 };
+            let entry = |c: usize| (0..of).map(|i| x.row(b * length + i)[c]).sum::<f64>() / of as f64;
+            (0..x.cols).map(entry).collect::<Vec<f64>>()
+        });
+        let [of_read, of_pooled] = self.factors.head.each_ref().map(Option::as_ref);
+        let mut pooled = Matrix { cols: x.cols, v: read.collect() }.dropped(of_read);
+        if let Some(dense) = &self.dense {
+            pooled = dense.run(&pooled);
+            let activation = self.config.family.spec().head.activation;
+            pooled.v.iter_mut().for_each(|v| *v = activate(*v, activation));
+        }
+        Pass { logits: self.out.run(&pooled.dropped(of_pooled)).v, seen }
     }
 
     fn embed(&self, tokens: &Tokens) -> Matrix {
