@@ -1,7 +1,7 @@
 //! What the benchmark times: one training step in three kinds of run, one inference on two shapes.
 
 use apt_core::tokens::TokenBatch;
-use apt_nn::{HeadConfig, ModelConfig};
+use apt_nn::{HeadConfig, ModelConfig, Pooling};
 
 /// Sequences in a batch.
 pub const BATCH: usize = 32;
@@ -60,7 +60,7 @@ impl Case {
             _ => dense.clone(),
         };
         // The head's dense layer keeps its width when hidden dims go.
-        config.head = Some(HeadConfig { dense: dense.hidden, labels: LABELS });
+        config.head = Some(HeadConfig::new(Pooling::Pooler, dense.hidden, LABELS));
         config
     }
 }

@@ -65,7 +65,7 @@ impl PyTorch {
                 "head_size": config.head_size,
                 "layers": config.layers.iter().map(|l| [l.heads, l.neurons]).collect::<Vec<_>>(),
                 "eps": config.norm_eps,
-                "head": config.head.map(|h| [h.dense, h.labels]),
+                "head": config.head.and_then(|head| Some([head.dense?, head.labels])),
             },
             "batch": BATCH, "length": LENGTH, "training": training(case)?,
         });

@@ -36,6 +36,8 @@ pub enum Stream {
     Gates = 12,
     /// Scores of the random scorer.
     RandomScores = 13,
+    /// Entries of activations that a training step drops.
+    Dropout = 14,
 }
 
 /// The generator of `step` in `stream`. No two of different `(seed, stream, step)` share a draw: the seed is ChaCha's
@@ -70,7 +72,7 @@ mod tests {
     use rand::RngExt;
     use std::collections::BTreeMap;
 
-    const STREAMS: [Stream; 14] = [
+    const STREAMS: [Stream; 15] = [
         Stream::Task,
         Stream::Corpus,
         Stream::HoldOut,
@@ -85,6 +87,7 @@ mod tests {
         Stream::Teacher,
         Stream::Gates,
         Stream::RandomScores,
+        Stream::Dropout,
     ];
 
     /// Seeds that were combined with the step by an exclusive or shared their generators in another order.

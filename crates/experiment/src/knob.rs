@@ -11,7 +11,7 @@ mod listing;
 
 pub use axis::Axis;
 pub use check::CheckedKnobs;
-pub use choices::{Adapters, Device, Keep, MuOver, ObjectiveChoice, OptimizerState};
+pub use choices::{Adapters, Device, Keep, MuOver, ObjectiveChoice, OptimizerState, PoolingChoice};
 pub use error::{KnobError, SettingLocation};
 pub use kind::KnobKind;
 pub use listing::{schema, table, table_json};

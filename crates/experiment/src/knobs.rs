@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::inputs::{BUILTIN_MODEL, BUILTIN_TASK, TaskName};
 use crate::knob::axis::Axis;
-use crate::knob::choices::{Adapters, Device, Keep, MuOver, ObjectiveChoice, OptimizerState};
+use crate::knob::choices::{Adapters, Device, Keep, MuOver, ObjectiveChoice, OptimizerState, PoolingChoice};
 use crate::knob::error::{KnobError, SettingLocation, nearest};
 use crate::knob::kind::{KnobKind, KnobValue, Rejection};
 
@@ -233,6 +233,9 @@ knobs! {
     /// Leave the classification head as it was initialised.
     #[knob(Model, "")]
     freeze_head: bool = false,
+    /// What the classifier reads: pooler (first token through a dense layer), cls, mean of the tokens, or auto (as the model).
+    #[knob(Model, "")]
+    pooling: PoolingChoice = PoolingChoice::Auto,
 
     /// Task to learn: `builtin`, sst2, cola, mrpc, rte, stsb, trec, agnews, or `text` (also `csv`) for a file of your own.
     #[knob(Task, "")]
@@ -262,6 +265,9 @@ knobs! {
     /// Weight decay of AdamW.
     #[knob(Training, "λ", 0.0..=1.0; live)]
     weight_decay: f64 = 0.1,
+    /// Share of hidden states, attention weights and the classifier's input that a training step sets to zero.
+    #[knob(Training, "", 0.0..=0.9)]
+    dropout: f64 = 0.0,
     /// Largest global norm of the gradients.
     #[knob(Training, "", 0.001..=1e6; live)]
     clip_norm: f64 = 1.0,

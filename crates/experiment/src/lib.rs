@@ -26,7 +26,7 @@ pub use inputs::{
 };
 pub use knob::{
     Adapters, Axis, CheckedKnobs, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice, OptimizerState,
-    SettingLocation, schema, table, table_json,
+    PoolingChoice, SettingLocation, schema, table, table_json,
 };
 pub use knobs::{KNOBS, Knob, Knobs, knob};
 pub use names::{content_run_name, run_name};

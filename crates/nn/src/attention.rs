@@ -1,6 +1,7 @@
 //! Multi-head self-attention whose heads can be masked and removed.
 
 use crate::batch::{Batch, Layout};
+use crate::dropout::Dropout;
 use crate::kernels;
 use crate::linear::{AptLinear, LinearMasks};
 use crate::masks::DeviceMasks;
@@ -86,34 +87,37 @@ impl Attention {
         layer: usize,
         masks: Option<&DeviceMasks>,
         taps: &mut Option<&mut Taps>,
+        dropout: &mut Option<&mut Dropout>,
     ) -> Tensor<2> {
         let branch = Taps::record(taps, TapPoint::Input(SubBlock::Attention, layer), x.clone());
-        let mut context = self.context(branch, batch);
+        let mut context = self.context(branch, batch, dropout);
         if let Some(masks) = masks {
             context = masks.of(SubBlock::Attention, layer).mask.on(context);
         }
         let context = Taps::record(taps, TapPoint::Activation(SubBlock::Attention, layer), context);
         let output_mask = LinearMasks { input: None, output: masks.and_then(DeviceMasks::of_stream) };
-        let y = self.output.forward_masked(context, &output_mask);
+        let y = Dropout::on(dropout, self.output.forward_masked(context, &output_mask));
         self.norm.forward_sum(x, y, masks.and_then(|m| m.hidden.as_ref()))
     }
 
     /// Softmax(QKᵀ/√head_size)·V of every head, `[tokens, heads · head_size]`.
-    fn context(&self, x: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    fn context(&self, x: Tensor<2>, batch: &Batch, dropout: &mut Option<&mut Dropout>) -> Tensor<2> {
         let (heads, size) = (self.heads(), self.head_size);
         let scale = 1.0 / (size as f64).sqrt();
         let qkv = [self.query.forward(x.clone()), self.key.forward(x.clone()), self.value.forward(x)];
         let (length, padding) = match &batch.layout {
             Layout::Packed { lengths } => return kernels::packed_attention(qkv, lengths, heads),
-            Layout::Padded { length, padding } => (*length, padding.as_ref()),
+            Layout::Padded { length, padding, .. } => (*length, padding.as_ref()),
         };
-        if let Some(context) = kernels::attention(&qkv, padding, [batch.size, length], heads) {
+        // Dropout needs the weights, which the one operation does not give.
+        let fused = || kernels::attention(&qkv, padding, [batch.size, length], heads);
+        if let Some(context) = dropout.is_none().then(fused).flatten() {
             return context;
         }
         let split = |t: Tensor<2>| t.reshape([batch.size, length, heads, size]).swap_dims(1, 2);
         let [q, k, v] = qkv.map(split); // (B, H, S, D)
         let scores = q.matmul(k.swap_dims(2, 3)); // (B, H, S, S)
-        let weights = kernels::attention_weights(scores, padding, scale);
+        let weights = Dropout::on(dropout, kernels::attention_weights(scores, padding, scale));
         let context = weights.matmul(v); // (B, H, S, D)
         context.swap_dims(1, 2).reshape([batch.size * length, heads * size])
     }

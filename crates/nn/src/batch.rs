@@ -1,6 +1,6 @@
 //! A batch of token sequences on a device.
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Pooling};
 use crate::family::Positions;
 use crate::select::indices;
 use apt_core::tokens::TokenBatch;
@@ -18,6 +18,8 @@ pub(crate) enum Layout {
     Padded {
         /// Tokens per sequence, padding included.
         length: usize,
+        /// Tokens of each sequence before its padding.
+        lengths: Vec<usize>,
         /// Added to attention scores.
         padding: Option<Tensor<4>>,
     },
@@ -61,7 +63,7 @@ impl Batch {
                 .collect();
             Tensor::from_data(TensorData::new(values, [size, 1, 1, length]), device)
         });
-        let layout = Layout::Padded { length, padding };
+        let layout = Layout::Padded { length, lengths: lengths.clone(), padding };
         Self::of_tokens(ids.clone(), type_ids.clone(), positions, size, layout, device)
     }
 
@@ -98,8 +100,40 @@ impl Batch {
         Self { ids, type_ids, one_type, positions, size, layout }
     }
 
+    /// What a head with this pooling reads of each sequence: of `[tokens, width]` to `[sequences, width]`.
+    pub(crate) fn read_by(&self, pooling: Pooling, hidden: Tensor<2>) -> Tensor<2> {
+        match pooling {
+            Pooling::Pooler | Pooling::Cls => self.first_of(hidden),
+            Pooling::Mean => self.mean_of(hidden),
+        }
+    }
+
+    /// The mean over the tokens of each sequence, of `[tokens, width]`.
+    fn mean_of(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let width = hidden.dims()[1];
+        match &self.layout {
+            Layout::Packed { lengths } => {
+                let mut next = 0;
+                let mean = |&n: &usize| {
+                    next += n;
+                    hidden.clone().slice([next - n..next, 0..width]).mean_dim(0)
+                };
+                Tensor::cat(lengths.iter().map(mean).collect(), 0)
+            }
+            Layout::Padded { length, lengths, .. } => {
+                // No sequence is empty, as in a packed batch.
+                let share = |n: usize, i: usize| if i < n.max(1) { 1.0 / n.max(1) as f32 } else { 0.0 };
+                let shares: Vec<f32> = lengths.iter().flat_map(|&n| (0..*length).map(move |i| share(n, i))).collect();
+                let shares = TensorData::new(shares, [self.size, *length, 1]);
+                let shares = Tensor::<3>::from_data(shares, &hidden.device());
+                let hidden = hidden.reshape([self.size, *length, width]);
+                (hidden * shares).sum_dim(1).reshape([self.size, width])
+            }
+        }
+    }
+
     /// The first token's row of each sequence, of `[tokens, width]`.
-    pub(crate) fn first_of(&self, hidden: Tensor<2>) -> Tensor<2> {
+    fn first_of(&self, hidden: Tensor<2>) -> Tensor<2> {
         let width = hidden.dims()[1];
         match &self.layout {
             Layout::Packed { lengths } => {

@@ -4,7 +4,7 @@
 //! fit is a typed error, never a panic. Writing gives the same names back, so that a dense model reads elsewhere; a
 //! compacted one carries its ragged sizes in `config.json` and reloads here.
 
-use crate::config::{HeadConfig, ModelConfig};
+use crate::config::{HeadConfig, ModelConfig, Pooling};
 use crate::family::Family;
 use crate::{AptLinear, ClassificationHead, Embeddings, Layer, LayerNorm, NnError, Transformer};
 use apt_core::wiring::{Site, SubBlock};
@@ -163,7 +163,9 @@ fn tensors(model: &Transformer) -> Vec<(String, Tensor<1>, Vec<usize>)> {
         file.linear(spec.head.dense, pooler);
     }
     if let Some(head) = &model.head {
-        file.linear(spec.head.dense, &head.dense);
+        if let Some(dense) = &head.dense {
+            file.linear(spec.head.dense, dense);
+        }
         file.linear(spec.head.out, &head.out);
     }
     file.0
@@ -237,7 +239,8 @@ impl Reader<'_, '_> {
             tensor.shape().first().copied()
         };
         // A layer of that name alone is another head's, such as that of token classification.
-        let found = rows(spec.dense).zip(rows(spec.out)).map(|(dense, labels)| HeadConfig { dense, labels });
+        let found = rows(spec.dense).zip(rows(spec.out));
+        let found = found.map(|(dense, labels)| HeadConfig::new(Pooling::Pooler, dense, labels));
         config.head = config.head.or(found);
         if let Some(head) = config.head {
             let names = config.label_names.len();
@@ -249,9 +252,10 @@ impl Reader<'_, '_> {
                     remedy: BOTH.into(),
                 });
             }
-            let dense = self.linear(spec.dense, [config.hidden, head.dense], true)?;
-            let out = self.linear(spec.out, [head.dense, head.labels], true)?;
-            return Ok((None, Some(ClassificationHead { dense, out, activation: spec.activation })));
+            let dense = head.dense.map(|width| self.linear(spec.dense, [config.hidden, width], true)).transpose()?;
+            let out = self.linear(spec.out, [head.dense.unwrap_or(config.hidden), head.labels], true)?;
+            let HeadConfig { pooling, .. } = head;
+            return Ok((None, Some(ClassificationHead { dense, out, activation: spec.activation, pooling })));
         }
         let pooler = rows(spec.dense).filter(|_| spec.is_pooler);
         let pooler = pooler.map(|dense| self.linear(spec.dense, [config.hidden, dense], true)).transpose()?;

@@ -11,13 +11,53 @@ use serde_json::Value;
 /// Largest size accepted for any dimension; beyond it a configuration is taken for damaged.
 const MAX_DIMENSION: u64 = 1 << 20;
 
-/// Sizes of the classification head on the first token: `out(activation(dense(h)))`.
+/// What the classifier reads of the last hidden state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// The first token through a dense layer, as the family's published classifier does (BERT's pooler).
+    #[default]
+    Pooler,
+    /// The first token.
+    Cls,
+    /// The mean over the tokens of the sequence.
+    Mean,
+}
+
+impl Pooling {
+    /// What it reads, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Pooler => "the first token through a dense layer",
+            Self::Cls => "the first token without a dense layer",
+            Self::Mean => "the mean of the tokens",
+        }
+    }
+
+    fn is_pooler(&self) -> bool {
+        *self == Self::Pooler
+    }
+}
+
+/// Sizes of the classification head: `out(activation(dense(h)))`, or `out(h)` where it has no dense layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadConfig {
-    /// Output size of the dense layer (BERT's pooler, RoBERTa's `classifier.dense`); not pruned.
-    pub dense: usize,
+    /// Output size of the dense layer (BERT's pooler, RoBERTa's `classifier.dense`), which [`Pooling::Pooler`] alone has;
+    /// not pruned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dense: Option<usize>,
     /// Number of classes.
     pub labels: usize,
+    /// What is read.
+    #[serde(default, skip_serializing_if = "Pooling::is_pooler")]
+    pub pooling: Pooling,
+}
+
+impl HeadConfig {
+    /// A head with `labels` outputs; its dense layer, if `pooling` has one, is `dense` wide.
+    pub fn new(pooling: Pooling, dense: usize, labels: usize) -> Self {
+        Self { dense: pooling.is_pooler().then_some(dense), labels, pooling }
+    }
 }
 
 /// A transformer's sizes. `layers` may be ragged: a compacted model keeps different heads and neurons per layer.
@@ -88,7 +128,11 @@ impl ModelConfig {
 
     /// Parameters of the classification head (0 without one).
     pub fn head_parameters(&self) -> usize {
-        self.head.map_or(0, |h| (self.hidden + 1) * h.dense + (h.dense + 1) * h.labels)
+        let of = |head: HeadConfig| {
+            let dense = head.dense.map_or(0, |dense| (self.hidden + 1) * dense);
+            dense + (head.dense.unwrap_or(self.hidden) + 1) * head.labels
+        };
+        self.head.map_or(0, of)
     }
 
     /// Reads the Hugging Face `config.json` or the one written by [`Self::to_json`].
@@ -215,10 +259,15 @@ impl ModelConfig {
         if self.max_length() == 0 {
             return impossible(format!("max_position_embeddings {} leaves no position", self.max_positions));
         }
-        if let Some(head) = self.head
-            && !((1..=max).contains(&head.dense) && (1..=max).contains(&head.labels))
-        {
-            return impossible(format!("a head with a dense layer of {} and {} labels", head.dense, head.labels));
+        if let Some(head) = self.head {
+            let dense = head.dense.unwrap_or(self.hidden);
+            if !((1..=max).contains(&dense) && (1..=max).contains(&head.labels)) {
+                return impossible(format!("a head with a dense layer of {dense} and {} labels", head.labels));
+            }
+            if head.pooling.is_pooler() != head.dense.is_some() {
+                let which = if head.dense.is_some() { "a" } else { "no" };
+                return impossible(format!("a head that reads {} has {which} dense layer", head.pooling.words()));
+            }
         }
         if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
             return impossible(format!("layer_norm_eps {}", self.norm_eps));

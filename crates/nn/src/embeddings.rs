@@ -1,6 +1,7 @@
 //! From token ids to the hidden stream.
 
 use crate::batch::Batch;
+use crate::dropout::Dropout;
 use crate::linear::LinearMasks;
 use crate::masks::DeviceMasks;
 use crate::norm::LayerNorm;
@@ -38,8 +39,8 @@ impl Embeddings {
         Self { words, positions, types, norm, projection }
     }
 
-    /// `[tokens, hidden]`.
-    pub fn forward(&self, batch: &Batch, masks: Option<&DeviceMasks>) -> Tensor<2> {
+    /// `[tokens, hidden]`; dropout acts on what the norm gives.
+    pub fn forward(&self, batch: &Batch, masks: Option<&DeviceMasks>, dropout: &mut Option<&mut Dropout>) -> Tensor<2> {
         let words = self.words.val().select(0, batch.ids.clone());
         let rest = match (&self.types, batch.one_type) {
             (None, _) => self.positions.val().select(0, batch.positions.clone()),
@@ -53,14 +54,15 @@ impl Embeddings {
             }
         };
         if let Some(projection) = &self.projection {
-            let narrow = self.norm.forward_sum(words, rest, None);
+            let narrow = Dropout::on(dropout, self.norm.forward_sum(words, rest, None));
             let output = masks.and_then(DeviceMasks::of_stream);
             return projection.forward_masked(narrow, &LinearMasks { input: None, output });
         }
-        match masks.and_then(|m| m.hidden.as_ref()) {
+        let normed = match masks.and_then(|m| m.hidden.as_ref()) {
             Some(hidden) => self.norm.forward(hidden.values.on(words + rest), Some(hidden)),
             None => self.norm.forward_sum(words, rest, None),
-        }
+        };
+        Dropout::on(dropout, normed)
     }
 
     /// Keeps the given hidden dims.

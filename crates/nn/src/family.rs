@@ -94,6 +94,8 @@ pub struct HeadSpec {
     pub is_pooler: bool,
     /// Between the two.
     pub activation: Activation,
+    /// Whether dropout acts before the dense layer too, and not before the classifier alone.
+    pub drops_input: bool,
     /// The classifier's name in the file.
     pub out: &'static str,
 }
@@ -129,7 +131,13 @@ const BERT: FamilySpec = FamilySpec {
     positions: Positions::FromZero,
     keys: BERT_KEYS,
     tensors: BERT_LAYER,
-    head: HeadSpec { dense: "pooler.dense", is_pooler: true, activation: Activation::Tanh, out: "classifier" },
+    head: HeadSpec {
+        dense: "pooler.dense",
+        is_pooler: true,
+        activation: Activation::Tanh,
+        drops_input: false,
+        out: "classifier",
+    },
     unused: &["embeddings.position_ids", "cls.", "pooler.", "classifier."],
 };
 
@@ -142,6 +150,7 @@ const ROBERTA: FamilySpec = FamilySpec {
         dense: "classifier.dense",
         is_pooler: false,
         activation: Activation::Tanh,
+        drops_input: true,
         out: "classifier.out_proj",
     },
     unused: &["embeddings.position_ids", "lm_head.", "pooler.", "classifier."],
@@ -178,7 +187,13 @@ const DISTILBERT: FamilySpec = FamilySpec {
         norms: [(SubBlock::Attention, "sa_layer_norm"), (SubBlock::FeedForward, "output_layer_norm")],
         ..BERT_LAYER
     },
-    head: HeadSpec { dense: "pre_classifier", is_pooler: false, activation: Activation::Relu, out: "classifier" },
+    head: HeadSpec {
+        dense: "pre_classifier",
+        is_pooler: false,
+        activation: Activation::Relu,
+        drops_input: false,
+        out: "classifier",
+    },
     unused: &["vocab_", "pre_classifier.", "classifier.", "qa_outputs."],
     ..BERT
 };
@@ -192,6 +207,7 @@ const ELECTRA: FamilySpec = FamilySpec {
         dense: "classifier.dense",
         is_pooler: false,
         activation: Activation::Gelu,
+        drops_input: true,
         out: "classifier.out_proj",
     },
     unused: &["embeddings.position_ids", "discriminator_predictions.", "classifier."],

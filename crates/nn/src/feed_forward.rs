@@ -1,6 +1,7 @@
 //! The feed-forward block whose neurons can be masked and removed.
 
 use crate::activation::Activation;
+use crate::dropout::Dropout;
 use crate::linear::{AptLinear, LinearMasks};
 use crate::masks::DeviceMasks;
 use crate::norm::LayerNorm;
@@ -62,13 +63,15 @@ impl FeedForward {
         vec![(Site::Up, &mut self.up), (Site::Down, &mut self.down)]
     }
 
-    /// `x: [tokens, hidden]` → the same shape. `layer` names the block for masks and taps.
+    /// `x: [tokens, hidden]` → the same shape. `layer` names the block for masks and taps; dropout acts on what is added
+    /// to `x`.
     pub fn forward(
         &self,
         x: Tensor<2>,
         layer: usize,
         masks: Option<&DeviceMasks>,
         taps: &mut Option<&mut Taps>,
+        dropout: &mut Option<&mut Dropout>,
     ) -> Tensor<2> {
         let branch = Taps::record(taps, TapPoint::Input(SubBlock::FeedForward, layer), x.clone());
         let h = self.activation.of(self.up.forward(branch));
@@ -78,7 +81,7 @@ impl FeedForward {
             input: masks.map(|m| m.of(SubBlock::FeedForward, layer).mask.clone()),
             output: masks.and_then(DeviceMasks::of_stream),
         };
-        let y = self.down.forward_masked(h, &masks_of_down);
+        let y = Dropout::on(dropout, self.down.forward_masked(h, &masks_of_down));
         self.norm.forward_sum(x, y, masks.and_then(|m| m.hidden.as_ref()))
     }
 }

@@ -1,39 +1,52 @@
 //! What stands on the encoder: a classifier, or a masked-language-model head for pretraining.
 
 use crate::activation::Activation;
-use crate::config::{HeadConfig, ModelConfig};
+use crate::config::{HeadConfig, ModelConfig, Pooling};
+use crate::dropout::Dropout;
 use crate::{AptLinear, Init, LayerNorm};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-/// `out(activation(dense(h_first)))`: BERT's pooler and classifier, RoBERTa's classification head.
+/// `out(activation(dense(h)))` of the first token, which is BERT's pooler and classifier and RoBERTa's classification head;
+/// or `out(h)` of the first token or of the mean over the tokens.
 #[derive(Module, Debug)]
 pub struct ClassificationHead {
     /// `[hidden, dense]`; only its input side is pruned.
-    pub dense: AptLinear,
-    /// `[dense, labels]`.
+    pub dense: Option<AptLinear>,
+    /// `[dense, labels]`, or `[hidden, labels]` without a dense layer: then its input side is pruned.
     pub out: AptLinear,
     /// Between the two.
     #[module(skip)]
     pub activation: Activation,
+    /// What it reads.
+    #[module(skip)]
+    pub pooling: Pooling,
 }
 
 impl ClassificationHead {
     /// A new head, N(0, 0.02²) with zero biases, on the `dense` layer of a checkpoint if it has one.
     pub fn new(config: &ModelConfig, head: HeadConfig, pooler: Option<AptLinear>, init: &mut Init) -> Self {
-        let dense = AptLinear::random(config.hidden, head.dense, true, init);
-        let out = AptLinear::random(head.dense, head.labels, true, init);
-        Self { dense: pooler.unwrap_or(dense), out, activation: config.family.spec().head.activation }
+        let dense = head.dense.map(|width| AptLinear::random(config.hidden, width, true, init));
+        let out = AptLinear::random(head.dense.unwrap_or(config.hidden), head.labels, true, init);
+        let dense = dense.map(|new| pooler.unwrap_or(new));
+        Self { dense, out, activation: config.family.spec().head.activation, pooling: head.pooling }
     }
 
-    /// `first: [batch, hidden]` → logits `[batch, labels]`.
-    pub fn forward(&self, first: Tensor<2>) -> Tensor<2> {
-        self.out.forward(self.activation.of(self.dense.forward(first)))
+    /// `read: [batch, hidden]` → logits `[batch, labels]`; dropout acts on what the last layer reads.
+    pub fn forward(&self, read: Tensor<2>, dropout: &mut Option<&mut Dropout>) -> Tensor<2> {
+        let pooled = match &self.dense {
+            Some(dense) => self.activation.of(dense.forward(read)),
+            None => read,
+        };
+        self.out.forward(Dropout::on(dropout, pooled))
     }
 
     /// Keeps the given hidden dims.
     pub fn select(&self, hidden: Option<&[usize]>) -> Self {
-        Self { dense: self.dense.select(hidden, None), ..self.clone() }
+        match &self.dense {
+            Some(dense) => Self { dense: Some(dense.select(hidden, None)), ..self.clone() },
+            None => Self { out: self.out.select(hidden, None), ..self.clone() },
+        }
     }
 }
 

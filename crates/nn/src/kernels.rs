@@ -5,14 +5,17 @@
 
 mod attention;
 mod cpu;
+mod dropout;
 mod gemm;
 mod gpu;
 mod rows;
 mod tiles;
 
+use crate::dropout::Dropped;
 use burn::backend::{Dispatch, DispatchTensor, DispatchTensorKind};
-use burn::tensor::{Tensor, activation};
+use burn::tensor::{Tensor, TensorData, activation};
 use cpu::{CpuInference, CpuKernels};
+use dropout::CpuDropout;
 pub use gpu::flat::{AdamWResult, AdamWStep};
 use gpu::rows::NormOf;
 pub(crate) use rows::Term;
@@ -175,6 +178,18 @@ pub(crate) fn masked(x: Tensor<2>, mask: Tensor<1>, ones: bool) -> Tensor<2> {
         return Tensor::from_dispatch(Dispatch::cpu_masked(x, mask.into_dispatch(), ones));
     }
     Tensor::<2>::from_dispatch(x) * mask.unsqueeze()
+}
+
+/// `x` without the entries of `dropped`, the others scaled up.
+pub(crate) fn dropped<const D: usize>(x: Tensor<D>, dropped: Dropped) -> Tensor<D> {
+    let x = x.into_dispatch();
+    if on_cpu(&x) {
+        return Tensor::from_dispatch(Dispatch::cpu_dropped(x, dropped));
+    }
+    let x = Tensor::<D>::from_dispatch(x);
+    let factors = TensorData::new(dropped.factors(), x.dims());
+    let device = x.device();
+    x * Tensor::from_data(factors, &device)
 }
 
 /// `values` after an update with `gradient` in as few passes as there can be; [`None`] on a device where they are Burn's.

@@ -1,7 +1,8 @@
 //! The one transformer. A family is a row of [`crate::family`], not another copy of this file.
 
 use crate::batch::Batch;
-use crate::config::{HeadConfig, ModelConfig};
+use crate::config::{HeadConfig, ModelConfig, Pooling};
+use crate::dropout::Dropout;
 use crate::embeddings::Embeddings;
 use crate::masks::DeviceMasks;
 use crate::taps::{TapPoint, Taps};
@@ -90,6 +91,8 @@ pub struct Forward<'a> {
     pub taps: Option<&'a mut Taps>,
     /// Whether to return the hidden state after every layer.
     pub keep_states: bool,
+    /// What a training step drops; `None` drops nothing.
+    pub dropout: Option<&'a mut Dropout>,
 }
 
 /// What a forward pass returns.
@@ -141,16 +144,16 @@ impl Transformer {
 
     /// Runs the encoder.
     pub fn forward(&self, batch: &Batch, with: Forward<'_>) -> Output {
-        let Forward { masks, mut taps, keep_states } = with;
-        let mut x = self.embeddings.forward(batch, masks);
+        let Forward { masks, mut taps, keep_states, mut dropout } = with;
+        let mut x = self.embeddings.forward(batch, masks, &mut dropout);
         let mut states = Vec::new();
         for (i, layer) in self.layers.iter().enumerate() {
             let skipped = |sub_block| masks.is_some_and(|masks| masks.of(sub_block, i).none);
             if let Some(attention) = layer.attention.as_ref().filter(|_| !skipped(SubBlock::Attention)) {
-                x = attention.forward(x, batch, i, masks, &mut taps);
+                x = attention.forward(x, batch, i, masks, &mut taps, &mut dropout);
             }
             if let Some(feed_forward) = layer.feed_forward.as_ref().filter(|_| !skipped(SubBlock::FeedForward)) {
-                x = feed_forward.forward(x, i, masks, &mut taps);
+                x = feed_forward.forward(x, i, masks, &mut taps, &mut dropout);
             }
             if keep_states {
                 states.push(x.clone());
@@ -165,18 +168,35 @@ impl Transformer {
     /// # Errors
     /// [`NnError::Config`] when the model has no classification head.
     pub fn classify(&self, hidden: Tensor<2>, batch: &Batch) -> Result<Tensor<2>, NnError> {
+        self.classify_with(hidden, batch, None)
+    }
+
+    /// As [`Self::classify`], in a training step that drops entries of what the classifier reads.
+    ///
+    /// # Errors
+    /// As [`Self::classify`].
+    pub fn classify_with(
+        &self,
+        hidden: Tensor<2>,
+        batch: &Batch,
+        mut dropout: Option<&mut Dropout>,
+    ) -> Result<Tensor<2>, NnError> {
         let head = self
             .head
             .as_ref()
             .ok_or_else(|| NnError::Config { file: "model".into(), what: "there is no classification head".into() })?;
-        Ok(head.forward(batch.first_of(hidden)))
+        let mut read = batch.read_by(head.pooling, hidden);
+        if head.dense.is_some() && self.config.family.spec().head.drops_input {
+            read = Dropout::on(&mut dropout, read);
+        }
+        Ok(head.forward(read, &mut dropout))
     }
 
-    /// A new classifier with `labels` outputs on the checkpoint's dense layer, if it has one.
-    pub fn with_head(mut self, labels: usize, init: &mut Init) -> Self {
-        let pooler = self.pooler.take().or(self.head.take().map(|head| head.dense));
+    /// A new classifier with `labels` outputs; its dense layer, if `pooling` has one, is the checkpoint's where there is one.
+    pub fn with_head(mut self, pooling: Pooling, labels: usize, init: &mut Init) -> Self {
+        let pooler = self.pooler.take().or(self.head.take().and_then(|head| head.dense));
         let dense = pooler.as_ref().map_or(self.config.hidden, |p| p.dims()[1]);
-        let head = HeadConfig { dense, labels };
+        let head = HeadConfig::new(pooling, dense, labels);
         self.head = Some(ClassificationHead::new(&self.config, head, pooler, init));
         self.config.head = Some(head);
         self.config.label_names.clear();

@@ -8,7 +8,9 @@ use apt_core::tokens::TokenBatch;
 use apt_core::wiring::Site;
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::compact::{compact, kept_first};
-use apt_nn::{Activation, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, inference};
+use apt_nn::{
+    Activation, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Pooling, Transformer, inference,
+};
 use burn::module::Module;
 use burn::tensor::Device;
 use rand::RngExt;
@@ -146,7 +148,7 @@ fn device() -> Device {
 /// Every family with adapters; ragged layers, a layer that has no heads and one that has no neurons.
 fn models() -> Vec<(String, Transformer)> {
     let layer = |heads, neurons| LayerShape { heads, neurons };
-    let build = |family: Family, activation, layers: &[LayerShape]| {
+    let build = |family: Family, activation, layers: &[LayerShape], pooling| {
         let config = ModelConfig {
             family,
             vocab_size: 21,
@@ -159,7 +161,7 @@ fn models() -> Vec<(String, Transformer)> {
             activation,
             norm_eps: 1e-12,
             pad_id: 1,
-            head: Some(HeadConfig { dense: 12, labels: 3 }),
+            head: Some(HeadConfig::new(pooling, 12, 3)),
             label_names: ["no", "yes", "maybe"].map(String::from).to_vec(),
         };
         let mut init = Init::new(11, &device());
@@ -168,11 +170,14 @@ fn models() -> Vec<(String, Transformer)> {
         shaken(model, &mut init, 0.3)
     };
     let ragged = [layer(3, 10), layer(0, 7), layer(4, 0), layer(2, 16)];
-    let all =
-        Family::ALL.map(|family| (family.spec().name.to_owned(), build(family, Activation::Gelu, &[layer(3, 10); 4])));
+    let all = Family::ALL.map(|family| {
+        (family.spec().name.to_owned(), build(family, Activation::Gelu, &[layer(3, 10); 4], Pooling::Pooler))
+    });
     let mut models = Vec::from(all);
-    models.push(("ragged BERT".into(), build(Family::Bert, Activation::GeluNew, &ragged)));
-    models.push(("ragged RoBERTa".into(), build(Family::Roberta, Activation::Relu, &ragged)));
+    models.push(("ragged BERT".into(), build(Family::Bert, Activation::GeluNew, &ragged, Pooling::Pooler)));
+    models.push(("ragged RoBERTa".into(), build(Family::Roberta, Activation::Relu, &ragged, Pooling::Pooler)));
+    models.push(("BERT by its first token".into(), build(Family::Bert, Activation::Gelu, &ragged, Pooling::Cls)));
+    models.push(("RoBERTa by its mean".into(), build(Family::Roberta, Activation::Gelu, &ragged, Pooling::Mean)));
     models
 }
 

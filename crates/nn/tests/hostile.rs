@@ -3,7 +3,7 @@
 
 use apt_core::blocks::LayerShape;
 use apt_nn::checkpoint::{Checkpoint, Precision, load_dir, to_safetensors};
-use apt_nn::{Activation, Family, HeadConfig, Init, ModelConfig, NnError, Transformer};
+use apt_nn::{Activation, Family, HeadConfig, Init, ModelConfig, NnError, Pooling, Transformer};
 use burn::tensor::Device;
 use serde_json::{Value, json};
 
@@ -237,13 +237,24 @@ fn a_config_that_claims_more_than_the_file_holds_costs_no_memory() {
     let claims: [(&str, ModelConfig); 3] = [
         ("a huge vocabulary", ModelConfig { vocab_size: huge, hidden: huge, ..config() }),
         ("huge layers", ModelConfig { layers: vec![LayerShape { heads: huge / 4, neurons: huge }; 1024], ..config() }),
-        ("a huge head", ModelConfig { head: Some(HeadConfig { dense: huge, labels: huge }), ..config() }),
+        ("a huge head", ModelConfig { head: Some(HeadConfig::new(Pooling::Pooler, huge, huge)), ..config() }),
     ];
     let bytes = weights();
     for (name, config) in claims {
         let error = read(&bytes, &config).expect_err(name);
         assert!(matches!(error, NnError::Tensor { .. }), "{name}: {error:?}");
         says(name, &error, &[WEIGHTS, "shape"]);
+    }
+}
+
+#[test]
+fn a_head_that_contradicts_its_pooling_is_refused() {
+    for (dense, pooling) in [(Some(8), Pooling::Mean), (Some(8), Pooling::Cls), (None, Pooling::Pooler)] {
+        let config = ModelConfig { head: Some(HeadConfig { dense, labels: 2, pooling }), ..config() };
+        let json = serde_json::to_vec(&config.to_json()).expect("JSON values serialise");
+        let error = ModelConfig::from_json(&json, "config.json").expect_err(pooling.words());
+        assert!(matches!(error, NnError::Size { .. }), "{error:?}");
+        says(pooling.words(), &error, &["config.json", pooling.words(), "dense layer"]);
     }
 }
 
@@ -311,7 +322,7 @@ fn config() -> ModelConfig {
         activation: Activation::Gelu,
         norm_eps: 1e-12,
         pad_id: 0,
-        head: Some(HeadConfig { dense: 8, labels: 2 }),
+        head: Some(HeadConfig::new(Pooling::Pooler, 8, 2)),
         label_names: vec![],
     }
 }

@@ -4,7 +4,7 @@ mod reference;
 
 use apt_core::blocks::LayerShape;
 use apt_core::wiring::Site;
-use apt_nn::{Activation, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, named};
+use apt_nn::{Activation, Family, Forward, HeadConfig, Init, ModelConfig, Pooling, Transformer, named};
 use burn::tensor::{Device, Tensor, TensorData};
 use reference::{Tokens, close, shaken, values};
 
@@ -134,7 +134,7 @@ fn model() -> (Transformer, Init) {
         activation: Activation::Gelu,
         norm_eps: 1e-12,
         pad_id: 0,
-        head: Some(HeadConfig { dense: 8, labels: 2 }),
+        head: Some(HeadConfig::new(Pooling::Pooler, 8, 2)),
         label_names: vec![],
     };
     let mut init = Init::new(2, &Device::flex().autodiff());

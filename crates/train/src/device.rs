@@ -9,11 +9,12 @@ use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
 use apt_core::wiring::Site;
+use apt_data::{Stream, generator};
 use apt_nn::checkpoint::read_back;
 use apt_nn::salience::{self, ScoreInputs};
 use apt_nn::{
-    Activation, Adapter, AptLinear, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, LayerNorm, ModelConfig,
-    Taps, Transformer, compact, named,
+    Activation, Adapter, AptLinear, Batch, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, LayerNorm,
+    ModelConfig, Pooling, Taps, Transformer, compact, named,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -267,14 +268,15 @@ const OPERATIONS: &[(&str, Operation)] = &[
         let batch = nano_batch(&model, d);
         flat(model.forward(&batch, Forward::default()).hidden)
     }),
-    ("a training step with outlier-aware salience", |d| training_step(d, Salience::OutlierAware, false)),
-    ("a masked training step with mask gradients", |d| training_step(d, Salience::Gradient, true)),
-    ("a masked training step with Wanda scores", |d| training_step(d, Salience::Wanda, true)),
-    ("a masked training step with magnitudes", |d| training_step(d, Salience::Magnitude, true)),
+    ("a training step with outlier-aware salience", |d| training_step(d, Salience::OutlierAware, false, 0.0)),
+    ("a masked training step with mask gradients", |d| training_step(d, Salience::Gradient, true, 0.0)),
+    ("a masked training step with Wanda scores", |d| training_step(d, Salience::Wanda, true, 0.0)),
+    ("a masked training step with magnitudes", |d| training_step(d, Salience::Magnitude, true, 0.0)),
+    ("a masked training step with dropout", |d| training_step(d, Salience::OutlierAware, true, 0.2)),
 ];
 
 /// Loss, scores and all gradients of one step of a nano model.
-fn training_step(device: &Device, scorer: Salience, masked: bool) -> Tensor<1> {
+fn training_step(device: &Device, scorer: Salience, masked: bool, dropout: f64) -> Tensor<1> {
     let tracked = a_device(device);
     let model =
         nano(&tracked).with_adapters(&[Site::Query, Site::Value, Site::Up], 2, 2.0, &mut Init::new(5, &tracked));
@@ -291,8 +293,12 @@ fn training_step(device: &Device, scorer: Salience, masked: bool) -> Tensor<1> {
         DeviceMasks::new(&masks, model.config.wiring(), &tracked, scorer == Salience::Gradient)
     });
     let mut taps = Taps::for_scorer(scorer);
-    let output = model.forward(&batch, Forward { masks: masks.as_ref(), taps: taps.as_mut(), keep_states: false });
-    let Ok(logits) = model.classify(output.hidden, &batch) else { return Tensor::zeros([0], device) };
+    let mut dropout = Dropout::new(dropout, || generator(1, Stream::Dropout, 0));
+    let with = Forward { masks: masks.as_ref(), taps: taps.as_mut(), dropout: dropout.as_mut(), keep_states: false };
+    let hidden = model.forward(&batch, with).hidden;
+    let Ok(logits) = model.classify_with(hidden, &batch, dropout.as_mut()) else {
+        return Tensor::zeros([0], device);
+    };
     let loss = task_loss(logits, &Targets::classes(&[0, 1, 1], &tracked));
     let mut gradients = loss.backward();
     let seen = ScoreInputs {
@@ -322,7 +328,7 @@ fn nano(device: &Device) -> Transformer {
         activation: Activation::Gelu,
         norm_eps: 1e-12,
         pad_id: 0,
-        head: Some(HeadConfig { dense: 16, labels: 2 }),
+        head: Some(HeadConfig::new(Pooling::Pooler, 16, 2)),
         label_names: vec![],
     };
     Transformer::new(&config, &mut Init::new(3, device))

@@ -1,11 +1,13 @@
 //! How much memory a run will need, from sizes alone, before anything is loaded.
 
+use crate::head::pooling_for;
+use crate::setup::pooling_of;
 use apt_core::arms::{Distillation, RankGrowth};
 use apt_core::blocks::LayerShape;
 use apt_core::ranks::first_rank;
 use apt_core::wiring::{LinearSpec, SubBlock};
 use apt_experiment::{Keep, Knobs};
-use apt_nn::ModelConfig;
+use apt_nn::{HeadConfig, ModelConfig};
 
 /// Bytes of one value.
 const VALUE: u64 = 4;
@@ -17,7 +19,8 @@ const VALUE: u64 = 4;
 pub fn estimate(config: &ModelConfig, knobs: &Knobs, labels: usize, length: usize) -> Vec<(&'static str, u64)> {
     let shape = config.shape();
     let frozen = (shape.parameters() + config.embedding_parameters()) as u64;
-    let head = (config.hidden * labels + labels + config.hidden * config.hidden + config.hidden) as u64;
+    let head = HeadConfig::new(pooling_for(config, pooling_of(knobs)), config.hidden, labels);
+    let head = ModelConfig { head: Some(head), ..config.clone() }.head_parameters() as u64;
     let (first, most) = adapters(config, knobs);
     let trainable = if knobs.train_base { shape.parameters() as u64 } else { most } + head;
     // Values, gradients, two moments and the decay vector; the best weights beside them.
@@ -30,15 +33,19 @@ pub fn estimate(config: &ModelConfig, knobs: &Knobs, labels: usize, length: usiz
     let length = length.min(knobs.max_length).min(config.max_length()) as u64;
     let tokens = knobs.batch_size as u64 * length;
     let wiring = config.wiring();
+    let dropout = knobs.dropout > 0.0;
     let per_layer = |layer: &LayerShape| {
         let of = |&sub_block: &SubBlock| {
             let units = layer.units(sub_block);
             let written = wiring.linears_of(sub_block).filter(|linear| linear.output.axis == sub_block.axis());
             let written: usize = written.map(|linear| linear.output.width * units).sum();
-            // Its input and what is added and normed; what is written for its units, and what is read of them.
-            let entries = 4 * config.hidden + written + 2 * wiring.activation_width(sub_block) * units;
+            // Its input and what is added and normed; what is written for its units, and what is read of them. What
+            // dropout multiplies by is a value on a GPU, half of one on the CPU.
+            let of_stream = if dropout { 5 } else { 4 };
+            let entries = of_stream * config.hidden + written + 2 * wiring.activation_width(sub_block) * units;
+            let of_weights = if dropout { 4 } else { 2 };
             let between_tokens = match sub_block {
-                SubBlock::Attention => 2 * units as u64 * length,
+                SubBlock::Attention => of_weights * units as u64 * length,
                 SubBlock::FeedForward => 0,
             };
             tokens * (entries as u64 + between_tokens)

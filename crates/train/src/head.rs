@@ -1,14 +1,19 @@
 //! Whether a checkpoint's classification head can go on with a task, and what happens where it cannot.
 
 use apt_data::Objective;
-use apt_nn::{Init, ModelConfig, Transformer};
+use apt_nn::{Init, ModelConfig, Pooling, Transformer};
 
 /// Why the head of a model of `config` does not fit `objective`; `None` if it does or there is none.
 ///
 /// It fits with as many outputs as the objective needs and the same labels in the same order, in whatever case. A head
-/// without label names fits by their number alone, as do labels in the data that are only the indices of the head's.
-pub fn head_misfit(config: &ModelConfig, objective: &Objective) -> Option<String> {
+/// without label names fits by their number alone, as do labels in the data that are only the indices of the head's. If a
+/// pooling is `asked` for, it must be the head's.
+pub fn head_misfit(config: &ModelConfig, objective: &Objective, asked: Option<Pooling>) -> Option<String> {
     let head = config.head?;
+    if let Some(asked) = asked.filter(|&asked| asked != head.pooling) {
+        let (of_head, asked) = (head.pooling.words(), asked.words());
+        return Some(format!("the model's head reads {of_head}, `pooling` asks for {asked}"));
+    }
     let (names, labels) = (&config.label_names, objective.labels());
     let same = |(name, label): (&String, &String)| name.eq_ignore_ascii_case(label);
     let named_alike = names.is_empty() || are_indices(labels) || names.iter().zip(labels).all(same);
@@ -27,13 +32,35 @@ pub fn head_misfit(config: &ModelConfig, objective: &Objective) -> Option<String
 }
 
 /// `model` with a head for `objective`, whose labels its configuration names: its own if that fits, else a new one.
-pub(crate) fn fit_head(model: Transformer, objective: &Objective, init: &mut Init) -> Transformer {
-    let fits = model.config.head.is_some() && head_misfit(&model.config, objective).is_none();
-    let mut model = if fits { model } else { model.with_head(objective.outputs(), init) };
+pub(crate) fn fit_head(
+    model: Transformer,
+    objective: &Objective,
+    asked: Option<Pooling>,
+    init: &mut Init,
+) -> Transformer {
+    let fits = model.config.head.is_some() && head_misfit(&model.config, objective, asked).is_none();
+    let pooling = pooling_for(&model.config, asked);
+    let mut model = if fits { model } else { model.with_head(pooling, objective.outputs(), init) };
     if model.config.label_names.is_empty() || !are_indices(objective.labels()) {
         model.config.label_names = objective.labels().to_vec();
     }
     model
+}
+
+/// The pooling that is `asked` for, else that of the model's head, else the published classifier's.
+pub(crate) fn pooling_for(config: &ModelConfig, asked: Option<Pooling>) -> Pooling {
+    asked.or(config.head.map(|head| head.pooling)).unwrap_or_default()
+}
+
+/// What to know before a model of `config` is used by transformers, in one line; `None` if its classes read it as it is
+/// meant.
+pub fn pooling_note(config: &ModelConfig) -> Option<String> {
+    let pooling = config.head.map(|head| head.pooling).filter(|&pooling| pooling != Pooling::Pooler)?;
+    let reads = pooling.words();
+    Some(format!(
+        "the classifier reads {reads}, which transformers' classes for sequence classification do not: \
+         only this program computes what the exported model was trained for"
+    ))
 }
 
 /// Whether the labels are 0, 1, 2 and so on, as files have them that number their classes.

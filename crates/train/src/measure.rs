@@ -5,7 +5,7 @@ use crate::costs::Costs;
 use crate::evaluate::PAD_MULTIPLE;
 use crate::evaluator::Evaluator;
 use crate::head::fit_head;
-use crate::setup::Setup;
+use crate::setup::{Setup, pooling_of};
 use apt_core::averages::median;
 use apt_core::tokens::TokenBatch;
 use apt_data::{Encoded, collate};
@@ -75,8 +75,8 @@ async fn file_bytes(model: &Transformer) -> Result<u64, TrainError> {
 
 /// The dense model with an untrained head of the same size: what the compacted one is compared with.
 fn dense_model(setup: &Setup) -> Result<Transformer, TrainError> {
-    let device = &setup.device;
-    let model = fit_head(setup.source.model(device)?, &setup.task.objective, &mut Init::new(0, device));
+    let (device, pooling) = (&setup.device, pooling_of(&setup.knobs));
+    let model = fit_head(setup.source.model(device)?, &setup.task.objective, pooling, &mut Init::new(0, device));
     Ok(model.valid())
 }
 

@@ -7,10 +7,10 @@ mod trainer;
 use crate::TrainError;
 use crate::costs::Costs;
 use crate::evaluator::{Evaluator, eval_interval};
-use crate::head::head_misfit;
+use crate::head::{head_misfit, pooling_note};
 use crate::measure::measure;
 use crate::probe::Probe;
-use crate::setup::Setup;
+use crate::setup::{Setup, pooling_of};
 use crate::teacher::Teacher;
 use apt_core::arms::{Distillation, PruneSchedule};
 use apt_experiment::{AdapterInfo, Evaluation, Event, Keep, Knobs, Parameters, Phase, Split, TeacherUpdate};
@@ -172,7 +172,8 @@ impl Session {
         };
         let scores_first = knobs.schedule == PruneSchedule::OneShot && knobs.prunes();
         self.stage = if scores_first { Stage::Score } else { Stage::Train };
-        let misfit = head_misfit(&source.config, &task.objective);
+        let misfit = head_misfit(&source.config, &task.objective, pooling_of(knobs));
+        let note = pooling_note(&trained.student().config);
         self.emit(event);
         if let Some(layout) = self.trainer.known_layout() {
             self.emit(Event::Layout(Box::new(layout)));
@@ -185,6 +186,9 @@ impl Session {
         }
         if let Some(misfit) = misfit {
             self.emit(Event::Warning { message: format!("{misfit}: a new head is trained") });
+        }
+        if let Some(message) = note {
+            self.emit(Event::Warning { message });
         }
     }
 

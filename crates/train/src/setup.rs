@@ -9,8 +9,8 @@ use crate::simd::vectors;
 use crate::source::ModelSource;
 use apt_core::ranks::first_rank;
 use apt_data::{Encoded, Example, Objective, ObjectiveKind, RawTask, Stream, TokenizedTask, generator, tokenize_task};
-use apt_experiment::{CheckedKnobs, Knobs, ObjectiveChoice, Provenance};
-use apt_nn::{Init, ModelConfig, named};
+use apt_experiment::{CheckedKnobs, Knobs, ObjectiveChoice, PoolingChoice, Provenance};
+use apt_nn::{Init, ModelConfig, Pooling, named};
 use burn::tensor::Device;
 
 /// Everything a run starts from.
@@ -108,7 +108,8 @@ impl Setup {
     pub(crate) fn fresh_learner(&self, device: &Device, distils: bool) -> Result<Learner, TrainError> {
         let knobs = &self.knobs;
         let init = |stream| Init::from_rng(generator(knobs.seed, stream, 0), device);
-        let mut student = fit_head(self.source.model(device)?, &self.task.objective, &mut init(Stream::Head));
+        let model = self.source.model(device)?;
+        let mut student = fit_head(model, &self.task.objective, pooling_of(knobs), &mut init(Stream::Head));
         if !knobs.train_base {
             let rank = first_rank(knobs.rank, knobs.rank_growth);
             student = student.with_adapters(&knobs.adapters.0, rank, knobs.rank_scale, &mut init(Stream::Adapters));
@@ -132,6 +133,16 @@ pub fn objective_of(knobs: &Knobs) -> Option<ObjectiveKind> {
         ObjectiveChoice::Auto => None,
         ObjectiveChoice::Classification => Some(ObjectiveKind::Classification),
         ObjectiveChoice::Regression => Some(ObjectiveKind::Regression),
+    }
+}
+
+/// The pooling that the settings ask for; `None` leaves it to the model.
+pub fn pooling_of(knobs: &Knobs) -> Option<Pooling> {
+    match knobs.pooling {
+        PoolingChoice::Auto => None,
+        PoolingChoice::Pooler => Some(Pooling::Pooler),
+        PoolingChoice::Cls => Some(Pooling::Cls),
+        PoolingChoice::Mean => Some(Pooling::Mean),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::teacher::{DistillWeights, TeacherOutput, distillation_loss};
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::tokens::TokenBatch;
 use apt_nn::salience::{self, ScoreInputs};
-use apt_nn::{Batch, DeviceMasks, Forward, Output, Taps};
+use apt_nn::{Batch, DeviceMasks, Dropout, Forward, Output, Taps};
 use burn::tensor::{Device, Gradients, Tensor};
 
 /// What a pass computes with.
@@ -23,6 +23,8 @@ pub(crate) struct Pass<'a> {
     /// Units of √kurtosis in them.
     pub(crate) outliers: OutlierScale,
     pub(crate) distillation: Option<Distillation>,
+    /// What the student drops.
+    pub(crate) dropout: Option<Dropout>,
 }
 
 /// A teacher's part in a pass.
@@ -55,10 +57,11 @@ impl Pass<'_> {
         let student = &self.learner.student;
         let batch = Batch::new(self.tokens, &student.config, self.device);
         let mut taps = self.scorer.and_then(Taps::for_scorer);
+        let mut dropout = self.dropout;
         let keep_states = self.distillation.is_some();
-        let Output { hidden, states } =
-            student.forward(&batch, Forward { masks: self.masks, taps: taps.as_mut(), keep_states });
-        let logits = student.classify(hidden, &batch)?;
+        let with = Forward { masks: self.masks, taps: taps.as_mut(), keep_states, dropout: dropout.as_mut() };
+        let Output { hidden, states } = student.forward(&batch, with);
+        let logits = student.classify_with(hidden, &batch, dropout.as_mut())?;
         let task_loss = task_loss(logits.clone(), self.targets);
         let (loss, distill_loss, mu) = match self.distillation {
             None => (task_loss.clone(), None, None),

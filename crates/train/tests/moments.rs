@@ -3,7 +3,7 @@
 
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::wiring::Site;
-use apt_nn::{Activation, Family, HeadConfig, Init, ModelConfig, Transformer, named};
+use apt_nn::{Activation, Family, HeadConfig, Init, ModelConfig, Pooling, Transformer, named};
 use apt_train::{AdamW, Learner, Transform};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -166,7 +166,7 @@ fn learner() -> Learner {
         activation: Activation::Gelu,
         norm_eps: 1e-12,
         pad_id: 0,
-        head: Some(HeadConfig { dense: 4, labels: 2 }),
+        head: Some(HeadConfig::new(Pooling::Pooler, 4, 2)),
         label_names: vec![],
     };
     let mut init = Init::new(3, &device());

@@ -6,7 +6,9 @@ use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
 use apt_core::wiring::Site;
-use apt_nn::{Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Transformer, named};
+use apt_nn::{
+    Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Pooling, Transformer, named,
+};
 use apt_train::{Learner, Teacher, Transform};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -136,7 +138,7 @@ fn learner() -> Learner {
         activation: Activation::Gelu,
         norm_eps: 1e-12,
         pad_id: 0,
-        head: Some(HeadConfig { dense: 16, labels: 3 }),
+        head: Some(HeadConfig::new(Pooling::Pooler, 16, 3)),
         label_names: vec![],
     };
     let mut init = Init::new(4, &device());

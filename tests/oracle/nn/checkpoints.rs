@@ -84,7 +84,7 @@ fn states(model: &Transformer, texts: &[Vec<usize>]) -> Vec<Vec<Vec<f64>>> {
     let by_text = |state: &Tensor<2>| {
         values(state).chunks(longest * model.config.hidden).map(<[f64]>::to_vec).collect::<Vec<_>>()
     };
-    [model.embeddings.forward(&batch, None)].iter().chain(&output.states).map(by_text).collect()
+    [model.embeddings.forward(&batch, None, &mut None)].iter().chain(&output.states).map(by_text).collect()
 }
 
 fn assets() -> PathBuf {

@@ -7,7 +7,7 @@ use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::compact::compact;
-use apt_nn::{Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, ModelConfig, Transformer};
+use apt_nn::{Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, ModelConfig, Pooling, Transformer};
 use apt_tests::fixtures::{indices, items, load, number, numbers};
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ fn config(fixture: &Value) -> ModelConfig {
         activation: Activation::Gelu,
         norm_eps: number(&c["eps"]),
         pad_id: n("pad"),
-        head: Some(HeadConfig { dense: n("hidden"), labels: n("num_labels") }),
+        head: Some(HeadConfig::new(Pooling::Pooler, n("hidden"), n("num_labels"))),
         label_names: vec![],
     }
 }

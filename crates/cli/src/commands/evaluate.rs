@@ -45,7 +45,7 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         let remedy = "train it with `apt-lab run --model`, and evaluate that run";
         return Err(CliError::at(&folder, "the model has no trained head", remedy));
     }
-    if let Some(misfit) = head_misfit(&config, &task.objective) {
+    if let Some(misfit) = head_misfit(&config, &task.objective, None) {
         return Err(CliError::at(&folder, misfit, "name the task the model was trained on with --task"));
     }
     let model = load_dir(&folder, &opened.device)?;

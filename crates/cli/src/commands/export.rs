@@ -4,11 +4,12 @@ use crate::args::source_of;
 use crate::error::CliError;
 use crate::files::ensure_empty;
 use crate::model::{ModelLocation, is_model};
-use crate::reporter::{Reporter, print_stdout};
+use crate::reporter::{Reporter, print_stderr, print_stdout};
 use crate::run::resume::session_at;
 use crate::run::write_model;
 use apt_nn::Transformer;
 use apt_nn::checkpoint::{Precision, load_dir};
+use apt_train::pooling_note;
 use burn::tensor::Device;
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,9 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), CliError> {
         shape.hidden,
         shape.parameters()
     ));
+    if let Some(note) = pooling_note(&model.config) {
+        print_stderr(&format!("warning: {note}"));
+    }
     Ok(())
 }
 

@@ -62,3 +62,31 @@ fn labels_keep_their_names_in_record_model_and_answers() {
         assert!(other.status != 0 && other.err.contains(part), "`{part}` is not in:\n{}", other.err);
     }
 }
+
+#[test]
+fn a_pooling_goes_with_the_model_and_another_gets_a_new_head() {
+    let dir = folder();
+    let (mean, new_head) = ("the mean of the tokens", "a new head is trained");
+    let trained = tiny(&["--pooling", "mean", "--out", "r"], dir.path());
+    succeeded(&trained, "a run");
+    assert!(trained.out.contains(mean), "nothing is said of transformers:\n{}", trained.out);
+    let head = &read_json(&dir.path().join("r/model/config.json"))["apt_lab"]["head"];
+    assert_eq!((&head["pooling"], &head["labels"]), (&json!("mean"), &json!(2)), "{head}");
+    let evaluated = run(&["eval", "r", "--json"], dir.path());
+    succeeded(&evaluated, "eval");
+    let figures: serde_json::Value = serde_json::from_str(&evaluated.out).expect("eval --json prints JSON");
+    let record = read_json(&dir.path().join("r/record.json"));
+    assert_eq!(figures["metric"]["validation"], record["final"]["metric"]["validation"]);
+    let exported = run(&["export", "r", "--out", "e"], dir.path());
+    succeeded(&exported, "export");
+    assert!(exported.err.contains(mean), "nothing is said of transformers:\n{}", exported.err);
+
+    let on = |pooling, out| {
+        let finished = tiny(&["--model", "e", "--pooling", pooling, "--out", out], dir.path());
+        succeeded(&finished, pooling);
+        let head = read_json(&dir.path().join(out).join("model/config.json"))["apt_lab"]["head"].clone();
+        (finished.out.contains(new_head), head["pooling"].clone())
+    };
+    assert_eq!(on("auto", "a"), (false, json!("mean")), "the head that fits is kept");
+    assert_eq!(on("pooler", "p"), (true, json!(null)), "a head for another pooling is not");
+}

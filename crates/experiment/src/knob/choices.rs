@@ -41,6 +41,20 @@ arms! {
 }
 
 arms! {
+    /// What the classifier reads of the last hidden state.
+    PoolingChoice ("pooling") {
+        /// what the model's own classifier reads, else the first token through a dense layer
+        Auto = "auto",
+        /// the first token through a dense layer, the checkpoint's pooler where it has one
+        Pooler = "pooler",
+        /// the first token
+        Cls = "cls",
+        /// the mean over the tokens
+        Mean = "mean",
+    }
+}
+
+arms! {
     /// What becomes of the optimiser's moments when shapes change.
     OptimizerState ("optimiser state") {
         /// sliced for what is removed, zero for what is new
@@ -154,6 +168,7 @@ choice_knobs!(
     ObjectiveChoice,
     OptimizerState,
     Keep,
+    PoolingChoice,
     PruneSchedule,
     RankGrowth,
     RankImportance,

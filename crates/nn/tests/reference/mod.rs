@@ -4,8 +4,8 @@
 
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
-use apt_core::wiring::SubBlock;
-use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Positions, TapPoint, Transformer};
+use apt_core::wiring::{Site, SubBlock};
+use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Pooling, Positions, TapPoint, Transformer};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -44,6 +44,17 @@ impl Matrix {
     pub(crate) fn each_row(&self, by: &[f64], f: impl Fn(f64, f64) -> f64) -> Matrix {
         let v = self.v.iter().enumerate().map(|(i, x)| f(*x, by[i % self.cols])).collect();
         Matrix { cols: self.cols, v }
+    }
+
+    /// Multiplied by `factors`, if there are any, entry by entry.
+    fn dropped(&self, factors: Option<&Vec<f64>>) -> Matrix {
+        match factors {
+            Some(factors) => {
+                assert_eq!(self.v.len(), factors.len(), "how many entries are dropped or not");
+                Matrix { cols: self.cols, v: self.v.iter().zip(factors).map(|(x, f)| x * f).collect() }
+            }
+            None => self.clone(),
+        }
     }
 
     pub(crate) fn transposed(&self) -> Matrix {
@@ -182,14 +193,25 @@ impl Pass {
     }
 }
 
+/// What dropout multiplies every entry of an activation by; what is not there is not dropped.
+#[derive(Clone, Default)]
+pub(crate) struct Factors {
+    pub embeddings: Option<Vec<f64>>,
+    /// By layer: attention weights `[batch, heads, queries, keys]`, and what the two sub-blocks add.
+    pub layers: Vec<[Option<Vec<f64>>; 3]>,
+    /// What the dense layer and the classifier read.
+    pub head: [Option<Vec<f64>>; 2],
+}
+
 #[derive(Clone)]
 pub(crate) struct Reference {
+    pub factors: Factors,
     words: Matrix,
     positions: Matrix,
     types: Option<Matrix>,
     norm: Norm,
     layers: Vec<(Option<Attend>, Option<Feed>)>,
-    dense: Linear,
+    dense: Option<Linear>,
     out: Linear,
     config: ModelConfig,
 }
@@ -213,15 +235,31 @@ impl Reference {
             (attend, feed)
         });
         Self {
+            factors: Factors { layers: vec![Default::default(); model.layers.len()], ..Factors::default() },
             words: matrix(&model.embeddings.words.val()),
             positions: matrix(&model.embeddings.positions.val()),
             types: model.embeddings.types.as_ref().map(|types| matrix(&types.val())),
             norm: Norm::of(&model.embeddings.norm),
             layers: layers.collect(),
-            dense: Linear::of(&head.dense),
+            dense: head.dense.as_ref().map(Linear::of),
             out: Linear::of(&head.out),
             config: model.config.clone(),
         }
+    }
+
+    /// The weight `[in, out]` of a linear layer, adapter included.
+    pub(crate) fn weight_mut(&mut self, layer: usize, site: Site) -> Option<&mut Matrix> {
+        let (attend, feed) = &mut self.layers[layer];
+        let linear = match site {
+            Site::Query => &mut attend.as_mut()?.query,
+            Site::Key => &mut attend.as_mut()?.key,
+            Site::Value => &mut attend.as_mut()?.value,
+            Site::Output => &mut attend.as_mut()?.output,
+            Site::Up => &mut feed.as_mut()?.up,
+            Site::Down => &mut feed.as_mut()?.down,
+            Site::Gate => return None,
+        };
+        Some(&mut linear.weight)
     }
 
     /// `kept` are the masks that decide what counts in norms and which blocks are skipped; `masks` are their values.
@@ -237,16 +275,17 @@ impl Reference {
             seen.push((site, x.clone()));
             x
         };
-        let mut x = norm(&self.norm, &mask(&self.embed(tokens)));
+        let mut x = norm(&self.norm, &mask(&self.embed(tokens))).dropped(self.factors.embeddings.as_ref());
         for (i, (attend, feed)) in self.layers.iter().enumerate() {
+            let [of_weights, of_attend, of_feed] = self.factors.layers[i].each_ref().map(Option::as_ref);
             let any = |masks: &[f64]| masks.iter().any(|m| *m > 0.0);
             if let Some(a) = attend.as_ref().filter(|_| any(&kept.heads[i])) {
                 let branch = see(TapPoint::Input(SubBlock::Attention, i), x.clone());
                 let size = self.config.head_size;
                 let heads: Vec<f64> = masks.heads[i].iter().flat_map(|m| vec![*m; size]).collect();
-                let context = self.context(a, &branch, tokens).each_row(&heads, |c, m| c * m);
+                let context = self.context(a, &branch, tokens, of_weights).each_row(&heads, |c, m| c * m);
                 let context = see(TapPoint::Activation(SubBlock::Attention, i), context);
-                x = norm(&a.norm, &x.plus(&mask(&a.output.run(&context))));
+                x = norm(&a.norm, &x.plus(&mask(&a.output.run(&context)).dropped(of_attend)));
             }
             if let Some(f) = feed.as_ref().filter(|_| any(&kept.neurons[i])) {
                 let branch = see(TapPoint::Input(SubBlock::FeedForward, i), x.clone());
@@ -254,16 +293,25 @@ impl Reference {
                 h.v.iter_mut().for_each(|v| *v = activate(*v, self.config.activation));
                 let h =
                     see(TapPoint::Activation(SubBlock::FeedForward, i), h).each_row(&masks.neurons[i], |h, m| h * m);
-                x = norm(&f.norm, &x.plus(&mask(&f.down.run(&h))));
+                x = norm(&f.norm, &x.plus(&mask(&f.down.run(&h)).dropped(of_feed)));
             }
         }
         let x = see(TapPoint::Output, x);
         let length = tokens.ids.len() / tokens.lengths.len();
-        let first: Vec<f64> = (0..tokens.lengths.len()).flat_map(|b| x.row(b * length).to_vec()).collect();
-        let mut dense = self.dense.run(&Matrix { cols: x.cols, v: first });
-        let activation = self.config.family.spec().head.activation;
-        dense.v.iter_mut().for_each(|v| *v = activate(*v, activation));
-        Pass { logits: self.out.run(&dense).v, seen }
+        let mean = self.config.head.is_some_and(|head| head.pooling == Pooling::Mean);
+        let read = tokens.lengths.iter().enumerate().flat_map(|(b, &real)| {
+            let of = if mean { real } else { 1 };
+            let entry = |c: usize| (0..of).map(|i| x.row(b * length + i)[c]).sum::<f64>() / of as f64;
+            (0..x.cols).map(entry).collect::<Vec<f64>>()
+        });
+        let [of_read, of_pooled] = self.factors.head.each_ref().map(Option::as_ref);
+        let mut pooled = Matrix { cols: x.cols, v: read.collect() }.dropped(of_read);
+        if let Some(dense) = &self.dense {
+            pooled = dense.run(&pooled);
+            let activation = self.config.family.spec().head.activation;
+            pooled.v.iter_mut().for_each(|v| *v = activate(*v, activation));
+        }
+        Pass { logits: self.out.run(&pooled.dropped(of_pooled)).v, seen }
     }
 
     fn embed(&self, tokens: &Tokens) -> Matrix {
@@ -286,7 +334,7 @@ impl Reference {
         Matrix { cols: self.words.cols, v }
     }
 
-    fn context(&self, a: &Attend, x: &Matrix, tokens: &Tokens) -> Matrix {
+    fn context(&self, a: &Attend, x: &Matrix, tokens: &Tokens, factors: Option<&Vec<f64>>) -> Matrix {
         let (q, k, v) = (a.query.run(x), a.key.run(x), a.value.run(x));
         let (size, length) = (self.config.head_size, tokens.ids.len() / tokens.lengths.len());
         let mut out = Matrix { cols: q.cols, v: vec![0.0; q.v.len()] };
@@ -302,8 +350,11 @@ impl Reference {
                         })
                         .collect();
                     let total: f64 = scores.iter().sum();
+                    let row = ((b * (q.cols / size) + start / size) * length + i) * length;
+                    let factor = |j: usize| factors.map_or(1.0, |factors| factors[row + j]);
                     for d in dims {
-                        let sum: f64 = scores.iter().enumerate().map(|(j, s)| s * v.row(b * length + j)[d]).sum();
+                        let of_key = |(j, s): (usize, &f64)| s * factor(j) * v.row(b * length + j)[d];
+                        let sum: f64 = scores.iter().enumerate().map(of_key).sum();
                         out.v[(b * length + i) * q.cols + d] = sum / total;
                     }
                 }

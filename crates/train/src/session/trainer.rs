@@ -25,7 +25,7 @@ use apt_experiment::{
     PruningPoint as Pruned, Split,
 };
 use apt_nn::checkpoint::read_back;
-use apt_nn::{Batch, named, salience};
+use apt_nn::{Batch, Dropout, named, salience};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -186,7 +186,7 @@ impl Trainer {
     /// Runs a pass whose results are thrown away, so that kernels are built and memory pools are filled before time is
     /// taken.
     pub(super) async fn warm_up(&mut self) -> Result<(), TrainError> {
-        let pass = self.backward(0, None, None)?;
+        let pass = self.backward(0, None, None, self.dropout(0))?;
         read_back(pass.loss.without_autodiff(), "the warm-up loss").await?;
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Trainer {
         let scorer = self.setup.knobs.salience;
         let mut sum = ScoreSum::new(&shape);
         for step in 0..self.setup.knobs.calibration_batches {
-            match self.backward(step, Some(scorer), None)?.scores {
+            match self.backward(step, Some(scorer), None, None)?.scores {
                 Some(scores) => {
                     sum.add(&salience::unflatten(&read_back(scores, "salience scores").await?, &shape));
                 }
@@ -217,7 +217,8 @@ impl Trainer {
         let drawn = self.pruner.draw_gates(step, &self.timeline, seed);
         let scored = drawn.is_some() || collect && self.pruner.needs_scores(knobs);
         let scorer = scored.then_some(knobs.salience);
-        let mut pass = self.backward(step, scorer, drawn.as_ref().map(|draw| &draw.masks))?;
+        let masks = drawn.as_ref().map(|draw| &draw.masks);
+        let mut pass = self.backward(step, scorer, masks, self.dropout(step))?;
         let importances = match collect {
             true => importances(&self.trained, &pass.gradients, &self.setup.knobs, &self.setup.device),
             false => Vec::new(),
@@ -283,6 +284,12 @@ impl Trainer {
         self.ranks.update(&read.importances, self.setup.knobs.beta);
     }
 
+    /// What the training step `step` drops, if anything.
+    fn dropout(&self, step: usize) -> Option<Dropout> {
+        let knobs = &self.setup.knobs;
+        Dropout::new(knobs.dropout, || generator(knobs.seed, Stream::Dropout, step as u64))
+    }
+
     /// Forward and backward on the batch of `step`, under the masks `drawn` for it or else those of the decay window, with
     /// the scores of `scorer`.
     fn backward(
@@ -290,6 +297,7 @@ impl Trainer {
         step: usize,
         scorer: Option<Salience>,
         drawn: Option<&Masks>,
+        dropout: Option<Dropout>,
     ) -> Result<Backward, TrainError> {
         let indices = self.plan.batch(step);
         let Setup { knobs, task, .. } = &self.setup;
@@ -322,6 +330,7 @@ impl Trainer {
             scorer,
             outliers: knobs.outlier_scale,
             distillation,
+            dropout,
         };
         pass.backward()
     }

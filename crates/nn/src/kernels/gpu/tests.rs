@@ -5,8 +5,10 @@
 
 use crate::checkpoint::read_back;
 use crate::masks::HiddenMask;
-use crate::{Init, LayerNorm, kernels, named};
+use crate::{Dropout, Init, LayerNorm, kernels, named};
 use burn::tensor::{Device, DeviceType, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use std::panic::catch_unwind;
 
 /// Largest difference that passes, relative to a result's largest value.
@@ -213,4 +215,12 @@ fn taps_of_any_size() {
             assert!(difference < TOLERANCE, "{rows}×{columns}: result {i} differs by {difference:e}");
         }
     }
+}
+
+#[test]
+fn a_gpu_drops_what_the_cpu_drops() {
+    compare("dropout", &[[9, 37]], &[0], |x| {
+        let mut dropout = Dropout::new(0.3, || ChaCha8Rng::seed_from_u64(1));
+        Dropout::on(&mut dropout.as_mut(), x[0].clone())
+    });
 }

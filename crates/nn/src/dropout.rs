@@ -1,0 +1,95 @@
+//! Dropout: in a training step, entries of an activation are set to zero at random and the others scaled up, so that
+//! their expected value stays what it was (METHOD §7).
+
+use crate::kernels;
+use burn::tensor::Tensor;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+
+/// Values that sixteen bits can have.
+const VALUES: f64 = 65_536.0;
+/// Bytes that are drawn at once by one thread.
+const RUN: usize = 1 << 16;
+
+/// What one training step drops: draws in the order of the forward pass, sixteen bits for every entry of an activation,
+/// padding included. They are made on the host, so that every device drops the same entries.
+pub struct Dropout {
+    rng: ChaCha8Rng,
+    /// An entry is dropped if its draw is below.
+    threshold: u16,
+}
+
+impl Dropout {
+    /// Drops entries with probability `p`, 0 ≤ `p` < 1, rounded to a multiple of 2⁻¹⁶, by the draws of `rng`; `None` if that
+    /// is 0, and `rng` is then not called.
+    pub fn new(p: f64, rng: impl FnOnce() -> ChaCha8Rng) -> Option<Self> {
+        // As a conversion saturates, at least one value in 2¹⁶ is kept.
+        let threshold = (p * VALUES).round() as u16;
+        (threshold > 0).then(|| Self { rng: rng(), threshold })
+    }
+
+    /// `x` without what is dropped of it, if there is dropout, and else as it is.
+    pub fn on<const D: usize>(dropout: &mut Option<&mut Self>, x: Tensor<D>) -> Tensor<D> {
+        match dropout {
+            Some(dropout) => {
+                let dropped = dropout.draw(x.dims().iter().product());
+                kernels::dropped(x, dropped)
+            }
+            None => x,
+        }
+    }
+
+    /// Draws for the next `entries`.
+    fn draw(&mut self, entries: usize) -> Dropped {
+        let mut draws = vec![0; 2 * entries];
+        let first = self.rng.get_word_pos();
+        // Every run has its own place in the stream, so that the draws do not depend on the number of threads.
+        let fill = |(run, draws): (usize, &mut [u8])| {
+            let mut rng = self.rng.clone();
+            rng.set_word_pos(first + (run * RUN / 4) as u128);
+            rng.fill_bytes(draws);
+        };
+        #[cfg(not(target_family = "wasm"))]
+        {
+            use rayon::prelude::*;
+            draws.par_chunks_mut(RUN).enumerate().for_each(fill);
+        }
+        #[cfg(target_family = "wasm")]
+        draws.chunks_mut(RUN).enumerate().for_each(fill);
+        self.rng.set_word_pos(first + draws.len().div_ceil(4) as u128);
+        Dropped { draws: Arc::new(draws), threshold: self.threshold }
+    }
+}
+
+/// What is dropped of one activation.
+#[derive(Clone, Debug)]
+pub(crate) struct Dropped {
+    /// Two bytes for every entry, the lower one first.
+    draws: Arc<Vec<u8>>,
+    threshold: u16,
+}
+
+impl Dropped {
+    /// The draws, one for every entry.
+    pub(crate) fn draws(&self) -> &[[u8; 2]] {
+        self.draws.as_chunks().0
+    }
+
+    /// Entries whose draw is below are dropped.
+    pub(crate) fn threshold(&self) -> u16 {
+        self.threshold
+    }
+
+    /// What the others are multiplied by, 1/(1 − p).
+    pub(crate) fn scale(&self) -> f32 {
+        (VALUES / (VALUES - f64::from(self.threshold))) as f32
+    }
+
+    /// What every entry is multiplied by.
+    pub(crate) fn factors(&self) -> Vec<f32> {
+        let (threshold, scale) = (self.threshold, self.scale());
+        let factor = |draw: &[u8; 2]| if u16::from_le_bytes(*draw) < threshold { 0.0 } else { scale };
+        self.draws().iter().map(factor).collect()
+    }
+}
