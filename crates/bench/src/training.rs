@@ -69,10 +69,9 @@ pub fn knobs(case: Case) -> Result<CheckedKnobs> {
     let (preset, more): (&str, &[(&str, &str)]) = match case {
         Case::Train => ("lora", &[]),
         // The first fifth of the pruning window only collects scores: of blocks, and of adapters, whose ranks are to grow.
-        Case::TrainSalience => (
-            "apt",
-            &[("distillation", "off"), ("tune_first", "0"), ("prune_fraction", "1"), ("tuning_fraction", "0")],
-        ),
+        Case::TrainSalience => {
+            ("apt", &[("distillation", "off"), ("tune_first", "0"), ("prune_fraction", "1"), ("tuning_fraction", "0")])
+        }
         // Distillation from step 1 on, with nothing removed and no rank grown, so that shapes stay those of PyTorch.
         Case::TrainDistil => (
             "apt",

@@ -6,7 +6,9 @@
 
 use std::sync::LazyLock;
 
-use apt_core::arms::{Curve, Distillation, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience};
+use apt_core::arms::{
+    Curve, Distillation, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience,
+};
 use apt_core::lr::LrDecay;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -125,7 +125,11 @@ pub static PRESETS: &[Preset] = &[
         "ablation w/o A_P of the paper: ranks grow and a teacher is distilled, nothing is pruned",
         &[("density", "1")],
     ),
-    whole("apt-paper-schedule", "the whole method at the times of the published run, meant for its 40 epochs", PAPER_SCHEDULE),
+    whole(
+        "apt-paper-schedule",
+        "the whole method at the times of the published run, meant for its 40 epochs",
+        PAPER_SCHEDULE,
+    ),
     // Kwon et al. 2022 after LoRA: Fisher scores over the steps before one cut in the middle of twice the run.
     baseline(
         "lora-prune",
@@ -165,7 +169,13 @@ pub static PRESETS: &[Preset] = &[
     baseline(
         "adalora",
         "LoRA whose ranks are allotted by importance, nothing pruned",
-        &[("density", "1"), ("rank_growth", "allocate"), ("schedule", "gradual"), ("tune_first", "0"), ("distillation", "off")],
+        &[
+            ("density", "1"),
+            ("rank_growth", "allocate"),
+            ("schedule", "gradual"),
+            ("tune_first", "0"),
+            ("distillation", "off"),
+        ],
     ),
     arm(
         Axis::Salience,

@@ -274,8 +274,12 @@ fn costs_of_scoring_and_teaching_are_told_apart_and_evaluations_left_out() {
     let mut record = example::record();
     (record.curve, record.evaluations) = (Vec::new(), Vec::new());
     let point = |step, window_start| PlannedPoint { step, density: 0.4, window_start, mask_step: 1.0 };
-    record.layout =
-        Some(Layout { collect: 10..25, points: vec![point(22, 20), point(25, 22)], distill: Some(22..35), ..Layout::default() });
+    record.layout = Some(Layout {
+        collect: 10..25,
+        points: vec![point(22, 20), point(25, 22)],
+        distill: Some(22..35),
+        ..Layout::default()
+    });
     let mut seconds = 0.0;
     for step in 0..45 {
         seconds += match step {

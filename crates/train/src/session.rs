@@ -3,6 +3,8 @@
 mod live;
 pub(crate) mod snapshot;
 mod trainer;
+mod weighing;
+mod window;
 
 use crate::TrainError;
 use crate::costs::Costs;

@@ -44,7 +44,8 @@ impl StepSeconds {
             .map(|pair| (pair[0].step, pair[1].seconds - pair[0].seconds))
             .collect();
         let within = |steps: Range<usize>| {
-            let seconds: Vec<f64> = took.iter().filter(|(step, _)| steps.contains(step)).map(|(_, took)| *took).collect();
+            let seconds: Vec<f64> =
+                took.iter().filter(|(step, _)| steps.contains(step)).map(|(_, took)| *took).collect();
             if seconds.len() < FEWEST { None } else { median(seconds) }
         };
         let end = record.curve.last().map_or(0, |point| point.step);

@@ -3,7 +3,7 @@
 //! A line `apt-lab-checkpoint <version> <sha-256>`, then a safetensors file whose metadata holds the plain data. Frozen
 //! weights are not in it: they are the dense model's, cut to the blocks that are left.
 
-use super::trainer::PruningWindow;
+use super::window::PruningWindow;
 use super::{Session, Stage};
 use crate::TrainError;
 use crate::costs::CostsState;

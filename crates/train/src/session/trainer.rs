@@ -1,9 +1,10 @@
 //! What a run trains and with what: the parts of a [`Session`](super::Session) that a training step touches.
 
+use super::window::PruningWindow;
 use crate::TrainError;
 use crate::costs::Costs;
 use crate::distiller::{Distiller, distill_weights};
-use crate::evaluate::{PAD_MULTIPLE, Scores, evaluate, predict};
+use crate::evaluate::{PAD_MULTIPLE, Scores, evaluate};
 use crate::losses::Targets;
 use crate::pruner::Pruner;
 use crate::rank_allocator::{RankAllocator, RankPoint, importances};
@@ -11,31 +12,20 @@ use crate::readout::StepReadout;
 use crate::setup::Setup;
 use crate::train_state::{TrainState, nothing_trainable};
 use crate::training::{Backward, Distillation, Pass};
-use apt_core::arms::{self, KindWeighing, Salience};
+use apt_core::arms::Salience;
 use apt_core::blocks::Kept;
 use apt_core::l0::Draw;
 use apt_core::lr::LrSchedule;
 use apt_core::masks::Masks;
 use apt_core::salience::ScoreSum;
-use apt_core::schedule::{LossOnset, Opening, PruningPoint, Timeline, TimelineConfig, mask_step};
+use apt_core::schedule::{PruningPoint, Timeline};
 use apt_data::batch::lengths;
-use apt_data::{BatchPlan, Encoded, Example, Stream, Target, collate, generator};
-use apt_experiment::{
-    CheckedKnobs, CurvePoint, Event, Knobs, Layout, LayerSalience, LossChange, OpenedBy, Phase, PlannedPoint,
-    PruningPoint as Pruned, Split,
-};
+use apt_data::{BatchPlan, Encoded, Stream, Target, collate, generator};
+use apt_experiment::{CheckedKnobs, CurvePoint, Event, Knobs, LayerSalience, Phase, PruningPoint as Pruned, Split};
 use apt_nn::checkpoint::read_back;
 use apt_nn::{Batch, Dropout, named, salience};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
-
-/// Share of the pruning window in which salience is only gathered.
-const SALIENCE_WARMUP: f64 = 0.2;
-
-/// Training batches on which kinds of blocks are weighed, and the most times that their weights change at one point.
-const WEIGHING_BATCHES: usize = 2;
-const WEIGHING_ROUNDS: usize = 3;
 
 /// The student with everything that changes it.
 pub(super) struct Trainer {
@@ -51,16 +41,7 @@ pub(super) struct Trainer {
     pub(super) ranks: RankAllocator,
     pub(super) distiller: Distiller,
     lr: LrSchedule,
-    plan: BatchPlan,
-}
-
-/// Where the pruning window opens, as far as that is known.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct PruningWindow {
-    /// The step, or the latest that it can be.
-    pub(super) opens: usize,
-    /// What the training loss did so far, while the run waits for it.
-    pub(super) waits_for: Option<LossOnset>,
+    pub(super) plan: BatchPlan,
 }
 
 impl Trainer {
@@ -71,10 +52,7 @@ impl Trainer {
         let plan = BatchPlan::new(lengths(&setup.task.train), knobs.batch_size, knobs.seed);
         let total =
             knobs.steps.unwrap_or_else(|| (knobs.epochs * plan.steps_per_epoch() as f64).ceil().max(1.0) as usize);
-        let opening = Opening::new(knobs.schedule, knobs.tune_first, total);
-        let timeline = timeline(knobs, total, opening.latest())?;
-        let waits = matches!(opening, Opening::LossMoved { .. }) && !timeline.points.is_empty();
-        let window = PruningWindow { opens: opening.latest(), waits_for: waits.then(LossOnset::default) };
+        let (window, timeline) = PruningWindow::new(knobs, total)?;
         let learner = setup.fresh_learner(&device, timeline.distill.is_some())?;
         let trained = TrainState::new(learner, knobs.weight_decay, &setup.device)?;
         Ok(Self {
@@ -90,66 +68,6 @@ impl Trainer {
             trained,
             setup,
         })
-    }
-
-    /// Looks at the loss of the step that was made, while the run waits for it to move: when it has, or when the window can
-    /// wait no longer, pruning is laid out for good. What is to be reported of it.
-    ///
-    /// # Errors
-    /// As [`Timeline::new`], which has already laid out the latest such window.
-    pub(super) fn watch_loss(&mut self, task_loss: f64) -> Result<Vec<Event>, TrainError> {
-        let Some(onset) = &mut self.window.waits_for else { return Ok(Vec::new()) };
-        let moved = onset.add(task_loss);
-        if !moved && self.step < self.window.opens {
-            return Ok(Vec::new());
-        }
-        let loss = LossChange { start: onset.start(), now: onset.mean() };
-        let opened_by = if moved { OpenedBy::LossMoved } else { OpenedBy::Latest };
-        self.window = PruningWindow { opens: self.step, waits_for: None };
-        self.timeline = timeline(&self.setup.knobs, self.timeline.total_steps, self.step)?;
-        let mut events = vec![Event::Layout(Box::new(self.layout(opened_by, Some(loss))))];
-        if !moved {
-            let LossChange { start, now } = loss;
-            events.push(Event::Warning {
-                message: format!(
-                    "the training loss has not moved in {} steps ({start:.3}, now {now:.3}): blocks are scored on a model \
-                     that has hardly learned; a higher learning-rate, more steps or another tune-first may help",
-                    self.step
-                ),
-            });
-        }
-        Ok(events)
-    }
-
-    /// What is laid out, where it is known before the first step.
-    pub(super) fn known_layout(&self) -> Option<Layout> {
-        let known = self.window.waits_for.is_none() && !self.timeline.points.is_empty();
-        known.then(|| self.layout(OpenedBy::Settings, None))
-    }
-
-    fn layout(&self, opened_by: OpenedBy, loss: Option<LossChange>) -> Layout {
-        let timeline = &self.timeline;
-        let points = timeline.points.iter().map(|point| PlannedPoint {
-            step: point.step,
-            density: point.density,
-            window_start: point.window_start,
-            mask_step: mask_step(point.step - point.window_start, self.setup.knobs.mask_step),
-        });
-        Layout {
-            step: self.step,
-            opened_by,
-            loss,
-            collect: timeline.collect.clone(),
-            points: points.collect(),
-            distill: timeline.distill.clone(),
-        }
-    }
-
-    /// Takes over a window of a checkpoint.
-    pub(super) fn set_window(&mut self, window: PruningWindow) -> Result<(), TrainError> {
-        self.timeline = timeline(&self.setup.knobs, self.timeline.total_steps, window.opens)?;
-        self.window = window;
-        Ok(())
     }
 
     /// Takes over knobs that differ from the present ones in what may change during a run.
@@ -381,47 +299,6 @@ impl Trainer {
         Ok(events)
     }
 
-    /// Weighs kinds of blocks so that the training loss is lowest when all but the best blocks at `density` are masked: from
-    /// the present weights on, as long as a neighbour is better (METHOD §3.2).
-    ///
-    /// # Errors
-    /// When no blocks reach the density, or losses cannot be read.
-    pub(super) async fn weigh_kinds(&mut self, density: f64) -> Result<(), TrainError> {
-        let knobs = self.setup.knobs.clone();
-        if knobs.kind_weights != KindWeighing::Measured || !self.pruner.needs_scores(&knobs) {
-            return Ok(());
-        }
-        let shape = self.trained.shape();
-        let model = self.trained.student().valid();
-        let batches = self.step..self.step + WEIGHING_BATCHES;
-        let examples: Vec<Example> =
-            batches.flat_map(|step| self.plan.batch(step)).map(|index| self.setup.task.train[index].clone()).collect();
-        let mut seen: Vec<(Kept, f64)> = Vec::new();
-        let mut best = self.pruner.weights();
-        let mut lowest = f64::INFINITY;
-        for round in 0..=WEIGHING_ROUNDS {
-            let candidates = if round == 0 { vec![best] } else { best.neighbours().to_vec() };
-            let before = lowest;
-            for weights in candidates {
-                let kept = self.pruner.search_weighed(&weights, density, &knobs, &shape)?;
-                if seen.iter().any(|(other, _)| *other == kept) {
-                    continue;
-                }
-                let masks = self.pruner.device_masks(&Masks::of(&kept, &shape), &knobs, &self.setup.device, false);
-                let loss = predict(&model, Some(&masks), &examples, &self.setup.task.objective).await?.loss;
-                seen.push((kept, loss));
-                if loss < lowest {
-                    (lowest, best) = (loss, weights);
-                }
-            }
-            if lowest >= before {
-                break;
-            }
-        }
-        self.pruner.set_weights(best);
-        Ok(())
-    }
-
     /// The scores by which blocks are chosen at this step.
     fn salience(&self) -> Event {
         let scores = self.pruner.block_scores(&self.trained.shape());
@@ -453,24 +330,6 @@ impl Trainer {
 /// The value of a part `[1]` of a readout.
 fn scalar(part: &[f32]) -> f64 {
     part.first().map_or(f64::NAN, |&value| f64::from(value))
-}
-
-/// The timeline of a run of `total` steps whose pruning window opens before step `opens`.
-fn timeline(knobs: &Knobs, total: usize, opens: usize) -> Result<Timeline, TrainError> {
-    Ok(Timeline::new(&TimelineConfig {
-        total_steps: total,
-        schedule: knobs.schedule,
-        curve: knobs.curve,
-        density: knobs.density,
-        num_prunings: knobs.num_prunings,
-        opens,
-        prune_fraction: knobs.prune_fraction,
-        tuning_fraction: knobs.tuning_fraction,
-        warmup_fraction: SALIENCE_WARMUP,
-        distill_fraction: if knobs.distillation == arms::Distillation::Off { 0.0 } else { knobs.distill_fraction },
-        ranks_change: knobs.ranks_change(),
-        learned_masks: knobs.salience == Salience::L0,
-    })?)
 }
 
 fn lr_schedule(knobs: &Knobs, steps: usize) -> LrSchedule {
