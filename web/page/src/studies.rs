@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apt_bridge::{StoredCell, StoredStudy};
-use apt_experiment::{CellState, Record, Study, StudyFile};
+use apt_experiment::{CellState, Problem, Record, Study, StudyFile};
 use apt_report::Entry;
 
 /// What `file` is to be kept under: the name of a kept study of the same file, else its own, with a number if that is
@@ -18,6 +18,15 @@ pub fn name_for(file: &StudyFile, kept: &[StoredStudy]) -> String {
     let numbered = (2..).map(|number| format!("{own}-{number}"));
     let mut names = std::iter::once(own.clone()).chain(numbered);
     names.find(|name| kept.iter().all(|study| study.name != *name)).unwrap_or_default()
+}
+
+/// Why a study that the desktop runs cannot be run here.
+#[must_use]
+pub fn refusal(file: &StudyFile) -> Option<Problem> {
+    let remedy = "Run it on the desktop: apt-lab study with this file. Here, leave [tune] out of it.";
+    file.tune
+        .as_ref()
+        .map(|_| Problem::new("the study", "the trials of a [tune] are made by the desktop program alone", remedy))
 }
 
 /// `5 of 14 done, 1 failed`.
@@ -100,6 +109,16 @@ mod tests {
         assert_eq!(name_for(&two.file, &[]), "salience");
         assert_eq!(name_for(&two.file, std::slice::from_ref(&two)), "salience");
         assert_eq!(name_for(&three.file, &[two]), "salience-2");
+    }
+
+    #[test]
+    fn a_study_with_trials_is_the_desktops() {
+        let (plain, _) = stored("study=salience&seeds=2");
+        assert_eq!(refusal(&plain.file), None);
+        let text = "[tune]\nseeds = [101]\nknobs = { rank = [4, 8] }\n[[axes]]\nname = \"salience\"";
+        let tuned = StudyFile::from_toml(text, "tuned.toml").expect("a study");
+        let problem = refusal(&tuned).expect("it is refused");
+        assert!(problem.remedy.contains("on the desktop"), "{problem}");
     }
 
     #[test]
