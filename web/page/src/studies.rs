@@ -125,15 +125,15 @@ mod tests {
     fn the_grid_has_every_cell_once_and_progress_counts_them() {
         let (mut study, _) = stored("study=salience&seeds=2");
         let (seeds, lines) = grid(&study);
-        assert_eq!((seeds.as_slice(), lines.len()), ([1, 2].as_slice(), 7), "six scorers and the dense reference");
+        assert_eq!((seeds.as_slice(), lines.len()), ([1, 2].as_slice(), 8), "seven scorers and the dense reference");
         assert_eq!(lines.iter().flat_map(|(_, cells)| cells).flatten().count(), study.cells.len());
         study.cells[0].state = CellState::Done;
         study.cells[1].state = CellState::Failed("NaN".to_owned());
         study.cells[2].state = CellState::Running;
         study.time_left = Some("2 min".to_owned());
-        assert_eq!(progress(&study), "1 of 14 done, 1 failed");
+        assert_eq!(progress(&study), "1 of 16 done, 1 failed");
         let words = current_run(&study).expect("one is being worked on");
-        assert!(words.starts_with("run 3 of 14: ") && words.ends_with(", seed 1; about 2 min left"), "{words}");
+        assert!(words.starts_with("run 3 of 16: ") && words.ends_with(", seed 1; about 2 min left"), "{words}");
         assert_eq!(current_run(&study.stopped()), None);
     }
 
