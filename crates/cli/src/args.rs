@@ -104,6 +104,11 @@ fn study() -> Command {
                 .value_name("PARTITION")
                 .help("Submit to Slurm, one cell per task, instead of running here")
                 .conflicts_with_all(["shard", "jobs"]),
+            Arg::new("trials")
+                .long("trials")
+                .action(ArgAction::SetTrue)
+                .help("Run only the trials of the study's [tune]")
+                .conflicts_with("slurm"),
             Arg::new("retry").long("retry").action(ArgAction::SetTrue).help("Run failed cells again"),
             Arg::new("list")
                 .long("list")

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Exit status after Ctrl-C: 128 + SIGINT, as shells have it.
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
-/// Exit status if another process is writing the same run (EX_TEMPFAIL of sysexits.h).
+/// Exit status if what another process or machine does has to be waited for (EX_TEMPFAIL of sysexits.h).
 pub(crate) const EXIT_BUSY: u8 = 75;
 
 /// An error of the command line.
@@ -36,6 +36,18 @@ pub(crate) enum CliError {
         left: usize,
         /// Cells of the study.
         cells: usize,
+    },
+    /// Trials that are not here, without which nothing can be chosen.
+    #[error("{missing} of {trials} trials of [tune] are missing ({names}), so nothing was chosen; {remedy}")]
+    Undecided {
+        /// Trials that are missing.
+        missing: usize,
+        /// Trials of the study.
+        trials: usize,
+        /// The first of them.
+        names: String,
+        /// What to do.
+        remedy: String,
     },
     /// Cells that failed; all others are finished.
     #[error("{failed} of {cells} runs failed, for the reasons above and in {folder}; --retry runs them again")]
@@ -83,7 +95,7 @@ impl CliError {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Interrupted { .. } | Self::Stopped { .. } => EXIT_INTERRUPTED,
-            Self::Busy { .. } => EXIT_BUSY,
+            Self::Busy { .. } | Self::Undecided { .. } => EXIT_BUSY,
             Self::Failures { .. } => 1,
             Self::Problem { .. } => 2,
         }
@@ -99,6 +111,10 @@ impl CliError {
             }
             Self::Failures { failed, cells, folder } => {
                 (steps, Problem::new(folder, format!("{failed} of {cells} runs failed"), "--retry runs them again"))
+            }
+            Self::Undecided { missing, trials, names, remedy } => {
+                let what = format!("{missing} of {trials} trials of [tune] are missing: {names}");
+                (steps, Problem::new("study", what, remedy))
             }
             Self::Stopped { left, cells } => {
                 let what = format!("stopped with {left} of {cells} runs left");

@@ -9,3 +9,4 @@ pub(crate) mod request;
 pub(crate) mod runner;
 pub(crate) mod shard;
 pub(crate) mod slurm;
+pub(crate) mod trials;

@@ -37,6 +37,7 @@ pub use record::{
     Record, RecordBuilder, RecordError, Split, StepSeconds, TeacherUpdate, TrainMeasure,
 };
 pub use study::{
-    Arm, ArmFile, ArmId, AxisFile, Cell, CellState, ExperimentId, MOST_SEEDS, STUDIES, Seeds, SettingsId, Sources,
-    Study, StudyAxis, StudyError, StudyFile, compared, setting, time_left,
+    Arm, ArmFile, ArmId, AxisFile, Cell, CellState, Choice, Combination, ExperimentId, MOST_SEEDS, STUDIES, Seeds,
+    SettingsId, Sources, Study, StudyAxis, StudyError, StudyFile, TrialOutcome, Tried, Tune, TuneFile, compared,
+    setting, time_left,
 };

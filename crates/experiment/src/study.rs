@@ -3,16 +3,20 @@
 //! A study is a TOML or JSON file; those built in are the files in `crates/experiment/studies`. Every arm is run with the same
 //! seeds, and a seed decides data order and initial weights, so differences between arms are paired. An arm that several
 //! axes share, such as the baseline, is run once per seed.
+//!
+//! With `[tune]` every arm first makes trials with seeds of their own; what they choose are the settings of its cells.
 
 mod error;
 mod file;
 mod identity;
 mod progress;
+mod tune;
 
 pub use error::StudyError;
-pub use file::{ArmFile, AxisFile, MOST_SEEDS, STUDIES, Seeds, StudyFile};
+pub use file::{ArmFile, AxisFile, MOST_SEEDS, STUDIES, Seeds, StudyFile, TuneFile};
 pub use identity::{ArmId, ExperimentId, SettingsId, Sources, compared, setting};
 pub use progress::{CellState, time_left};
+pub use tune::{Choice, Combination, TrialOutcome, Tried, Tune};
 
 use crate::{KnobError, Knobs, PRESETS, Preset, Record, ablation_axes, preset_entry};
 
@@ -53,6 +57,8 @@ pub struct Study {
     pub densities: Vec<f64>,
     /// The seeds.
     pub seeds: Vec<u64>,
+    /// Which knobs every arm gets by a sweep, and what has been chosen so far.
+    pub tune: Option<Tune>,
 }
 
 /// One run of a study.
@@ -85,6 +91,13 @@ impl Cell {
     #[must_use]
     pub fn run_name(&self, sources: &Sources) -> String {
         format!("{}-{}", self.name(), self.digest(sources))
+    }
+
+    /// Whether `run` is what [`Cell::run_name`] calls it, from whatever sources.
+    #[must_use]
+    pub fn is_run_name(&self, run: &str) -> bool {
+        let digest = run.strip_prefix(&self.name()).and_then(|rest| rest.strip_prefix('-'));
+        digest.is_some_and(|digest| digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
     }
 
     /// Whether `record` is this cell's, wherever it was made and wherever its files lay.
@@ -147,7 +160,7 @@ impl Study {
             };
             return Err(StudyError::unfit(at("seeds"), what, "give a number of seeds, or a list"));
         }
-        let study = Self {
+        let mut study = Self {
             name,
             summary: file.summary.clone(),
             base,
@@ -155,32 +168,49 @@ impl Study {
             axes,
             densities: file.densities.clone(),
             seeds: file.seeds.list(),
+            tune: None,
         };
-        for cell in study.cells() {
-            let place = format!("study `{}`, arm `{}`", study.name, cell.arm);
-            cell.knobs.check().map_err(|source| StudyError::Knob { place, source: Box::new(source) })?;
+        study.check(study.cells())?;
+        if let Some(tune) = &file.tune {
+            study.tune = Some(Tune::resolve(tune, file, &study)?);
+            study.check(study.trials())?;
         }
         Ok(study)
     }
 
-    /// Every run of the study, seed by seed so that differences can be seen early; each once.
+    /// That all of these can be run.
+    fn check(&self, cells: Vec<Cell>) -> Result<(), StudyError> {
+        for cell in cells {
+            let place = format!("study `{}`, arm `{}`", self.name, cell.arm);
+            cell.knobs.check().map_err(|source| StudyError::Knob { place, source: Box::new(source) })?;
+        }
+        Ok(())
+    }
+
+    /// Every run of the study, seed by seed so that differences can be seen early; each once. With `[tune]` those of the
+    /// arms that have a choice ([`Study::with_choices`]).
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
-        let mut once: Vec<(ArmId, &Arm, Knobs)> = Vec::new();
+        let own = self.own_cells();
+        let settled: Vec<Cell> =
+            own.into_iter().filter_map(|cell| Some(Cell { knobs: self.settled(&cell.knobs)?, ..cell })).collect();
+        let at_seed =
+            |seed| settled.iter().map(move |cell| Cell { knobs: Knobs { seed, ..cell.knobs.clone() }, ..cell.clone() });
+        self.seeds.iter().flat_map(|&seed| at_seed(seed)).collect()
+    }
+
+    /// Every arm at every density as its preset and its file set it, each once; the seed is the arm's.
+    fn own_cells(&self) -> Vec<Cell> {
+        let mut once: Vec<(ArmId, Cell)> = Vec::new();
         for arm in self.arms() {
-            for knobs in self.at_densities(arm) {
+            for knobs in self.own_at_densities(arm) {
                 let id = ArmId::of(&knobs);
-                if !once.iter().any(|(other, _, _)| *other == id) {
-                    once.push((id, arm, knobs));
+                if !once.iter().any(|(other, _)| *other == id) {
+                    once.push((id, Cell { arm: arm.name.clone(), preset: arm.preset, knobs }));
                 }
             }
         }
-        let cell = |seed, (_, arm, knobs): &(ArmId, &Arm, Knobs)| Cell {
-            arm: arm.name.clone(),
-            preset: arm.preset,
-            knobs: Knobs { seed, ..knobs.clone() },
-        };
-        self.seeds.iter().flat_map(|&seed| once.iter().map(move |of| cell(seed, of))).collect()
+        once.into_iter().map(|(_, cell)| cell).collect()
     }
 
     /// Every arm: the reference, the base and those of the axes; some may ask for the same run.
@@ -193,12 +223,28 @@ impl Study {
     #[must_use]
     pub fn asks_for(&self, record: &Record) -> bool {
         let settings = SettingsId::of(&record.config);
-        self.arms().flat_map(|arm| self.at_densities(arm)).any(|knobs| SettingsId::of(&knobs) == settings)
+        self.arms().flat_map(|arm| self.settled_at_densities(arm)).any(|knobs| SettingsId::of(&knobs) == settings)
     }
 
-    /// The arm's settings at each density of the study; an arm that does not prune has one.
+    /// The arm's settings at each density of the study, with what `[tune]` has chosen; an arm that does not prune has
+    /// one.
     #[must_use]
     pub fn at_densities(&self, arm: &Arm) -> Vec<Knobs> {
+        self.own_at_densities(arm).into_iter().map(|own| self.settled(&own).unwrap_or(own)).collect()
+    }
+
+    /// [`Study::at_densities`] without those for which `[tune]` has chosen nothing.
+    #[must_use]
+    pub fn settled_at_densities(&self, arm: &Arm) -> Vec<Knobs> {
+        self.own_at_densities(arm).iter().filter_map(|own| self.settled(own)).collect()
+    }
+
+    /// An arm's settings with what `[tune]` has chosen for them; `None` where it has chosen nothing.
+    fn settled(&self, own: &Knobs) -> Option<Knobs> {
+        self.tune.as_ref().map_or_else(|| Some(own.clone()), |tune| tune.chosen(own))
+    }
+
+    fn own_at_densities(&self, arm: &Arm) -> Vec<Knobs> {
         if self.densities.is_empty() || !arm.knobs.prunes() {
             return vec![arm.knobs.clone()];
         }

@@ -29,9 +29,15 @@ pub(crate) struct Arms {
 }
 
 impl Arms {
+    /// Those whose settings are known: with `[tune]`, those that have a choice.
     pub(crate) fn new(study: &Study, runs: &[(&str, &Record)]) -> Self {
+        Self::of(study.arms().flat_map(|arm| study.settled_at_densities(arm)).map(|knobs| ArmId::of(&knobs)), runs)
+    }
+
+    /// Arms with these settings.
+    pub(crate) fn of(arms: impl Iterator<Item = ArmId>, runs: &[(&str, &Record)]) -> Self {
         let mut ids: Vec<ArmId> = Vec::new();
-        for id in study.arms().flat_map(|arm| study.at_densities(arm)).map(|knobs| ArmId::of(&knobs)) {
+        for id in arms {
             if !ids.contains(&id) {
                 ids.push(id);
             }

@@ -4,7 +4,8 @@ use apt_experiment::{Explain, Problem};
 
 use crate::groups::Group;
 use crate::metric::metric;
-use crate::report::Report;
+use crate::report::{Report, Section};
+use crate::tuning::Tuning;
 
 /// A report that cannot be written; what is in one does not lead here.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,7 @@ const HEADER: [&str; 12] =
     ["section", "arm", "preset", "density", "seed", "run", "jobs", "metric", "unit", "value", "status", "reason"];
 
 /// One line per run and measure, with the plain value; a run that is not compared, or that a study still lacks, has one
-/// line without.
+/// line without. What `[tune]` tried has one line per arm and combination with the mean over its trials.
 ///
 /// # Errors
 /// [`ReportError::Csv`].
@@ -58,6 +59,7 @@ pub fn csv(report: &Report) -> Result<String, ReportError> {
                 lines.push(line(seed, ["", "", "", "", "", "missing", ""].map(str::to_owned)));
             }
         }
+        lines.extend(section.tuning.iter().flat_map(|tuning| tried(section, tuning)));
     }
     for run in &report.left_out {
         let words = ["", "", "", "", "", &run.name, "", "", "", "", run.kind.words(), &run.reason];
@@ -68,6 +70,20 @@ pub fn csv(report: &Report) -> Result<String, ReportError> {
     lines.iter().try_for_each(|line| writer.write_record(line)).map_err(|error| wrong(&error))?;
     let bytes = writer.into_inner().map_err(|error| wrong(&error))?;
     String::from_utf8(bytes).map_err(|error| wrong(&error))
+}
+
+fn tried<'a>(section: &'a Section, tuning: &'a Tuning) -> impl Iterator<Item = [String; 12]> + 'a {
+    tuning.choices.iter().flat_map(move |choice| {
+        choice.tried.iter().enumerate().map(move |(place, tried)| {
+            let density = choice.density.map_or_else(String::new, |density| density.to_string());
+            let value = tried.mean.map_or_else(String::new, |mean| mean.to_string());
+            let chosen = if choice.chosen == Some(place) { ", chosen" } else { "" };
+            let of = format!("{} (N {}){chosen}", tried.values.text(), tried.n);
+            let (title, arm) = (section.title.as_str(), choice.arm.as_str());
+            [title, arm, choice.preset, &density, "", "", "", "validation", "", &value, "trials", &of]
+                .map(str::to_owned)
+        })
+    })
 }
 
 /// Seeds that the study asks for and that have no finished run.

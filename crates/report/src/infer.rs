@@ -68,6 +68,7 @@ fn of_setting(setting: &Knobs, runs: &[Knobs]) -> Study {
         axes: Vec::new(),
         densities,
         seeds: seeds(runs),
+        tune: None,
         base,
     };
     let arms_ran = |study: &Study, arm: &Arm| study.at_densities(arm).iter().any(&ran);
@@ -123,6 +124,7 @@ fn of_one(knobs: &Knobs, runs: &[Knobs]) -> Study {
         axes: vec![StudyAxis { name: "methods".to_owned(), arms: vec![base.clone()] }],
         densities: Vec::new(),
         seeds: seeds(runs),
+        tune: None,
         base,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::plots::{front_words, several_densities};
 use crate::report::{Report, Section};
 use crate::texts::{Grid, METHOD, compared, measures, remarks, setting};
+use crate::tuning;
 
 /// The report as Markdown (GitHub's).
 #[must_use]
@@ -38,15 +39,12 @@ fn of_section(text: &mut String, section: &Section) {
         let _ = write!(text, "## {}\n\n", escaped(&section.title));
     }
     paragraph(text, &setting(section));
+    paragraph(text, &section.sensitivity_words().unwrap_or_default());
     for table in &section.tables {
-        let _ = write!(text, "### {}\n\n", escaped(&table.title));
-        paragraph(text, &table.question);
-        let grid = Grid::of(table, section);
-        line(text, &grid.headings);
-        let _ = writeln!(text, "|---|{}", "--:|".repeat(grid.headings.len() - 1));
-        grid.rows.iter().for_each(|row| line(text, row));
-        text.push('\n');
-        remarks(table, section).iter().for_each(|remark| paragraph(text, remark));
+        grid(text, &table.title, &table.question, &Grid::of(table, section), &remarks(table, section));
+    }
+    if let Some(of) = &section.tuning {
+        grid(text, tuning::TITLE, tuning::QUESTION, &tuning::grid(of), &tuning::remarks(of, &section.metric));
     }
     if !section.fronts.is_empty() {
         text.push_str("### What the metric costs\n\n");
@@ -65,6 +63,16 @@ fn of_section(text: &mut String, section: &Section) {
         let _ = writeln!(text, "- {} (N {}): {}", escaped(&group.name(several)), group.count(), code(&group.command));
     }
     text.push('\n');
+}
+
+fn grid(text: &mut String, title: &str, question: &str, grid: &Grid, remarks: &[String]) {
+    let _ = write!(text, "### {}\n\n", escaped(title));
+    paragraph(text, question);
+    line(text, &grid.headings);
+    let _ = writeln!(text, "|---|{}", "--:|".repeat(grid.headings.len() - 1));
+    grid.rows.iter().for_each(|row| line(text, row));
+    text.push('\n');
+    remarks.iter().for_each(|remark| paragraph(text, remark));
 }
 
 fn paragraph(text: &mut String, words: &str) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apt_experiment::{Record, Study};
+use apt_experiment::{Choice, Record, Study};
 use serde::Serialize;
 
 use crate::assignment::{Arms, Assigned};
@@ -12,9 +12,11 @@ use crate::groups::{Group, groups};
 use crate::infer::infer;
 use crate::left_out::{LeftOut, Reason};
 use crate::origin::{Basis, Origin};
+use crate::sensitivity::Sensitivity;
 use crate::structure::{Structure, structures};
 use crate::tables::{Table, tables};
 use crate::target::{Target, target};
+use crate::tuning::{Tuning, choices, trials};
 
 /// The version of the format that [`crate::json`] writes.
 pub const REPORT_SCHEMA: &str = "apt-lab/report/1";
@@ -43,6 +45,8 @@ pub struct Report {
     pub given: usize,
     /// Runs that are compared.
     pub compared: usize,
+    /// Runs that are trials of the study's `[tune]`.
+    pub trials: usize,
     /// Runs that can be compared with each other, apart from others.
     pub sections: Vec<Section>,
     /// Runs that are not compared, and why.
@@ -68,6 +72,11 @@ pub struct Section {
     pub groups: Vec<Group>,
     /// Arms beside each other.
     pub tables: Vec<Table>,
+    /// How small a difference the study can see; none of runs that belong to no study.
+    pub sensitivity: Option<Sensitivity>,
+    /// What the study's `[tune]` chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
     /// How the metric grew.
     pub curves: Vec<Curves>,
     /// What the metric costs.
@@ -92,9 +101,11 @@ impl Report {
                 Err(reason) => left_out.push(reason),
             }
         }
-        let sections = match study {
-            Some(study) => of_study(study, &runs, &mut left_out),
-            None => without_study(&runs, &mut left_out),
+        let failures: Vec<(&str, &str)> =
+            entries.iter().filter_map(|entry| Some((entry.name.as_str(), entry.failure.as_deref()?))).collect();
+        let (sections, trials) = match study {
+            Some(study) => of_study(study, &runs, &failures, &mut left_out),
+            None => (without_study(&runs, &mut left_out), 0),
         };
         let compared = sections.iter().flat_map(|section| &section.groups).map(|group| group.runs.len()).sum();
         Self {
@@ -103,35 +114,80 @@ impl Report {
             question: study.map_or_else(String::new, |study| study.summary.clone()),
             given: entries.len(),
             compared,
+            trials,
             sections,
             left_out,
         }
     }
 }
 
-/// A section for each content that the study's runs were made from.
-fn of_study(study: &Study, runs: &[(&str, &Record)], left_out: &mut Vec<LeftOut>) -> Vec<Section> {
-    let arms = Arms::new(study, runs);
-    let mut own = Vec::new();
-    let mut unassigned = Vec::new();
-    for (name, record) in runs {
-        match arms.assign(name, record) {
-            Ok(run) => own.push(run),
-            Err(why) => unassigned.push(LeftOut::new(name, Reason::NoArm, why)),
+/// The runs of a study that were made from one content.
+struct Part<'a> {
+    basis: Basis,
+    /// The study, with what the trials among these runs chose.
+    study: Study,
+    arms: Arms,
+    runs: Vec<Assigned<'a>>,
+    choices: Vec<Choice>,
+    trials: usize,
+}
+
+impl<'a> Part<'a> {
+    /// `runs` are all of one basis; those that are of no arm are `unassigned`.
+    fn new(
+        basis: Basis,
+        study: &Study,
+        runs: &[(&'a str, &'a Record)],
+        failures: &[(&str, &str)],
+        unassigned: &mut Vec<LeftOut>,
+    ) -> Self {
+        let (trial_arms, trials) = trials(study, runs, unassigned);
+        let choices = choices(study, &trials, &trial_arms, failures);
+        let study = study.with_choices(&choices);
+        let arms = Arms::new(&study, runs);
+        let mut own = Vec::new();
+        for &(name, record) in runs.iter().filter(|(_, record)| !study.is_trial(record)) {
+            match arms.assign(name, record) {
+                Ok(run) => own.push(run),
+                Err(why) => unassigned.push(LeftOut::new(name, Reason::NoArm, why)),
+            }
         }
+        Self { basis, study, arms, runs: own, choices, trials: trials.len() }
     }
-    let basis_of = |run: &Assigned| Basis::of(run.record).on_any_device(arms.differ_in_content());
-    let mut bases = Basis::all(own.iter().map(basis_of));
-    if bases.is_empty() {
-        bases.push(Basis::default());
+}
+
+/// A section for each content that the study's runs were made from, and how many of the runs are trials.
+fn of_study(
+    study: &Study,
+    runs: &[(&str, &Record)],
+    failures: &[(&str, &str)],
+    left_out: &mut Vec<LeftOut>,
+) -> (Vec<Section>, usize) {
+    let differ = Arms::new(&study.untuned(), runs).differ_in_content();
+    let basis_of = |record: &Record| Basis::of(record).on_any_device(differ);
+    let mut unassigned = Vec::new();
+    let mut parts = Vec::new();
+    for basis in Basis::all(runs.iter().map(|(_, record)| basis_of(record))) {
+        let runs: Vec<_> = runs.iter().filter(|(_, record)| basis_of(record) == basis).copied().collect();
+        parts.push(Part::new(basis, study, &runs, failures, &mut unassigned));
     }
-    let section = |basis: &Basis| {
-        let own: Vec<Assigned> = own.iter().filter(|run| basis_of(run) == *basis).copied().collect();
-        Section::new(basis.title(&bases).unwrap_or_default(), study, &arms, &own, true, left_out)
+    parts.retain(|part| !part.runs.is_empty() || part.trials > 0);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.runs.len()));
+    if parts.is_empty() {
+        parts.push(Part::new(Basis::default(), study, &[], failures, &mut unassigned));
+    }
+    let bases: Vec<Basis> = parts.iter().map(|part| part.basis.clone()).collect();
+    let section = |part: &Part| {
+        let title = part.basis.title(&bases).unwrap_or_default();
+        let section = Section::new(title, &part.study, &part.arms, &part.runs, true, left_out);
+        let failed = part.study.failed_cells(&part.choices);
+        left_out.extend(failed.iter().map(|(name, why)| LeftOut::new(name, Reason::Failed, why)));
+        let seeds = part.study.tune.as_ref().map(|tune| tune.seeds.clone());
+        Section { tuning: seeds.map(|seeds| Tuning { seeds, choices: part.choices.clone() }), ..section }
     };
-    let sections = bases.iter().map(section).collect();
+    let sections = parts.iter().map(section).collect();
     left_out.extend(unassigned);
-    sections
+    (sections, parts.iter().map(|part| part.trials).sum())
 }
 
 /// For each device and content, a section for each study that its runs could be of.
@@ -177,6 +233,8 @@ impl Section {
             compared_by,
             side_by_side: groups.iter().any(|group| group.side_by_side),
             several_devices: Basis::all(runs.iter().map(|run| Basis::of(run.record).device_alone())).len() > 1,
+            sensitivity: asked.then(|| Sensitivity::new(study.seeds.len(), &tables, compared_by)),
+            tuning: None,
             curves: curves(&tables, &groups, &runs),
             fronts: fronts(&groups, compared_by),
             structures: structures(&groups, &runs),

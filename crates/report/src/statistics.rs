@@ -7,11 +7,13 @@
 mod bootstrap;
 mod interval;
 mod paired;
+mod power;
 mod student;
 mod summary;
 
 pub use bootstrap::{EXHAUSTIVE, RESAMPLES, bootstrap};
 pub use interval::{CONFIDENCE, Interval};
 pub use paired::{Difference, Verdict, holm, paired, set_holm};
+pub use power::{POWER, power, smallest_difference};
 pub use student::{quantile, two_sided};
 pub use summary::{Summary, by_student, summarise};

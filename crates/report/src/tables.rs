@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apt_experiment::{ArmId, Knobs, Study, StudyAxis};
+use apt_experiment::{Arm, ArmId, Knobs, Study, StudyAxis};
 use serde::Serialize;
 
 use crate::column::Column;
@@ -202,10 +202,11 @@ fn paper(study: &Study, groups: &[Group], target: Option<&Target>) -> Option<Tab
         let id = ArmId::of(knobs);
         groups.iter().position(|group| !group.runs.is_empty() && group.id == id)
     };
+    let dense_has_runs = |arm: &Arm| study.at_densities(arm).iter().find_map(has_runs);
     let dense_base = !study.base.knobs.prunes();
-    let base = if dense_base { has_runs(&study.base.knobs) } else { None };
+    let base = if dense_base { dense_has_runs(&study.base) } else { None };
     let named = |of: &str| study.arms().find(|arm| arm.name == of && !arm.knobs.prunes());
-    let base = base.or_else(|| has_runs(&named(&target?.of)?.knobs))?;
+    let base = base.or_else(|| dense_has_runs(named(&target?.of)?))?;
     let whole: Vec<usize> = study.at_densities(&study.base).iter().filter_map(has_runs).collect();
     let belongs = |place: usize, group: &Group| {
         place != base && !group.runs.is_empty() && (dense_base || !group.knobs.prunes() || whole.contains(&place))

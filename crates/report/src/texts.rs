@@ -179,8 +179,12 @@ pub(crate) fn compared(report: &Report) -> String {
         0 => String::new(),
         n => format!(" {} not, see below.", plural(n, "is", "are")),
     };
+    let trials = match report.trials {
+        0 => String::new(),
+        n => format!("{} of [tune], ", plural(n, "is a trial", "are trials")),
+    };
     format!(
-        "Of {} given, {} compared, in {}.{left}",
+        "Of {} given, {trials}{} compared, in {}.{left}",
         plural(report.given, "run", "runs"),
         plural(report.compared, "is", "are"),
         plural(arms, "arm", "arms"),

@@ -1,6 +1,8 @@
 //! The statistics against scipy, statsmodels and numpy; `statistics/make.py` wrote the cases.
 
-use apt_report::statistics::{Difference, Interval, Summary, Verdict, paired, quantile, set_holm, summarise};
+use apt_report::statistics::{
+    Difference, Interval, Summary, Verdict, paired, power, quantile, set_holm, smallest_difference, summarise,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -147,4 +149,37 @@ fn resampling_repeats_and_is_near_the_interval_of_t() {
     assert_eq!(a, b);
     let (t, resampled) = a.map(|of| (of.interval.expect("many"), of.bootstrap.expect("many"))).expect("values");
     assert!((t.half() / resampled.half() - 1.0).abs() < 0.15, "{t:?} {resampled:?}");
+}
+
+/// By scipy 1.17: `nct.sf(c, n - 1, d * sqrt(n)) + nct.cdf(-c, n - 1, d * sqrt(n))` with `c = t.ppf(0.975, n - 1)`, and
+/// the root of that minus 0.8 by `brentq`.
+#[test]
+fn power_is_that_of_scipys_noncentral_t() {
+    for (n, effect, wanted) in [
+        (2, 1.0, 0.092_809_155_056_336),
+        (2, 5.0, 0.420_961_409_149_504),
+        (3, 1.0, 0.179_255_393_776_552),
+        (5, 0.0, 0.05),
+        (5, 0.5, 0.140_516_689_990_298),
+        (5, 1.6, 0.762_110_511_549_906),
+        (10, 1.0, 0.803_096_856_632_722),
+        (30, 0.5, 0.753_964_715_743_791),
+        (200, 0.2, 0.803_666_660_585_773),
+        (1000, 0.1, 0.884_789_098_890_714),
+    ] {
+        let ours = power(effect, n);
+        assert!((ours - wanted).abs() < 1e-8, "{n} pairs, effect {effect}: {ours} and not {wanted}");
+    }
+    for (n, wanted) in [
+        (3, 3.264_043_549_699_57),
+        (5, 1.681_996_965_955_555),
+        (10, 0.996_001_371_455_444),
+        (30, 0.529_235_615_112_953),
+        (1000, 0.088_679_075_594_264),
+    ] {
+        let ours = smallest_difference(1.0, n).expect("pairs");
+        assert!((ours - wanted).abs() < 1e-8 * wanted, "{n} pairs: {ours} and not {wanted}");
+        assert_eq!(smallest_difference(0.25, n), Some(0.25 * ours), "it grows with the spread");
+    }
+    assert_eq!((power(3.0, 1), power(3.0, 0), smallest_difference(1.0, 1)), (0.0, 0.0, None), "there is no test");
 }

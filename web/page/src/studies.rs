@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apt_bridge::{StoredCell, StoredStudy};
-use apt_experiment::{CellState, Record, Study, StudyFile};
+use apt_experiment::{CellState, Problem, Record, Study, StudyFile};
 use apt_report::Entry;
 
 /// What `file` is to be kept under: the name of a kept study of the same file, else its own, with a number if that is
@@ -18,6 +18,15 @@ pub fn name_for(file: &StudyFile, kept: &[StoredStudy]) -> String {
     let numbered = (2..).map(|number| format!("{own}-{number}"));
     let mut names = std::iter::once(own.clone()).chain(numbered);
     names.find(|name| kept.iter().all(|study| study.name != *name)).unwrap_or_default()
+}
+
+/// Why a study that the desktop runs cannot be run here.
+#[must_use]
+pub fn refusal(file: &StudyFile) -> Option<Problem> {
+    let remedy = "Run it on the desktop: apt-lab study with this file. Here, leave [tune] out of it.";
+    file.tune
+        .as_ref()
+        .map(|_| Problem::new("the study", "the trials of a [tune] are made by the desktop program alone", remedy))
 }
 
 /// `5 of 14 done, 1 failed`.
@@ -103,18 +112,28 @@ mod tests {
     }
 
     #[test]
+    fn a_study_with_trials_is_the_desktops() {
+        let (plain, _) = stored("study=salience&seeds=2");
+        assert_eq!(refusal(&plain.file), None);
+        let text = "[tune]\nseeds = [101]\nknobs = { rank = [4, 8] }\n[[axes]]\nname = \"salience\"";
+        let tuned = StudyFile::from_toml(text, "tuned.toml").expect("a study");
+        let problem = refusal(&tuned).expect("it is refused");
+        assert!(problem.remedy.contains("on the desktop"), "{problem}");
+    }
+
+    #[test]
     fn the_grid_has_every_cell_once_and_progress_counts_them() {
         let (mut study, _) = stored("study=salience&seeds=2");
         let (seeds, lines) = grid(&study);
-        assert_eq!((seeds.as_slice(), lines.len()), ([1, 2].as_slice(), 7), "six scorers and the dense reference");
+        assert_eq!((seeds.as_slice(), lines.len()), ([1, 2].as_slice(), 8), "seven scorers and the dense reference");
         assert_eq!(lines.iter().flat_map(|(_, cells)| cells).flatten().count(), study.cells.len());
         study.cells[0].state = CellState::Done;
         study.cells[1].state = CellState::Failed("NaN".to_owned());
         study.cells[2].state = CellState::Running;
         study.time_left = Some("2 min".to_owned());
-        assert_eq!(progress(&study), "1 of 14 done, 1 failed");
+        assert_eq!(progress(&study), "1 of 16 done, 1 failed");
         let words = current_run(&study).expect("one is being worked on");
-        assert!(words.starts_with("run 3 of 14: ") && words.ends_with(", seed 1; about 2 min left"), "{words}");
+        assert!(words.starts_with("run 3 of 16: ") && words.ends_with(", seed 1; about 2 min left"), "{words}");
         assert_eq!(current_run(&study.stopped()), None);
     }
 

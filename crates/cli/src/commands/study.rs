@@ -3,11 +3,12 @@
 use crate::error::CliError;
 use crate::reporter::Reporter;
 use crate::study::folder::{StudyFolder, failure_reason};
-use crate::study::plan::{PlannedCell, default_name, plan, read_study, set_knobs};
+use crate::study::plan::{PlannedCell, Planner, default_name, read_study, set_knobs};
 use crate::study::report::{cell_entry, write_report};
 use crate::study::shard::Shard;
+use crate::study::trials::{decide, words};
 use crate::study::{runner, slurm};
-use apt_experiment::{STUDIES, Seeds, Study, StudyFile};
+use apt_experiment::{Problem, STUDIES, Seeds, Study, StudyFile};
 use apt_report::Report;
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
@@ -28,43 +29,82 @@ pub(super) fn study(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(),
     set_knobs(&mut file, matches)?;
     let study = Study::resolve(&file, &default_name(name))?;
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_else(|| Path::new("runs").join(&study.name));
-    let planned = plan(&study, reporter)?;
     let folder = StudyFolder::new(&out);
+    let mut planner = Planner::default();
+    let trials = planner.plan(study.trials(), reporter)?;
+    if matches.get_flag("trials") && trials.is_empty() {
+        let remedy = "leave --trials out, or add a [tune] with seeds and knobs to the study's file";
+        return Err(Problem::new(format!("study `{}`", study.name), "it has no [tune] and so no trials", remedy).into());
+    }
+    // Reads every model and task, so that what is missing is said before anything is written.
+    planner.plan(study.untuned().cells(), reporter)?;
     if matches.get_flag("list") {
-        return list_cells(&folder, &planned, reporter);
+        return list_cells(&study, &folder, &trials, &mut planner, reporter);
     }
     folder.write_study(&file, &study.name)?;
     if let Some(partition) = matches.get_one::<String>("slurm") {
-        return slurm::submit(&folder, &planned, partition, reporter);
+        return match decide(&study, &folder, &trials) {
+            Err(CliError::Undecided { .. }) => slurm::submit(&folder, &trials, true, partition, reporter),
+            choices => {
+                let cells = planner.plan(study.with_choices(&choices?).cells(), reporter)?;
+                slurm::submit(&folder, &cells, false, partition, reporter)
+            }
+        };
     }
-    run_here(&study, &folder, &planned, matches, reporter)
+    run_here(study, &folder, &trials, planner, matches, reporter)
 }
 
 fn run_here(
-    study: &Study,
+    mut study: Study,
     folder: &StudyFolder,
-    planned: &[PlannedCell],
+    trials: &[PlannedCell],
+    mut planner: Planner,
     matches: &ArgMatches,
     reporter: &mut Reporter,
 ) -> Result<(), CliError> {
     let out = folder.root();
     let shard = matches.get_one::<Shard>("shard").copied();
     let jobs = matches.get_one::<usize>("jobs").copied().unwrap_or(1);
-    let cells: Vec<&PlannedCell> =
-        planned.iter().enumerate().filter(|(i, _)| shard.is_none_or(|s| s.contains(*i))).map(|(_, p)| p).collect();
+    let retry = matches.get_flag("retry");
     let part = shard.map_or_else(String::new, |s| format!(", shard {} of {}", s.index, s.of));
     reporter.print(&format!("{}: {}", study.name, study.summary));
-    reporter.print(&format!("  {} runs over seeds {:?}{part}, into {}", cells.len(), study.seeds, out.display()));
     if jobs > 1 {
         reporter.print(&format!("  {jobs} at the same time: their times are marked as not comparable"));
     }
-    let counts = runner::run(folder, &cells, jobs, matches.get_flag("retry"), reporter)?;
+    if let Some(words) = report(&study, folder)?.sensitivity_words() {
+        reporter.print(&format!("  {words}"));
+    }
+    let mut failed = Vec::new();
+    if let Some(tune) = &study.tune {
+        let own = in_shard(trials, shard);
+        let seeds = &tune.seeds;
+        reporter.print(&format!("  {} trials of [tune] over seeds {seeds:?}{part}, into {}", own.len(), out.display()));
+        let counts = runner::run(folder, &own, jobs, retry, reporter)?;
+        reporter.print(&format!("trials: {counts}"));
+        if counts.left() > 0 {
+            return counts.result(folder);
+        }
+        if matches.get_flag("trials") {
+            reporter.print("when all trials are done: the same command without --trials");
+            return Ok(());
+        }
+        let choices = decide(&study, folder, trials)?;
+        choices.iter().for_each(|choice| reporter.print(&format!("  {}", words(choice))));
+        failed = study.failed_cells(&choices);
+        study = study.with_choices(&choices);
+    }
+    let planned = planner.plan(study.cells(), reporter)?;
+    let cells = in_shard(&planned, shard);
+    reporter.print(&format!("  {} runs over seeds {:?}{part}, into {}", cells.len(), study.seeds, out.display()));
+    failed.iter().for_each(|(name, why)| reporter.print(&format!("  FAILED  {name}: {why}")));
+    let mut counts = runner::run(folder, &cells, jobs, retry, reporter)?;
+    counts.cells += failed.len();
+    counts.failed += failed.len();
     reporter.print(&counts.to_string());
     if shard.is_some() {
         reporter.print(&format!("when all shards are done: apt-lab report {}", out.display()));
     } else {
-        let entries: Vec<_> = folder.cells()?.into_iter().map(cell_entry).collect();
-        let report = Report::new(&entries, Some(study));
+        let report = report(&study, folder)?;
         write_report(&report, out)?;
         if counts.left() == 0 {
             reporter.print(&format!("\n{}", apt_report::markdown(&report)));
@@ -74,22 +114,62 @@ fn run_here(
     counts.result(folder)
 }
 
+fn in_shard(planned: &[PlannedCell], shard: Option<Shard>) -> Vec<&PlannedCell> {
+    let is_own = |place: usize| shard.is_none_or(|shard| shard.contains(place));
+    planned.iter().enumerate().filter(|(place, _)| is_own(*place)).map(|(_, planned)| planned).collect()
+}
+
+/// The report on what is in the folder.
+fn report(study: &Study, folder: &StudyFolder) -> Result<Report, CliError> {
+    let entries: Vec<_> = folder.cells()?.into_iter().map(cell_entry).collect();
+    Ok(Report::new(&entries, Some(study)))
+}
+
 fn list_studies(reporter: &Reporter) {
     reporter
         .print("Built-in studies. `apt-lab study <name>` runs one; a TOML or JSON file describes one of your own.\n");
     for (name, _) in STUDIES {
         let study = StudyFile::built_in(name).and_then(|file| Study::resolve(&file, name));
         if let Ok(study) = study {
-            let seeds = study.seeds.len();
-            reporter.print(&format!("  {name:14} {} ({} runs with {seeds} seeds)", study.summary, study.cells().len()));
+            let (runs, seeds) = (study.untuned().cells().len(), study.seeds.len());
+            let trials = match study.trials().len() {
+                0 => String::new(),
+                trials => format!(" after {trials} trials"),
+            };
+            reporter.print(&format!("  {name:14} {} ({runs} runs with {seeds} seeds{trials})", study.summary));
         }
     }
 }
 
-fn list_cells(folder: &StudyFolder, planned: &[PlannedCell], reporter: &Reporter) -> Result<(), CliError> {
-    for planned in planned {
-        let state = folder.state(&planned.folder)?;
-        reporter.print(&format!("{:12} {}{}", state.name(), planned.folder, failure_reason(&state)));
+fn list_cells(
+    study: &Study,
+    folder: &StudyFolder,
+    trials: &[PlannedCell],
+    planner: &mut Planner,
+    reporter: &Reporter,
+) -> Result<(), CliError> {
+    let list = |cells: &[PlannedCell]| {
+        cells.iter().try_for_each(|planned| {
+            let state = folder.state(&planned.folder)?;
+            reporter.print(&format!("{:12} {}{}", state.name(), planned.folder, failure_reason(&state)));
+            Ok::<(), CliError>(())
+        })
+    };
+    list(trials)?;
+    match decide(study, folder, trials) {
+        Err(CliError::Undecided { .. }) => {
+            for cell in study.untuned().cells() {
+                reporter.print(&format!("{:12} {}: [tune] has not chosen yet", "waiting", cell.name()));
+            }
+            Ok(())
+        }
+        choices => {
+            let choices = choices?;
+            list(&planner.plan(study.with_choices(&choices).cells(), reporter)?)?;
+            for (name, why) in study.failed_cells(&choices) {
+                reporter.print(&format!("{:12} {name}: {why}", "failed"));
+            }
+            Ok(())
+        }
     }
-    Ok(())
 }

@@ -219,7 +219,11 @@ impl StudyFolder {
     /// A folder that cannot be read.
     pub(crate) fn cells(&self) -> Result<Vec<FoundCell>, CliError> {
         let folder = self.root.join(CELLS);
-        let entries = fs::read_dir(&folder).map_err(|e| CliError::reading(&folder, e))?;
+        let entries = match fs::read_dir(&folder) {
+            // Nothing was run yet.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|e| CliError::reading(&folder, e))?,
+        };
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|e| CliError::reading(&folder, e))?;

@@ -5,10 +5,11 @@ use crate::model::ModelLocation;
 use crate::reporter::Reporter;
 use crate::settings::{is_json, paper_schedule, read_text};
 use crate::setup::load_task;
-use apt_experiment::{Cell, KNOBS, Knobs, ObjectiveChoice, Sources, Study, StudyFile, TaskName};
+use apt_experiment::{Cell, KNOBS, Knobs, ObjectiveChoice, Sources, StudyFile, TaskName};
 use apt_train::CODE;
 use clap::ArgMatches;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 /// A cell and the folder it is written to.
@@ -57,28 +58,37 @@ pub(crate) fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<()
     Ok(())
 }
 
-/// The cells with their folders. A model or task that several cells use is read once, and what was decided in reading
-/// it is printed.
-///
-/// # Errors
-/// A model or task that cannot be read.
-pub(crate) fn plan(study: &Study, reporter: &Reporter) -> Result<Vec<PlannedCell>, CliError> {
-    let mut known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources> = BTreeMap::new();
-    let mut planned = Vec::new();
-    for cell in study.cells() {
-        let knobs = &cell.knobs;
+/// Finds out where cells belong. A model or task that several cells use is read once, and what was decided in reading it
+/// is printed.
+#[derive(Default)]
+pub(crate) struct Planner {
+    known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources>,
+}
+
+impl Planner {
+    /// The cells with their folders.
+    ///
+    /// # Errors
+    /// A model or task that cannot be read.
+    pub(crate) fn plan(&mut self, cells: Vec<Cell>, reporter: &Reporter) -> Result<Vec<PlannedCell>, CliError> {
+        let mut planned = Vec::new();
+        for cell in cells {
+            let folder = cell.run_name(self.sources(&cell.knobs, reporter)?);
+            planned.push(PlannedCell { cell, folder });
+        }
+        Ok(planned)
+    }
+
+    fn sources(&mut self, knobs: &Knobs, reporter: &Reporter) -> Result<&Sources, CliError> {
         let key = (knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective);
-        let sources = match known.get(&key) {
-            Some(sources) => sources,
-            None => {
+        Ok(match self.known.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
                 let model = ModelLocation::from_knob(&knobs.model).files()?.hash;
                 let task = load_task(knobs)?;
                 task.notes.iter().for_each(|note| reporter.print(&format!("data    {note}")));
-                known.entry(key).or_insert(Sources { data: task.hash, model, code: CODE.to_owned() })
+                unknown.insert(Sources { data: task.hash, model, code: CODE.to_owned() })
             }
-        };
-        let folder = cell.run_name(sources);
-        planned.push(PlannedCell { cell, folder });
+        })
     }
-    Ok(planned)
 }

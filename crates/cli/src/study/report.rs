@@ -10,11 +10,7 @@ use std::path::Path;
 
 /// A cell of a study.
 pub(crate) fn cell_entry(found: FoundCell) -> Entry {
-    let failure = match found.state {
-        CellState::Done => None,
-        CellState::Failed(why) => Some(why),
-        unfinished => Some(unfinished.name().to_owned()),
-    };
+    let failure = if let CellState::Failed(why) = found.state { Some(why) } else { None };
     Entry { name: found.name, record: found.record.map(Into::into), failure }
 }
 

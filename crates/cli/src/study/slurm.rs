@@ -11,13 +11,15 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Writes the job and submits it.
+/// Writes the job and submits it. `trials` says that these cells are the trials of `[tune]`, which have a job of their own:
+/// what they choose decides the others.
 ///
 /// # Errors
 /// A folder that cannot be written; `sbatch` that is missing or refuses.
 pub(crate) fn submit(
     folder: &StudyFolder,
     planned: &[PlannedCell],
+    trials: bool,
     partition: &str,
     reporter: &Reporter,
 ) -> Result<(), CliError> {
@@ -35,7 +37,7 @@ pub(crate) fn submit(
     let logs = root.join("slurm");
     fs::create_dir_all(&logs).map_err(|e| CliError::writing(&logs, e))?;
     let script = logs.join("job.sh");
-    write_atomic(&script, job_script(&root, planned.len(), &ranges(&tasks), partition)?.as_bytes())?;
+    write_atomic(&script, job_script(&root, planned.len(), trials, &ranges(&tasks), partition)?.as_bytes())?;
     let refused = |why: String| {
         CliError::at(
             &script,
@@ -48,18 +50,23 @@ pub(crate) fn submit(
         return Err(refused(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let (cells, next) = if trials {
+        ("trials", "the same command again, which submits the runs that they decide".to_owned())
+    } else {
+        ("cells", format!("apt-lab report {}", folder.root().display()))
+    };
     reporter.print(&format!(
-        "submitted {} cells as job {id} (squeue -j {id}; logs in {})\nwhen it is done: apt-lab report {}",
+        "submitted {} {cells} as job {id} (squeue -j {id}; logs in {})\nwhen it is done: {next}",
         tasks.len(),
         logs.display(),
-        folder.root().display()
     ));
     Ok(())
 }
 
-fn job_script(root: &Path, cells: usize, tasks: &str, partition: &str) -> Result<String, CliError> {
+fn job_script(root: &Path, cells: usize, trials: bool, tasks: &str, partition: &str) -> Result<String, CliError> {
     let program = std::env::current_exe().map_err(|e| CliError::reading(Path::new("apt-lab"), e))?;
     let here = std::env::current_dir().map_err(|e| CliError::reading(Path::new("."), e))?;
+    let part = if trials { " --trials" } else { "" };
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
     // A task whose cell failed has written so into the study; Slurm need not run it again.
     Ok(format!(
@@ -71,7 +78,7 @@ fn job_script(root: &Path, cells: usize, tasks: &str, partition: &str) -> Result
          #SBATCH --open-mode=append\n\
          cd {}\n\
          exec >>{}/task-$SLURM_ARRAY_TASK_ID.log 2>&1\n\
-         exec {} study {} --out {} --shard \"$SLURM_ARRAY_TASK_ID/{cells}\"\n",
+         exec {} study {} --out {}{part} --shard \"$SLURM_ARRAY_TASK_ID/{cells}\"\n",
         quoted(&here),
         quoted(&root.join("slurm")),
         quoted(&program),

@@ -11,4 +11,5 @@ mod sandbox;
 mod slurm;
 mod study;
 mod tiny_model;
+mod tuning;
 mod vulkan;

@@ -44,8 +44,21 @@ pub struct StudyFile {
     /// Knobs set in every cell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub knobs: BTreeMap<String, Value>,
+    /// Knobs that every arm gets by a sweep on validation data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tune: Option<TuneFile>,
     /// What is varied.
     pub axes: Vec<AxisFile>,
+}
+
+/// The sweep of a study: every combination of the values is tried with every seed, in every arm at every density.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TuneFile {
+    /// Seeds of the trials; none of them may be the study's.
+    pub seeds: Vec<u64>,
+    /// Knobs with the values that are tried.
+    pub knobs: BTreeMap<String, Vec<Value>>,
 }
 
 /// One axis of a study.

@@ -11,6 +11,7 @@ use crate::plots::{curve_plot, curve_words, front_counts, front_legend, front_pl
 use crate::report::Section;
 use crate::tables::Table;
 use crate::texts::{Grid, not_comparable, remarks, setting};
+use crate::tuning::{self, Tuning};
 
 pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
     let id = |part: &str| format!("s{place}-{part}");
@@ -19,7 +20,9 @@ pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
         section aria-labelledby=(id("title")) {
             h2 id=(id("title")) { @if title.is_empty() { "Results" } @else { (title) } }
             p { (setting(of)) }
+            @if let Some(words) = of.sensitivity_words() { p { (words) } }
             @for (at, of_table) in of.tables.iter().enumerate() { (table(of_table, of, &id(&format!("table-{at}")))) }
+            @if let Some(tuning) = &of.tuning { (chosen(tuning, of, &id("tuning"))) }
             @if !of.curves.is_empty() {
                 h3 { "Learning curves" }
                 p { "Lines are means over seeds, areas their 95 % intervals, faint lines single seeds." }
@@ -70,6 +73,29 @@ fn table(table: &Table, section: &Section, id: &str) -> Markup {
             }
         }
         @for remark in remarks(table, section) { p.remark { (remark) } }
+    }
+}
+
+fn chosen(of: &Tuning, section: &Section, id: &str) -> Markup {
+    let grid = tuning::grid(of);
+    html! {
+        h3 id=(id) { (tuning::TITLE) }
+        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
+            table {
+                caption { (tuning::QUESTION) }
+                thead { tr { @for heading in &grid.headings { th scope="col" { (heading) } } } }
+                tbody {
+                    @for cells in &grid.rows {
+                        tr {
+                            @for (place, cell) in cells.iter().enumerate() {
+                                @if place == 0 { th scope="row" { (cell) } } @else { td { (unbroken(cell)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @for remark in tuning::remarks(of, &section.metric) { p.remark { (remark) } }
     }
 }
 

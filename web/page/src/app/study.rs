@@ -11,7 +11,7 @@ use super::state::{Engine, Lab, sentence};
 use super::{browser, report};
 use crate::address::{SEEDS, STUDY, StudyChoice};
 use crate::export::Saved;
-use crate::studies::{current_run, grid, name_for, progress};
+use crate::studies::{current_run, grid, name_for, progress, refusal};
 
 impl Lab {
     /// The study that the worker goes through.
@@ -44,6 +44,9 @@ impl Lab {
     /// # Errors
     /// When it cannot be run.
     pub(crate) fn queue_study(self, file: StudyFile) -> Result<StoredStudy, Problem> {
+        if let Some(problem) = refusal(&file) {
+            return Err(problem);
+        }
         let name = self.studies.with_untracked(|studies| name_for(&file, studies));
         let study = Study::resolve(&file, &name).map_err(|error| error.problem())?;
         if let Some(there) = self.studies.with_untracked(|all| all.iter().find(|of| of.name == name).cloned()) {
@@ -84,7 +87,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
 fn asked(lab: Lab) -> Option<Result<(StudyFile, usize), String>> {
     let file = lab.settings.with(|settings| settings.study_file())?;
     let name = file.name.clone().unwrap_or_default();
-    Some(match (lab.refusal(), Study::resolve(&file, &name)) {
+    let of_file = refusal(&file).map(|problem| format!("{}; {}", problem.what, problem.remedy));
+    Some(match (lab.refusal().or(of_file), Study::resolve(&file, &name)) {
         (Some(refusal), _) => Err(refusal),
         (None, Err(error)) => Err(sentence(&error)),
         (None, Ok(_)) if lab.is_unconfirmed() => {
