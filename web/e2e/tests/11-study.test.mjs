@@ -102,7 +102,7 @@ test("a study from the address runs through a reload, and its table is the deskt
       const accuracies = there.sections[0].groups.map(({ summaries }) => summaries.validation.mean);
       assert.ok(new Set(accuracies).size > 2, `too much alike to compare: ${accuracies}`);
       const shown = await lab.at("report").locator("table").first().locator("tbody tr").count();
-      assert.equal(shown, 6, "six scorers");
+      assert.equal(shown, 7, "seven scorers");
 
       // A desktop's record of a run of this study stands for it, and nothing is run again.
       const cells = here.sections[0].groups.flatMap(({ runs }) => runs.map(({ name }) => name));
