@@ -17,9 +17,9 @@ pub use self::opening::{LossOnset, Opening};
 mod config;
 mod opening;
 
-/// Fewest steps of a decay window: a run has fewer pruning points rather than shorter windows, in which masks could only
-/// jump.
-pub const MIN_WINDOW: usize = 1;
+/// Fewest steps of a decay window, where the pruning window has as many: a run has fewer pruning points rather than
+/// shorter windows, in which masks could only jump.
+const MIN_WINDOW: usize = 4;
 
 /// Density at `step` of a curve that stays at `start_density` until `warm_end` and reaches
 /// `target` at `end` (the paper's γ_t, which its text calls sparsity; METHOD §4).
@@ -208,7 +208,10 @@ mod tests {
     fn a_short_run_gets_fewer_points() {
         let timeline = Timeline::new(&config(PruneSchedule::Early, 40)).expect("40 steps");
         let steps: Vec<_> = timeline.points.iter().map(|point| point.step).collect();
-        assert_eq!(steps, [2, 3]);
+        assert_eq!(steps, [3]);
+        let timeline = Timeline::new(&config(PruneSchedule::Early, 400)).expect("400 steps");
+        let steps: Vec<_> = timeline.points.iter().map(|point| point.step).collect();
+        assert_eq!(steps, [14, 18, 22, 26, 30], "five windows of four steps");
         let timeline = Timeline::new(&config(PruneSchedule::Late, 2)).expect("2 steps");
         assert_eq!(timeline.points.len(), 1);
         let one = Timeline::new(&config(PruneSchedule::Early, 1));

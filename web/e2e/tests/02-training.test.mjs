@@ -10,7 +10,7 @@ const STEPS = 20;
 /** All pruning points lie within the few steps that the software adapter can make. */
 const KNOBS = {
   model: "nano", steps: STEPS + 4, batch_size: 8, max_length: 16, train_examples: 256,
-  prune_fraction: 0.4, num_prunings: 3, eval_every: 24, mask_step: 0.25,
+  tune_first: 0, prune_fraction: 0.6, num_prunings: 3, eval_every: 24, mask_step: 0.25,
 };
 
 async function agrees(lab, device) {

@@ -80,20 +80,17 @@ impl Layout {
         if !self.collect.is_empty() {
             parts.push(format!("blocks are scored in steps {}", steps(&self.collect)));
         }
-        let count = match self.points.len() {
-            1 => "one pruning point".to_owned(),
-            points => format!("{points} pruning points"),
+        let masks = match first.mask_step {
+            step if step < 1.0 => format!("masks move by {step:.2} a step"),
+            _ => "masks do not move: blocks are cut at once".to_owned(),
         };
-        if last.step > first.window_start {
-            let length = (last.step - first.window_start) as f64 / self.points.len() as f64;
-            let masks = match first.mask_step {
-                step if step < 1.0 => format!("masks move by {step:.2} a step"),
-                _ => "masks do not move: blocks are cut at once".to_owned(),
-            };
-            parts.push(format!("{count} up to step {}, {length:.0} steps apart, {masks}", last.step));
-        } else {
-            parts.push(format!("{count} at step {}", last.step));
-        }
+        parts.push(match self.points.len() {
+            1 => format!("one pruning point before step {}, {masks}", last.step + 1),
+            points => {
+                let apart = (last.step - first.window_start) as f64 / points as f64;
+                format!("{points} pruning points up to step {}, {apart:.0} steps apart, {masks}", last.step)
+            }
+        });
         if let Some(distill) = &self.distill {
             parts.push(format!("a teacher in steps {}", steps(distill)));
         }
