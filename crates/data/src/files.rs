@@ -6,9 +6,10 @@ use std::cell::OnceCell;
 
 use apt_experiment::DATA_EXTENSIONS;
 
+use crate::class_numbers::{NamedTexts, settle};
 use crate::error::DataError;
 use crate::labels::{LabelCell, LabelReader, LabelSet};
-use crate::numbering::{NamedTexts, Numbering, settle};
+use crate::numbering::Numbering;
 use crate::objective::ObjectiveKind;
 use crate::registry::{Files, Labels, Second, Stems, TaskSpec};
 use crate::seeded::{Stream, generator, shuffle};

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod builtin;
+mod class_numbers;
 mod error;
 mod files;
 mod labels;

@@ -9,6 +9,7 @@ pub(crate) mod format;
 mod layout;
 mod read;
 mod step_seconds;
+mod timing;
 
 pub use builder::RecordBuilder;
 pub use format::{

@@ -1,14 +1,11 @@
 //! Dropout: in a training step, entries of an activation are set to zero at random and the others scaled up, so that
 //! their expected value stays what it was (METHOD §7).
 
-use crate::kernels;
+use crate::kernels::{self, DRAW_VALUES, Dropped};
 use burn::tensor::Tensor;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use std::sync::Arc;
 
-/// Values that sixteen bits can have.
-const VALUES: f64 = 65_536.0;
 /// Bytes that are drawn at once by one thread.
 const RUN: usize = 1 << 16;
 
@@ -25,7 +22,7 @@ impl Dropout {
     /// is 0, and `rng` is then not called.
     pub fn new(p: f64, rng: impl FnOnce() -> ChaCha8Rng) -> Option<Self> {
         // As a conversion saturates, at least one value in 2¹⁶ is kept.
-        let threshold = (p * VALUES).round() as u16;
+        let threshold = (p * DRAW_VALUES).round() as u16;
         (threshold > 0).then(|| Self { rng: rng(), threshold })
     }
 
@@ -58,38 +55,6 @@ impl Dropout {
         #[cfg(target_family = "wasm")]
         draws.chunks_mut(RUN).enumerate().for_each(fill);
         self.rng.set_word_pos(first + draws.len().div_ceil(4) as u128);
-        Dropped { draws: Arc::new(draws), threshold: self.threshold }
-    }
-}
-
-/// What is dropped of one activation.
-#[derive(Clone, Debug)]
-pub(crate) struct Dropped {
-    /// Two bytes for every entry, the lower one first.
-    draws: Arc<Vec<u8>>,
-    threshold: u16,
-}
-
-impl Dropped {
-    /// The draws, one for every entry.
-    pub(crate) fn draws(&self) -> &[[u8; 2]] {
-        self.draws.as_chunks().0
-    }
-
-    /// Entries whose draw is below are dropped.
-    pub(crate) fn threshold(&self) -> u16 {
-        self.threshold
-    }
-
-    /// What the others are multiplied by, 1/(1 − p).
-    pub(crate) fn scale(&self) -> f32 {
-        (VALUES / (VALUES - f64::from(self.threshold))) as f32
-    }
-
-    /// What every entry is multiplied by.
-    pub(crate) fn factors(&self) -> Vec<f32> {
-        let (threshold, scale) = (self.threshold, self.scale());
-        let factor = |draw: &[u8; 2]| if u16::from_le_bytes(*draw) < threshold { 0.0 } else { scale };
-        self.draws().iter().map(factor).collect()
+        Dropped::new(draws, self.threshold)
     }
 }

@@ -11,11 +11,11 @@ mod gpu;
 mod rows;
 mod tiles;
 
-use crate::dropout::Dropped;
 use burn::backend::{Dispatch, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{Tensor, TensorData, activation};
 use cpu::{CpuInference, CpuKernels};
 use dropout::CpuDropout;
+pub(crate) use dropout::{DRAW_VALUES, Dropped};
 pub use gpu::flat::{AdamWResult, AdamWStep};
 use gpu::rows::NormOf;
 pub(crate) use rows::Term;

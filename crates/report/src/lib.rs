@@ -13,6 +13,7 @@ mod curves;
 pub mod figures;
 mod files;
 mod fronts;
+mod grid;
 mod groups;
 mod html;
 mod infer;

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::grid::Grid;
 use crate::plots::{front_words, several_densities};
 use crate::report::{Report, Section};
-use crate::texts::{Grid, METHOD, compared, measures, remarks, setting};
+use crate::texts::{METHOD, compared, measures, remarks, setting};
 use crate::tuning;
 
 /// The report as Markdown (GitHub's).

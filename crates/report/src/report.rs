@@ -266,3 +266,20 @@ fn comparable(entry: &Entry) -> Result<&Record, LeftOut> {
     let reason = format!("knobs were changed while it went on: {}", changes.collect::<Vec<_>>().join(", "));
     Err(LeftOut::new(&entry.name, Reason::Changed, &reason))
 }
+
+impl Section {
+    /// How small a difference the study can see; `None` of runs that belong to no study.
+    #[must_use]
+    pub fn sensitivity_words(&self) -> Option<String> {
+        let measure = format!("{} {}", self.compared_by, self.metric);
+        self.sensitivity.as_ref().map(|of| of.words(measure.trim()))
+    }
+}
+
+impl Report {
+    /// [`Section::sensitivity_words`] of the section with the most runs.
+    #[must_use]
+    pub fn sensitivity_words(&self) -> Option<String> {
+        self.sections.first().and_then(Section::sensitivity_words)
+    }
+}

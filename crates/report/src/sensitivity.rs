@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::report::{Report, Section};
 use crate::statistics::{POWER, smallest_difference};
 use crate::tables::Table;
 
@@ -75,22 +74,5 @@ impl Sensitivity {
                 }
             ),
         }
-    }
-}
-
-impl Section {
-    /// How small a difference the study can see; `None` of runs that belong to no study.
-    #[must_use]
-    pub fn sensitivity_words(&self) -> Option<String> {
-        let measure = format!("{} {}", self.compared_by, self.metric);
-        self.sensitivity.as_ref().map(|of| of.words(measure.trim()))
-    }
-}
-
-impl Report {
-    /// [`Section::sensitivity_words`] of the section with the most runs.
-    #[must_use]
-    pub fn sensitivity_words(&self) -> Option<String> {
-        self.sections.first().and_then(Section::sensitivity_words)
     }
 }

@@ -2,19 +2,12 @@
 
 use crate::column::Column;
 use crate::figures::NOTHING;
+use crate::grid::Grid;
 use crate::metric::{METRICS, Metric, metric};
 use crate::plots::NOT_COMPARABLE;
 use crate::report::{Report, Section};
 use crate::statistics::{Difference, Summary, Verdict};
 use crate::tables::{Row, Table};
-
-/// A table as texts.
-pub(crate) struct Grid {
-    /// Headings, the first above the names.
-    pub(crate) headings: Vec<String>,
-    /// Rows, the name first.
-    pub(crate) rows: Vec<Vec<String>>,
-}
 
 impl Grid {
     pub(crate) fn of(table: &Table, section: &Section) -> Self {

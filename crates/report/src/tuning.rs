@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::assignment::{Arms, Assigned};
 use crate::figures::{NOTHING, metric};
+use crate::grid::Grid;
 use crate::left_out::{LeftOut, Reason};
-use crate::texts::Grid;
 
 /// The title of the table.
 pub(crate) const TITLE: &str = "Chosen by [tune]";

@@ -1,6 +1,7 @@
 //! The state machine of a run: `Scoring → (Pruning → Distilling → Tuning) → Evaluating → Measuring`, one event at a time.
 
 mod live;
+mod opening;
 pub(crate) mod snapshot;
 mod trainer;
 mod weighing;

@@ -2,7 +2,6 @@
 //! bytes drawn for every entry, not a tensor of factors.
 
 use super::rows::{Pass, by_row};
-use crate::dropout::Dropped;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -10,6 +9,47 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
+use std::sync::Arc;
+
+/// Values that a draw of sixteen bits can have.
+pub(crate) const DRAW_VALUES: f64 = 65_536.0;
+
+/// What is dropped of one activation.
+#[derive(Clone, Debug)]
+pub(crate) struct Dropped {
+    /// Two bytes for every entry, the lower one first.
+    draws: Arc<Vec<u8>>,
+    threshold: u16,
+}
+
+impl Dropped {
+    /// `draws` of two bytes for every entry; those below `threshold` are dropped.
+    pub(crate) fn new(draws: Vec<u8>, threshold: u16) -> Self {
+        Self { draws: Arc::new(draws), threshold }
+    }
+
+    /// The draws, one for every entry.
+    pub(crate) fn draws(&self) -> &[[u8; 2]] {
+        self.draws.as_chunks().0
+    }
+
+    /// Entries whose draw is below are dropped.
+    pub(crate) fn threshold(&self) -> u16 {
+        self.threshold
+    }
+
+    /// What the others are multiplied by, 1/(1 − p).
+    pub(crate) fn scale(&self) -> f32 {
+        (DRAW_VALUES / (DRAW_VALUES - f64::from(self.threshold))) as f32
+    }
+
+    /// What every entry is multiplied by.
+    pub(crate) fn factors(&self) -> Vec<f32> {
+        let (threshold, scale) = (self.threshold, self.scale());
+        let factor = |draw: &[u8; 2]| if u16::from_le_bytes(*draw) < threshold { 0.0 } else { scale };
+        self.draws().iter().map(factor).collect()
+    }
+}
 
 /// The operation, reachable from a tensor of any device.
 #[backend_extension(Flex, Autodiff)]

@@ -5,12 +5,13 @@ use maud::{Markup, PreEscaped, html};
 use crate::chart::{LIGHT, Plot, Style};
 use crate::figures::share;
 use crate::fronts::Front;
+use crate::grid::Grid;
 use crate::metric::metric;
 use crate::picture::picture;
 use crate::plots::{curve_plot, curve_words, front_counts, front_legend, front_plot, front_words, several_densities};
 use crate::report::Section;
 use crate::tables::Table;
-use crate::texts::{Grid, not_comparable, remarks, setting};
+use crate::texts::{not_comparable, remarks, setting};
 use crate::tuning::{self, Tuning};
 
 pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {

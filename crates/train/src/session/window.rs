@@ -1,10 +1,9 @@
 //! Where a run's pruning window lies: known before the first step, or once the training loss has moved (METHOD §4.1).
 
-use super::trainer::Trainer;
 use crate::TrainError;
 use apt_core::arms::{self, Salience};
-use apt_core::schedule::{LossOnset, Opening, Timeline, TimelineConfig, mask_step};
-use apt_experiment::{Event, Knobs, Layout, LossChange, OpenedBy, PlannedPoint};
+use apt_core::schedule::{LossOnset, Opening, Timeline, TimelineConfig};
+use apt_experiment::Knobs;
 use serde::{Deserialize, Serialize};
 
 /// Share of the pruning window in which salience is only gathered.
@@ -32,70 +31,8 @@ impl PruningWindow {
     }
 }
 
-impl Trainer {
-    /// Looks at the loss of the step that was made, while the run waits for it to move: when it has, or when the window can
-    /// wait no longer, pruning is laid out for good. What is to be reported of it.
-    ///
-    /// # Errors
-    /// As [`Timeline::new`], which has already laid out the latest such window.
-    pub(super) fn watch_loss(&mut self, task_loss: f64) -> Result<Vec<Event>, TrainError> {
-        let Some(onset) = &mut self.window.waits_for else { return Ok(Vec::new()) };
-        let moved = onset.add(task_loss);
-        if !moved && self.step < self.window.opens {
-            return Ok(Vec::new());
-        }
-        let loss = LossChange { start: onset.start(), now: onset.mean() };
-        let opened_by = if moved { OpenedBy::LossMoved } else { OpenedBy::Latest };
-        self.window = PruningWindow { opens: self.step, waits_for: None };
-        self.timeline = timeline(&self.setup.knobs, self.timeline.total_steps, self.step)?;
-        let mut events = vec![Event::Layout(Box::new(self.layout(opened_by, Some(loss))))];
-        if !moved {
-            let LossChange { start, now } = loss;
-            events.push(Event::Warning {
-                message: format!(
-                    "the training loss has not moved in {} steps ({start:.3}, now {now:.3}): blocks are scored on a model \
-                     that has hardly learned; a higher learning-rate, more steps or another tune-first may help",
-                    self.step
-                ),
-            });
-        }
-        Ok(events)
-    }
-
-    /// What is laid out, where it is known before the first step.
-    pub(super) fn known_layout(&self) -> Option<Layout> {
-        let known = self.window.waits_for.is_none() && !self.timeline.points.is_empty();
-        known.then(|| self.layout(OpenedBy::Settings, None))
-    }
-
-    fn layout(&self, opened_by: OpenedBy, loss: Option<LossChange>) -> Layout {
-        let timeline = &self.timeline;
-        let points = timeline.points.iter().map(|point| PlannedPoint {
-            step: point.step,
-            density: point.density,
-            window_start: point.window_start,
-            mask_step: mask_step(point.step - point.window_start, self.setup.knobs.mask_step),
-        });
-        Layout {
-            step: self.step,
-            opened_by,
-            loss,
-            collect: timeline.collect.clone(),
-            points: points.collect(),
-            distill: timeline.distill.clone(),
-        }
-    }
-
-    /// Takes over a window of a checkpoint.
-    pub(super) fn set_window(&mut self, window: PruningWindow) -> Result<(), TrainError> {
-        self.timeline = timeline(&self.setup.knobs, self.timeline.total_steps, window.opens)?;
-        self.window = window;
-        Ok(())
-    }
-}
-
 /// The timeline of a run of `total` steps whose pruning window opens before step `opens`.
-fn timeline(knobs: &Knobs, total: usize, opens: usize) -> Result<Timeline, TrainError> {
+pub(super) fn timeline(knobs: &Knobs, total: usize, opens: usize) -> Result<Timeline, TrainError> {
     Ok(Timeline::new(&TimelineConfig {
         total_steps: total,
         schedule: knobs.schedule,
