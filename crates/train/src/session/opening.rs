@@ -11,7 +11,7 @@ impl Trainer {
     /// wait no longer, pruning is laid out for good. What is to be reported of it.
     ///
     /// # Errors
-    /// As [`Timeline::new`], which has already laid out the latest such window.
+    /// As [`timeline`], which has already laid out the latest such window.
     pub(super) fn watch_loss(&mut self, task_loss: f64) -> Result<Vec<Event>, TrainError> {
         let Some(onset) = &mut self.window.waits_for else { return Ok(Vec::new()) };
         let moved = onset.add(task_loss);
