@@ -123,7 +123,7 @@ arms! {
 arms! {
     /// When density falls (METHOD §4).
     PruneSchedule ("schedule") {
-        /// in the first few percent of the run
+        /// as soon as the training loss has moved
         Early = "early",
         /// the same curve just before the final tuning
         Late = "late",

@@ -107,3 +107,31 @@ fn one_shot_has_no_earlier_self_and_says_so() {
     let distils = |event: &Event| matches!(event, Event::Step(point) if point.distill_loss.is_some());
     assert!(!events.iter().any(distils), "a step distils");
 }
+
+#[test]
+fn tuning_that_leaves_no_room_for_pruning_is_refused_and_not_cut_short() {
+    let refused = |first| {
+        let knobs = Knobs { tune_first: Some(first), ..knobs() };
+        Session::new(common::setup(&knobs), Box::new(NoProbe)).err().map(|error| error.to_string())
+    };
+    assert_eq!(refused(140.0), None, "a window of 35 steps ends within 176");
+    let error = refused(170.0).expect("it does not fit");
+    assert!(error.contains("tune-first") && error.contains("at most 140"), "{error}");
+}
+
+/// A window that takes most of the run opens before the wait for the loss would end.
+#[test]
+fn a_run_with_a_long_window_announces_it_before_it_opens() {
+    for (prune_fraction, steps) in [(0.9, 176), (0.2, 3)] {
+        let knobs = Knobs { prune_fraction, tuning_fraction: 0.0, steps: Some(steps), ..knobs() };
+        let mut session = session(&Knobs { learning_rate: 1e-6, ..knobs });
+        let mut events = Vec::new();
+        while session.steps_made() < steps.min(60) || session.has_pending_events() {
+            events.extend(block_on(session.step()).expect("a step"));
+        }
+        let layout = layouts(&events)[0];
+        assert!(layout.step <= layout.collect.start, "{}", layout.sentence());
+        assert!(pruned_at(&events).iter().all(|step| layout.points.iter().any(|point| point.step == *step)));
+        assert!(teachers(&events).len() <= 1, "{:?}", teachers(&events));
+    }
+}

@@ -146,6 +146,6 @@ impl TimelineConfig {
 }
 
 /// Rounds down, forgiving the last bit so that 0.075 of 2000 is 150.
-fn whole(steps: f64) -> usize {
+pub(super) fn whole(steps: f64) -> usize {
     (steps + 1e-9) as usize
 }

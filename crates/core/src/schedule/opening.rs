@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config::whole;
 use crate::arms::PruneSchedule;
 
 /// The loss has moved when its mean has fallen by this share of what it was at the start.
@@ -30,7 +31,7 @@ impl Opening {
     /// The opening that `tune_first` asks for in a run of `total_steps`: below 1 a share of the steps, else a number of
     /// steps; `None` waits for the loss. `late` and `one_shot` have a place of their own and open where that says.
     pub fn new(schedule: PruneSchedule, tune_first: Option<f64>, total_steps: usize) -> Self {
-        let share = |share: f64| (share * total_steps as f64 + 1e-9) as usize;
+        let share = |share: f64| whole(share * total_steps as f64);
         match (schedule, tune_first) {
             (PruneSchedule::Late | PruneSchedule::OneShot, _) => Self::At(0),
             (_, None) => Self::LossMoved { latest: share(LATEST) },

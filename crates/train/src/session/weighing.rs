@@ -20,8 +20,8 @@ impl Trainer {
     /// # Errors
     /// When no blocks reach the density, or losses cannot be read.
     pub(super) async fn weigh_kinds(&mut self, density: f64) -> Result<(), TrainError> {
-        let knobs = self.setup.knobs.clone();
-        if knobs.kind_weights != KindWeighing::Measured || !self.pruner.needs_scores(&knobs) {
+        let knobs = &self.setup.knobs;
+        if knobs.kind_weights != KindWeighing::Measured || !self.pruner.needs_scores(knobs) {
             return Ok(());
         }
         let shape = self.trained.shape();
@@ -29,20 +29,20 @@ impl Trainer {
         let batches = self.step..self.step + WEIGHING_BATCHES;
         let examples: Vec<Example> =
             batches.flat_map(|step| self.plan.batch(step)).map(|index| self.setup.task.train[index].clone()).collect();
-        let mut seen: Vec<(Kept, f64)> = Vec::new();
+        let mut seen: Vec<Kept> = Vec::new();
         let mut best = self.pruner.weights();
         let mut lowest = f64::INFINITY;
         for round in 0..=WEIGHING_ROUNDS {
             let candidates = if round == 0 { vec![best] } else { best.neighbours().to_vec() };
             let before = lowest;
             for weights in candidates {
-                let kept = self.pruner.search_weighed(&weights, density, &knobs, &shape)?;
-                if seen.iter().any(|(other, _)| *other == kept) {
+                let kept = self.pruner.search_weighed(&weights, density, knobs, &shape)?;
+                if seen.contains(&kept) {
                     continue;
                 }
-                let masks = self.pruner.device_masks(&Masks::of(&kept, &shape), &knobs, &self.setup.device, false);
+                let masks = self.pruner.device_masks(&Masks::of(&kept, &shape), knobs, &self.setup.device, false);
                 let loss = predict(&model, Some(&masks), &examples, &self.setup.task.objective).await?.loss;
-                seen.push((kept, loss));
+                seen.push(kept);
                 if loss < lowest {
                     (lowest, best) = (loss, weights);
                 }

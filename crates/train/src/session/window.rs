@@ -22,12 +22,23 @@ impl PruningWindow {
     /// The window of a run of `total` steps, and the timeline that follows from it as far as that is known.
     ///
     /// # Errors
-    /// Settings that cannot be laid out.
+    /// Settings that cannot be laid out; a `tune_first` after which the window does not fit.
     pub(super) fn new(knobs: &Knobs, total: usize) -> Result<(Self, Timeline), TrainError> {
         let opening = Opening::new(knobs.schedule, knobs.tune_first, total);
         let timeline = timeline(knobs, total, opening.latest())?;
-        let waits = matches!(opening, Opening::LossMoved { .. }) && !timeline.points.is_empty();
-        Ok((Self { opens: opening.latest(), waits_for: waits.then(LossOnset::default) }, timeline))
+        // A long window opens sooner, to end within the run, and so does the wait end.
+        let opens = timeline.collect.start;
+        if let Opening::At(first) = opening
+            && first > opens
+            && !timeline.points.is_empty()
+        {
+            let what =
+                format!("{first} steps of tuning leave no room for the pruning window in a run of {total} steps");
+            let remedy = format!("set it to at most {opens} steps, or to a smaller share, or leave it out");
+            return Err(TrainError::unfit("tune-first", what, remedy));
+        }
+        let waits = matches!(opening, Opening::LossMoved { .. }) && opens > 0;
+        Ok((Self { opens, waits_for: waits.then(LossOnset::default) }, timeline))
     }
 }
 
