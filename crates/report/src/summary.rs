@@ -79,6 +79,20 @@ fn lines(record: &Record) -> Vec<(&'static str, String)> {
             or_nothing(train.peak_process_bytes, figures::bytes),
         ),
     ));
+    let of = train.step_seconds.unwrap_or_default();
+    let parts = [
+        (of.dense, "dense"),
+        (of.scoring, "dense and scored"),
+        (of.teaching, "pruned under the teacher"),
+        (of.tuning, "pruned"),
+    ];
+    let medians = parts.into_iter().filter_map(|(seconds, what)| {
+        seconds.map(|seconds| format!("{} {what}", figures::milliseconds(1000.0 * seconds)))
+    });
+    let medians: Vec<String> = medians.collect();
+    if !medians.is_empty() {
+        lines.push(("a step", format!("{} (medians)", medians.join(", "))));
+    }
     for (label, batch) in [("batch 1", &measures.inference.batch_1), ("batch 32", &measures.inference.batch_32)] {
         let ratio = match (batch.compact_ms, batch.dense_ms) {
             (Some(compact), Some(dense)) => figures::ratio(compact, dense).map(|ratio| format!(" ({ratio})")),

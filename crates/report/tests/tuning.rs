@@ -1,4 +1,4 @@
-//! What `[tune]` chose stands in every output, its trials in no group, and how small a difference can be seen is told.
+//! What `[tune]` chose and how small a difference can be seen stand in every output, its trials in no group.
 
 mod runs;
 

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_layout_is_told_in_one_sentence() {
+    fn a_layout_is_one_sentence() {
         let point = |step, window_start| PlannedPoint { step, density: 0.5, window_start, mask_step: 0.25 };
         let layout = Layout {
             step: 50,

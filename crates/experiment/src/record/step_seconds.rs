@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::finite::checked;
 
-/// Median seconds of a training step in four parts of a run, evaluations not counted; none where a part has too few steps.
+/// Median seconds of a training step in four parts of a run, evaluations not counted; none where a
+/// part has too few steps. Batches differ in length, so a few steps more or less move a median by a tenth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StepSeconds {
@@ -20,18 +21,4 @@ pub struct StepSeconds {
     /// Of the finished shape, alone.
     #[serde(serialize_with = "checked")]
     pub tuning: Option<f64>,
-}
-
-impl StepSeconds {
-    /// Share of a dense step that scoring takes.
-    #[must_use]
-    pub fn scoring_share(&self) -> Option<f64> {
-        self.dense.zip(self.scoring).map(|(alone, with)| 1.0 - alone / with)
-    }
-
-    /// Share of a step of the finished shape that teaching takes.
-    #[must_use]
-    pub fn teaching_share(&self) -> Option<f64> {
-        self.tuning.zip(self.teaching).map(|(alone, with)| 1.0 - alone / with)
-    }
 }
