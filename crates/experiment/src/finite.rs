@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use apt_core::search::KindWeights;
 use serde::{Serialize, Serializer, ser::Error};
 
 /// `#[serde(serialize_with = "checked")]`: writes the value unless a number in it is NaN or infinite.
@@ -20,6 +21,12 @@ pub(crate) trait Finite {
 impl Finite for f64 {
     fn first_bad(&self) -> Option<f64> {
         (!self.is_finite()).then_some(*self)
+    }
+}
+
+impl Finite for KindWeights {
+    fn first_bad(&self) -> Option<f64> {
+        [self.heads, self.neurons, self.hidden].iter().find_map(Finite::first_bad)
     }
 }
 

@@ -189,14 +189,19 @@ impl Pruner {
     /// # Errors
     /// When no blocks reach the density.
     pub(crate) fn search(&self, density: f64, knobs: &Knobs, shape: &ModelShape) -> Result<Kept, TrainError> {
-        let scores = self.block_scores(shape);
-        let weights = match knobs.kind_weights {
-            // The scores of learned masks are probabilities.
-            _ if self.learns_masks() => KindWeights::default(),
-            KindWeighing::Equal => KindWeights::equal(&scores, shape),
-            KindWeighing::Paper | KindWeighing::Measured => self.state.weights,
-        };
+        let weights = self.kind_weights(knobs, shape).unwrap_or_default();
         self.search_weighed(&weights, density, knobs, shape)
+    }
+
+    /// The factors by which [`Self::search`] weighs kinds of blocks; `None` where it weighs none.
+    pub(crate) fn kind_weights(&self, knobs: &Knobs, shape: &ModelShape) -> Option<KindWeights> {
+        match knobs.kind_weights {
+            // The scores of learned masks are probabilities.
+            _ if self.learns_masks() => None,
+            KindWeighing::Paper => None,
+            KindWeighing::Equal => Some(KindWeights::equal(&self.block_scores(shape), shape)),
+            KindWeighing::Measured => Some(self.state.weights),
+        }
     }
 
     /// As [`Self::search`], with `weights` on the kinds of blocks.

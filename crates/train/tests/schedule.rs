@@ -2,7 +2,8 @@
 
 mod common;
 
-use apt_core::arms::PruneSchedule;
+use apt_core::arms::{KindWeighing, PruneSchedule};
+use apt_core::search::KindWeights;
 use apt_experiment::{Event, Knobs, Layout, OpenedBy, TeacherUpdate};
 use apt_train::{NoProbe, Session};
 use pollster::block_on;
@@ -134,4 +135,23 @@ fn a_run_with_a_long_window_announces_it_before_it_opens() {
         assert!(pruned_at(&events).iter().all(|step| layout.points.iter().any(|point| point.step == *step)));
         assert!(teachers(&events).len() <= 1, "{:?}", teachers(&events));
     }
+}
+
+#[test]
+fn a_run_that_weighs_kinds_says_with_which_factors_and_the_papers_has_none() {
+    let weights = |kind_weights| {
+        let knobs = Knobs { kind_weights, tune_first: Some(16.0), head_floor: 0.0, density: 0.2, ..knobs() };
+        let events = trained(session(&knobs));
+        let of = |event: Event| if let Event::Pruned(point) = event { Some(point.kind_weights) } else { None };
+        events.into_iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let paper = weights(KindWeighing::Paper);
+    assert!(paper.len() == 3 && paper.iter().all(Option::is_none), "{paper:?}");
+    let equal = weights(KindWeighing::Equal);
+    assert!(equal.iter().flatten().all(|of| *of != KindWeights::default()), "{equal:?}");
+    let measured = weights(KindWeighing::Measured);
+    let halvings = |factor: f64| factor.log2().fract() == 0.0;
+    assert!(measured.iter().flatten().all(|of| of.neurons == 1.0 && halvings(of.heads) && halvings(of.hidden)));
+    assert_eq!((equal.iter().flatten().count(), measured.iter().flatten().count()), (3, 3));
+    assert_ne!(measured, vec![Some(KindWeights::default()); 3], "no other weights lower the loss");
 }

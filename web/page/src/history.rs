@@ -266,6 +266,7 @@ pub(crate) mod tests {
                     neurons: vec![2, 3],
                     hidden: 3,
                     kept_hidden: vec![1, 2, 3],
+                    kind_weights: None,
                     ranks,
                     removed: true,
                     seconds: seconds + 0.02,

@@ -107,6 +107,7 @@ fn point(contents: &Contents, dense: &ModelConfig) -> PruningPoint {
         neurons: kept.neurons.iter().map(Vec::len).collect(),
         hidden: kept.hidden.len(),
         kept_hidden: kept.hidden.clone(),
+        kind_weights: None,
         ranks: ranks.clone(),
         removed: true,
         seconds: 0.0,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use apt_core::search::KindWeights;
 use serde::{Deserialize, Serialize};
 
 use crate::finite::checked;
@@ -192,6 +193,9 @@ pub struct PruningPoint {
     pub hidden: usize,
     /// Which, by their number in the dense model.
     pub kept_hidden: Vec<usize>,
+    /// Factors on the scores of each kind of block, where the run weighs kinds; those of the paper are all 1.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "checked")]
+    pub kind_weights: Option<KindWeights>,
     /// Rank of every adapter, by name.
     pub ranks: BTreeMap<String, usize>,
     /// Whether the blocks were removed for good; else they are only masked.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use apt_core::search::KindWeights;
 use apt_experiment::{
     AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs, Layout, LossChange,
     Measures, MetricMeasure, ModelShape, OpenedBy, Parameters, Params, Phase, PlannedPoint, Provenance, PruningPoint,
@@ -32,6 +33,7 @@ pub(crate) fn pruned(step: usize) -> PruningPoint {
         kept_heads: vec![vec![0, 3], vec![]],
         neurons: vec![8, 0],
         hidden: 6,
+        kind_weights: Some(KindWeights { heads: 2.0, ..KindWeights::default() }),
         kept_hidden: vec![0, 1, 2, 5, 6, 7],
         ranks: BTreeMap::from([
             ("layers.0.query".to_owned(), 16),

@@ -100,6 +100,7 @@ fn pruned(knobs: &Knobs, step: usize) -> PruningPoint {
         neurons: vec![1024; 12],
         hidden: 512,
         kept_hidden: (0..768).filter(|dim| dim % 3 != 1).collect(),
+        kind_weights: None,
         ranks: ranks.collect(),
         removed: true,
         seconds: 1.0,

@@ -271,8 +271,10 @@ impl Trainer {
     pub(super) fn prune(&mut self, index: usize, point: &PruningPoint, seconds: f64) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
         let prunes = self.setup.knobs.prunes();
+        let mut kind_weights = None;
         if prunes {
             let shape = self.trained.shape();
+            kind_weights = self.pruner.kind_weights(&self.setup.knobs, &shape);
             events.push(self.salience());
             let kept = self.pruner.search(point.density, &self.setup.knobs, &shape)?;
             self.pruner.end_decay();
@@ -292,6 +294,7 @@ impl Trainer {
             neurons: shape.layers.iter().map(|l| l.neurons).collect(),
             hidden: shape.hidden,
             kept_hidden: kept.hidden.clone(),
+            kind_weights,
             ranks: self.trained.ranks(),
             removed: prunes,
             seconds,
