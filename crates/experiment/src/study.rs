@@ -116,6 +116,17 @@ impl Study {
     pub fn resolve(file: &StudyFile, name: &str) -> Result<Self, StudyError> {
         let name = file.name.clone().unwrap_or_else(|| name.to_owned());
         let at = |place: &str| format!("study `{name}`, {place}");
+        for required in &file.required {
+            crate::knob(required)
+                .map_err(|source| StudyError::Knob { place: at("required"), source: Box::new(source) })?;
+        }
+        let missing = file.missing();
+        if !missing.is_empty() {
+            let flags: Vec<String> = missing.iter().map(|name| format!("--{}", name.replace('_', "-"))).collect();
+            let what = format!("it leaves {} to you", flags.join(" and "));
+            let remedy = "give a value for each, as a flag or under [knobs] of its file";
+            return Err(StudyError::unfit(format!("study `{name}`"), what, remedy));
+        }
         let arm = |of: &ArmFile, place: String| resolve_arm(of, file, place);
         let base = arm(&ArmFile::preset(&file.base), at("base"))?;
         let reference = file.reference.as_ref().map(|of| arm(&ArmFile::preset(of), at("reference"))).transpose()?;

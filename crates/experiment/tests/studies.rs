@@ -16,7 +16,8 @@ fn study(text: &str) -> Result<Study, String> {
 fn every_built_in_study_resolves_and_names_each_cell_once() {
     for (name, _) in STUDIES {
         let file = StudyFile::built_in(&format!("studies/{name}")).expect("built in");
-        let study = Study::resolve(&file, name).expect("it resolves");
+        let own = StudyFile { required: Vec::new(), ..file.clone() };
+        let study = Study::resolve(&own, name).expect("it resolves").untuned();
         let cells = study.cells();
         let names: BTreeSet<_> = cells.iter().map(apt_experiment::Cell::name).collect();
         assert_eq!(names.len(), cells.len(), "{name}: two cells share a name");
@@ -177,6 +178,20 @@ fn what_is_wrong_in_a_file_is_named_with_place_and_remedy() {
     assert!(
         StudyFile::from_json("{\"axes\": [}", "my.json").expect_err("no JSON").to_string().contains("my.json, line 1")
     );
+}
+
+#[test]
+fn a_study_that_leaves_knobs_to_the_user_is_refused_until_they_are_given() {
+    let mut file = StudyFile::built_in("real").expect("built in");
+    let resolve = |file: &StudyFile| Study::resolve(file, "real").map_err(|error| error.to_string());
+    let error = resolve(&file).expect_err("neither model nor task");
+    assert!(error.contains("study `real`: it leaves --model and --task to you"), "{error}");
+    file.knobs.insert("model".into(), "minilm".into());
+    assert_eq!(file.missing(), ["task"]);
+    assert!(resolve(&file).expect_err("no task").contains("it leaves --task to you"));
+    file.knobs.extend([("task".into(), "trec".into()), ("data".into(), "trec".into())]);
+    assert!(resolve(&file).expect("all is given").base.knobs.task == "trec");
+    assert!(study("required = [\"modle\"]\n[[axes]]\nname = \"tuning\"").expect_err("no knob").contains("`model`"));
 }
 
 #[test]

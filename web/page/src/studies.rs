@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apt_bridge::{StoredCell, StoredStudy};
-use apt_experiment::{CellState, Problem, Record, Study, StudyFile};
+use apt_experiment::{CellState, Problem, Record, STUDIES, Study, StudyFile};
 use apt_report::Entry;
 
 /// What `file` is to be kept under: the name of a kept study of the same file, else its own, with a number if that is
@@ -18,6 +18,12 @@ pub fn name_for(file: &StudyFile, kept: &[StoredStudy]) -> String {
     let numbered = (2..).map(|number| format!("{own}-{number}"));
     let mut names = std::iter::once(own.clone()).chain(numbered);
     names.find(|name| kept.iter().all(|study| study.name != *name)).unwrap_or_default()
+}
+
+/// The names of the built-in studies that can be run here.
+pub fn offered() -> impl Iterator<Item = &'static str> {
+    let can_be_run = |name: &&str| StudyFile::built_in(name).is_ok_and(|file| refusal(&file).is_none());
+    STUDIES.iter().map(|(name, _)| *name).filter(can_be_run)
 }
 
 /// Why a study that the desktop runs cannot be run here.
@@ -119,6 +125,8 @@ mod tests {
         let tuned = StudyFile::from_toml(text, "tuned.toml").expect("a study");
         let problem = refusal(&tuned).expect("it is refused");
         assert!(problem.remedy.contains("on the desktop"), "{problem}");
+        let offered: Vec<_> = offered().collect();
+        assert!(offered.contains(&"all") && !offered.contains(&"real"), "{offered:?}");
     }
 
     #[test]

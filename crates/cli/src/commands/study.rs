@@ -129,14 +129,17 @@ fn list_studies(reporter: &Reporter) {
     reporter
         .print("Built-in studies. `apt-lab study <name>` runs one; a TOML or JSON file describes one of your own.\n");
     for (name, _) in STUDIES {
-        let study = StudyFile::built_in(name).and_then(|file| Study::resolve(&file, name));
-        if let Ok(study) = study {
+        let Ok(file) = StudyFile::built_in(name) else { continue };
+        let missing: Vec<String> = file.missing().iter().map(|name| format!(" --{name}")).collect();
+        let name = format!("{name}{}", missing.concat());
+        // How many runs it has does not depend on what it leaves to the user.
+        if let Ok(study) = Study::resolve(&StudyFile { required: Vec::new(), ..file }, &name) {
             let (runs, seeds) = (study.untuned().cells().len(), study.seeds.len());
             let trials = match study.trials().len() {
                 0 => String::new(),
                 trials => format!(" after {trials} trials"),
             };
-            reporter.print(&format!("  {name:14} {} ({runs} runs with {seeds} seeds{trials})", study.summary));
+            reporter.print(&format!("  {name:22} {} ({runs} runs with {seeds} seeds{trials})", study.summary));
         }
     }
 }

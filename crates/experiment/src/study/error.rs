@@ -54,7 +54,7 @@ impl Explain for StudyError {
             Self::Syntax { place, message } => Problem::new(
                 place,
                 format!("this is not a study: {message}"),
-                "the fields are summary, base, reference, seeds, densities, knobs, tune, axes",
+                "the fields are summary, base, reference, seeds, densities, required, knobs, tune, axes",
             ),
             Self::Knob { place, source } => Problem { place: place.clone(), ..source.problem() },
             Self::Unfit { place, what, remedy } => Problem::new(place, what, remedy),

@@ -16,7 +16,7 @@ macro_rules! studies {
     };
 }
 
-studies!("salience", "tuning", "distillation", "schedule", "all", "density", "baselines");
+studies!("salience", "tuning", "distillation", "schedule", "all", "real", "density", "baselines");
 
 /// A study as it is written down. Settings win in this order, from weakest: defaults, preset, `knobs` of the study,
 /// `knobs` of the arm.
@@ -44,6 +44,9 @@ pub struct StudyFile {
     /// Knobs set in every cell.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub knobs: BTreeMap<String, Value>,
+    /// Knobs that the file leaves to whoever runs it; it is refused until all of them are among `knobs`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<String>,
     /// Knobs that every arm gets by a sweep on validation data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tune: Option<TuneFile>,
@@ -171,6 +174,12 @@ impl StudyFile {
         };
         let file = Self::from_toml(text, name)?;
         Ok(Self { name: file.name.or(Some((*name).to_owned())), ..file })
+    }
+
+    /// The knobs that it requires and that nobody has set.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&str> {
+        self.required.iter().map(String::as_str).filter(|name| !self.knobs.contains_key(*name)).collect()
     }
 
     /// Reads TOML; `file` is named in errors.

@@ -1,7 +1,7 @@
 //! Studies in Compare: choosing one, queueing it, and how far each is.
 
 use apt_bridge::{Command, StoredCell, StoredStudy};
-use apt_experiment::{CellState, Explain, MOST_SEEDS, Problem, STUDIES, Study, StudyFile};
+use apt_experiment::{CellState, Explain, MOST_SEEDS, Problem, Study, StudyFile};
 use apt_report::study_command;
 use leptos::prelude::*;
 
@@ -11,7 +11,7 @@ use super::state::{Engine, Lab, sentence};
 use super::{browser, report};
 use crate::address::{SEEDS, STUDY, StudyChoice};
 use crate::export::Saved;
-use crate::studies::{current_run, grid, name_for, progress, refusal};
+use crate::studies::{current_run, grid, name_for, offered, progress, refusal};
 
 impl Lab {
     /// The study that the worker goes through.
@@ -145,7 +145,7 @@ fn choice(lab: Lab) -> impl IntoView {
             on:change=choose
         >
             <option value="">"choose one"</option>
-            {STUDIES.iter().map(|(name, _)| option(name)).collect_view()}
+            {offered().map(option).collect_view()}
         </select>
     }
 }
