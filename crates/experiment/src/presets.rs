@@ -92,6 +92,7 @@ macro_rules! cofi {
     ($($more:expr),*) => {
         &[
             ("salience", "l0"),
+            ("head_floor", "0.33"),
             ("schedule", "late"),
             ("num_prunings", "1"),
             ("prune_fraction", "0.5"),
@@ -118,7 +119,7 @@ pub static PRESETS: &[Preset] = &[
     whole(
         "fine-tune",
         "dense reference: every parameter but the embeddings is trained",
-        &[DENSE[0], DENSE[1], DENSE[2], ("train_base", "true"), ("learning_rate", "0.0003")],
+        &[DENSE[0], DENSE[1], DENSE[2], ("train_base", "true"), ("learning_rate", "0.0001")],
     ),
     whole(
         "apt-no-pruning",
@@ -130,12 +131,19 @@ pub static PRESETS: &[Preset] = &[
         "the whole method at the times of the published run, meant for its 40 epochs",
         PAPER_SCHEDULE,
     ),
+    whole(
+        "apt-paper-search",
+        "the whole method with heads, neurons and hidden dims on one scale, as the paper ranks them",
+        &[("kind_weights", "paper"), ("head_floor", "0")],
+    ),
     // Kwon et al. 2022 after LoRA: Fisher scores over the steps before one cut in the middle of twice the run.
     baseline(
         "lora-prune",
         "LoRA, one cut of heads and neurons by Fisher scores, LoRA again",
         &[
             ("salience", "gradient"),
+            ("kind_weights", "paper"),
+            ("head_floor", "0.33"),
             ("beta", "0.999"),
             ("schedule", "late"),
             ("num_prunings", "1"),
@@ -160,6 +168,8 @@ pub static PRESETS: &[Preset] = &[
         "one cut of heads and neurons before training by first-order Taylor scores, then LoRA",
         &[
             ("salience", "taylor"),
+            ("kind_weights", "paper"),
+            ("head_floor", "0.33"),
             ("schedule", "one_shot"),
             ("prune_hidden", "false"),
             ("rank_growth", "static"),
