@@ -214,6 +214,35 @@ impl Kept {
         }
     }
 
+    /// Nothing of a model of this shape.
+    pub fn none(shape: &ModelShape) -> Self {
+        let layers = vec![Vec::new(); shape.layers.len()];
+        Self { heads: layers.clone(), neurons: layers, hidden: Vec::new() }
+    }
+
+    /// What is in both, which are of the same model.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        self.zip(other, |mine, theirs| filter(mine, |of| theirs.binary_search(of).is_ok()))
+    }
+
+    /// What is not in `other`, which is of the same model.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        self.zip(other, |mine, theirs| filter(mine, |of| theirs.binary_search(of).is_err()))
+    }
+
+    fn zip(&self, other: &Self, lists: impl Fn(&[usize], &[usize]) -> Vec<usize>) -> Self {
+        let layers = |mine: &[Vec<usize>], theirs: &[Vec<usize>]| -> Vec<Vec<usize>> {
+            mine.iter().zip(theirs).map(|(mine, theirs)| lists(mine, theirs)).collect()
+        };
+        Self {
+            heads: layers(&self.heads, &other.heads),
+            neurons: layers(&self.neurons, &other.neurons),
+            hidden: lists(&self.hidden, &other.hidden),
+        }
+    }
+
     /// The widths that are left. `shape` is the model the indices refer to.
     pub fn shape_after(&self, shape: &ModelShape) -> ModelShape {
         let layers = self.heads.iter().zip(&self.neurons);
@@ -337,6 +366,10 @@ impl BlockScores {
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut f64> {
         self.heads.iter_mut().chain(&mut self.neurons).flatten().chain(&mut self.hidden)
     }
+}
+
+fn filter(list: &[usize], stays: impl Fn(&usize) -> bool) -> Vec<usize> {
+    list.iter().copied().filter(stays).collect()
 }
 
 fn pick_layers<T: Copy>(values: &[Vec<T>], indices: &[Vec<usize>]) -> Vec<Vec<T>> {

@@ -9,9 +9,11 @@ use self::ranking::Ranked;
 use self::refill::Refill;
 use crate::blocks::{BlockScores, Counts, Kept, LayerShape, ModelShape};
 
+pub use self::exceptions::Exceptions;
 pub use self::kinds::KindWeights;
 pub use self::ranking::{Block, Rounding, SearchError, rank_blocks};
 
+mod exceptions;
 mod kinds;
 mod ranking;
 mod refill;

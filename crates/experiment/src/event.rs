@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::finite::checked;
 use crate::knobs::Knobs;
-use crate::record::Layout;
 use crate::record::format::{
-    CurvePoint, Evaluation, Growth, KnobChange, Measures, ModelShape, Provenance, PruningPoint, TeacherUpdate,
+    CurvePoint, Evaluation, Growth, KnobChange, Measures, ModelShape, Provenance, TeacherUpdate,
 };
+use crate::record::{Layout, PruningPoint};
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub enum Event {
     Grown(Growth),
     /// The teacher was made or refreshed.
     Teacher(TeacherUpdate),
-    /// Scores of all blocks, at a pruning point.
+    /// Scores of all blocks, at a pruning point: in streams of versions whose pruning points did not say them.
     Salience {
         /// The step.
         step: usize,

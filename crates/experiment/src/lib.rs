@@ -34,7 +34,8 @@ pub use presets::{PAPER_SCHEDULE, PRESETS, Preset, ablation_axes, preset, preset
 pub use record::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Layout, LossChange, Measures,
     MetricMeasure, ModelShape, NamedMetric, OpenedBy, Params, PlannedPoint, Provenance, PruningPoint, RECORD_SCHEMA,
-    Record, RecordBuilder, RecordError, Split, StepSeconds, TeacherUpdate, TrainMeasure,
+    Record, RecordBuilder, RecordError, Split, StepSeconds, TeacherUpdate, TrainMeasure, UnitExceptions, UnitSalience,
+    UnitScores, UnitSet, UnitSets,
 };
 pub use study::{
     Arm, ArmFile, ArmId, AxisFile, Cell, CellState, Choice, Combination, ExperimentId, MOST_SEEDS, STUDIES, Seeds,

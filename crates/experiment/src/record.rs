@@ -7,16 +7,19 @@
 mod builder;
 pub(crate) mod format;
 mod layout;
+mod pruning_point;
 mod read;
 mod step_seconds;
 mod timing;
+mod units;
 
 pub use builder::RecordBuilder;
 pub use format::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Measures, MetricMeasure,
-    ModelShape, NamedMetric, Params, Provenance, PruningPoint, RECORD_SCHEMA, Record, Split, TeacherUpdate,
-    TrainMeasure,
+    ModelShape, NamedMetric, Params, Provenance, RECORD_SCHEMA, Record, Split, TeacherUpdate, TrainMeasure,
 };
 pub use layout::{Layout, LossChange, OpenedBy, PlannedPoint};
+pub use pruning_point::PruningPoint;
 pub use read::RecordError;
 pub use step_seconds::StepSeconds;
+pub use units::{UnitExceptions, UnitSalience, UnitScores, UnitSet, UnitSets};

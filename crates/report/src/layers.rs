@@ -1,10 +1,11 @@
-//! A picture of what is left of each layer: heads one by one, neurons as a bar, ranks in columns.
+//! A picture of what is left of each layer: heads one by one, neurons and hidden dims in stretches of neighbours, ranks in
+//! columns.
 //! It fits 100 columns for 12 layers × 12 heads × 3072 neurons with all seven adapters.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use apt_experiment::{ModelShape, PruningPoint, Record, Site};
+use apt_experiment::{ModelShape, PruningPoint, Record, Site, UnitSet};
 
 /// More heads than this are drawn as a bar.
 const HEADS_SHOWN: usize = 32;
@@ -40,13 +41,18 @@ pub fn layer_picture(shape: &ModelShape, point: &PruningPoint) -> String {
         let line = format!(
             "{layer:>5}  {:heads_wide$}  {heads:>heads_count$}  {}  {neurons:>neurons_count$}{}",
             head_picture(shape, point, layer),
-            bar(at(&point.neurons, layer), at(&shape.neurons, layer)),
+            neuron_picture(shape, point, layer),
             ranks.line(layer),
         );
         picture.push_str(line.trim_end());
         picture.push('\n');
     }
-    let _ = writeln!(picture, "hidden dims  {}  {}/{}", bar(point.hidden, shape.hidden), point.hidden, shape.hidden);
+    let is_named = point.kept_hidden.len() == point.hidden;
+    let dims = stretches(is_named.then_some(point.kept_hidden.as_slice()), point.hidden, shape.hidden);
+    let _ = writeln!(picture, "hidden dims  {dims}  {}/{}", point.hidden, shape.hidden);
+    if !point.kept_neurons.is_empty() {
+        let _ = writeln!(picture, "             of neighbours: █ all kept, ▓ half or more, ▒ fewer, ░ none");
+    }
     if !ranks.others.is_empty() {
         let _ = writeln!(picture, "other adapters  {}", ranks.others.join(", "));
     }
@@ -124,6 +130,30 @@ fn head_picture(shape: &ModelShape, point: &PruningPoint, layer: usize) -> Strin
         _ if dense <= HEADS_SHOWN => (0..dense).map(|head| if head < kept { '■' } else { '□' }).collect(),
         _ => bar(kept, dense),
     }
+}
+
+fn neuron_picture(shape: &ModelShape, point: &PruningPoint, layer: usize) -> String {
+    let which = point.kept_neurons.get(layer).map(UnitSet::list);
+    stretches(which, at(&point.neurons, layer), at(&shape.neurons, layer))
+}
+
+/// [`BAR`] cells, each for a stretch of neighbouring units; where the record does not name those kept, a bar as long as
+/// their share.
+fn stretches(which: Option<&[usize]>, kept: usize, dense: usize) -> String {
+    let Some(which) = which.filter(|_| dense >= BAR) else { return bar(kept, dense) };
+    // A record may claim any width.
+    let edge = |cell: usize| (cell as u128 * dense as u128 / BAR as u128) as usize;
+    let cell = |cell: usize| {
+        let (start, end) = (edge(cell), edge(cell + 1));
+        let kept = which.partition_point(|unit| *unit < end) - which.partition_point(|unit| *unit < start);
+        match kept {
+            0 => '░',
+            kept if kept >= end - start => '█',
+            kept if kept >= (end - start).div_ceil(2) => '▓',
+            _ => '▒',
+        }
+    };
+    (0..BAR).map(cell).collect()
 }
 
 /// A bar of [`BAR`] cells; anything kept shows, anything lost shows.

@@ -1,6 +1,6 @@
-//! A small picture of what is left of a model: a row per layer with its heads as cells, its neurons as a bar and the
-//! ranks of its adapters as columns; hidden dims, which all layers share, are one band above. Which neurons are kept is
-//! in no record, their number is.
+//! A small picture of what is left of a model: a row per layer with its heads as cells, its neurons in columns of
+//! neighbours, filled as far as they are kept, and the ranks of its adapters as columns; hidden dims, which all layers
+//! share, are one band above.
 
 use std::fmt::Write;
 
@@ -16,6 +16,8 @@ const WIDTH: usize = 300;
 const LEFT: usize = 22;
 const HEADS: usize = 96;
 const NEURONS: usize = 90;
+/// Of neurons, in a layer that has as many.
+const COLUMNS: usize = 64;
 const GAP: usize = 8;
 const ROW: usize = 16;
 const TOP: usize = 34;
@@ -36,15 +38,11 @@ pub fn picture(structure: &Structure) -> Markup {
     for layer in 0..layers {
         let y = (TOP + ROW * layer) as f64;
         heads(&mut kept, &mut gone, y, at(&shape.heads, layer), at(&point.heads, layer), point.kept_heads.get(layer));
-        share(
-            &mut kept,
-            &mut gone,
-            neurons_at as f64,
-            y,
-            NEURONS as f64,
-            at(&point.neurons, layer),
-            at(&shape.neurons, layer),
-        );
+        let (left, dense) = (at(&point.neurons, layer), at(&shape.neurons, layer));
+        match point.kept_neurons.get(layer) {
+            Some(which) => neurons(&mut kept, &mut gone, (neurons_at as f64, y), dense, which.list()),
+            None => share(&mut kept, &mut gone, neurons_at as f64, y, NEURONS as f64, left, dense),
+        }
         for (place, site) in sites.iter().enumerate() {
             let high = rank(structure, layer, site).unwrap_or(0) as f64 / top_rank as f64 * (ROW - 3) as f64;
             cell(&mut ranks, (ranks_at + 10 * place) as f64, y + (ROW - 3) as f64 - high, 8.0, high);
@@ -130,6 +128,22 @@ fn heads(kept: &mut String, gone: &mut String, y: f64, dense: usize, left: usize
     for head in 0..dense {
         let path = if which.contains(&head) { &mut *kept } else { &mut *gone };
         cell(path, LEFT as f64 + wide * head as f64, y, wide - 1.5, (ROW - 3) as f64);
+    }
+}
+
+/// Columns of neighbours, each filled from below as far as they are kept.
+fn neurons(kept: &mut String, gone: &mut String, (x, y): (f64, f64), dense: usize, which: &[usize]) {
+    let columns = COLUMNS.min(dense).max(1);
+    let (wide, high) = (NEURONS as f64 / columns as f64, (ROW - 3) as f64);
+    // A record may claim any width.
+    let edge = |column: usize| (column as u128 * dense as u128 / columns as u128) as usize;
+    for column in 0..columns {
+        let (start, end) = (edge(column), edge(column + 1));
+        let left = which.partition_point(|unit| *unit < end) - which.partition_point(|unit| *unit < start);
+        let filled = high * left as f64 / (end - start).max(1) as f64;
+        let x = x + wide * column as f64;
+        cell(gone, x, y, wide, high - filled);
+        cell(kept, x, y + high - filled, wide, filled);
     }
 }
 

@@ -78,11 +78,31 @@ fn a_base_model_with_all_adapters_fits_a_hundred_columns() {
 }
 
 #[test]
+fn neurons_and_hidden_dims_stand_where_they_stood_in_the_dense_model() {
+    let shape = ModelShape { heads: vec![1], neurons: vec![64], hidden: 32, head_size: 1 };
+    let neurons: Vec<usize> = (4..8).chain([8, 9, 60]).collect();
+    let point = PruningPoint {
+        neurons: vec![neurons.len()],
+        kept_neurons: vec![neurons.into()],
+        hidden: 3,
+        kept_hidden: vec![0, 1, 31],
+        ..PruningPoint::default()
+    };
+    let picture = layer_picture(&shape, &point);
+    assert!(picture.contains("░█▓░░░░░░░░░░░░▒  7/64"), "{picture}");
+    assert!(
+        picture.contains("hidden dims  █░░░░░░░░░░░░░░▓  3/32\n             of neighbours: █ all kept"),
+        "{picture}"
+    );
+}
+
+#[test]
 fn a_hostile_record_makes_a_strange_picture_and_no_panic() {
     let shape = ModelShape { heads: vec![usize::MAX, 3], neurons: vec![usize::MAX], hidden: 0, head_size: 0 };
     let mut point = pruned(1);
     point.kept_heads = vec![vec![usize::MAX]];
     point.neurons = vec![usize::MAX; 3];
+    point.kept_neurons = vec![vec![0, 1 << 20].into(); 3];
     assert!(layer_picture(&shape, &point).len() < 10_000);
     assert!(layer_picture(&ModelShape::default(), &PruningPoint::default()).contains("hidden dims"));
 }

@@ -8,9 +8,9 @@ use apt_core::l0::{Draw, Gates};
 use apt_core::masks::Masks;
 use apt_core::salience::{RunningMean, ScoreSum, random_scores};
 use apt_core::schedule::{Timeline, mask_step};
-use apt_core::search::{KindWeights, Rounding, search_with_floor};
+use apt_core::search::{Exceptions, KindWeights, Rounding, search_with_floor};
 use apt_data::{Stream, generator};
-use apt_experiment::Knobs;
+use apt_experiment::{Knobs, UnitExceptions, UnitSets};
 use apt_nn::{DeviceMasks, Transformer, compact};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,13 @@ pub(crate) struct PrunerState {
     masks: Option<Masks>,
     /// Where kinds of blocks are weighed by measured losses.
     weights: KindWeights,
+}
+
+/// What a search is asked for: parameters, multiples of widths, heads that every layer keeps.
+struct Demand {
+    target: usize,
+    rounding: Rounding,
+    floor: Vec<usize>,
 }
 
 /// Chooses blocks of the student and follows their removal.
@@ -216,17 +223,50 @@ impl Pruner {
         shape: &ModelShape,
     ) -> Result<Kept, TrainError> {
         let scores = weights.apply(&self.block_scores(shape));
-        let target = (density * self.dense.parameters() as f64).floor() as usize;
-        // What can only be kept as a whole is kept.
-        let hidden = if knobs.prune_hidden { knobs.round_hidden } else { shape.hidden };
-        let rounding = Rounding { neurons: knobs.round_neurons, hidden };
-        let share = knobs.head_floor;
-        let floor = self.dense.layers.iter().map(|layer| least_heads(layer.heads, share)).collect::<Vec<_>>();
+        let Demand { target, rounding, floor } = self.demand(density, knobs, shape);
         let kept = search_with_floor(&scores, shape, target, &rounding, &floor)?;
         Ok(match knobs.salience {
             Salience::RandomWithin => self.random_scores(knobs.seed).best_as_many(&kept),
             _ => kept,
         })
+    }
+
+    /// Which blocks of the dense model do not follow their rank in [`Self::search`]'s choice `kept`; `None` where ranks
+    /// only say how many.
+    ///
+    /// # Errors
+    /// Scores that are not finite.
+    pub(crate) fn exceptions(
+        &self,
+        kept: &Kept,
+        density: f64,
+        knobs: &Knobs,
+        shape: &ModelShape,
+    ) -> Result<Option<UnitExceptions>, TrainError> {
+        if knobs.salience == Salience::RandomWithin {
+            return Ok(None);
+        }
+        let weights = self.kind_weights(knobs, shape).unwrap_or_default();
+        let scores = weights.apply(&self.block_scores(shape));
+        let Demand { target, rounding, floor } = self.demand(density, knobs, shape);
+        let found = Exceptions::of(kept, &scores, shape, target, &rounding, &floor)?;
+        let of_dense = |of: &Kept| UnitSets::from(self.state.kept.compose(of));
+        Ok(Some(UnitExceptions {
+            by_floor: of_dense(&found.by_floor).heads,
+            filled: of_dense(&found.filled),
+            rounded: of_dense(&found.rounded),
+        }))
+    }
+
+    /// What a search is asked for.
+    fn demand(&self, density: f64, knobs: &Knobs, shape: &ModelShape) -> Demand {
+        // What can only be kept as a whole is kept.
+        let hidden = if knobs.prune_hidden { knobs.round_hidden } else { shape.hidden };
+        Demand {
+            target: (density * self.dense.parameters() as f64).floor() as usize,
+            rounding: Rounding { neurons: knobs.round_neurons, hidden },
+            floor: self.dense.layers.iter().map(|layer| least_heads(layer.heads, knobs.head_floor)).collect(),
+        }
     }
 
     /// The factors on kinds of blocks, where they are measured.

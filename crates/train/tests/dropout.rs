@@ -63,8 +63,8 @@ fn a_run_with_dropout_repeats_and_goes_on_bit_for_bit_from_a_checkpoint_after_pr
 fn scores_before_training_drop_nothing() {
     let run = |dropout| {
         let events = rest(&mut session(&Knobs { schedule: PruneSchedule::OneShot, dropout, ..knobs() }));
-        let scores = events.iter().find(|event| matches!(event, Event::Salience { .. })).cloned();
-        (scores.expect("blocks are scored"), losses(&events)[0])
+        let of = |event: &Event| if let Event::Pruned(point) = event { point.salience.clone() } else { None };
+        (events.iter().find_map(of).expect("blocks are scored"), losses(&events)[0])
     };
     let ((plain, loss), (dropping, loss_dropping)) = (run(0.0), run(0.5));
     assert_eq!(plain, dropping);

@@ -155,3 +155,36 @@ fn a_run_that_weighs_kinds_says_with_which_factors_and_the_papers_has_none() {
     assert_eq!((equal.iter().flatten().count(), measured.iter().flatten().count()), (3, 3));
     assert_ne!(measured, vec![Some(KindWeights::default()); 3], "no other weights lower the loss");
 }
+
+#[test]
+fn a_point_says_which_units_are_left_what_each_scored_and_which_break_their_rank() {
+    let events = trained(session(&Knobs { tune_first: Some(16.0), density: 0.2, round_hidden: 8, ..knobs() }));
+    let points: Vec<_> = events
+        .into_iter()
+        .filter_map(|event| if let Event::Pruned(point) = event { Some(point) } else { None })
+        .collect();
+    assert_eq!(points.len(), 3);
+    let mut before = (vec![4; 4], vec![512; 4], 128);
+    for point in &points {
+        let counts: Vec<usize> = point.kept_neurons.iter().map(|kept| kept.list().len()).collect();
+        assert_eq!(counts, point.neurons, "after step {}", point.step);
+        let salience = point.salience.as_ref().expect("blocks were scored");
+        let scored = |of: &apt_experiment::UnitScores| of.lists().iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!((scored(&salience.heads), scored(&salience.neurons)), (before.0, before.1));
+        assert_eq!(scored(&salience.hidden), [before.2]);
+        before = (point.heads.clone(), point.neurons.clone(), point.hidden);
+    }
+    // What stays out of rank is there, what leaves out of rank is not.
+    let last = points.last().expect("three points");
+    let exceptions = last.exceptions.as_ref().expect("ranks decide");
+    for layer in 0..4 {
+        let kept = &last.kept_neurons[layer];
+        assert!(exceptions.filled.neurons[layer].list().iter().all(|unit| kept.contains(*unit)));
+        assert!(exceptions.rounded.neurons[layer].list().iter().all(|unit| !kept.contains(*unit)));
+    }
+    let broken = points
+        .iter()
+        .filter_map(|point| point.exceptions.as_ref())
+        .filter(|of| !of.rounded.is_empty() || !of.filled.is_empty());
+    assert!(broken.count() > 0, "{points:?}");
+}

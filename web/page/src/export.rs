@@ -1,9 +1,10 @@
 //! Files made from runs: structure (masks, ranks, salience) as JSON and CSV, comparisons as CSV and JSON.
 
-use apt_experiment::{KNOBS, Record};
+use apt_experiment::{KNOBS, Record, UnitSet, UnitSets};
 use serde_json::{Value, json};
 
 use crate::history::{Frame, History};
+use crate::picture::{Reason, Unit};
 
 /// A file to save.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ fn point_json(frame: &Frame) -> Value {
     let salience = frame.scores.as_ref().map(|scores| {
         json!({
             "of_heads": scores.of_heads,
+            "of_neurons": lists(&scores.of_neurons),
             "of_hidden": scores.of_hidden,
             "layers": scores.layers,
             "hidden": scores.hidden,
@@ -40,35 +42,58 @@ fn point_json(frame: &Frame) -> Value {
         "target_density": frame.target_density,
         "kept_heads": frame.heads,
         "neurons": frame.neurons,
+        "kept_neurons": lists(&frame.kept_neurons),
         "kept_hidden": frame.hidden,
         "ranks": frame.ranks,
         "salience": salience,
+        "by_floor": frame.exceptions.as_ref().map(|of| lists(&of.by_floor)),
+        "filled": frame.exceptions.as_ref().map(|of| unit_lists(&of.filled)),
+        "rounded": frame.exceptions.as_ref().map(|of| unit_lists(&of.rounded)),
     })
 }
 
-/// One line per head and hidden dim and pruning point, and one per layer for its neurons, of which the events give the
-/// number and not which.
+fn lists(sets: &[UnitSet]) -> Vec<&[usize]> {
+    sets.iter().map(UnitSet::list).collect()
+}
+
+fn unit_lists(of: &UnitSets) -> Value {
+    json!({ "heads": lists(&of.heads), "neurons": lists(&of.neurons), "hidden": of.hidden.list() })
+}
+
+/// One line per head, neuron and hidden dim and pruning point, with the reason where it is not its rank: `floor`,
+/// `filled` or `rounded`. In a run of a version that did not say which neurons are kept, one line per layer with their
+/// number.
 #[must_use]
 pub fn masks_csv(run: &str, history: &History) -> Option<Saved> {
     let shape = &history.record()?.shape;
     let mut lines = Vec::new();
     for frame in &history.frames {
         let step = frame.step.to_string();
+        let mut line = |kind: &str, layer: String, unit: String, kept: usize, why: &str| {
+            lines.push([step.clone(), kind.to_owned(), layer, unit, kept.to_string(), why.to_owned()]);
+        };
         for (layer, heads) in shape.heads.iter().enumerate() {
             let kept = frame.heads.get(layer).map(Vec::as_slice).unwrap_or_default();
             for head in 0..*heads {
-                let kept = u8::from(kept.contains(&head));
-                lines.push([step.clone(), "head".to_owned(), layer.to_string(), head.to_string(), kept.to_string()]);
+                let why = frame.reason(Unit::Head(layer, head)).map_or("", Reason::word);
+                line("head", layer.to_string(), head.to_string(), kept.contains(&head).into(), why);
             }
-            let neurons = frame.neurons.get(layer).copied().unwrap_or_default();
-            lines.push([step.clone(), "neurons".to_owned(), layer.to_string(), String::new(), neurons.to_string()]);
+            let Some(kept) = frame.kept_neurons.get(layer) else {
+                let number = frame.neurons.get(layer).copied().unwrap_or_default();
+                line("neurons", layer.to_string(), String::new(), number, "");
+                continue;
+            };
+            for neuron in 0..shape.neurons.get(layer).copied().unwrap_or_default() {
+                let why = frame.reason(Unit::Neuron(layer, neuron)).map_or("", Reason::word);
+                line("neuron", layer.to_string(), neuron.to_string(), kept.contains(neuron).into(), why);
+            }
         }
         for dim in 0..shape.hidden {
-            let kept = u8::from(frame.hidden.binary_search(&dim).is_ok());
-            lines.push([step.clone(), "hidden".to_owned(), String::new(), dim.to_string(), kept.to_string()]);
+            let why = frame.reason(Unit::Hidden(dim)).map_or("", Reason::word);
+            line("hidden", String::new(), dim.to_string(), frame.hidden.binary_search(&dim).is_ok().into(), why);
         }
     }
-    csv_file(format!("{run}-masks.csv"), &["step", "kind", "layer", "unit", "kept"], lines)
+    csv_file(format!("{run}-masks.csv"), &["step", "kind", "layer", "unit", "kept", "why"], lines)
 }
 
 /// One line per adapter and pruning point.
@@ -80,8 +105,8 @@ pub fn ranks_csv(run: &str, history: &History) -> Option<Saved> {
     csv_file(format!("{run}-ranks.csv"), &["step", "adapter", "rank"], lines)
 }
 
-/// One line per scored block and pruning point. Heads and hidden dims have their number in the dense model, neurons their
-/// place among those that were there.
+/// One line per scored unit and pruning point, by its number in the dense model; neurons of a run of a version that did not
+/// say which were scored by their place among those that were there.
 #[must_use]
 pub fn salience_csv(run: &str, history: &History) -> Option<Saved> {
     let mut lines = Vec::new();
@@ -94,7 +119,9 @@ pub fn salience_csv(run: &str, history: &History) -> Option<Saved> {
             for (head, score) in heads.iter().zip(&of_layer.heads) {
                 line("head", layer.to_string(), *head, *score);
             }
-            for (neuron, score) in of_layer.neurons.iter().enumerate() {
+            let neurons = scores.of_neurons.get(layer).map(UnitSet::list);
+            for (place, score) in of_layer.neurons.iter().enumerate() {
+                let neuron = neurons.and_then(|of| of.get(place)).copied().unwrap_or(place);
                 line("neuron", layer.to_string(), neuron, *score);
             }
         }
@@ -196,11 +223,18 @@ mod tests {
     #[test]
     fn masks_say_of_every_block_whether_it_is_kept() {
         let text = masks_csv("r", &history()).expect("a model").text;
-        assert!(text.starts_with("step,kind,layer,unit,kept\n0,head,0,0,1\n"), "{text}");
-        for line in ["5,head,0,0,0", "5,head,0,1,1", "5,neurons,1,,3", "5,hidden,,0,0", "5,hidden,,3,1"] {
+        assert!(text.starts_with("step,kind,layer,unit,kept,why\n0,head,0,0,1,\n"), "{text}");
+        for line in [
+            "5,head,0,0,0,",
+            "5,head,0,1,1,floor",
+            "5,neuron,1,0,0,",
+            "5,neuron,1,3,1,",
+            "5,hidden,,0,0,",
+            "5,hidden,,3,1,",
+        ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
-        assert_eq!(text.lines().count(), 1 + 2 * (4 + 2 + 4));
+        assert_eq!(text.lines().count(), 1 + 2 * (4 + 8 + 4));
     }
 
     #[test]
@@ -215,6 +249,8 @@ mod tests {
         let file = structure_json("r", &history()).expect("a model");
         let value: Value = serde_json::from_str(&file.text).expect("JSON");
         assert_eq!(value["points"][1]["kept_heads"], json!([[1], [0, 1]]));
+        assert_eq!(value["points"][1]["kept_neurons"], json!([[1, 3], [1, 2, 3]]));
+        assert_eq!(value["points"][1]["by_floor"], json!([[1], []]));
         assert_eq!(value["points"][1]["salience"]["hidden"], json!([1.0, 2.0, 3.0, 4.0]));
         assert_eq!(structure_json("r", &History::default()), None);
     }

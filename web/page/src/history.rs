@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use apt_experiment::{
     AdapterInfo, Event, LayerSalience, ModelShape, Parameters, Phase, PruningPoint, Record, RecordBuilder,
+    UnitExceptions, UnitSet,
 };
 
 /// A run, rebuilt from its events.
@@ -56,12 +57,16 @@ pub struct Frame {
     pub heads: Vec<Vec<usize>>,
     /// How many neurons are kept per layer.
     pub neurons: Vec<usize>,
+    /// Which, by their number in the dense model; empty in a run of a version that did not say.
+    pub kept_neurons: Vec<UnitSet>,
     /// Hidden dims kept, by their number in the dense model.
     pub hidden: Vec<usize>,
     /// Ranks by adapter.
     pub ranks: BTreeMap<String, usize>,
     /// The scores by which blocks were removed.
     pub scores: Option<Scores>,
+    /// Units that do not follow their rank, as far as the run says.
+    pub exceptions: Option<UnitExceptions>,
 }
 
 /// Scores of the blocks that were there when they were taken.
@@ -75,6 +80,8 @@ pub struct Scores {
     pub hidden: Vec<f64>,
     /// Which heads these are.
     pub of_heads: Vec<Vec<usize>>,
+    /// Which neurons these are; empty in a run of a version that did not say.
+    pub of_neurons: Vec<UnitSet>,
     /// Which hidden dims these are.
     pub of_hidden: Vec<usize>,
 }
@@ -117,14 +124,7 @@ impl History {
             }
             Event::Evaluation(evaluation) => self.clock = self.clock.max(evaluation.seconds),
             Event::Salience { step, layers, hidden } => {
-                let before = self.frames.last();
-                self.scores = Some(Scores {
-                    step: *step,
-                    layers: layers.clone(),
-                    hidden: hidden.clone(),
-                    of_heads: before.map(|frame| frame.heads.clone()).unwrap_or_default(),
-                    of_hidden: before.map(|frame| frame.hidden.clone()).unwrap_or_default(),
-                });
+                self.scores = Some(self.scores_of(*step, layers.clone(), hidden.clone()));
             }
             Event::Grown(growth) => self.frame_at(growth.step).ranks.clone_from(&growth.ranks),
             Event::Pruned(point) => {
@@ -174,23 +174,45 @@ impl History {
         self.done && self.record().is_some_and(|record| record.config.ranks_change() && record.growths.is_empty())
     }
 
+    /// Scores of what was there before the pruning point at `step`.
+    fn scores_of(&self, step: usize, layers: Vec<LayerSalience>, hidden: Vec<f64>) -> Scores {
+        // Ranks of the same point may have made a frame of it already.
+        let before = self.frames.iter().rev().find(|frame| frame.step < step).or(self.frames.first());
+        Scores {
+            step,
+            layers,
+            hidden,
+            of_heads: before.map(|frame| frame.heads.clone()).unwrap_or_default(),
+            of_neurons: before.map(|frame| frame.kept_neurons.clone()).unwrap_or_default(),
+            of_hidden: before.map(|frame| frame.hidden.clone()).unwrap_or_default(),
+        }
+    }
+
     fn pruned(&mut self, point: &PruningPoint) {
-        let scores = self.scores.take().filter(|scores| scores.step == point.step);
+        let said = point.salience.as_ref().map(|salience| {
+            let layers = salience.heads.lists().into_iter().zip(salience.neurons.lists());
+            let layers = layers.map(|(heads, neurons)| LayerSalience { heads, neurons }).collect();
+            self.scores_of(point.step, layers, salience.hidden.lists().concat())
+        });
+        let earlier = self.scores.take().filter(|scores| scores.step == point.step);
+        let scores = said.or(earlier);
         let frame = self.frame_at(point.step);
         frame.target_density = point.target_density;
         frame.density = point.density;
         frame.heads.clone_from(&point.kept_heads);
         frame.neurons.clone_from(&point.neurons);
+        frame.kept_neurons.clone_from(&point.kept_neurons);
         frame.hidden.clone_from(&point.kept_hidden);
         frame.ranks.clone_from(&point.ranks);
         frame.scores = scores;
+        frame.exceptions.clone_from(&point.exceptions);
     }
 
     /// The frame of this step: ranks grow and blocks leave at the same pruning point.
     fn frame_at(&mut self, step: usize) -> &mut Frame {
         if self.frames.len() < 2 || self.frames.last().is_none_or(|frame| frame.step != step) {
             let before = self.frames.last().cloned().unwrap_or_default();
-            self.frames.push(Frame { step, scores: None, ..before });
+            self.frames.push(Frame { step, scores: None, exceptions: None, ..before });
         }
         let last = self.frames.len() - 1;
         &mut self.frames[last]
@@ -214,16 +236,18 @@ fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
         density: 1.0,
         heads: shape.heads.iter().map(|heads| (0..*heads).collect()).collect(),
         neurons: shape.neurons.clone(),
+        kept_neurons: shape.neurons.iter().map(|neurons| (0..*neurons).collect::<Vec<_>>().into()).collect(),
         hidden: (0..shape.hidden).collect(),
         ranks: adapters.iter().map(|adapter| (adapter.name.clone(), adapter.rank)).collect(),
         scores: None,
+        exceptions: None,
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use apt_experiment::{CurvePoint, Evaluation, Growth, Knobs, Problem, Provenance, Split};
+    use apt_experiment::{CurvePoint, Evaluation, Growth, Knobs, Problem, Provenance, Split, UnitSalience, UnitScores};
 
     /// A run of `steps` steps on a model of two layers that is pruned once, in the middle.
     pub(crate) fn run(knobs: Knobs, steps: usize, grown: bool) -> Vec<Event> {
@@ -251,9 +275,16 @@ pub(crate) mod tests {
             events.push(Event::Step(CurvePoint { step, loss: 1.0 / step as f64, seconds, ..CurvePoint::default() }));
             if step == steps / 2 {
                 let ranks: BTreeMap<_, _> = [("layers.0.query".to_owned(), 4), ("layers.1.up".to_owned(), 2)].into();
-                let layer = |scores: [f64; 2]| LayerSalience { heads: scores.to_vec(), neurons: vec![1.0; 4] };
-                let layers = vec![layer([0.5, 2.0]), layer([1.0, 3.0])];
-                events.push(Event::Salience { step, layers, hidden: vec![1.0, 2.0, 3.0, 4.0] });
+                let neurons = vec![1.0, 4.0, 2.0, 3.0];
+                let layer = |scores: [f64; 2]| LayerSalience { heads: scores.to_vec(), neurons: neurons.clone() };
+                let layers = [layer([0.5, 2.0]), layer([1.0, 3.0])];
+                let lists =
+                    |pick: fn(&LayerSalience) -> &Vec<f64>| layers.iter().map(pick).cloned().collect::<Vec<_>>();
+                let salience = UnitSalience {
+                    heads: UnitScores::new(&lists(|layer| &layer.heads)),
+                    neurons: UnitScores::new(&lists(|layer| &layer.neurons)),
+                    hidden: UnitScores::new(&[vec![1.0, 2.0, 3.0, 4.0]]),
+                };
                 if grown {
                     events.push(Event::Grown(Growth { step, ranks: ranks.clone(), ..Growth::default() }));
                 }
@@ -266,6 +297,12 @@ pub(crate) mod tests {
                     neurons: vec![2, 3],
                     hidden: 3,
                     kept_hidden: vec![1, 2, 3],
+                    kept_neurons: vec![vec![1, 3].into(), vec![1, 2, 3].into()],
+                    salience: Some(salience),
+                    exceptions: Some(UnitExceptions {
+                        by_floor: vec![vec![1].into(), UnitSet::default()],
+                        ..UnitExceptions::default()
+                    }),
                     kind_weights: None,
                     ranks,
                     removed: true,
@@ -293,8 +330,26 @@ pub(crate) mod tests {
         assert_eq!((frame.step, frame.density, frame.ranks["layers.0.query"]), (5, 0.48, 4));
         let scores = frame.scores.as_ref().expect("scores came with the point");
         assert_eq!(scores.of_heads[0], [0, 1], "scores are of what was there before");
+        assert_eq!(
+            (scores.of_neurons[0].list(), frame.kept_neurons[0].list()),
+            ([0, 1, 2, 3].as_slice(), [1, 3].as_slice())
+        );
         assert_eq!((history.step(), history.phase()), (10, Some(Phase::Tuning)));
         assert!(!history.ranks_never_grew());
+    }
+
+    #[test]
+    fn a_stream_whose_points_did_not_say_scores_nor_neurons_is_still_read() {
+        let mut events = run(Knobs::default(), 10, true);
+        let place = events.iter().position(|event| matches!(event, Event::Pruned(_))).expect("it prunes");
+        if let Event::Pruned(point) = &mut events[place] {
+            (point.salience, point.exceptions, point.kept_neurons) = (None, None, Vec::new());
+        }
+        let layer = LayerSalience { heads: vec![0.5, 2.0], neurons: vec![1.0; 4] };
+        events.insert(place - 1, Event::Salience { step: 5, layers: vec![layer; 2], hidden: vec![1.0; 4] });
+        let frame = History::of(&events).frames[1].clone();
+        assert_eq!((frame.neurons.as_slice(), frame.kept_neurons.len()), ([2, 3].as_slice(), 0));
+        assert_eq!(frame.scores.expect("scores came before the point").layers[1].heads, [0.5, 2.0]);
     }
 
     #[test]

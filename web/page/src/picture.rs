@@ -3,7 +3,7 @@
 //! A row per layer: heads as cells, neurons as a strip, ranks as bars; hidden dims, which all layers share, are one band
 //! above. Places are those of the dense model and never move: what has left leaves its place.
 
-use apt_experiment::{ModelShape, Site};
+use apt_experiment::{ModelShape, Site, UnitSet, UnitSets};
 
 use crate::figures::plain;
 use crate::history::Frame;
@@ -36,6 +36,8 @@ pub enum Unit {
     Head(usize, usize),
     /// A layer's neurons.
     Neurons(usize),
+    /// A neuron of a layer.
+    Neuron(usize, usize),
     /// An adapter: layer, and place in [`Layout::sites`].
     Rank(usize, usize),
 }
@@ -116,6 +118,10 @@ impl Layout {
                 Rect { x: LABEL + self.cell * head as f64, y: top(layer), w: (self.cell - 2.0).max(1.0), h: high }
             }
             Unit::Neurons(layer) => Rect { x: self.strip.0, y: top(layer), w: self.strip.1, h: high },
+            Unit::Neuron(layer, neuron) => {
+                let w = self.strip.1 / self.shape.neurons.get(layer).copied().unwrap_or(0).max(1) as f64;
+                Rect { x: self.strip.0 + w * neuron as f64, y: top(layer), w, h: high }
+            }
             Unit::Rank(layer, site) => {
                 Rect { x: self.bars.0 + self.bars.1 * site as f64, y: top(layer), w: self.bars.1 - 2.0, h: high }
             }
@@ -133,7 +139,15 @@ impl Layout {
         let layer = if layer < 0.0 || layer >= self.layers() as f64 { return None } else { layer as usize };
         let row = self.row_of(layer);
         // Gaps belong to their left neighbour.
-        row.into_iter().rev().find(|unit| x >= self.place(*unit).x)
+        let unit = row.into_iter().rev().find(|unit| x >= self.place(*unit).x)?;
+        let of = self.shape.neurons.get(layer).copied().unwrap_or(0);
+        match unit {
+            Unit::Neurons(layer) if of > 0 => {
+                let neuron = (x - self.strip.0) / self.strip.1 * of as f64;
+                Some(Unit::Neuron(layer, (neuron as usize).min(of - 1)))
+            }
+            unit => Some(unit),
+        }
     }
 
     /// The unit that an arrow key leads to, `right` and `down` of this one.
@@ -141,14 +155,17 @@ impl Layout {
     pub fn beside(&self, unit: Unit, right: isize, down: isize) -> Unit {
         let row = match unit {
             Unit::Hidden(_) => 0,
-            Unit::Head(layer, _) | Unit::Neurons(layer) | Unit::Rank(layer, _) => layer + 1,
+            Unit::Head(layer, _) | Unit::Neurons(layer) | Unit::Neuron(layer, _) | Unit::Rank(layer, _) => layer + 1,
         };
+        // Keys go over a layer's neurons as one.
+        let as_one = |unit| if let Unit::Neuron(layer, _) = unit { Unit::Neurons(layer) } else { unit };
+        let unit = as_one(unit);
         if down != 0 {
             let row = row.saturating_add_signed(down).min(self.layers());
             let place = self.place(unit);
             let middle = (place.x + 0.5 * place.w).max(LABEL + 1.0);
             let y = if row == 0 { self.band.y + 1.0 } else { self.first + self.row * (row - 1) as f64 + 1.0 };
-            return self.at(middle, y).unwrap_or(unit);
+            return self.at(middle, y).map_or(unit, as_one);
         }
         if let Unit::Hidden(dim) = unit {
             return Unit::Hidden(dim.saturating_add_signed(right).min(self.shape.hidden.saturating_sub(1)));
@@ -179,34 +196,36 @@ impl Layout {
         found.map(|(_, rank)| *rank)
     }
 
-    /// A unit described: what it is, whether it is kept, how it was scored.
+    /// A unit described: what it is, whether it is kept and why, how it was scored.
     #[must_use]
     pub fn describe(&self, unit: Unit, frame: &Frame) -> String {
-        let kept = |kept: bool| if kept { "kept" } else { "removed" };
-        let scored =
-            |score: Option<f64>| score.map_or_else(String::new, |score| format!(", salience {}", plain(score)));
+        let fate = |kept: bool| {
+            let why = frame.reason(unit).map_or_else(String::new, |reason| format!(" ({})", reason.words()));
+            format!("{}{why}{}", if kept { "kept" } else { "removed" }, frame.standing(unit))
+        };
         match unit {
             Unit::Hidden(dim) => {
-                let score = frame
-                    .scores
-                    .as_ref()
-                    .and_then(|scores| scores.hidden.get(scores.of_hidden.binary_search(&dim).ok()?).copied());
-                let is = kept(frame.hidden.binary_search(&dim).is_ok());
                 let (left, of) = (frame.hidden.len(), self.shape.hidden);
-                format!("hidden dim {dim}: {is}{}; {left} of {of} kept", scored(score))
+                let is = fate(frame.hidden.binary_search(&dim).is_ok());
+                format!("hidden dim {dim}: {is}; {left} of {of} kept")
             }
             Unit::Head(layer, head) => {
                 let is = frame.heads.get(layer).is_some_and(|heads| heads.contains(&head));
-                format!("layer {layer}, head {head}: {}{}", kept(is), scored(frame.head_score(layer, head)))
+                format!("layer {layer}, head {head}: {}", fate(is))
             }
             Unit::Neurons(layer) => {
-                let left = frame.neurons.get(layer).copied().unwrap_or(0);
-                let of = self.shape.neurons.get(layer).copied().unwrap_or(0);
                 let scores = frame.scores.as_ref().and_then(|scores| scores.layers.get(layer));
                 let mean = scores.and_then(|scores| crate::series::mean(scores.neurons.iter().copied()));
                 let mean = mean.map_or_else(String::new, |mean| format!(", mean salience {}", plain(mean)));
-                format!("layer {layer}: {left} of {of} neurons kept{mean}")
+                format!("layer {layer}: {}{mean}", self.neurons_left(frame, layer))
             }
+            Unit::Neuron(layer, neuron) => match frame.kept_neurons.get(layer) {
+                Some(kept) => {
+                    let is = fate(kept.contains(neuron));
+                    format!("layer {layer}, neuron {neuron}: {is}; {}", self.neurons_left(frame, layer))
+                }
+                None => self.describe(Unit::Neurons(layer), frame),
+            },
             Unit::Rank(layer, site) => {
                 let name = self.sites.get(site).copied().unwrap_or_default();
                 match self.rank(frame, layer, site) {
@@ -216,15 +235,97 @@ impl Layout {
             }
         }
     }
+
+    fn neurons_left(&self, frame: &Frame, layer: usize) -> String {
+        let left = frame.neurons.get(layer).copied().unwrap_or(0);
+        format!("{left} of {} neurons kept", self.shape.neurons.get(layer).copied().unwrap_or(0))
+    }
+}
+
+/// Why a unit is there or not although its rank says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Every layer keeps so many heads.
+    Floor,
+    /// There was room, for widths are rounded.
+    Filled,
+    /// A width was rounded.
+    Rounded,
+}
+
+impl Reason {
+    /// In files.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Filled => "filled",
+            Self::Rounded => "rounded",
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Floor => "by the head floor",
+            Self::Filled => "in the room that rounding left",
+            Self::Rounded => "to round the width",
+        }
+    }
 }
 
 impl Frame {
     /// The score of a head at this pruning point, if it was still there.
     #[must_use]
     pub fn head_score(&self, layer: usize, head: usize) -> Option<f64> {
+        self.score(Unit::Head(layer, head)).map(|(score, _)| score)
+    }
+
+    /// Why a unit does not follow its rank; `None` where it does, or the run does not say.
+    #[must_use]
+    pub fn reason(&self, unit: Unit) -> Option<Reason> {
+        let exceptions = self.exceptions.as_ref()?;
+        let is_in = |sets: &UnitSets| match unit {
+            Unit::Head(layer, head) => sets.heads.get(layer).is_some_and(|set| set.contains(head)),
+            Unit::Neuron(layer, neuron) => sets.neurons.get(layer).is_some_and(|set| set.contains(neuron)),
+            Unit::Hidden(dim) => sets.hidden.contains(dim),
+            Unit::Neurons(_) | Unit::Rank(..) => false,
+        };
+        let by_floor = UnitSets { heads: exceptions.by_floor.clone(), ..UnitSets::default() };
+        let reasons =
+            [(&by_floor, Reason::Floor), (&exceptions.filled, Reason::Filled), (&exceptions.rounded, Reason::Rounded)];
+        reasons.into_iter().find(|(sets, _)| is_in(sets)).map(|(_, reason)| reason)
+    }
+
+    /// The score of a unit at this pruning point beside those of its kind, if it was still there.
+    fn score(&self, unit: Unit) -> Option<(f64, Vec<f64>)> {
         let scores = self.scores.as_ref()?;
-        let place = scores.of_heads.get(layer)?.iter().position(|of| *of == head)?;
-        scores.layers.get(layer)?.heads.get(place).copied()
+        let layers = || scores.layers.iter();
+        match unit {
+            Unit::Head(layer, head) => {
+                let place = scores.of_heads.get(layer)?.iter().position(|of| *of == head)?;
+                let own = *scores.layers.get(layer)?.heads.get(place)?;
+                Some((own, layers().flat_map(|layer| &layer.heads).copied().collect()))
+            }
+            Unit::Neuron(layer, neuron) => {
+                let place = scores.of_neurons.get(layer)?.list().binary_search(&neuron).ok()?;
+                let own = *scores.layers.get(layer)?.neurons.get(place)?;
+                Some((own, layers().flat_map(|layer| &layer.neurons).copied().collect()))
+            }
+            Unit::Hidden(dim) => {
+                let place = scores.of_hidden.binary_search(&dim).ok()?;
+                Some((*scores.hidden.get(place)?, scores.hidden.clone()))
+            }
+            Unit::Neurons(_) | Unit::Rank(..) => None,
+        }
+    }
+
+    /// `, salience 0.50, rank 4 of 4`: among the units of the kind that were there.
+    fn standing(&self, unit: Unit) -> String {
+        let Some((score, all)) = self.score(unit) else { return String::new() };
+        let above = all.iter().filter(|other| **other > score).count();
+        format!(", salience {}, rank {} of {}", plain(score), above + 1, all.len())
     }
 }
 
@@ -234,8 +335,8 @@ impl Frame {
 pub struct Percentiles {
     /// By layer and head of the dense model.
     pub heads: Vec<Vec<Option<f64>>>,
-    /// By layer and place among the neurons that were scored.
-    pub neurons: Vec<Vec<f64>>,
+    /// By layer and neuron of the dense model; in a run of a version that did not say which were scored, the first.
+    pub neurons: Vec<Vec<Option<f64>>>,
     /// By hidden dim of the dense model.
     pub hidden: Vec<Option<f64>>,
 }
@@ -258,7 +359,17 @@ impl Percentiles {
             .iter()
             .enumerate()
             .map(|(layer, heads)| (0..*heads).map(|number| frame.head_score(layer, number).map(&head)).collect());
-        let neurons = scores.layers.iter().map(|layer| layer.neurons.iter().map(|score| neuron(*score)).collect());
+        let neurons = scores.layers.iter().enumerate().map(|(layer, of_layer)| {
+            let of: Option<&[usize]> = scores.of_neurons.get(layer).map(UnitSet::list);
+            let mut percentiles = vec![None; shape.neurons.get(layer).copied().unwrap_or(0)];
+            for (place, score) in of_layer.neurons.iter().enumerate() {
+                let unit = of.map_or(Some(place), |of| of.get(place).copied());
+                if let Some(percentile) = unit.and_then(|unit| percentiles.get_mut(unit)) {
+                    *percentile = Some(neuron(*score));
+                }
+            }
+            percentiles
+        });
         let mut hidden = vec![None; shape.hidden];
         for (of, score) in scores.of_hidden.iter().zip(&scores.hidden) {
             if let Some(place) = hidden.get_mut(*of) {
@@ -269,13 +380,41 @@ impl Percentiles {
     }
 }
 
-/// Means over `bins` stretches of equal length.
-#[must_use]
-pub fn binned(values: &[f64], bins: usize) -> Vec<f64> {
-    let bins = bins.clamp(1, values.len().max(1));
-    let edge = |bin: usize| bin * values.len() / bins;
-    let means = (0..bins).map(|bin| crate::series::mean(values[edge(bin)..edge(bin + 1)].iter().copied()));
-    means.map(|mean| mean.unwrap_or(0.0)).collect()
+/// A stretch of neighbouring neurons.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Column {
+    /// The share of them that is kept.
+    pub kept: f64,
+    /// The mean percentile of those that were scored.
+    pub percentile: Option<f64>,
+}
+
+impl Frame {
+    /// The neurons of a layer that has `dense` of them, in at most `columns` stretches from left to right. In a run of a
+    /// version that did not say which are kept, the first.
+    #[must_use]
+    pub fn columns(&self, layer: usize, dense: usize, columns: usize, scored: Option<&Percentiles>) -> Vec<Column> {
+        let columns = columns.clamp(1, dense.max(1));
+        let first: UnitSet;
+        let kept = match self.kept_neurons.get(layer) {
+            Some(kept) => kept,
+            None => {
+                first = (0..self.neurons.get(layer).copied().unwrap_or(0)).collect::<Vec<_>>().into();
+                &first
+            }
+        };
+        let percentiles = scored.and_then(|scored| scored.neurons.get(layer));
+        let column = |column: usize| {
+            let (start, end) = (column * dense / columns, (column + 1) * dense / columns);
+            let left = (start..end).filter(|unit| kept.contains(*unit)).count();
+            let of = percentiles.and_then(|all| all.get(start..end)).unwrap_or_default();
+            Column {
+                kept: left as f64 / (end - start).max(1) as f64,
+                percentile: crate::series::mean(of.iter().copied().flatten()),
+            }
+        };
+        (0..columns).map(column).collect()
+    }
 }
 
 fn site_of(adapter: &str) -> &str {
@@ -303,6 +442,8 @@ mod tests {
         let (layout, _) = picture();
         let mut units: Vec<Unit> = (0..4).map(Unit::Hidden).collect();
         units.extend((0..2).flat_map(|layer| layout.row_of(layer)));
+        units.retain(|unit| !matches!(unit, Unit::Neurons(_)));
+        units.extend((0..8).map(|neuron| Unit::Neuron(neuron / 4, neuron % 4)));
         for unit in units {
             let place = layout.place(unit);
             assert_eq!(layout.at(place.x + 0.5 * place.w, place.y + 0.5 * place.h), Some(unit), "{place:?}");
@@ -325,10 +466,31 @@ mod tests {
     #[test]
     fn words_say_whether_a_unit_is_kept_and_how_it_was_scored() {
         let (layout, frame) = picture();
-        assert_eq!(layout.describe(Unit::Head(0, 0), &frame), "layer 0, head 0: removed, salience 0.50");
-        assert_eq!(layout.describe(Unit::Neurons(1), &frame), "layer 1: 3 of 4 neurons kept, mean salience 1.00");
+        assert_eq!(layout.describe(Unit::Head(0, 0), &frame), "layer 0, head 0: removed, salience 0.50, rank 4 of 4");
+        let floor = "layer 0, head 1: kept (by the head floor), salience 2.00, rank 2 of 4";
+        assert_eq!(layout.describe(Unit::Head(0, 1), &frame), floor);
+        let neuron = "layer 1, neuron 0: removed, salience 1.00, rank 7 of 8; 3 of 4 neurons kept";
+        assert_eq!(layout.describe(Unit::Neuron(1, 0), &frame), neuron);
+        assert_eq!(layout.describe(Unit::Neurons(1), &frame), "layer 1: 3 of 4 neurons kept, mean salience 2.50");
         assert_eq!(layout.describe(Unit::Rank(0, 0), &frame), "layer 0, query adapter: rank 4");
-        assert!(layout.describe(Unit::Hidden(0), &frame).starts_with("hidden dim 0: removed, salience 1.00; 3 of 4"));
+        assert!(
+            layout
+                .describe(Unit::Hidden(0), &frame)
+                .starts_with("hidden dim 0: removed, salience 1.00, rank 4 of 4; 3 of 4")
+        );
+    }
+
+    #[test]
+    fn neurons_stand_at_their_own_places() {
+        let (layout, frame) = picture();
+        let percentiles = Percentiles::of(&frame, &layout.shape);
+        let kept =
+            |columns| frame.columns(0, 4, columns, percentiles.as_ref()).iter().map(|of| of.kept).collect::<Vec<_>>();
+        assert_eq!((kept(40), kept(2)), (vec![0.0, 1.0, 0.0, 1.0], vec![0.5, 0.5]));
+        assert_eq!(frame.columns(0, 4, 2, percentiles.as_ref())[1].percentile, Some(0.375));
+        assert_eq!(frame.columns(0, 4, 4, None)[0], Column { kept: 0.0, percentile: None });
+        let unnamed = Frame { kept_neurons: Vec::new(), ..frame };
+        assert_eq!(unnamed.columns(0, 4, 2, None).iter().map(|of| of.kept).collect::<Vec<_>>(), [1.0, 0.0]);
     }
 
     #[test]
@@ -337,7 +499,6 @@ mod tests {
         let percentiles = Percentiles::of(&frame, &layout.shape).expect("scores");
         // Heads score 0.5, 2, 1, 3.
         assert_eq!(percentiles.heads, [[Some(0.0), Some(0.5)], [Some(0.25), Some(0.75)]]);
-        assert_eq!(binned(&[1.0, 3.0, 5.0, 7.0], 2), [2.0, 6.0]);
-        assert_eq!(binned(&[1.0], 40), [1.0]);
+        assert_eq!(percentiles.neurons[0], [Some(0.0), Some(0.75), Some(0.25), Some(0.5)]);
     }
 }

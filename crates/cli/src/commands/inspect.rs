@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::model::{ModelLocation, is_model};
 use crate::reporter::print_stdout;
 use crate::run::folder::checkpoints;
-use apt_experiment::{ModelShape, PruningPoint, Record};
+use apt_experiment::{ModelShape, PruningPoint, Record, UnitSet};
 use apt_nn::ModelConfig;
 use apt_report::{layer_picture, record_picture, summary};
 use apt_train::{Contents, Snapshot};
@@ -107,6 +107,9 @@ fn point(contents: &Contents, dense: &ModelConfig) -> PruningPoint {
         neurons: kept.neurons.iter().map(Vec::len).collect(),
         hidden: kept.hidden.len(),
         kept_hidden: kept.hidden.clone(),
+        kept_neurons: kept.neurons.iter().cloned().map(UnitSet::from).collect(),
+        salience: None,
+        exceptions: None,
         kind_weights: None,
         ranks: ranks.clone(),
         removed: true,

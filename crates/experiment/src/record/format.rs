@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use apt_core::search::KindWeights;
 use serde::{Deserialize, Serialize};
 
 use crate::finite::checked;
 use crate::knobs::Knobs;
 
 use super::layout::Layout;
+use super::pruning_point::PruningPoint;
 use super::step_seconds::StepSeconds;
 
 /// The version of the format that this crate writes and reads.
@@ -167,39 +167,6 @@ pub struct Evaluation {
     /// All metrics by name, [`LOSS`] included.
     #[serde(default, serialize_with = "checked")]
     pub metrics: BTreeMap<String, f64>,
-    /// Seconds since training began.
-    #[serde(serialize_with = "checked")]
-    pub seconds: f64,
-}
-
-/// What was left of the model at a pruning point.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PruningPoint {
-    /// After this step.
-    pub step: usize,
-    /// Target density.
-    #[serde(serialize_with = "checked")]
-    pub target_density: f64,
-    /// Density that is left, by exact count.
-    #[serde(serialize_with = "checked")]
-    pub density: f64,
-    /// Heads kept per layer.
-    pub heads: Vec<usize>,
-    /// Which, by their number in the dense model.
-    pub kept_heads: Vec<Vec<usize>>,
-    /// Neurons kept per layer.
-    pub neurons: Vec<usize>,
-    /// Hidden dims kept.
-    pub hidden: usize,
-    /// Which, by their number in the dense model.
-    pub kept_hidden: Vec<usize>,
-    /// Factors on the scores of each kind of block, where the run weighs kinds; those of the paper are all 1.
-    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "checked")]
-    pub kind_weights: Option<KindWeights>,
-    /// Rank of every adapter, by name.
-    pub ranks: BTreeMap<String, usize>,
-    /// Whether the blocks were removed for good; else they are only masked.
-    pub removed: bool,
     /// Seconds since training began.
     #[serde(serialize_with = "checked")]
     pub seconds: f64,

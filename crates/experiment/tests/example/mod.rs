@@ -7,7 +7,7 @@ use apt_core::search::KindWeights;
 use apt_experiment::{
     AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs, Layout, LossChange,
     Measures, MetricMeasure, ModelShape, OpenedBy, Parameters, Params, Phase, PlannedPoint, Provenance, PruningPoint,
-    Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure,
+    Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure, UnitExceptions, UnitSalience, UnitScores, UnitSet,
 };
 
 pub(crate) fn point(step: usize) -> CurvePoint {
@@ -33,6 +33,16 @@ pub(crate) fn pruned(step: usize) -> PruningPoint {
         kept_heads: vec![vec![0, 3], vec![]],
         neurons: vec![8, 0],
         hidden: 6,
+        kept_neurons: vec![UnitSet::from(vec![0, 1, 2, 3, 9, 10, 11, 15]), UnitSet::default()],
+        salience: Some(UnitSalience {
+            heads: UnitScores::new(&[vec![2.0, 0.5, 0.25, 4.0], vec![1.0; 4]]),
+            neurons: UnitScores::new(&[(0..32).map(f64::from).collect(), vec![1.0; 32]]),
+            hidden: UnitScores::new(&[vec![1.0, 2.0, 3.0, 0.0, 0.0, 6.0, 7.0, 8.0]]),
+        }),
+        exceptions: Some(UnitExceptions {
+            by_floor: vec![UnitSet::from(vec![0]), UnitSet::default()],
+            ..UnitExceptions::default()
+        }),
         kind_weights: Some(KindWeights { heads: 2.0, ..KindWeights::default() }),
         kept_hidden: vec![0, 1, 2, 5, 6, 7],
         ranks: BTreeMap::from([

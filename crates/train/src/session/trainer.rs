@@ -21,7 +21,9 @@ use apt_core::salience::ScoreSum;
 use apt_core::schedule::{PruningPoint, Timeline};
 use apt_data::batch::lengths;
 use apt_data::{BatchPlan, Encoded, Stream, Target, collate, generator};
-use apt_experiment::{CheckedKnobs, CurvePoint, Event, Knobs, LayerSalience, Phase, PruningPoint as Pruned, Split};
+use apt_experiment::{
+    CheckedKnobs, CurvePoint, Event, Knobs, Phase, PruningPoint as Pruned, Split, UnitSalience, UnitSet,
+};
 use apt_nn::checkpoint::read_back;
 use apt_nn::{Batch, Dropout, named, salience};
 use burn::module::Module;
@@ -271,12 +273,13 @@ impl Trainer {
     pub(super) fn prune(&mut self, index: usize, point: &PruningPoint, seconds: f64) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
         let prunes = self.setup.knobs.prunes();
-        let mut kind_weights = None;
+        let (mut kind_weights, mut salience, mut exceptions) = (None, None, None);
         if prunes {
-            let shape = self.trained.shape();
-            kind_weights = self.pruner.kind_weights(&self.setup.knobs, &shape);
-            events.push(self.salience());
-            let kept = self.pruner.search(point.density, &self.setup.knobs, &shape)?;
+            let (knobs, shape) = (&self.setup.knobs, self.trained.shape());
+            kind_weights = self.pruner.kind_weights(knobs, &shape);
+            salience = Some(UnitSalience::from(&self.pruner.block_scores(&shape)));
+            let kept = self.pruner.search(point.density, knobs, &shape)?;
+            exceptions = self.pruner.exceptions(&kept, point.density, knobs, &shape)?;
             self.pruner.end_decay();
             self.remove(&kept);
         }
@@ -293,21 +296,16 @@ impl Trainer {
             kept_heads: kept.heads.clone(),
             neurons: shape.layers.iter().map(|l| l.neurons).collect(),
             hidden: shape.hidden,
+            kept_neurons: kept.neurons.iter().cloned().map(UnitSet::from).collect(),
             kept_hidden: kept.hidden.clone(),
             kind_weights,
+            salience,
+            exceptions,
             ranks: self.trained.ranks(),
             removed: prunes,
             seconds,
         })));
         Ok(events)
-    }
-
-    /// The scores by which blocks are chosen at this step.
-    fn salience(&self) -> Event {
-        let scores = self.pruner.block_scores(&self.trained.shape());
-        let layers = scores.heads.into_iter().zip(scores.neurons);
-        let layers = layers.map(|(heads, neurons)| LayerSalience { heads, neurons }).collect();
-        Event::Salience { step: self.step, layers, hidden: scores.hidden }
     }
 
     /// Removes all blocks but `kept` from weights, moments, scores and importances.

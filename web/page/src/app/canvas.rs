@@ -8,7 +8,7 @@ use web_sys::CanvasRenderingContext2d;
 
 use crate::chart::Theme;
 use crate::history::Frame;
-use crate::picture::{Layout, Percentiles, Unit, binned};
+use crate::picture::{Layout, Percentiles, Unit};
 
 /// Levels of the colours of salience.
 const LEVELS: f64 = 24.0;
@@ -76,7 +76,7 @@ pub(crate) fn draw(canvas: &web_sys::HtmlCanvasElement, scene: &Scene, style: &C
                     let rank = layout.rank(&scene.frame, layer, site).unwrap_or(0);
                     painter.rank(layout, unit, rank);
                 }
-                Unit::Hidden(_) => {}
+                Unit::Hidden(_) | Unit::Neuron(..) => {}
             }
         }
         painter.layer_name(layout, layer)?;
@@ -117,35 +117,22 @@ impl Painter<'_> {
         }
     }
 
+    /// Neurons in columns of device pixels, each as solid as its neurons are kept.
     fn neurons(&self, scene: &Scene, layer: usize) {
-        let layout = &scene.layout;
-        let place = layout.place(Unit::Neurons(layer));
-        let of = |frame: &Frame| frame.neurons.get(layer).copied().unwrap_or(0) as f64;
-        let dense = layout.shape.neurons.get(layer).copied().unwrap_or(0).max(1) as f64;
-        let kept = of(&scene.frame);
-        let shown = scene.before.as_ref().map_or(kept, |before| of(before) + (kept - of(before)) * self.style.faded);
-        self.context.set_global_alpha(self.gone);
-        self.colour(None, 2);
-        self.context.fill_rect(place.x, place.y, place.w, place.h);
-        let scored = scene.percentiles.as_ref().and_then(|percentiles| percentiles.neurons.get(layer));
-        match scored.filter(|scored| self.style.by_salience && !scored.is_empty()) {
-            Some(scored) => {
-                // Events hold how many neurons left, not which: the scores are those of all that were there.
-                let wide = place.w * scored.len() as f64 / dense;
-                let bins = binned(scored, (0.5 * wide).ceil() as usize);
-                let each = wide / bins.len() as f64;
-                self.context.set_global_alpha(1.0);
-                for (bin, percentile) in bins.iter().enumerate() {
-                    self.colour(Some(*percentile), 2);
-                    self.context.fill_rect(place.x + each * bin as f64, place.y, each + 0.5, place.h);
-                }
-                self.colour(None, 2);
-                self.context.fill_rect(place.x, place.y + place.h - 3.0, place.w * shown / dense, 3.0);
-            }
-            None => {
-                self.context.set_global_alpha(1.0);
-                self.context.fill_rect(place.x, place.y, place.w * shown / dense, place.h);
-            }
+        let place = scene.layout.place(Unit::Neurons(layer));
+        let dense = scene.layout.shape.neurons.get(layer).copied().unwrap_or(0);
+        let columns = (place.w * self.dense) as usize;
+        let columns_of = |frame: &Frame| frame.columns(layer, dense, columns, scene.percentiles.as_ref());
+        let now = columns_of(&scene.frame);
+        let before = scene.before.as_ref().filter(|_| self.style.faded < 1.0).map(columns_of);
+        let edge =
+            |column: usize| ((place.x + place.w * column as f64 / now.len() as f64) * self.dense).round() / self.dense;
+        for (number, column) in now.iter().enumerate() {
+            let was = before.as_ref().and_then(|before| before.get(number)).map_or(column.kept, |before| before.kept);
+            let kept = was + (column.kept - was) * self.style.faded;
+            self.colour(column.percentile.filter(|_| self.style.by_salience), 2);
+            self.context.set_global_alpha(self.gone + (1.0 - self.gone) * kept);
+            self.context.fill_rect(edge(number), place.y, edge(number + 1) - edge(number), place.h);
         }
     }
 

@@ -198,7 +198,7 @@ fn scale(by_salience: RwSignal<bool>) -> impl IntoView {
             view! {
                 <p class="help">
                     <span class="ramp" aria-hidden="true"></span>
-                    " from the lowest to the highest salience among blocks of a kind, as scored at this point. Faded blocks have left; the line under neurons is how many stayed."
+                    " from the lowest to the highest salience among blocks of a kind, as scored at this point. Faded blocks have left."
                 </p>
             }
             .into_any()
