@@ -315,10 +315,10 @@ knobs! {
     mask_step: f64 = 0.01,
     /// How heads, neurons and hidden dims are weighed against each other: paper, equal, or measured by the training loss.
     #[knob(Schedule, "")]
-    kind_weights: KindWeighing = KindWeighing::Measured,
+    kind_weights: KindWeighing = KindWeighing::Paper,
     /// Share of its heads that every layer keeps, one at least; 0 lets a layer lose its whole attention.
     #[knob(Schedule, "", 0.0..=1.0)]
-    head_floor: f64 = 0.05,
+    head_floor: f64 = 0.33,
     /// Prune hidden dims too, and not heads and neurons alone.
     #[knob(Schedule, "")]
     prune_hidden: bool = true,

@@ -92,7 +92,6 @@ macro_rules! cofi {
     ($($more:expr),*) => {
         &[
             ("salience", "l0"),
-            ("head_floor", "0.33"),
             ("schedule", "late"),
             ("num_prunings", "1"),
             ("prune_fraction", "0.5"),
@@ -133,8 +132,13 @@ pub static PRESETS: &[Preset] = &[
     ),
     whole(
         "apt-paper-search",
-        "the whole method with heads, neurons and hidden dims on one scale, as the paper ranks them",
-        &[("kind_weights", "paper"), ("head_floor", "0")],
+        "the whole method without a head floor, as the paper ranks blocks",
+        &[("head_floor", "0")],
+    ),
+    whole(
+        "apt-measured-search",
+        "the whole method with kinds of blocks weighed by measured losses instead of a head floor",
+        &[("kind_weights", "measured"), ("head_floor", "0.05")],
     ),
     // Kwon et al. 2022 after LoRA: Fisher scores over the steps before one cut in the middle of twice the run.
     baseline(
@@ -142,8 +146,6 @@ pub static PRESETS: &[Preset] = &[
         "LoRA, one cut of heads and neurons by Fisher scores, LoRA again",
         &[
             ("salience", "gradient"),
-            ("kind_weights", "paper"),
-            ("head_floor", "0.33"),
             ("beta", "0.999"),
             ("schedule", "late"),
             ("num_prunings", "1"),
@@ -168,8 +170,6 @@ pub static PRESETS: &[Preset] = &[
         "one cut of heads and neurons before training by first-order Taylor scores, then LoRA",
         &[
             ("salience", "taylor"),
-            ("kind_weights", "paper"),
-            ("head_floor", "0.33"),
             ("schedule", "one_shot"),
             ("prune_hidden", "false"),
             ("rank_growth", "static"),
