@@ -17,8 +17,8 @@ export function sameLosses(ours, theirs, steps, tolerance) {
 
 /** The same blocks were kept and the same ranks reached at every pruning point. */
 export function sameMasks(ours, theirs) {
-  const kept = ({ step, heads, kept_heads, neurons, hidden, kept_hidden, ranks, removed }) =>
-    ({ step, heads, kept_heads, neurons, hidden, kept_hidden, ranks, removed });
+  const kept = ({ step, heads, kept_heads, neurons, kept_neurons, hidden, kept_hidden, exceptions, ranks, removed }) =>
+    ({ step, heads, kept_heads, neurons, kept_neurons, hidden, kept_hidden, exceptions, ranks, removed });
   assert.deepEqual(ours.pruning_points.map(kept), theirs.pruning_points.map(kept), "masks differ");
   return ours.pruning_points.length;
 }

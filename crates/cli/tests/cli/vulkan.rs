@@ -109,7 +109,7 @@ fn vulkan_and_cpu_agree_on_losses_masks_and_weights() {
     let (expected, found) = (points(&cpu), points(&vulkan));
     assert_eq!((expected.len(), found.len()), (2, 2), "pruning points");
     for (expected, found) in expected.iter().zip(&found) {
-        for field in ["step", "density", "kept_heads", "neurons", "kept_hidden", "ranks"] {
+        for field in ["step", "density", "kept_heads", "neurons", "kept_neurons", "kept_hidden", "ranks"] {
             assert_eq!(expected[field], found[field], "{field} of the pruning point at step {}", expected["step"]);
         }
     }
