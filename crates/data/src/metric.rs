@@ -2,6 +2,8 @@
 
 mod correlation;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::target::Target;
@@ -49,6 +51,16 @@ impl Metric {
             Self::Pearson => pearson(&values(answers, targets)),
             Self::Spearman => spearman(&values(answers, targets)),
         }
+    }
+}
+
+impl Metric {
+    /// The metric of the best constant answer to examples with these targets: what a model that has learned nothing
+    /// reaches. A correlation with a constant is not defined and counts as 0.
+    pub fn of_constant(self, targets: &[Target]) -> f64 {
+        let classes: BTreeSet<u32> = targets.iter().filter_map(|target| target.class()).collect();
+        let always = |class: u32| self.score(&vec![Target::Class(class); targets.len()], targets).unwrap_or(0.0);
+        classes.into_iter().map(always).fold(0.0, f64::max)
     }
 }
 
@@ -124,6 +136,18 @@ mod tests {
             let score = score(metric, &PREDICTIONS, &LABELS);
             assert!((score - by_hand).abs() < 1e-12, "{}: {score}, by hand {by_hand}", metric.name());
         }
+    }
+
+    #[test]
+    fn a_constant_answer_scores_the_most_frequent_class() {
+        let targets: Vec<Target> = LABELS.into_iter().map(Target::Class).collect();
+        // Five of ten are of class 1: always 1 has precision 0.5 and recall 1.
+        assert_eq!(Metric::Accuracy.of_constant(&targets), 0.5);
+        assert!((Metric::F1.of_constant(&targets) - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(Metric::Matthews.of_constant(&targets), 0.0);
+        assert_eq!(Metric::Accuracy.of_constant(&targets[..3]), 1.0);
+        assert_eq!(Metric::Pearson.of_constant(&[Target::Value(1.0), Target::Value(2.0)]), 0.0);
+        assert_eq!(Metric::Accuracy.of_constant(&[]), 0.0);
     }
 
     #[test]

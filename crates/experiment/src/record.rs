@@ -5,6 +5,7 @@
 //! A value that could not be measured is `null`, never 0.
 
 mod builder;
+mod chance;
 pub(crate) mod format;
 mod layout;
 mod pruning_point;
@@ -14,6 +15,7 @@ mod timing;
 mod units;
 
 pub use builder::RecordBuilder;
+pub use chance::{Chance, Constant};
 pub use format::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Measures, MetricMeasure,
     ModelShape, NamedMetric, Params, Provenance, RECORD_SCHEMA, Record, Split, TeacherUpdate, TrainMeasure,

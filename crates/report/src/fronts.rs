@@ -26,9 +26,12 @@ pub struct FrontPoint {
     pub cost: Summary,
     /// Its metric.
     pub metric: Summary,
-    /// Whether no other mean is as good in both and better in one.
+    /// Whether no other mean is as good in both and better in one; no point is where one has too few seeds to say.
     pub on_front: bool,
 }
+
+/// Means of fewer seeds are noise, which a line between the best of them would show as a law.
+const FEWEST_SEEDS: usize = 3;
 
 const COSTS: [&str; 5] = ["parameters", "training_seconds", "peak_device_bytes", "peak_process_bytes", "latency_32"];
 
@@ -52,8 +55,9 @@ fn front(groups: &[Group], cost: &'static str, by: &'static str) -> Front {
     let less = metric(cost).and_then(|of| of.lower_is_better) != Some(false);
     let means: Vec<(f64, f64)> =
         points.iter().map(|of| (if less { of.cost.mean } else { -of.cost.mean }, of.metric.mean)).collect();
+    let settled = points.iter().all(|point| point.metric.n >= FEWEST_SEEDS);
     for (point, own) in points.iter_mut().zip(&means) {
-        point.on_front = !means.iter().any(|of| of.0 <= own.0 && of.1 >= own.1 && of != own);
+        point.on_front = settled && !means.iter().any(|of| of.0 <= own.0 && of.1 >= own.1 && of != own);
     }
     Front { cost, metric: by, points }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::grid::Grid;
 use crate::plots::{front_words, several_densities};
 use crate::report::{Report, Section};
-use crate::texts::{METHOD, compared, measures, remarks, setting};
+use crate::texts::{METHOD, chance, compared, measures, remarks, setting};
 use crate::tuning;
 
 /// The report as Markdown (GitHub's).
@@ -40,6 +40,7 @@ fn of_section(text: &mut String, section: &Section) {
         let _ = write!(text, "## {}\n\n", escaped(&section.title));
     }
     paragraph(text, &setting(section));
+    paragraph(text, &chance(section));
     paragraph(text, &section.sensitivity_words().unwrap_or_default());
     for table in &section.tables {
         grid(text, &table.title, &table.question, &Grid::of(table, section), &remarks(table, section));

@@ -64,6 +64,8 @@ pub struct Section {
     pub compared_by: &'static str,
     /// What time to target is measured against.
     pub target: Option<Target>,
+    /// Arms all of whose runs are at chance.
+    pub at_chance: Vec<String>,
     /// Whether runs of it were made side by side, so that times are not comparable.
     pub side_by_side: bool,
     /// Whether runs of it were made on several devices, which makes their times not comparable either.
@@ -231,6 +233,7 @@ impl Section {
         Self {
             metric: first.map_or_else(String::new, |record| record.measures.metric.name.clone()),
             compared_by,
+            at_chance: at_chance(&groups, &runs),
             side_by_side: groups.iter().any(|group| group.side_by_side),
             several_devices: Basis::all(runs.iter().map(|run| Basis::of(run.record).device_alone())).len() > 1,
             sensitivity: asked.then(|| Sensitivity::new(study.seeds.len(), &tables, compared_by)),
@@ -250,6 +253,14 @@ impl Section {
     pub(crate) fn is_marked(&self, place: usize) -> bool {
         self.several_devices || self.groups[place].side_by_side
     }
+}
+
+fn at_chance(groups: &[Group], runs: &[Assigned]) -> Vec<String> {
+    let is_at_chance = |name: &str| {
+        runs.iter().find(|run| run.name == name).is_some_and(|run| run.record.measures.metric.is_at_chance())
+    };
+    let at_chance = |group: &&Group| !group.runs.is_empty() && group.runs.iter().all(|run| is_at_chance(&run.name));
+    groups.iter().filter(at_chance).map(|group| group.name(true)).collect()
 }
 
 fn comparable(entry: &Entry) -> Result<&Record, LeftOut> {

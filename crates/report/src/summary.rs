@@ -54,6 +54,11 @@ fn lines(record: &Record) -> Vec<(&'static str, String)> {
     let all: Vec<String> = std::iter::once(both(&metric.name, metric.validation, metric.test)).chain(others).collect();
     let step = metric.step.map_or_else(String::new, |step| format!(", weights of step {step}"));
     lines.push(("metric", format!("{}{step}", all.join("; "))));
+    if let Some(constant) = metric.chance.validation.filter(|_| metric.is_at_chance()) {
+        let of = figures::metric(constant.metric);
+        let words = format!("at chance: no better than always giving the same answer ({of}); differences mean nothing");
+        lines.push(("", words));
+    }
     lines.push((
         "kept",
         format!(

@@ -38,7 +38,8 @@ pub(crate) fn target(study: &Study, arms: &Arms, runs: &[Assigned]) -> Option<Ta
     let others = study.arms().filter(dense).filter(|arm| !arm.knobs.train_base);
     study.reference.iter().chain(tuned).chain(others).find_map(|arm| {
         let own = study.at_densities(arm).into_iter().flat_map(|knobs| arms.runs_of(&ArmId::of(&knobs), runs));
-        let reference: Vec<f64> = own.filter_map(|run| run.record.measures.metric.validation).collect();
+        let learned = own.map(|run| &run.record.measures.metric).filter(|metric| !metric.is_at_chance());
+        let reference: Vec<f64> = learned.filter_map(|metric| metric.validation).collect();
         let fraction = arm.knobs.target_metric_fraction;
         Some(Target { of: arm.name.clone(), reference: summarise(&reference)?, fraction })
     })

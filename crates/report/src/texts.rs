@@ -184,6 +184,24 @@ pub(crate) fn compared(report: &Report) -> String {
     )
 }
 
+/// Which arms have learned nothing; empty where all have.
+pub(crate) fn chance(section: &Section) -> String {
+    let arms = section.at_chance.join(", ");
+    match section.at_chance.len() {
+        0 => String::new(),
+        n if n == section.groups.iter().filter(|group| !group.runs.is_empty()).count() => {
+            "All arms are at chance: no better than always giving the same answer. Differences between them mean nothing; \
+             train longer, or a model that can learn the task.".to_owned()
+        }
+        1 => format!(
+            "{arms} is at chance: no better than always giving the same answer. No time to target is counted for it."
+        ),
+        _ => format!(
+            "At chance, no better than always giving the same answer: {arms}. No time to target is counted for them."
+        ),
+    }
+}
+
 /// Arms, seeds and machine of a section.
 pub(crate) fn setting(section: &Section) -> String {
     if section.origin.seeds.is_empty() {

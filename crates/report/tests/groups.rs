@@ -120,7 +120,7 @@ fn data_and_without_a_study_devices_are_sections_of_their_own() {
 
 #[test]
 fn densities_are_groups_and_tables_of_their_own() {
-    let text = "seeds = 2\nreference = \"fine-tune\"\ndensities = [0.6, 0.2]\n[[axes]]\nname = \"chance\"\n\
+    let text = "seeds = 3\nreference = \"fine-tune\"\ndensities = [0.6, 0.2]\n[[axes]]\nname = \"chance\"\n\
                 arms = [\"salience-random\", \"lora\"]\n";
     let study = study(text);
     let report = Report::new(&cells(&study, 10, some_metric), Some(&study));
@@ -135,6 +135,35 @@ fn densities_are_groups_and_tables_of_their_own() {
     let front = section.fronts.iter().find(|front| front.cost == "parameters").expect("a front");
     assert_eq!(front.points.len(), 6);
     assert!(front.points.iter().any(|point| point.on_front) && front.points.iter().any(|point| !point.on_front));
+}
+
+#[test]
+fn two_seeds_have_no_front() {
+    let study = study("seeds = 2\n[[axes]]\nname = \"salience\"");
+    let report = Report::new(&cells(&study, 10, some_metric), Some(&study));
+    let front = report.sections[0].fronts.first().expect("points are drawn");
+    assert!(front.points.len() > 2 && front.points.iter().all(|point| !point.on_front));
+}
+
+#[test]
+fn arms_at_chance_are_told_and_have_no_time_to_target() {
+    let study = study(SALIENCE);
+    let told = |metric: fn(&apt_experiment::Cell) -> f64| {
+        let report = Report::new(&cells(&study, 10, metric), Some(&study));
+        let section = &report.sections[0];
+        let reached = |arm: &str| {
+            let group = section.groups.iter().find(|group| group.arm == arm).expect("an arm");
+            group.summaries.contains_key("steps_to_target")
+        };
+        let reached = (reached("apt"), reached("random"));
+        (section.at_chance.clone(), reached, apt_report::markdown(&report))
+    };
+    let (arms, reached, text) = told(|cell| if cell.arm == "random" { 0.51 } else { 0.9 });
+    assert_eq!((arms.as_slice(), reached), (["random at 0.4".to_owned()].as_slice(), (true, false)));
+    assert!(text.contains("random at 0.4 is at chance: no better than always giving the same answer"), "{text}");
+    let (arms, reached, text) = told(|_| 0.5);
+    assert!(arms.len() > 2 && reached == (false, false));
+    assert!(text.contains("All arms are at chance") && !text.contains("The target is"), "{text}");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::head::fit_head;
 use crate::setup::{Setup, pooling_of};
 use apt_core::averages::median;
 use apt_core::tokens::TokenBatch;
-use apt_data::{Encoded, collate};
-use apt_experiment::{BatchTimes, DenseKept, Inference, Measures, MetricMeasure, Params};
+use apt_data::{Encoded, Example, Target, collate};
+use apt_experiment::{BatchTimes, Chance, Constant, DenseKept, Inference, Measures, MetricMeasure, Params};
 use apt_nn::checkpoint::{Precision, read_back, to_safetensors};
 use apt_nn::{Init, ModelConfig, Transformer, inference};
 use burn::module::Module;
@@ -41,6 +41,7 @@ pub(crate) async fn measure(
             name: setup.task.objective.metrics().first().map_or("", |metric| metric.name()).into(),
             validation: evaluator.validation(),
             test: evaluator.test(),
+            chance: chance(setup),
             step: Some(evaluator.best_step().unwrap_or(steps)),
             // The record takes them from the evaluations.
             others: Vec::new(),
@@ -61,6 +62,16 @@ pub(crate) async fn measure(
             batch_32: time_inference(setup, costs, &dense, compact, 32).await?,
         },
     })
+}
+
+/// What a model that has learned nothing scores.
+fn chance(setup: &Setup) -> Chance {
+    let constant = |examples: &[Example]| {
+        let targets: Vec<Target> = examples.iter().map(|example| example.target).collect();
+        let metric = setup.task.objective.metrics().first()?.of_constant(&targets);
+        (!targets.is_empty()).then_some(Constant { metric, examples: targets.len() })
+    };
+    Chance { validation: constant(&setup.task.validation), test: setup.task.test.as_deref().and_then(constant) }
 }
 
 /// Parameters that can be pruned, and all.

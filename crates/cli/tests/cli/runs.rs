@@ -89,7 +89,8 @@ fn a_run_leaves_the_files_and_fields_that_others_build_on() {
     assert_eq!(record["final"]["train"]["steps"], 6);
     assert_eq!(record["curve"].as_array().map(Vec::len), Some(6), "one point per step");
     let point = record["pruning_points"].as_array().and_then(|p| p.last()).expect("something was pruned");
-    for field in ["step", "target_density", "density", "kept_heads", "neurons", "kept_neurons", "kept_hidden", "ranks"] {
+    for field in ["step", "target_density", "density", "kept_heads", "neurons", "kept_neurons", "kept_hidden", "ranks"]
+    {
         assert!(point.get(field).is_some(), "a pruning point lacks {field}");
     }
     assert!(point["density"].as_f64() <= Some(0.4), "density {} is above its target", point["density"]);

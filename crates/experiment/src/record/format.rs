@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::finite::checked;
 use crate::knobs::Knobs;
 
+use super::chance::Chance;
 use super::layout::Layout;
 use super::pruning_point::PruningPoint;
 use super::step_seconds::StepSeconds;
@@ -247,6 +248,9 @@ pub struct MetricMeasure {
     /// On test data.
     #[serde(default, serialize_with = "checked")]
     pub test: Option<f64>,
+    /// What a model that has learned nothing scores on the same examples.
+    #[serde(default)]
+    pub chance: Chance,
     /// Training steps behind the weights that were measured.
     #[serde(default)]
     pub step: Option<usize>,
@@ -347,9 +351,11 @@ pub struct BatchTimes {
 impl Record {
     /// Measures against the metric of the dense reference: the steps and seconds until
     /// `target_metric_fraction` of it was reached on validation data, from the evaluations. They are
-    /// `None` if it never was, or if the reference is not above 0, where a share of it means nothing.
+    /// `None` if it never was, if the reference is not above 0, where a share of it means nothing, or if the model is at
+    /// chance.
     pub fn set_reference(&mut self, reference: f64) {
         let target = Some(reference * self.config.target_metric_fraction).filter(|target| *target > 0.0);
+        let target = target.filter(|_| !self.measures.metric.is_at_chance());
         let reached = target.and_then(|target| first_reaching(&self.evaluations, target));
         let train = &mut self.measures.train;
         train.target = target;

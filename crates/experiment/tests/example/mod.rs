@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use apt_core::search::KindWeights;
 use apt_experiment::{
-    AdapterInfo, BatchTimes, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs, Layout, LossChange,
-    Measures, MetricMeasure, ModelShape, OpenedBy, Parameters, Params, Phase, PlannedPoint, Provenance, PruningPoint,
-    Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure, UnitExceptions, UnitSalience, UnitScores, UnitSet,
+    AdapterInfo, BatchTimes, Chance, Constant, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs,
+    Layout, LossChange, Measures, MetricMeasure, ModelShape, OpenedBy, Parameters, Params, Phase, PlannedPoint,
+    Provenance, PruningPoint, Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure, UnitExceptions, UnitSalience,
+    UnitScores, UnitSet,
 };
 
 pub(crate) fn point(step: usize) -> CurvePoint {
@@ -74,6 +75,7 @@ pub(crate) fn shape() -> ModelShape {
 pub(crate) fn measures() -> Measures {
     Measures {
         metric: MetricMeasure {
+            chance: Chance { validation: Some(Constant { metric: 0.5, examples: 200 }), test: None },
             name: "accuracy".to_owned(),
             validation: Some(0.91),
             test: Some(0.9),

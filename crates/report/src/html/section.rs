@@ -11,7 +11,7 @@ use crate::picture::picture;
 use crate::plots::{curve_plot, curve_words, front_counts, front_legend, front_plot, front_words, several_densities};
 use crate::report::Section;
 use crate::tables::Table;
-use crate::texts::{not_comparable, remarks, setting};
+use crate::texts::{chance, not_comparable, remarks, setting};
 use crate::tuning::{self, Tuning};
 
 pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
@@ -21,6 +21,7 @@ pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
         section aria-labelledby=(id("title")) {
             h2 id=(id("title")) { @if title.is_empty() { "Results" } @else { (title) } }
             p { (setting(of)) }
+            @if !of.at_chance.is_empty() { p.warning { (chance(of)) } }
             @if let Some(words) = of.sensitivity_words() { p { (words) } }
             @for (at, of_table) in of.tables.iter().enumerate() { (table(of_table, of, &id(&format!("table-{at}")))) }
             @if let Some(tuning) = &of.tuning { (chosen(tuning, of, &id("tuning"))) }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::collections::BTreeMap;
 
 use apt_experiment::{
-    BatchTimes, Cell, CurvePoint, DenseKept, Evaluation, Inference, Knobs, Measures, MetricMeasure, ModelShape, Params,
-    Provenance, PruningPoint, RECORD_SCHEMA, Record, Split, Study, StudyFile, TrainMeasure, preset,
+    BatchTimes, Cell, Chance, Constant, CurvePoint, DenseKept, Evaluation, Inference, Knobs, Measures, MetricMeasure,
+    ModelShape, Params, Provenance, PruningPoint, RECORD_SCHEMA, Record, Split, Study, StudyFile, TrainMeasure, preset,
 };
 use apt_report::Entry;
 
@@ -26,6 +26,7 @@ pub(crate) fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
         dense_per_second: Some(1000.0 / ms),
         compact_per_second: Some(1000.0 / (ms * knobs.density)),
     };
+    let half = Constant { metric: 0.5, examples: 1000 };
     let growth = |step: usize| metric * step as f64 / steps as f64;
     Record {
         schema: RECORD_SCHEMA.to_owned(),
@@ -72,6 +73,7 @@ pub(crate) fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
                 test: Some(metric - 0.01),
                 step: Some(steps),
                 others: Vec::new(),
+                chance: Chance { validation: Some(half), test: Some(half) },
             },
             params: Params { dense: Some(85_000_000), kept: kept(85_000_000), with_embeddings: DenseKept::default() },
             macs: DenseKept { dense: Some(11_000_000_000), kept: kept(11_000_000_000) },

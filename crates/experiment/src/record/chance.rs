@@ -1,0 +1,93 @@
+//! What a model that has learned nothing scores. A model that is no better is at chance, and how it differs from others
+//! means nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::finite::{Finite, checked};
+
+use super::format::MetricMeasure;
+
+/// Standard errors by which a metric must be above chance.
+const STANDARD_ERRORS: f64 = 2.0;
+
+/// Chance on both parts of the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Chance {
+    /// On validation data.
+    #[serde(serialize_with = "checked")]
+    pub validation: Option<Constant>,
+    /// On test data.
+    #[serde(serialize_with = "checked")]
+    pub test: Option<Constant>,
+}
+
+/// What the best constant answer scores on some examples: for accuracy the share of the most frequent class, 0 for
+/// correlations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Constant {
+    /// The metric that decides.
+    pub metric: f64,
+    /// How many examples there are.
+    pub examples: usize,
+}
+
+impl Finite for Constant {
+    fn first_bad(&self) -> Option<f64> {
+        self.metric.first_bad()
+    }
+}
+
+impl Constant {
+    /// Whether a metric on these examples is at most two standard errors above this. The standard error is that of a share
+    /// for metrics that are one, √(p (1 − p) / n) with p = `metric`, and 1/√n for correlations.
+    #[must_use]
+    pub fn explains(&self, name: &str, metric: f64) -> bool {
+        let examples = self.examples.max(1) as f64;
+        let is_share = matches!(name, "accuracy" | "f1");
+        let variance = if is_share { self.metric * (1.0 - self.metric) } else { 1.0 };
+        metric <= self.metric + STANDARD_ERRORS * (variance.max(0.0) / examples).sqrt()
+    }
+}
+
+impl MetricMeasure {
+    /// Whether the model is at chance on all data it was measured on; unknown, and so `false`, in records of versions that
+    /// did not say what chance is.
+    #[must_use]
+    pub fn is_at_chance(&self) -> bool {
+        let pairs = [(self.validation, self.chance.validation), (self.test, self.chance.test)];
+        let mut known = pairs.into_iter().filter_map(|(metric, chance)| metric.zip(chance)).peekable();
+        known.peek().is_some() && known.all(|(metric, chance)| chance.explains(&self.name, metric))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_is_the_most_frequent_class_and_two_standard_errors() {
+        let half = Constant { metric: 0.5, examples: 400 };
+        assert!(half.explains("accuracy", 0.5) && half.explains("accuracy", 0.549), "one standard error is 0.025");
+        assert!(!half.explains("accuracy", 0.551));
+        let none = Constant { metric: 0.0, examples: 100 };
+        assert!(none.explains("matthews", 0.19) && !none.explains("matthews", 0.21));
+    }
+
+    #[test]
+    fn a_model_is_at_chance_on_all_that_it_was_measured_on() {
+        let of = |validation, test| MetricMeasure {
+            name: "accuracy".to_owned(),
+            validation: Some(validation),
+            test,
+            chance: Chance {
+                validation: Some(Constant { metric: 0.5, examples: 400 }),
+                test: Some(Constant { metric: 0.6, examples: 400 }),
+            },
+            ..MetricMeasure::default()
+        };
+        assert!(of(0.5, None).is_at_chance() && of(0.51, Some(0.6)).is_at_chance());
+        assert!(!of(0.5, Some(0.9)).is_at_chance() && !of(0.9, None).is_at_chance());
+        assert!(!MetricMeasure { chance: Chance::default(), ..of(0.5, None) }.is_at_chance(), "nobody said");
+    }
+}
