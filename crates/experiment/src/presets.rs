@@ -122,7 +122,7 @@ pub static PRESETS: &[Preset] = &[
     ),
     whole(
         "apt-no-pruning",
-        "ablation w/o A_P of the paper: ranks grow and a teacher is distilled, nothing is pruned",
+        "APT without pruning: ranks and distillation only (the paper's w/o A_P)",
         &[("density", "1")],
     ),
     whole(
@@ -201,7 +201,12 @@ pub static PRESETS: &[Preset] = &[
     ),
     arm(Axis::Salience, "salience-magnitude", &[("salience", "magnitude")], "size of the weights alone"),
     arm(Axis::Salience, "salience-gradient", &[("salience", "gradient")], "squared gradients of the masks"),
-    arm(Axis::Salience, "salience-random", &[("salience", "random")], "seeded chance: what scoring must beat"),
+    arm(
+        Axis::Salience,
+        "salience-random",
+        &[("salience", "random")],
+        "random choice: the control that every score has to beat",
+    ),
     arm(
         Axis::Salience,
         "salience-random-within",

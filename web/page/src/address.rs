@@ -1,5 +1,5 @@
 //! The configuration in the address: `?preset=apt&density=0.5&lock=density&hide=seed`, or that of a study:
-//! `?study=salience&seeds=3&model=nano`.
+//! `?study=salience&seeds=3`.
 //!
 //! Names and values are those of [`KNOBS`], as on the command line. Only what differs from the preset is written, so
 //! that an address says what is special about an experiment.

@@ -18,6 +18,7 @@ mod link;
 mod messages;
 mod model;
 mod model_choice;
+mod outcome;
 mod report;
 mod setup;
 mod shell;

@@ -9,6 +9,8 @@ pub mod address;
 mod app;
 pub mod export;
 pub mod history;
+pub mod outcome;
+pub mod phases;
 pub mod picture;
 pub mod plots;
 pub mod runs;

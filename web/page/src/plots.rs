@@ -39,20 +39,21 @@ pub fn metric(history: &History) -> Plot {
     plot(history, "Metric", curves)
 }
 
-/// Density: what is left, and what was asked for.
+/// Weights left in the model, which fall at pruning points; and as if what is masked had gone already, which it does in
+/// small steps before.
 #[must_use]
 pub fn density(history: &History) -> Plot {
-    let actual = points(history.record(), |point| Some(point.density));
-    let mut target: Vec<Point> = history.frames.iter().map(|frame| (frame.step as f64, frame.target_density)).collect();
-    // What was asked for last still holds.
-    if let (Some(&(_, last)), true) = (target.last(), history.step() > 0) {
-        target.push((history.step() as f64, last));
+    let masked = points(history.record(), |point| Some(point.density));
+    let mut left: Vec<Point> = history.frames.iter().map(|frame| (frame.step as f64, frame.density)).collect();
+    // What was left last still is.
+    if let (Some(&(_, last)), true) = (left.last(), history.step() > 0) {
+        left.push((history.step() as f64, last));
     }
     let curves = vec![
-        Curve { name: "target".to_owned(), colour: 1, style: Style::Steps, points: target },
-        Curve { name: "actual".to_owned(), colour: 0, style: Style::Line, points: actual },
+        Curve { name: "not masked".to_owned(), colour: 1, style: Style::Line, points: masked },
+        Curve { name: "in the model".to_owned(), colour: 0, style: Style::Steps, points: left },
     ];
-    Plot { from_zero: true, ..plot(history, "Density", curves) }
+    Plot { from_zero: true, ..plot(history, "Share of the weights", curves) }
 }
 
 /// The share of distillation in the loss.
@@ -160,6 +161,8 @@ mod tests {
     fn charts_hold_what_the_events_said() {
         let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true));
         assert_eq!(density(&history).vertical_lines, [5.0]);
+        // The curve falls at the very step of the point.
+        assert_eq!(density(&history).curves[1].points, [(0.0, 1.0), (5.0, 0.48), (10.0, 0.48)]);
         assert_eq!(metric(&history).curves[0].points, [(10.0, 0.75)]);
         let times = times(&history);
         let names: Vec<_> = times.curves.iter().map(|curve| (curve.name.as_str(), curve.points.len())).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apt_bridge::{RunState, StoredRun};
-use apt_experiment::{Knobs, Record, differences};
+use apt_experiment::{Knobs, Record, differences, preset_entry};
 pub use apt_report::hardware;
 
 /// A run as the table has it.
@@ -57,6 +57,13 @@ pub fn changed(base: &Knobs, knobs: &Knobs) -> Vec<String> {
     differences(base, knobs).into_iter().map(|difference| format!("{} {}", difference.knob, difference.b)).collect()
 }
 
+/// What a run is of, for people: `random · seed 1`.
+#[must_use]
+pub fn title(preset: Option<&str>, knobs: &Knobs) -> String {
+    let arm = preset.map_or("own settings", |name| preset_entry(name).map_or(name, |entry| entry.arm()));
+    format!("{arm} · seed {}", knobs.seed)
+}
+
 /// What a state is called.
 #[must_use]
 pub fn state_name(state: RunState) -> &'static str {
@@ -107,6 +114,14 @@ mod tests {
         assert_eq!(names, expected);
         assert_eq!((rows[0].progress, rows[1].progress), (None, Some((3, 10))));
         assert_eq!(rows[0].device, "CPU (flex)");
+    }
+
+    #[test]
+    fn a_run_is_called_by_its_arm_and_seed() {
+        let knobs = Knobs { seed: 7, ..Knobs::default() };
+        assert_eq!(title(Some("salience-random"), &knobs), "random · seed 7");
+        assert_eq!(title(Some("apt"), &knobs), "apt · seed 7");
+        assert_eq!(title(None, &knobs), "own settings · seed 7");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use leptos::task::spawn_local;
 
 use super::state::{Engine, Lab};
 use super::{browser, study};
-use crate::runs::is_open;
+use crate::runs::{is_open, title};
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
@@ -17,6 +17,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             </div>
             {move || study::resumable(lab).map(|cut_off| study::resume(lab, cut_off))}
             {move || resumable(lab).map(|run| resume(lab, run))}
+            {move || last_finished(lab).map(|run| show_last(lab, run))}
             <div role="status">
                 {move || lab.notices.with(|notices| notices.front().cloned().map(|newest| notice(lab, newest)))}
             </div>
@@ -91,6 +92,26 @@ fn notice(lab: Lab, text: String) -> impl IntoView {
     }
 }
 
+/// The newest run, if it is finished and the visitor has looked at none yet.
+fn last_finished(lab: Lab) -> Option<StoredRun> {
+    if lab.run.with(Option::is_some) || lab.engine.get() != Engine::Ready {
+        return None;
+    }
+    lab.runs.with(|runs| runs.first().cloned()).filter(|run| run.state == RunState::Done)
+}
+
+fn show_last(lab: Lab, run: StoredRun) -> impl IntoView {
+    let words = format!("Your last run here, {}, is finished.", title(run.preset.as_deref(), &run.knobs));
+    view! {
+        <section class="alert good">
+            <p>{words}</p>
+            <button type="button" class="button primary" data-testid="show-last" on:click=move |_| lab.open(&run, false)>
+                "Show it"
+            </button>
+        </section>
+    }
+}
+
 /// The newest run, if it was cut off and none is open.
 fn resumable(lab: Lab) -> Option<StoredRun> {
     if lab.is_open() || lab.engine.get() != Engine::Ready {
@@ -103,7 +124,8 @@ fn resumable(lab: Lab) -> Option<StoredRun> {
 }
 
 fn resume(lab: Lab, run: StoredRun) -> impl IntoView {
-    let words = format!("{} was cut off at step {} of {}.", run.name, run.step, run.steps);
+    let title = title(run.preset.as_deref(), &run.knobs);
+    let words = format!("{title} stopped at step {} of {} when the page closed.", run.step, run.steps);
     let label = format!("Resume {}", run.name);
     view! {
         <section class="alert good">

@@ -99,7 +99,7 @@ fn form(lab: Lab) -> impl IntoView {
             {move || lab.answer.get().map(answer)}
         </div>
         {move || is_builtin().then(|| view! {
-            <p class="help">"The built-in model knows the small language of its reviews; of other words it sees letters only."</p>
+            <p class="help">"The built-in model only knows about 750 words of reviews; on other text its answer is a guess."</p>
         })}
     }
 }

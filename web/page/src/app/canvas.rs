@@ -8,7 +8,7 @@ use web_sys::CanvasRenderingContext2d;
 
 use crate::chart::Theme;
 use crate::history::Frame;
-use crate::picture::{Layout, Percentiles, Unit};
+use crate::picture::{Layout, Percentiles, Rect, Unit};
 
 /// Levels of the colours of salience.
 const LEVELS: f64 = 24.0;
@@ -114,7 +114,19 @@ impl Painter<'_> {
             self.context.fill_rect(left, place.y, right - left, place.h);
         } else {
             self.context.fill_rect(place.x, place.y, place.w, place.h);
+            if !kept {
+                self.hollow(place);
+            }
         }
+    }
+
+    /// A frame around the place of what is gone, so that it is told from what is kept without colour.
+    fn hollow(&self, place: Rect) {
+        self.context.set_global_alpha(0.55);
+        let (r, g, b) = self.style.theme.text;
+        self.context.set_stroke_style_str(&format!("rgb({r} {g} {b})"));
+        self.context.set_line_width(1.0);
+        self.context.stroke_rect(place.x + 0.5, place.y + 0.5, (place.w - 1.0).max(0.5), (place.h - 1.0).max(0.5));
     }
 
     /// Neurons in columns of device pixels, each as solid as its neurons are kept.
@@ -190,7 +202,7 @@ impl Painter<'_> {
 
     fn colour(&self, percentile: Option<f64>, plain: usize) {
         self.fill(match percentile {
-            Some(percentile) => ramp(percentile),
+            Some(percentile) => ramp(percentile, self.style.dark),
             None => self.style.theme.palette[plain],
         });
     }
@@ -203,14 +215,23 @@ impl Painter<'_> {
     }
 }
 
-/// From dark blue over grey to yellow: a ramp that rises in lightness, so that it reads without colour too.
-fn ramp(share: f64) -> (u8, u8, u8) {
-    const STOPS: [(f64, f64, f64); 5] =
+/// From blue over grey to yellow: a ramp that rises in lightness, so that it reads without colour too. On a dark sheet it
+/// begins lighter, well above what has gone.
+fn ramp(share: f64, dark: bool) -> (u8, u8, u8) {
+    const LIGHT: [(f64, f64, f64); 5] =
         [(20.0, 40.0, 95.0), (65.0, 80.0, 115.0), (122.0, 122.0, 122.0), (185.0, 170.0, 100.0), (250.0, 225.0, 70.0)];
+    const DARK: [(f64, f64, f64); 5] = [
+        (70.0, 95.0, 165.0),
+        (105.0, 115.0, 150.0),
+        (145.0, 145.0, 140.0),
+        (195.0, 180.0, 115.0),
+        (250.0, 225.0, 70.0),
+    ];
+    let stops = if dark { DARK } else { LIGHT };
     // In few levels, so that neighbours often share one.
-    let at = (share.clamp(0.0, 1.0) * LEVELS).round() / LEVELS * (STOPS.len() - 1) as f64;
-    let low = (at as usize).min(STOPS.len() - 2);
-    let (a, b, t) = (STOPS[low], STOPS[low + 1], at - low as f64);
+    let at = (share.clamp(0.0, 1.0) * LEVELS).round() / LEVELS * (stops.len() - 1) as f64;
+    let low = (at as usize).min(stops.len() - 2);
+    let (a, b, t) = (stops[low], stops[low + 1], at - low as f64);
     let mix = |a: f64, b: f64| (a + (b - a) * t) as u8;
     (mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }

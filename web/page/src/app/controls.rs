@@ -54,7 +54,7 @@ fn buttons(lab: Lab) -> impl IntoView {
 
 fn status(lab: Lab) -> impl IntoView {
     let name = Memo::new(move |_| {
-        lab.run.with(|run| run.as_ref().map_or_else(|| "no run yet".to_owned(), |run| run.name.clone()))
+        lab.run.with(|run| run.as_ref().map_or_else(|| "Ready to prune.".to_owned(), |run| run.name.clone()))
     });
     let state = move || match (lab.state(), lab.engine.get()) {
         (_, Engine::Loading) => "loading the engine",
@@ -65,7 +65,7 @@ fn status(lab: Lab) -> impl IntoView {
     let step =
         Memo::new(move |_| lab.status.get().step.max(lab.run.with(|run| run.as_ref().map_or(0, |run| run.step))));
     let steps = Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or(0, |run| run.steps)));
-    let phase = Memo::new(move |_| lab.status.get().phase.filter(|_| lab.is_open()).map_or("", |phase| phase.name()));
+    let phase = Memo::new(move |_| if lab.is_open() { lab.status.get().part } else { "" });
     let device = Memo::new(move |_| {
         lab.run.with(|run| run.as_ref().map(|run| hardware(&run.device, &run.backend)).unwrap_or_default())
     });

@@ -24,7 +24,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let want = move |what| move || lab.send(Command::Export { what });
     view! {
         <details class="exports" data-testid="exports">
-            <summary>"Take away"</summary>
+            <summary>"Download"</summary>
             <div class="buttons" role="group" aria-label="Files of this run">
                 {action("Structure, JSON", "export-structure", never, has_model, make(structure_json))}
                 {action("Masks, CSV", "export-masks", never, has_model, make(masks_csv))}

@@ -3,23 +3,25 @@
 use leptos::prelude::*;
 
 use super::state::Lab;
-use super::{controls, export, figure, model, setup};
-use crate::plots;
+use super::{controls, export, figure, model, outcome, setup};
+use crate::{phases, plots};
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <div class="lab" data-testid="page-lab">
             <h1 class="unseen">"Lab"</h1>
             {controls::view(lab)}
+            {outcome::view(lab)}
             {setup::view(lab)}
             <section class="happening" aria-labelledby="charts-title">
                 <h2 id="charts-title">"What happens"</h2>
                 {layout(lab)}
+                {last_point(lab)}
                 <div class="charts">
                     {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
                     {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
                     {figure::of_run(lab, 2, "chart-density", plots::density, "Nothing has been pruned yet.")}
-                    {figure::of_run(lab, 3, "chart-mu", plots::mu, "There is no teacher yet.")}
+                    {figure::of_run(lab, 3, "chart-mu", plots::mu, "Distillation has not started.")}
                     {figure::of_run(lab, 4, "chart-times", plots::times, "No step has been timed yet.")}
                     {figure::of_run(lab, 5, "chart-memory", plots::memory, "Nothing is measured yet.")}
                 </div>
@@ -45,6 +47,17 @@ fn layout(lab: Lab) -> impl IntoView {
             Some(layout.sentence())
         });
         sentence.map(|sentence| view! { <p class="aside" data-testid="layout">{sentence}</p> })
+    }
+}
+
+/// What the last pruning point took.
+fn last_point(lab: Lab) -> impl IntoView {
+    let run = Memo::new(move |_| lab.run.with(|run| run.as_ref().map(|run| run.name.clone())));
+    let frames = Memo::new(move |_| (run.get(), lab.status.with(|status| status.frames)));
+    move || {
+        frames.get();
+        let words = lab.history.with_value(phases::last_point);
+        words.map(|words| view! { <p class="aside" data-testid="last-point">{words}</p> })
     }
 }
 

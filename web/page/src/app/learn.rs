@@ -1,5 +1,6 @@
 //! Learn: the method in eight steps, each beside the part of the real run that it explains.
 
+use apt_experiment::Knobs;
 use leptos::prelude::*;
 
 use super::figure;
@@ -8,8 +9,8 @@ use crate::figures::{count, metric, milliseconds, or_nothing, plain, share};
 use crate::history::History;
 use crate::plots;
 
-/// Steps of the run that the tour starts.
-const SHORT: usize = 120;
+/// Steps of the run that the tour starts, in which the built-in model learns its task (METHOD §9).
+const SHORT: usize = 128;
 
 struct Step {
     title: &'static str,
@@ -30,7 +31,7 @@ const STEPS: [Step; 8] = [
     },
     Step {
         title: "Salience",
-        words: "Which blocks matter? For each, activations are multiplied with their gradients: how much the loss would feel its loss. Activations with rare, large outliers (high kurtosis) are given more weight, since outliers carry what the model cannot do without.",
+        words: "Which blocks matter? For each, activations are multiplied with their gradients: how much worse the loss would get without it. Activations with rare, large outliers (high kurtosis) are given more weight, since outliers carry what the model cannot do without.",
         live: salience,
     },
     Step {
@@ -109,13 +110,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
 fn invitation(lab: Lab) -> impl IntoView {
     let name = move || lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
     let start = move |_| {
-        lab.settings.update(|settings| {
-            let apt = apt_experiment::preset_entry("apt").unwrap_or(settings.preset);
-            settings.choose(apt);
-            apt_experiment::NANO_MODEL.clone_into(&mut settings.knobs.model);
-            settings.knobs.steps = Some(SHORT);
-        });
-        lab.begin();
+        // The Lab's settings are not touched: whoever goes there finds what they left.
+        lab.begin_with("apt", Knobs { steps: Some(SHORT), ..Knobs::default() });
     };
     move || match name() {
         Some(name) => view! { <p>"The pictures below are of " <b>{name}</b> ", as it is now."</p> }.into_any(),
@@ -129,7 +125,7 @@ fn invitation(lab: Lab) -> impl IntoView {
                     disabled=move || lab.engine.get() != Engine::Ready
                     on:click=start
                 >
-                    "Start a short run of a tiny model"
+                    "Prune the built-in model in a short run"
                 </button>
             </p>
         }
@@ -237,7 +233,7 @@ fn ranks(lab: Lab) -> AnyView {
 
 fn teacher(lab: Lab) -> AnyView {
     view! {
-        {figure::of_run(lab, 0, "learn-mu", plots::mu, "There has been no teacher yet.")}
+        {figure::of_run(lab, 0, "learn-mu", plots::mu, "Distillation has not started.")}
         {figure::of_run(lab, 3, "learn-loss", plots::loss, "Nothing has been trained yet.")}
     }
     .into_any()

@@ -14,6 +14,7 @@ use super::browser;
 use super::link::Link;
 use super::state::{Engine, Lab, Progress, RunStatus};
 use crate::history::History;
+use crate::phases;
 use crate::runs::is_open;
 
 /// Milliseconds between two ticks, at each of which another chart is drawn.
@@ -235,7 +236,7 @@ impl Lab {
         }
         let status = self.history.with_value(|history| RunStatus {
             step: history.step(),
-            phase: history.phase(),
+            part: phases::part(history),
             frames: history.frames.len(),
             done: history.done,
             ranks_never_grew: history.ranks_never_grew(),

@@ -180,14 +180,18 @@ fn density(lab: Lab, scene: StoredValue<Option<Rc<Scene>>, LocalStorage>, redraw
     });
     let words = move || {
         let dense = lab.history.with_value(|history| history.parameters.map(|parameters| parameters.dense));
-        // A share of the prunable parameters.
-        let of = dense.map_or_else(String::new, |dense| format!(" of {}", crate::figures::count(dense)));
-        format!("{}{of}", share(left.get()))
+        let of = dense.map(|dense| {
+            let kept = (left.get() * dense as f64).round() as u64;
+            format!("{} of {} weights left", crate::figures::count(kept), crate::figures::count(dense))
+        });
+        of.unwrap_or_default()
     };
     view! {
         <div class="density">
-            <div class="density-left" style:width=move || format!("{:.2}%", 100.0 * left.get())></div>
-            <span class="density-words" data-testid="picture-density">{words}</span>
+            <div class="density-bar" aria-hidden="true">
+                <div class="density-left" style:width=move || format!("{:.2}%", 100.0 * left.get())></div>
+            </div>
+            <span class="density-words" data-testid="picture-density">{words} " (" {move || share(left.get())} ")"</span>
         </div>
     }
 }
@@ -203,8 +207,7 @@ fn scale(by_salience: RwSignal<bool>) -> impl IntoView {
             }
             .into_any()
         } else {
-            view! { <p class="help">"Solid is left in the model; what was removed leaves its place, faded."</p> }
-                .into_any()
+            view! { <p class="help">"Solid: kept. Faded, heads framed: removed."</p> }.into_any()
         }
     }
 }

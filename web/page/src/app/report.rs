@@ -32,7 +32,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 {move || if lab.report_of.with(Option::is_some) {
                     "The runs of the study, and whatever else is here of one of its arms: runs made by hand, imported records. Means with 95 % intervals, differences to the baseline of the same seed, what the metric costs."
                 } else {
-                    "All finished runs of this browser and all imported records, grouped by everything but the seed: means with 95 % intervals, differences to the baseline of the same seed, what the metric costs. Runs of several seeds are needed for an interval; what one run says is said as that."
+                    "All finished runs of this browser and all imported records, grouped by everything but the seed: means with 95 % intervals, differences to the baseline of the same seed, what the metric costs. One seed shows no uncertainty; run at least three to compare."
                 }}
             </p>
             {move || (!any()).then(|| view! {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use apt_bridge::{Answer, Command, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy};
-use apt_experiment::{Explain, Knob, Phase, Problem, Record, run_name};
+use apt_experiment::{Explain, Knob, Knobs, Problem, Record, run_name};
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
@@ -89,7 +89,8 @@ pub(crate) struct Progress {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct RunStatus {
     pub(crate) step: usize,
-    pub(crate) phase: Option<Phase>,
+    /// What is happening, in words.
+    pub(crate) part: &'static str,
     pub(crate) frames: usize,
     pub(crate) done: bool,
     pub(crate) ranks_never_grew: bool,
@@ -294,9 +295,13 @@ impl Lab {
     /// Begins a run with the settings as they are.
     pub(crate) fn begin(self) {
         let settings = self.settings.get_untracked();
+        self.begin_with(settings.preset.name, settings.knobs);
+    }
+
+    /// Begins a run of these knobs, whatever the settings are.
+    pub(crate) fn begin_with(self, preset: &str, knobs: Knobs) {
         let entropy = browser::now() as u64 ^ ((js_sys::Math::random() * (1u64 << 52) as f64) as u64);
-        let preset = Some(settings.preset.name.to_owned());
-        let run = StoredRun::new(run_name(entropy), preset, settings.knobs, browser::now());
+        let run = StoredRun::new(run_name(entropy), Some(preset.to_owned()), knobs, browser::now());
         self.send(Command::Start { run: Box::new(run.clone()) });
         self.show(run, None);
     }

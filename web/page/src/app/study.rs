@@ -243,12 +243,12 @@ fn item(lab: Lab, name: String) -> impl IntoView {
                 ></progress>
             </p>
             <div class="buttons" role="group" aria-label=format!("Study {name}")>
-                {action("Run what is left", test("go"), never, move || free() && left(), go(false))}
+                {action("Continue", test("go"), never, move || free() && left(), go(false))}
                 {action("Stop", test("stop"), never, is_running, move || lab.send(Command::Stop))}
                 {action("Run failed again", test("retry"), never, move || free() && failed(), go(true))}
                 {action("Report", test("report"), never, || true, show)}
                 {action("Study, TOML", test("file"), never, || true, move || save(lab, study))}
-                {action("Forget, keep runs", test("forget"), never, move || !is_running(), forget)}
+                {action("Remove from list (runs are kept)", test("forget"), never, move || !is_running(), forget)}
             </div>
             <details>
                 <summary>"Its runs"</summary>
@@ -330,7 +330,7 @@ pub(crate) fn resumable(lab: Lab) -> Option<StoredStudy> {
 
 /// Offers to go on with it.
 pub(crate) fn resume(lab: Lab, study: StoredStudy) -> impl IntoView {
-    let words = format!("The study {} was cut off: {}.", study.name, progress(&study));
+    let words = format!("The study {} stopped when the page closed: {}.", study.name, progress(&study));
     view! {
         <section class="alert good">
             <p>{words}</p>

@@ -1,0 +1,96 @@
+//! Where a run is, in words: what its present part is for, and what its last pruning point took.
+
+use apt_experiment::Phase;
+
+use crate::history::{Frame, History};
+
+/// What is happening at this step, in a few words; empty before a run has begun.
+#[must_use]
+pub fn part(history: &History) -> &'static str {
+    let (Some(phase), Some(record)) = (history.phase(), history.record()) else { return "" };
+    match phase {
+        Phase::Scoring => return "scoring blocks before training",
+        Phase::Evaluating => return "taking the final metric",
+        Phase::Measuring => return "measuring size and speed",
+        Phase::Pruning | Phase::Distilling | Phase::Tuning => {}
+    }
+    let step = history.step();
+    let layout = record.layout.as_ref();
+    let points = layout.map(|layout| layout.points.as_slice()).unwrap_or_default();
+    let taught = layout.and_then(|layout| layout.distill.as_ref()).is_some_and(|steps| steps.contains(&step));
+    let is_over = points.last().is_some_and(|last| step >= last.step);
+    let has_begun = points.first().is_some_and(|first| step >= first.window_start);
+    match (record.config.prunes(), has_begun, is_over, taught) {
+        (false, _, _, true) => "tuning with a teacher",
+        (false, ..) => "tuning",
+        (true, false, ..) => "tuning before the first cut",
+        (true, true, false, true) => "pruning, with a teacher",
+        (true, true, false, false) => "pruning",
+        (true, true, true, true) => "tuning what is left, with a teacher",
+        (true, true, true, false) => "tuning what is left",
+    }
+}
+
+/// What the last pruning point took, and when the next one comes: `Step 130: −2 heads, −144 neurons. Next at 150.`
+#[must_use]
+pub fn last_point(history: &History) -> Option<String> {
+    let record = history.record().filter(|record| record.config.prunes())?;
+    let points = record.layout.as_ref().map(|layout| layout.points.as_slice()).unwrap_or_default();
+    let [.., before, last] = history.frames.as_slice() else { return None };
+    let next = points.iter().find(|point| point.step > last.step);
+    let next = next.map_or_else(|| "It was the last.".to_owned(), |next| format!("Next at {}.", next.step));
+    Some(format!("Step {}: {}. {next}", last.step, change(before, last)))
+}
+
+fn change(before: &Frame, after: &Frame) -> String {
+    let heads = |frame: &Frame| frame.heads.iter().map(Vec::len).sum::<usize>();
+    let neurons = |frame: &Frame| frame.neurons.iter().sum::<usize>();
+    let hidden = |frame: &Frame| frame.hidden.len();
+    let gone = |count: &dyn Fn(&Frame) -> usize, what: &str| {
+        let gone = count(before).saturating_sub(count(after));
+        (gone > 0).then(|| format!("−{gone} {what}{}", if gone == 1 { "" } else { "s" }))
+    };
+    let parts = [gone(&heads, "head"), gone(&neurons, "neuron"), gone(&hidden, "hidden dim")];
+    let grown =
+        after.ranks.iter().filter(|(name, rank)| before.ranks.get(*name).is_some_and(|was| was < *rank)).count();
+    let grown = (grown > 0).then(|| format!("{grown} adapter{} grew", if grown == 1 { "" } else { "s" }));
+    let parts: Vec<String> = parts.into_iter().chain([grown]).flatten().collect();
+    if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apt_experiment::{Event, Knobs, Layout, PlannedPoint};
+
+    /// A run of 10 steps with one point at step 5, whose masks move from step 3 on.
+    fn after(events: usize) -> History {
+        let mut all = crate::history::tests::run(Knobs::default(), 10, true);
+        let point = PlannedPoint { step: 5, window_start: 3, ..PlannedPoint::default() };
+        let layout = Layout { collect: 0..5, points: vec![point], distill: Some(4..8), ..Layout::default() };
+        all.insert(2, Event::Layout(Box::new(layout)));
+        History::of(&all[..events])
+    }
+
+    #[test]
+    fn parts_are_named_for_what_they_are_for() {
+        assert_eq!(part(&History::default()), "");
+        let mut parts: Vec<_> = (3..=18).map(|events| part(&after(events))).collect();
+        parts.dedup();
+        let expected = [
+            "tuning before the first cut",
+            "pruning",
+            "pruning, with a teacher",
+            "tuning what is left, with a teacher",
+            "tuning what is left",
+        ];
+        assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn a_point_says_what_it_took() {
+        assert_eq!(last_point(&after(6)), None);
+        let words = last_point(&after(18)).expect("a point was passed");
+        assert_eq!(words, "Step 5: −1 head, −3 neurons, −1 hidden dim, 1 adapter grew. It was the last.");
+    }
+}
