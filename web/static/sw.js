@@ -11,7 +11,7 @@ const SHELL = [
   "./start.js",
   "./apt-page.js",
   "./apt-page_bg.wasm",
-  "./apt-worker_loader.js",
+  "./start-worker.js",
   "./apt-worker.js",
   "./apt-worker_bg.wasm",
   "./builtin/config.json",

@@ -39,7 +39,7 @@ export class Lab {
     });
     if (probe) {
       const body = await readFile(new URL("probe.js", import.meta.url), "utf8");
-      await visit.route("**/apt-worker_loader.js", (route) => route.fulfill({ body, contentType: "text/javascript" }));
+      await visit.route("**/start-worker.js", (route) => route.fulfill({ body, contentType: "text/javascript" }));
     }
     const page = await visit.newPage();
     const lab = new Lab(server, visit, page, outside, await watch(page));

@@ -79,3 +79,15 @@ test("after one visit the lab opens, and trains, with the server gone", async ()
     await browser.close();
   }
 });
+
+test("a download of the engine that breaks off is tried again, and one that never succeeds is told", () =>
+  withLab({ complaints: true }, async (lab) => {
+    let failures = 1;
+    await lab.visit.route("**/apt-worker_bg.wasm", (route) => (failures-- > 0 ? route.abort() : route.continue()));
+    await lab.reload();
+    await lab.state("ready");
+    failures = Infinity;
+    await lab.page.reload();
+    await lab.at("panic").waitFor();
+    assert.match(await lab.at("panic").locator("pre").textContent(), /could not be loaded in 3 attempts/);
+  }));

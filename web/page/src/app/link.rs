@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// The worker's loader, relative to the page, so that the lab works from any folder of any host.
-const LOADER: &str = "./apt-worker_loader.js";
+const LOADER: &str = "./start-worker.js";
 
 /// A worker with its listeners; dropping it ends the worker.
 pub(crate) struct Link {

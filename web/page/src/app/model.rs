@@ -179,9 +179,10 @@ fn density(lab: Lab, scene: StoredValue<Option<Rc<Scene>>, LocalStorage>, redraw
         scene.with_value(|scene| scene.as_ref().map_or(1.0, |scene| scene.frame.density))
     });
     let words = move || {
+        let left = left.get();
         let dense = lab.history.with_value(|history| history.parameters.map(|parameters| parameters.dense));
         let of = dense.map(|dense| {
-            let kept = (left.get() * dense as f64).round() as u64;
+            let kept = (left * dense as f64).round() as u64;
             format!("{} of {} weights left", crate::figures::count(kept), crate::figures::count(dense))
         });
         of.unwrap_or_default()
