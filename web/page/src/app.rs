@@ -63,7 +63,14 @@ fn follow_browser(lab: Lab) {
     let width = || window().inner_width().ok().and_then(|width| width.as_f64()).unwrap_or(0.0);
     lab.width.set(width());
     window_event_listener(leptos::ev::resize, move |_| lab.width.set(width()));
-    window_event_listener(leptos::ev::hashchange, move |_| lab.page.set(Page::now()));
+    window_event_listener(leptos::ev::hashchange, move |_| {
+        let page = Page::now();
+        if page != lab.page.get_untracked() {
+            lab.page.set(page);
+            // A page begins at its top, wherever the one before was left.
+            window().scroll_to_with_x_and_y(0.0, 0.0);
+        }
+    });
     // A file that misses the drop zone must not replace the page, and with it a run.
     window_event_listener(leptos::ev::dragover, |event| event.prevent_default());
     window_event_listener(leptos::ev::drop, move |event| {
@@ -72,7 +79,13 @@ fn follow_browser(lab: Lab) {
             lab.take_files(browser::listed_files(&files));
         }
     });
-    Effect::new(move || document().set_title(&format!("{} · APT Lab", lab.page.get().title())));
+    Effect::new(move || {
+        let page = format!("{} · APT Lab", lab.page.get().title());
+        document().set_title(&match lab.time_left() {
+            Some(left) => format!("{left} · {page}"),
+            None => page,
+        });
+    });
 }
 
 fn follow_settings(lab: Lab) {

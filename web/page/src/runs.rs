@@ -6,11 +6,16 @@ use apt_bridge::{RunState, StoredRun};
 use apt_experiment::{Knobs, Record, differences, preset_entry};
 pub use apt_report::hardware;
 
+/// The preset of the whole method.
+const BASELINE: &str = "apt";
+
 /// A run as the table has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// Its name.
     pub name: String,
+    /// What it is of, see [`title`].
+    pub title: String,
     /// The preset it started from.
     pub preset: Option<String>,
     /// Its settings.
@@ -31,6 +36,7 @@ pub fn rows(runs: &[StoredRun], records: &[(String, Arc<Record>)]) -> Vec<Row> {
     let record_of = |name: &str| records.iter().find(|(of, _)| of == name).map(|(_, record)| Arc::clone(record));
     let own = runs.iter().map(|run| Row {
         name: run.name.clone(),
+        title: title(run.preset.as_deref(), &run.knobs),
         preset: run.preset.clone(),
         knobs: run.knobs.clone(),
         state: Some(run.state),
@@ -41,6 +47,7 @@ pub fn rows(runs: &[StoredRun], records: &[(String, Arc<Record>)]) -> Vec<Row> {
     let elsewhere = records.iter().filter(|(name, _)| runs.iter().all(|run| run.name != *name));
     let elsewhere = elsewhere.map(|(name, record)| Row {
         name: name.clone(),
+        title: title(record.preset.as_deref(), &record.config),
         preset: record.preset.clone(),
         knobs: record.config.clone(),
         state: None,
@@ -55,6 +62,23 @@ pub fn rows(runs: &[StoredRun], records: &[(String, Arc<Record>)]) -> Vec<Row> {
 #[must_use]
 pub fn changed(base: &Knobs, knobs: &Knobs) -> Vec<String> {
     differences(base, knobs).into_iter().map(|difference| format!("{} {}", difference.knob, difference.b)).collect()
+}
+
+/// The run that others are compared with: the first of the whole method, else the first there is.
+#[must_use]
+pub fn baseline<'a>(rows: &[&'a Row]) -> Option<&'a Row> {
+    rows.iter().find(|row| row.preset.as_deref() == Some(BASELINE)).or(rows.first()).copied()
+}
+
+/// What runs are called beside each other: their titles, with the name where two are of the same.
+#[must_use]
+pub fn titles(rows: &[Row]) -> Vec<String> {
+    let several = |title: &str| rows.iter().filter(|row| row.title == title).count() > 1;
+    let of = |row: &Row| match several(&row.title) {
+        true => format!("{} ({})", row.title, row.name),
+        false => row.title.clone(),
+    };
+    rows.iter().map(of).collect()
 }
 
 /// What a run is of, for people: `random · seed 1`.
@@ -118,6 +142,18 @@ mod tests {
 
     #[test]
     fn a_run_is_called_by_its_arm_and_seed() {
+        let row = |name: &str, preset: &str| {
+            let run = StoredRun { preset: Some(preset.to_owned()), ..stored(name, RunState::Done) };
+            rows(&[run], &[]).remove(0)
+        };
+        let rows = [row("a", "salience-random"), row("b", "apt"), row("c", "apt")];
+        assert_eq!(
+            baseline(&rows.each_ref()).map(|row| row.name.as_str()),
+            Some("b"),
+            "the whole method, wherever it stands"
+        );
+        assert_eq!(baseline(&[&rows[0]]).map(|row| row.name.as_str()), Some("a"));
+        assert_eq!(titles(&rows), ["random · seed 1", "apt · seed 1 (b)", "apt · seed 1 (c)"]);
         let knobs = Knobs { seed: 7, ..Knobs::default() };
         assert_eq!(title(Some("salience-random"), &knobs), "random · seed 7");
         assert_eq!(title(Some("apt"), &knobs), "apt · seed 7");

@@ -19,7 +19,7 @@ use crate::chart::Plot;
 use crate::export::{Saved, comparison_csv, comparison_json};
 use crate::figures::{bytes, metric, milliseconds, or_nothing, seconds, share};
 use crate::plots;
-use crate::runs::{Row, changed, rows, state_name};
+use crate::runs::{Row, baseline, changed, rows, state_name, titles};
 
 /// Makes a file of runs.
 type Comparison = fn(&[(&str, &Record)]) -> Result<Saved, String>;
@@ -35,7 +35,9 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let picked = move || {
         let rows = table.get();
         let picked = rows.into_iter().filter(|row| selected.with(|selected| selected.contains(&row.name)));
-        picked.filter_map(|row| Some((row.name, row.record?))).collect::<Vec<_>>()
+        let picked: Vec<Row> = picked.filter(|row| row.record.is_some()).collect();
+        let titles = titles(&picked);
+        titles.into_iter().zip(picked).filter_map(|(title, row)| Some((title, row.record?))).collect::<Vec<_>>()
     };
     let overlay = move |plot: fn(&[(&str, &Record)]) -> Plot| {
         move || {
@@ -84,15 +86,18 @@ fn import(lab: Lab) -> impl IntoView {
 }
 
 fn listing(lab: Lab, table: Memo<Vec<Row>>, selected: Selected) -> impl IntoView {
-    // What changed is said against the first that is selected.
-    let base = Memo::new(move |_| {
-        let first = table.with(|rows| {
-            rows.iter().find(|row| selected.with(|selected| selected.contains(&row.name))).map(|row| row.knobs.clone())
-        });
-        first.unwrap_or_default()
+    // What changed is said against the whole method if it is among the selected, else against the first of them.
+    let chosen = Memo::new(move |_| {
+        table.with(|rows| {
+            let rows: Vec<&Row> =
+                rows.iter().filter(|row| selected.with(|selected| selected.contains(&row.name))).collect();
+            baseline(&rows).map(|row| (row.title.clone(), row.knobs.clone()))
+        })
     });
-    let against = move || {
-        if selected.with(BTreeSet::is_empty) { "against the defaults" } else { "against the first selected" }
+    let base = Memo::new(move |_| chosen.get().map(|(_, knobs)| knobs).unwrap_or_default());
+    let against = move || match chosen.get() {
+        Some((title, _)) => format!("against {title}"),
+        None => "against the defaults".to_owned(),
     };
     let all = move || table.get().into_iter().map(|row| line(lab, row, base, selected)).collect_view();
     view! {
@@ -141,7 +146,6 @@ fn line(lab: Lab, row: Row, base: Memo<Knobs>, selected: Selected) -> impl IntoV
     };
     let device = row.device.clone();
     let cells = measures(row.record.as_deref());
-    let preset = row.preset.clone().unwrap_or_else(|| "own settings".to_owned());
     let changes = move || match changed(&base.get(), &knobs) {
         none if none.is_empty() => "nothing".to_owned(),
         some => some.join(", "),
@@ -163,7 +167,7 @@ fn line(lab: Lab, row: Row, base: Memo<Knobs>, selected: Selected) -> impl IntoV
                 />
             </td>
             <th scope="row" class="run-cell">
-                {name.clone()} <span class="aside">{preset}</span>
+                {row.title.clone()} <span class="aside">{name.clone()}</span>
                 <span class="actions">{acts(lab, row)}</span>
             </th>
             <td class="changes">{changes}</td>

@@ -78,6 +78,7 @@ fn status(lab: Lab) -> impl IntoView {
                 "step " <b data-testid="run-step">{step}</b> " of " <b data-testid="run-steps">{steps}</b>
             </span>
             <span data-testid="run-phase">{phase}</span>
+            <span data-testid="time-left">{move || lab.time_left()}</span>
             <span class="aside" data-testid="backend">{device}</span>
             <span class="aside" data-testid="saved">{saved}</span>
             <progress

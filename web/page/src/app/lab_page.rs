@@ -10,6 +10,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <div class="lab" data-testid="page-lab">
             <h1 class="unseen">"Lab"</h1>
+            {opening(lab)}
             {controls::view(lab)}
             {outcome::view(lab)}
             {setup::view(lab)}
@@ -33,6 +34,25 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 {export::view(lab)}
             </section>
         </div>
+    }
+}
+
+/// What this is, until there is a run.
+fn opening(lab: Lab) -> impl IntoView {
+    let none = Memo::new(move |_| lab.run.with(Option::is_none));
+    move || {
+        let share = lab.settings.with(|settings| settings.knobs.prunes().then_some(1.0 - settings.knobs.density));
+        none.get().then(|| {
+            let loses = share.map_or_else(String::new, |share| {
+                format!(" It loses {:.0} % of its weights on the way, and you see which, and why.", 100.0 * share)
+            });
+            view! {
+                <p class="opening" data-testid="opening">
+                    "A pretrained transformer learns a task while it is pruned." {loses}
+                    " Press Start: everything is computed in this tab, and nothing leaves your computer."
+                </p>
+            }
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use super::browser;
 use super::link::Link;
 use crate::address::{self, Settings};
 use crate::history::History;
+use crate::phases::Duration;
 use crate::runs::is_open;
 
 /// Faults and notices that are kept.
@@ -95,6 +96,8 @@ pub(crate) struct RunStatus {
     pub(crate) done: bool,
     pub(crate) ranks_never_grew: bool,
     pub(crate) warnings: usize,
+    /// What is left of the training.
+    pub(crate) seconds_left: Option<Duration>,
     /// Whether it is known when the run prunes.
     pub(crate) laid_out: bool,
 }
@@ -269,6 +272,12 @@ impl Lab {
     /// Whether the worker makes steps, or is about to.
     pub(crate) fn is_running(self) -> bool {
         matches!(self.state.get(), Some(RunState::Loading | RunState::Running))
+    }
+
+    /// How long the shown run will still take, in words; `None` while it does not train.
+    pub(crate) fn time_left(self) -> Option<String> {
+        let left = self.status.with(|status| status.seconds_left)?;
+        (self.state.get() == Some(RunState::Running)).then(|| format!("about {} left", left.words()))
     }
 
     /// The state of the run that is shown.
