@@ -111,7 +111,8 @@ fn invitation(lab: Lab) -> impl IntoView {
     let name = move || lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
     let start = move |_| {
         // The Lab's settings are not touched: whoever goes there finds what they left.
-        lab.begin_with("apt", Knobs { steps: Some(SHORT), ..Knobs::default() });
+        let device = lab.settings.with_untracked(|settings| settings.knobs.device);
+        lab.begin_with("apt", Knobs { steps: Some(SHORT), device, ..Knobs::default() });
     };
     move || match name() {
         Some(name) => view! { <p>"The pictures below are of " <b>{name}</b> ", as it is now."</p> }.into_any(),
