@@ -9,6 +9,8 @@ use apt_experiment::{ModelShape, PruningPoint, Record, Site, UnitSet};
 
 /// More heads than this are drawn as a bar.
 const HEADS_SHOWN: usize = 32;
+/// A cell filled by its share, from an eighth to the whole.
+const EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// Cells of a bar.
 const BAR: usize = 16;
 
@@ -51,7 +53,10 @@ pub fn layer_picture(shape: &ModelShape, point: &PruningPoint) -> String {
     let dims = stretches(is_named.then_some(point.kept_hidden.as_slice()), point.hidden, shape.hidden);
     let _ = writeln!(picture, "hidden dims  {dims}  {}/{}", point.hidden, shape.hidden);
     if !point.kept_neurons.is_empty() {
-        let _ = writeln!(picture, "             of neighbours: █ all kept, ▓ half or more, ▒ fewer, ░ none");
+        let _ = writeln!(
+            picture,
+            "             in order, of each sixteenth: █ all kept, ▄ half, ▁ an eighth or fewer, · none"
+        );
     }
     if !ranks.others.is_empty() {
         let _ = writeln!(picture, "other adapters  {}", ranks.others.join(", "));
@@ -146,12 +151,8 @@ fn stretches(which: Option<&[usize]>, kept: usize, dense: usize) -> String {
     let cell = |cell: usize| {
         let (start, end) = (edge(cell), edge(cell + 1));
         let kept = which.partition_point(|unit| *unit < end) - which.partition_point(|unit| *unit < start);
-        match kept {
-            0 => '░',
-            kept if kept >= end - start => '█',
-            kept if kept >= (end - start).div_ceil(2) => '▓',
-            _ => '▒',
-        }
+        let eighths = 8.0 * kept.min(end - start) as f64 / (end - start).max(1) as f64;
+        if kept == 0 { '·' } else { EIGHTHS[(eighths.round() as usize).clamp(1, 8) - 1] }
     };
     (0..BAR).map(cell).collect()
 }

@@ -89,9 +89,9 @@ fn neurons_and_hidden_dims_stand_where_they_stood_in_the_dense_model() {
         ..PruningPoint::default()
     };
     let picture = layer_picture(&shape, &point);
-    assert!(picture.contains("░█▓░░░░░░░░░░░░▒  7/64"), "{picture}");
+    assert!(picture.contains("·█▄············▂  7/64"), "{picture}");
     assert!(
-        picture.contains("hidden dims  █░░░░░░░░░░░░░░▓  3/32\n             of neighbours: █ all kept"),
+        picture.contains("hidden dims  █··············▄  3/32\n             in order, of each sixteenth: █ all kept"),
         "{picture}"
     );
 }
