@@ -3,9 +3,9 @@
 mod example;
 
 use apt_experiment::{
-    CurvePoint, Evaluation, Event, Explain, KnobChange, Knobs, LayerSalience, Layout, Measures, NamedMetric,
-    PlannedPoint, Problem, PruningPoint, Record, RecordBuilder, RecordError, Split, StepSeconds, UnitSalience,
-    UnitScores, without_times,
+    Chance, Constant, CurvePoint, Evaluation, Event, Explain, KnobChange, Knobs, LayerSalience, Layout, Measures,
+    MetricMeasure, NamedMetric, PlannedPoint, Problem, PruningPoint, Record, RecordBuilder, RecordError, Split,
+    StepSeconds, UnitSalience, UnitScores, without_times,
 };
 use example::{events, point, pruned, record};
 use serde_json::Value;
@@ -329,4 +329,21 @@ fn the_points_of_a_base_model_with_every_unit_fit_a_megabyte() {
     });
     let bytes: usize = points.map(|point| Event::Pruned(Box::new(point)).to_line().expect("finite").len()).sum();
     assert!(bytes < 1_000_000, "{bytes} bytes");
+}
+
+#[test]
+fn a_model_is_at_chance_on_all_that_it_was_measured_on() {
+    let of = |validation, test| MetricMeasure {
+        name: "accuracy".to_owned(),
+        validation: Some(validation),
+        test,
+        chance: Chance {
+            validation: Some(Constant { metric: 0.5, examples: 400 }),
+            test: Some(Constant { metric: 0.6, examples: 400 }),
+        },
+        ..MetricMeasure::default()
+    };
+    assert!(of(0.5, None).is_at_chance() && of(0.51, Some(0.6)).is_at_chance());
+    assert!(!of(0.5, Some(0.9)).is_at_chance() && !of(0.9, None).is_at_chance());
+    assert!(!MetricMeasure { chance: Chance::default(), ..of(0.5, None) }.is_at_chance(), "nobody said");
 }

@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::finite::{Finite, checked};
 
-use super::format::MetricMeasure;
-
 /// Standard errors by which a metric must be above chance.
 const STANDARD_ERRORS: f64 = 2.0;
 
@@ -50,17 +48,6 @@ impl Constant {
     }
 }
 
-impl MetricMeasure {
-    /// Whether the model is at chance on all data it was measured on; unknown, and so `false`, in records of versions that
-    /// did not say what chance is.
-    #[must_use]
-    pub fn is_at_chance(&self) -> bool {
-        let pairs = [(self.validation, self.chance.validation), (self.test, self.chance.test)];
-        let mut known = pairs.into_iter().filter_map(|(metric, chance)| metric.zip(chance)).peekable();
-        known.peek().is_some() && known.all(|(metric, chance)| chance.explains(&self.name, metric))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,22 +59,5 @@ mod tests {
         assert!(!half.explains("accuracy", 0.551));
         let none = Constant { metric: 0.0, examples: 100 };
         assert!(none.explains("matthews", 0.19) && !none.explains("matthews", 0.21));
-    }
-
-    #[test]
-    fn a_model_is_at_chance_on_all_that_it_was_measured_on() {
-        let of = |validation, test| MetricMeasure {
-            name: "accuracy".to_owned(),
-            validation: Some(validation),
-            test,
-            chance: Chance {
-                validation: Some(Constant { metric: 0.5, examples: 400 }),
-                test: Some(Constant { metric: 0.6, examples: 400 }),
-            },
-            ..MetricMeasure::default()
-        };
-        assert!(of(0.5, None).is_at_chance() && of(0.51, Some(0.6)).is_at_chance());
-        assert!(!of(0.5, Some(0.9)).is_at_chance() && !of(0.9, None).is_at_chance());
-        assert!(!MetricMeasure { chance: Chance::default(), ..of(0.5, None) }.is_at_chance(), "nobody said");
     }
 }

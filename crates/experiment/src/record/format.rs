@@ -348,6 +348,17 @@ pub struct BatchTimes {
     pub compact_per_second: Option<f64>,
 }
 
+impl MetricMeasure {
+    /// Whether the model is at chance on all data it was measured on; unknown, and so `false`, in records of versions that
+    /// did not say what chance is.
+    #[must_use]
+    pub fn is_at_chance(&self) -> bool {
+        let pairs = [(self.validation, self.chance.validation), (self.test, self.chance.test)];
+        let mut known = pairs.into_iter().filter_map(|(metric, chance)| metric.zip(chance)).peekable();
+        known.peek().is_some() && known.all(|(metric, chance)| chance.explains(&self.name, metric))
+    }
+}
+
 impl Record {
     /// Measures against the metric of the dense reference: the steps and seconds until
     /// `target_metric_fraction` of it was reached on validation data, from the evaluations. They are
