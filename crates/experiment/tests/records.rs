@@ -112,6 +112,10 @@ fn time_to_target_is_the_first_validation_that_reaches_it() {
     assert_eq!(record.measures.train.seconds_to_target, None);
     record.set_reference(-0.2);
     assert_eq!(record.measures.train.target, None, "a share of a negative metric says nothing");
+    let chance = Constant { metric: 0.5, examples: 200 };
+    record.measures.metric.chance.validation = Some(chance);
+    record.set_reference(0.55);
+    assert_eq!(record.measures.train.target, None, "the reference is at chance");
 }
 
 #[test]

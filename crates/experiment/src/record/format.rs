@@ -362,11 +362,13 @@ impl MetricMeasure {
 impl Record {
     /// Measures against the metric of the dense reference: the steps and seconds until
     /// `target_metric_fraction` of it was reached on validation data, from the evaluations. They are
-    /// `None` if it never was, if the reference is not above 0, where a share of it means nothing, or if the model is at
-    /// chance.
+    /// `None` if it never was, if the reference is not above 0, where a share of it means nothing, or if it or the model
+    /// is at chance.
     pub fn set_reference(&mut self, reference: f64) {
         let target = Some(reference * self.config.target_metric_fraction).filter(|target| *target > 0.0);
-        let target = target.filter(|_| !self.measures.metric.is_at_chance());
+        let metric = &self.measures.metric;
+        let is_chance = metric.chance.validation.is_some_and(|chance| chance.explains(&metric.name, reference));
+        let target = target.filter(|_| !is_chance && !metric.is_at_chance());
         let reached = target.and_then(|target| first_reaching(&self.evaluations, target));
         let train = &mut self.measures.train;
         train.target = target;
