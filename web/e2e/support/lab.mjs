@@ -184,7 +184,7 @@ export class Lab {
 
   /** The lab's worker. */
   async worker() {
-    const found = () => this.page.workers().find((worker) => worker.url().includes("apt-worker"));
+    const found = () => this.page.workers().find((worker) => worker.url().includes("start-worker"));
     await this.until("the worker", async () => found() !== undefined);
     return found();
   }
