@@ -98,7 +98,8 @@ test("no room to save holds the run; with room again it goes on to the same numb
     });
     const fault = await lab.faulted();
     assert.match(`${fault.what} ${fault.where} ${fault.remedy}`, /storage.*space/i);
-    await lab.state("paused");
+    // The fault stays on the page until it is dismissed, and the state may come a frame after it.
+    await lab.page.locator("[data-testid=run-state][data-state=paused]").waitFor();
     await worker.evaluate(() => globalThis.roomAgain());
     await lab.dismissFaults();
     await lab.press("resume");
