@@ -146,15 +146,22 @@ fn neuron_picture(shape: &ModelShape, point: &PruningPoint, layer: usize) -> Str
 /// their share.
 fn stretches(which: Option<&[usize]>, kept: usize, dense: usize) -> String {
     let Some(which) = which.filter(|_| dense >= BAR) else { return bar(kept, dense) };
-    // A record may claim any width.
-    let edge = |cell: usize| (cell as u128 * dense as u128 / BAR as u128) as usize;
-    let cell = |cell: usize| {
-        let (start, end) = (edge(cell), edge(cell + 1));
-        let kept = which.partition_point(|unit| *unit < end) - which.partition_point(|unit| *unit < start);
-        let eighths = 8.0 * kept.min(end - start) as f64 / (end - start).max(1) as f64;
+    let cell = |(kept, of): (usize, usize)| {
+        let eighths = 8.0 * kept.min(of) as f64 / of.max(1) as f64;
         if kept == 0 { '·' } else { EIGHTHS[(eighths.round() as usize).clamp(1, 8) - 1] }
     };
-    (0..BAR).map(cell).collect()
+    kept_in_parts(which, dense, BAR).into_iter().map(cell).collect()
+}
+
+/// `dense` units in their order in `parts` stretches of neighbours: of each, how many are kept, and of how many. `kept` is
+/// ascending.
+#[must_use]
+pub fn kept_in_parts(kept: &[usize], dense: usize, parts: usize) -> Vec<(usize, usize)> {
+    // A record may claim any width.
+    let edge = |part: usize| (part as u128 * dense as u128 / parts.max(1) as u128) as usize;
+    let below = |edge: usize| kept.partition_point(|unit| *unit < edge);
+    let part = |part: usize| (below(edge(part + 1)) - below(edge(part)), edge(part + 1) - edge(part));
+    (0..parts).map(part).collect()
 }
 
 /// A bar of [`BAR`] cells; anything kept shows, anything lost shows.

@@ -43,7 +43,7 @@ pub use files::{ReportError, csv, json};
 pub use fronts::{Front, FrontPoint};
 pub use groups::{Group, Run};
 pub use html::{charts, fragment, html};
-pub use layers::{layer_markdown, layer_picture, record_picture};
+pub use layers::{kept_in_parts, layer_markdown, layer_picture, record_picture};
 pub use left_out::{LeftOut, Reason};
 pub use markdown::markdown;
 pub use origin::{Origin, hardware};

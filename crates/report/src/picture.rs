@@ -7,6 +7,7 @@ use std::fmt::Write;
 use apt_experiment::Site;
 use maud::{Markup, html};
 
+use crate::layers::kept_in_parts;
 use crate::structure::Structure;
 
 /// More heads than this are drawn as a bar.
@@ -135,12 +136,8 @@ fn heads(kept: &mut String, gone: &mut String, y: f64, dense: usize, left: usize
 fn neurons(kept: &mut String, gone: &mut String, (x, y): (f64, f64), dense: usize, which: &[usize]) {
     let columns = COLUMNS.min(dense).max(1);
     let (wide, high) = (NEURONS as f64 / columns as f64, (ROW - 3) as f64);
-    // A record may claim any width.
-    let edge = |column: usize| (column as u128 * dense as u128 / columns as u128) as usize;
-    for column in 0..columns {
-        let (start, end) = (edge(column), edge(column + 1));
-        let left = which.partition_point(|unit| *unit < end) - which.partition_point(|unit| *unit < start);
-        let filled = high * left as f64 / (end - start).max(1) as f64;
+    for (column, (left, of)) in kept_in_parts(which, dense, columns).into_iter().enumerate() {
+        let filled = high * left as f64 / of.max(1) as f64;
         let x = x + wide * column as f64;
         cell(gone, x, y, wide, high - filled);
         cell(kept, x, y + high - filled, wide, filled);

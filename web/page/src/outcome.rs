@@ -4,7 +4,7 @@ use apt_experiment::{Constant, Record, Split};
 
 use crate::figures::{bytes, count, metric, milliseconds, seconds, share};
 
-/// Of how good a model the steps are told: of those with accuracies the round number that all good models pass.
+/// The accuracy whose first step is reported.
 const LANDMARK: f64 = 0.9;
 
 /// What came out of a run.
@@ -46,14 +46,14 @@ impl Outcome {
         lines.extend(
             [("weights", weights(record)), ("speed", speed(record)), ("memory", memory(record))]
                 .into_iter()
-                .filter_map(told),
+                .filter_map(line),
         );
-        lines.extend(told(("training", training(record, at_chance))));
+        lines.extend(line(("training", training(record, at_chance))));
         Some(Self { headline, at_chance, lines })
     }
 }
 
-fn told((name, words): (&'static str, Option<String>)) -> Option<(&'static str, String)> {
+fn line((name, words): (&'static str, Option<String>)) -> Option<(&'static str, String)> {
     words.map(|words| (name, words))
 }
 

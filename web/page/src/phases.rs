@@ -45,29 +45,15 @@ pub fn last_point(history: &History) -> Option<String> {
 /// Steps over which the pace of a run is taken.
 const PACE: usize = 24;
 
-/// A length of time as people say it: whole seconds in steps of five, whole minutes above two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Duration(u64);
-
-impl Duration {
-    /// `35 s`, `4 min`.
-    #[must_use]
-    pub fn words(self) -> String {
-        if self.0 < 120 { format!("{} s", self.0) } else { format!("{} min", self.0.div_ceil(60)) }
-    }
-}
-
-/// How long the training that is left will take at the pace of the last steps, evaluations included; `None` before there
-/// is a pace and when nothing is left.
+/// How long, in words, the training that is left will take at the pace of the last steps, evaluations included; `None`
+/// before there is a pace and when nothing is left.
 #[must_use]
-pub fn seconds_left(history: &History) -> Option<Duration> {
+pub fn time_left(history: &History) -> Option<String> {
     let curve = &history.record()?.curve;
     let last = curve.last()?;
     let first = curve.get(curve.len().checked_sub(PACE + 1)?)?;
-    let steps = history.steps.checked_sub(last.step).filter(|steps| *steps > 0)?;
-    let pace = (last.seconds - first.seconds) / (last.step - first.step) as f64;
-    let fives = (pace * steps as f64 / 5.0).ceil();
-    (fives >= 1.0).then(|| Duration(5 * fives as u64))
+    let made = last.step.checked_sub(first.step)?;
+    apt_experiment::time_left(last.seconds - first.seconds, made, history.steps.saturating_sub(last.step), 1)
 }
 
 fn change(before: &Frame, after: &Frame) -> String {
@@ -121,11 +107,10 @@ mod tests {
         let at = |step: usize| {
             let is_up_to = |event: &&Event| !matches!(event, Event::Step(point) if point.step > step);
             let events: Vec<Event> = events.iter().filter(is_up_to).cloned().collect();
-            seconds_left(&History::of(&events)).map(Duration::words)
+            time_left(&History::of(&events))
         };
         // A tenth of a second a step.
-        assert_eq!((at(10), at(40).as_deref(), at(95).as_deref(), at(100)), (None, Some("10 s"), Some("5 s"), None));
-        assert_eq!((Duration(115).words(), Duration(125).words()), ("115 s".to_owned(), "3 min".to_owned()));
+        assert_eq!((at(10), at(40).as_deref(), at(99).as_deref(), at(100)), (None, Some("6 s"), Some("0 s"), None));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! above. Places are those of the dense model and never move: what has left leaves its place.
 
 use apt_experiment::{ModelShape, Site, UnitSet, UnitSets};
+use apt_report::kept_in_parts;
 
 use crate::figures::plain;
 use crate::history::Frame;
@@ -292,10 +293,16 @@ impl Frame {
             Unit::Hidden(dim) => sets.hidden.contains(dim),
             Unit::Neurons(_) | Unit::Rank(..) => false,
         };
-        let by_floor = UnitSets { heads: exceptions.by_floor.clone(), ..UnitSets::default() };
-        let reasons =
-            [(&by_floor, Reason::Floor), (&exceptions.filled, Reason::Filled), (&exceptions.rounded, Reason::Rounded)];
-        reasons.into_iter().find(|(sets, _)| is_in(sets)).map(|(_, reason)| reason)
+        if let Unit::Head(layer, head) = unit
+            && exceptions.by_floor.get(layer).is_some_and(|set| set.contains(head))
+        {
+            return Some(Reason::Floor);
+        }
+        match (is_in(&exceptions.filled), is_in(&exceptions.rounded)) {
+            (true, _) => Some(Reason::Filled),
+            (_, true) => Some(Reason::Rounded),
+            _ => None,
+        }
     }
 
     /// The score of a unit at this pruning point beside those of its kind, if it was still there.
@@ -404,16 +411,14 @@ impl Frame {
             }
         };
         let percentiles = scored.and_then(|scored| scored.neurons.get(layer));
-        let column = |column: usize| {
-            let (start, end) = (column * dense / columns, (column + 1) * dense / columns);
-            let left = (start..end).filter(|unit| kept.contains(*unit)).count();
-            let of = percentiles.and_then(|all| all.get(start..end)).unwrap_or_default();
-            Column {
-                kept: left as f64 / (end - start).max(1) as f64,
-                percentile: crate::series::mean(of.iter().copied().flatten()),
-            }
+        let mut start = 0;
+        let column = |(left, of): (usize, usize)| {
+            let scored = percentiles.and_then(|all| all.get(start..start + of)).unwrap_or_default();
+            start += of;
+            let percentile = crate::series::mean(scored.iter().copied().flatten());
+            Column { kept: left as f64 / of.max(1) as f64, percentile }
         };
-        (0..columns).map(column).collect()
+        kept_in_parts(kept.list(), dense, columns).into_iter().map(column).collect()
     }
 }
 

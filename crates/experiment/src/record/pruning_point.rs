@@ -39,7 +39,7 @@ pub struct PruningPoint {
     /// What each unit that was there scored; of runs that do not prune, and in files of versions that did not say, nothing.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "checked")]
     pub salience: Option<UnitSalience>,
-    /// The units that do not follow their rank. None are told where chance chooses within the shares of scores
+    /// The units that do not follow their rank. Not reported where chance chooses within the shares of scores
     /// (`random_within`), nor in files of versions that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exceptions: Option<UnitExceptions>,

@@ -97,6 +97,7 @@ pub struct UnitExceptions {
 /// one text a list; a score is 2^`exponent` times its float (relative error 2⁻¹¹).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UnitScores {
+    #[serde(deserialize_with = "exponent")]
     exponent: i32,
     values: Vec<Halves>,
 }
@@ -108,6 +109,15 @@ struct Halves(Vec<f16>);
 const HIGHEST_BIT: i32 = 14;
 /// Scores all of which are smaller than 2 to this are zeros.
 const LOWEST_EXPONENT: i32 = -1000;
+
+/// An exponent from outside: with one that a float cannot have, scores would be infinite or no number.
+fn exponent<'de, D: Deserializer<'de>>(from: D) -> Result<i32, D::Error> {
+    let exponent = i32::deserialize(from)?;
+    match (LOWEST_EXPONENT..f64::MAX_EXP).contains(&exponent) {
+        true => Ok(exponent),
+        false => Err(D::Error::custom(format!("scores of units: 2 to the {exponent} is no number"))),
+    }
+}
 
 impl UnitScores {
     /// These lists.
@@ -217,5 +227,6 @@ mod tests {
         }
         assert!(serde_json::from_str::<UnitScores>(r#"{"exponent":1,"values":["AAA="]}"#).is_ok());
         assert!(serde_json::from_str::<UnitScores>(r#"{"exponent":1,"values":["AA=="]}"#).is_err());
+        assert!(serde_json::from_str::<UnitScores>(r#"{"exponent":5000,"values":["AAA="]}"#).is_err());
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
         section aria-labelledby=(id("title")) {
             h2 id=(id("title")) { @if title.is_empty() { "Results" } @else { (title) } }
             p { (setting(of)) }
-            @if !of.at_chance.is_empty() { p.warning { (chance(of)) } }
+            @if !of.at_chance.is_empty() { p { strong { (chance(of)) } } }
             @if let Some(words) = of.sensitivity_words() { p { (words) } }
             @for (at, of_table) in of.tables.iter().enumerate() { (table(of_table, of, &id(&format!("table-{at}")))) }
             @if let Some(tuning) = &of.tuning { (chosen(tuning, of, &id("tuning"))) }

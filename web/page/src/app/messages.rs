@@ -237,7 +237,6 @@ impl Lab {
         let status = self.history.with_value(|history| RunStatus {
             step: history.step(),
             part: phases::part(history),
-            seconds_left: phases::seconds_left(history),
             frames: history.frames.len(),
             done: history.done,
             ranks_never_grew: history.ranks_never_grew(),

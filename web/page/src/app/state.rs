@@ -12,7 +12,7 @@ use super::browser;
 use super::link::Link;
 use crate::address::{self, Settings};
 use crate::history::History;
-use crate::phases::Duration;
+use crate::phases;
 use crate::runs::is_open;
 
 /// Faults and notices that are kept.
@@ -96,8 +96,6 @@ pub(crate) struct RunStatus {
     pub(crate) done: bool,
     pub(crate) ranks_never_grew: bool,
     pub(crate) warnings: usize,
-    /// What is left of the training.
-    pub(crate) seconds_left: Option<Duration>,
     /// Whether it is known when the run prunes.
     pub(crate) laid_out: bool,
 }
@@ -276,8 +274,10 @@ impl Lab {
 
     /// How long the shown run will still take, in words; `None` while it does not train.
     pub(crate) fn time_left(self) -> Option<String> {
-        let left = self.status.with(|status| status.seconds_left)?;
-        (self.state.get() == Some(RunState::Running)).then(|| format!("about {} left", left.words()))
+        self.status.track();
+        let is_running = self.state.get() == Some(RunState::Running);
+        let left = self.history.with_value(phases::time_left).filter(|_| is_running);
+        left.map(|left| format!("about {left} left"))
     }
 
     /// The state of the run that is shown.
