@@ -28,7 +28,7 @@ mod tests {
     use crate::series::Point;
 
     fn plot(points: Vec<Point>) -> Plot {
-        let curve = Curve { name: "task".to_owned(), colour: 0, style: Style::Line, points };
+        let curve = Curve { name: "task".to_owned(), points, ..Curve::default() };
         Plot { title: "Loss".to_owned(), across: "step".to_owned(), curves: vec![curve], ..Plot::default() }
     }
 

@@ -30,6 +30,7 @@ pub fn curve_plot(curves: &Curves, section: &Section) -> Plot {
                 colour,
                 style: Style::Faint,
                 points: seed.points.iter().map(|(step, metric)| (*step as f64, *metric)).collect(),
+                ..Curve::default()
             }));
             let point = |of: &crate::curves::MeanPoint| Some((of.step as f64, of.summary.interval?));
             let points = arm.mean.iter().filter_map(point).map(|(step, of)| (step, of.low, of.high)).collect();
@@ -41,6 +42,7 @@ pub fn curve_plot(curves: &Curves, section: &Section) -> Plot {
         colour: arm.place,
         style: Style::Mean,
         points: arm.mean.iter().map(|of| (of.step as f64, of.summary.mean)).collect(),
+        ..Curve::default()
     };
     plot.curves.extend(curves.arms.iter().map(mean));
     plot

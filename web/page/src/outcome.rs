@@ -57,7 +57,9 @@ fn line((name, words): (&'static str, Option<String>)) -> Option<(&'static str, 
     words.map(|words| (name, words))
 }
 
-fn in_words(name: &str) -> String {
+/// A metric's name as people write it.
+#[must_use]
+pub fn in_words(name: &str) -> String {
     match name {
         "accuracy" => "Accuracy".to_owned(),
         "f1" => "F1".to_owned(),

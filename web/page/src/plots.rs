@@ -1,10 +1,11 @@
-//! The charts of a run.
+//! The charts of a run, of two runs over each other, and of several.
 
 use apt_experiment::{Phase, Record, Split};
 
 use crate::chart::{Curve, Plot, Style};
-use crate::figures::{bytes, milliseconds};
+use crate::figures::{bytes, milliseconds, plain, share};
 use crate::history::History;
+use crate::outcome;
 use crate::series::{Point, smooth};
 
 /// Loss: the task's part and the distillation's.
@@ -18,8 +19,7 @@ pub fn loss(history: &History) -> Plot {
     let curves = parts.into_iter().flat_map(|(name, colour, points)| {
         // Every step faint, and what the noise leaves before it.
         let mean = smooth(&points, smoothing(history.step()));
-        let curve = |name: String, style, points| Curve { name, colour, style, points };
-        [curve(name.to_owned(), Style::Faint, points), curve(name.to_owned(), Style::Mean, mean)]
+        [curve(name, colour, Style::Faint, points), curve(name, colour, Style::Mean, mean)]
     });
     plot(history, "Loss", curves.collect())
 }
@@ -28,15 +28,14 @@ pub fn loss(history: &History) -> Plot {
 #[must_use]
 pub fn metric(history: &History) -> Plot {
     let record = history.record();
-    let evaluations = record.into_iter().flat_map(|record| &record.evaluations);
-    let validation = evaluations.filter(|evaluation| evaluation.split == Split::Validation);
-    let validation = validation.map(|evaluation| (evaluation.step as f64, evaluation.metric)).collect();
     let teachers = record.into_iter().flat_map(|record| &record.teachers);
     let teachers = teachers.map(|teacher| (teacher.step as f64, teacher.metric)).collect();
-    let curve = |name: &str, colour, style, points| Curve { name: name.to_owned(), colour, style, points };
+    let validation = validation(record).into_iter().map(|(step, metric)| (step as f64, metric)).collect();
     let curves =
         vec![curve("validation", 2, Style::Dotted, validation), curve("teacher", 3, Style::LargePoints, teachers)];
-    plot(history, "Metric", curves)
+    let name = metric_name(record);
+    let show = (name == ACCURACY).then_some(share as fn(f64) -> String);
+    Plot { show, ..plot(history, &outcome::in_words(name), curves) }
 }
 
 /// Weights left in the model, which fall at pruning points; and as if what is masked had gone already, which it does in
@@ -49,18 +48,15 @@ pub fn density(history: &History) -> Plot {
     if let (Some(&(_, last)), true) = (left.last(), history.step() > 0) {
         left.push((history.step() as f64, last));
     }
-    let curves = vec![
-        Curve { name: "not masked".to_owned(), colour: 1, style: Style::Line, points: masked },
-        Curve { name: "in the model".to_owned(), colour: 0, style: Style::Steps, points: left },
-    ];
-    Plot { from_zero: true, ..plot(history, "Share of the weights", curves) }
+    let curves = vec![curve("not masked", 1, Style::Line, masked), curve("in the model", 0, Style::Steps, left)];
+    Plot { from_zero: true, show: Some(share), ..plot(history, "Weights left", curves) }
 }
 
 /// The share of distillation in the loss.
 #[must_use]
 pub fn mu(history: &History) -> Plot {
     let points = points(history.record(), |point| point.mu);
-    let curves = vec![Curve { name: "μ".to_owned(), colour: 1, style: Style::Line, points }];
+    let curves = vec![curve("μ", 1, Style::Line, points)];
     Plot { from_zero: true, ..plot(history, "Share of distillation, μ", curves) }
 }
 
@@ -71,7 +67,7 @@ pub fn times(history: &History) -> Plot {
     let curves = parts.into_iter().zip([1, 3, 2]).map(|(phase, colour)| {
         let times = history.times.iter().filter(|time| time.phase == Some(phase));
         let points = times.map(|time| (time.step as f64, time.milliseconds)).collect();
-        Curve { name: phase.name().to_owned(), colour, style: Style::Points, points }
+        curve(phase.name(), colour, Style::Points, points)
     });
     let curves = curves.collect();
     Plot { from_zero: true, show: Some(milliseconds), ..plot(history, "Time per step", curves) }
@@ -81,17 +77,59 @@ pub fn times(history: &History) -> Plot {
 #[must_use]
 pub fn memory(history: &History) -> Plot {
     let points = points(history.record(), |point| point.peak_device_bytes.map(|bytes| bytes as f64));
-    let curves = vec![Curve { name: "peak of a step".to_owned(), colour: 4, style: Style::Line, points }];
+    let curves = vec![curve("peak of a step", 4, Style::Line, points)];
     let show = |number: f64| bytes(number.max(0.0) as u64);
     Plot { from_zero: true, show: Some(show), ..plot(history, "Memory", curves) }
+}
+
+/// A chart of two runs over each other, each with the name by which it is called: the first is what the second is compared
+/// with, and is drawn as its ghost.
+#[must_use]
+pub fn pair(plot: fn(&History) -> Plot, runs: [(&str, &History); 2]) -> Plot {
+    let [(baseline, behind), (run, before)] = runs.map(|(name, history)| (name, plot(history)));
+    let mut kinds: Vec<&str> = before.curves.iter().chain(&behind.curves).map(|curve| curve.name.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let several = kinds.len() > 1;
+    let named = |run: &str, curve: &Curve| match several {
+        true => format!("{run}: {}", curve.name),
+        false => run.to_owned(),
+    };
+    let mut curves = Vec::new();
+    // Of the ghost one line is enough, where there is a faint one behind a mean.
+    for curve in behind.curves.iter().filter(|curve| curve.style != Style::Faint) {
+        let style = if curve.style == Style::Mean { Style::Line } else { curve.style };
+        curves.push(Curve { name: named(baseline, curve), ghost: true, style, ..curve.clone() });
+    }
+    curves.extend(before.curves.iter().map(|curve| Curve { name: named(run, curve), ..curve.clone() }));
+    let until = before.until.into_iter().chain(behind.until).reduce(f64::max);
+    let shown = if before.is_empty() { behind } else { before };
+    Plot { curves, until, ..shown }
+}
+
+/// What the second run has more of the metric on validation data than the first, at the steps at which both were
+/// evaluated. Each comes with the name by which it is called.
+#[must_use]
+pub fn difference(runs: [(&str, &History); 2]) -> Plot {
+    let [(baseline, behind), (run, before)] = runs;
+    let of_baseline = validation(behind.record());
+    let points = validation(before.record()).into_iter().filter_map(|(step, metric)| {
+        let (_, base) = of_baseline.iter().find(|(of, _)| *of == step)?;
+        Some((step as f64, metric - base))
+    });
+    let name = metric_name(before.record().or(behind.record()));
+    let curves = vec![curve(&format!("{run} minus {baseline}"), 0, Style::Dotted, points.collect())];
+    let title = format!("Difference in {}", if name == ACCURACY { "accuracy" } else { &outcome::in_words(name) });
+    let show: fn(f64) -> String = if name == ACCURACY { percentage_points } else { signed };
+    let until = Some(run_length(before).max(run_length(behind)));
+    Plot { until, level: Some(0.0), show: Some(show), ..plot(before, &title, curves) }
 }
 
 /// The validation metric of several runs.
 #[must_use]
 pub fn metrics(runs: &[(&str, &Record)]) -> Plot {
     overlay("Metric on validation data", runs, Style::Dotted, |record| {
-        let validation = record.evaluations.iter().filter(|evaluation| evaluation.split == Split::Validation);
-        validation.map(|evaluation| (evaluation.step as f64, evaluation.metric)).collect()
+        validation(Some(record)).into_iter().map(|(step, metric)| (step as f64, metric)).collect()
     })
 }
 
@@ -111,20 +149,21 @@ pub fn densities(runs: &[(&str, &Record)]) -> Plot {
     Plot { from_zero: true, ..plot }
 }
 
+/// The metric that is written in percent.
+const ACCURACY: &str = "accuracy";
+
 /// Over how many steps the loss of a run of this length is averaged.
 fn smoothing(steps: usize) -> usize {
     (steps / 40).clamp(1, 50)
 }
 
 fn overlay(title: &str, runs: &[(&str, &Record)], style: Style, of: impl Fn(&Record) -> Vec<Point>) -> Plot {
-    let curve = |(colour, (name, record)): (usize, &(&str, &Record))| Curve {
-        name: (*name).to_owned(),
-        colour,
-        style,
-        points: of(record),
-    };
-    let curves = runs.iter().enumerate().map(curve).collect();
-    Plot { title: title.to_owned(), across: "step".to_owned(), curves, ..Plot::default() }
+    let curves = runs.iter().enumerate().map(|(colour, (name, record))| curve(name, colour, style, of(record)));
+    Plot { title: title.to_owned(), across: "step".to_owned(), curves: curves.collect(), ..Plot::default() }
+}
+
+fn curve(name: &str, colour: usize, style: Style, points: Vec<Point>) -> Curve {
+    Curve { name: name.to_owned(), colour, style, points, ..Curve::default() }
 }
 
 fn points(record: Option<&Record>, of: impl Fn(&apt_experiment::CurvePoint) -> Option<f64>) -> Vec<Point> {
@@ -132,17 +171,49 @@ fn points(record: Option<&Record>, of: impl Fn(&apt_experiment::CurvePoint) -> O
     curve.filter_map(|point| Some((point.step as f64, of(point)?))).collect()
 }
 
+/// The metric on validation data by step.
+fn validation(record: Option<&Record>) -> Vec<(usize, f64)> {
+    let evaluations = record.into_iter().flat_map(|record| &record.evaluations);
+    let validation = evaluations.filter(|evaluation| evaluation.split == Split::Validation);
+    validation.map(|evaluation| (evaluation.step, evaluation.metric)).collect()
+}
+
+/// The name of the metric that decides; empty before anything was evaluated.
+fn metric_name(record: Option<&Record>) -> &str {
+    let Some(record) = record else { return "" };
+    let measured = record.measures.metric.name.as_str();
+    if !measured.is_empty() {
+        return measured;
+    }
+    // A run that is not over names it only by its value.
+    let Some(last) = record.evaluations.last() else { return "" };
+    last.metrics.iter().find(|(_, value)| **value == last.metric).map_or("", |(name, _)| name)
+}
+
+fn percentage_points(difference: f64) -> String {
+    format!("{:+.1} points", 100.0 * difference)
+}
+
+fn signed(difference: f64) -> String {
+    format!("{}{}", if difference > 0.0 { "+" } else { "" }, plain(difference))
+}
+
+/// Steps of a run, made or planned: where its charts end, so that they agree and stay as they are while it goes on.
+fn run_length(history: &History) -> f64 {
+    history.steps.max(history.step()).max(1) as f64
+}
+
 fn plot(history: &History, title: &str, mut curves: Vec<Curve>) -> Plot {
     curves.retain(|curve| !curve.points.is_empty());
     let vertical_lines = history.frames.iter().skip(1).map(|frame| frame.step as f64).collect();
-    let until = Some(history.step().max(1) as f64);
+    let until = Some(run_length(history));
     Plot { title: title.to_owned(), across: "step".to_owned(), curves, vertical_lines, until, ..Plot::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_experiment::Knobs;
+    use apt_experiment::{Evaluation, Event, Knobs};
 
     #[test]
     fn the_style_sheet_turns_every_colour_of_light_charts_into_that_of_dark_ones() {
@@ -168,5 +239,87 @@ mod tests {
         let names: Vec<_> = times.curves.iter().map(|curve| (curve.name.as_str(), curve.points.len())).collect();
         assert_eq!(names, [("pruning", 5), ("tuning", 5)]);
         assert!(memory(&history).is_empty() && mu(&history).is_empty());
+    }
+
+    /// Two runs of 10 and 20 steps, evaluated at their last.
+    fn two() -> [History; 2] {
+        [10, 20].map(|steps| History::of(&crate::history::tests::run(Knobs::default(), steps, true)))
+    }
+
+    #[test]
+    fn of_two_runs_the_first_is_the_ghost_behind_the_second() {
+        let [baseline, run] = two();
+        let plot = pair(memory, [("apt · seed 1", &baseline), ("random · seed 1", &run)]);
+        assert!(plot.is_empty(), "nobody measured memory");
+        let plot = pair(metric, [("apt · seed 1", &baseline), ("random · seed 1", &run)]);
+        let seen: Vec<_> = plot.curves.iter().map(|of| (of.name.as_str(), of.ghost, of.points.as_slice())).collect();
+        let expected: [(&str, bool, &[Point]); 2] =
+            [("apt · seed 1", true, &[(10.0, 0.75)]), ("random · seed 1", false, &[(20.0, 0.75)])];
+        assert_eq!(seen, expected);
+        assert_eq!((plot.until, plot.vertical_lines.as_slice()), (Some(20.0), [10.0].as_slice()));
+        // The other way round the longer run is the ghost, and the axis holds it.
+        assert_eq!(pair(metric, [("a", &run), ("b", &baseline)]).until, Some(20.0));
+    }
+
+    #[test]
+    fn curves_of_a_pair_say_run_and_part_and_the_ghost_has_one_line_each() {
+        let [baseline, run] = two();
+        let plot = pair(loss, [("apt", &baseline), ("random", &run)]);
+        let seen: Vec<_> = plot.curves.iter().map(|of| (of.name.as_str(), of.ghost, of.style)).collect();
+        let expected = [
+            ("apt: task", true, Style::Line),
+            ("apt: distillation", true, Style::Line),
+            ("random: task", false, Style::Faint),
+            ("random: task", false, Style::Mean),
+            ("random: distillation", false, Style::Faint),
+            ("random: distillation", false, Style::Mean),
+        ];
+        assert_eq!(seen, expected);
+        // Before the second run has begun, the first is shown alone.
+        let alone = pair(metric, [("apt", &baseline), ("random", &History::default())]);
+        assert_eq!((alone.curves.len(), alone.vertical_lines.as_slice()), (1, [5.0].as_slice()));
+    }
+
+    #[test]
+    fn the_difference_is_taken_where_both_were_evaluated() {
+        let evaluation = |step, metric| {
+            let metrics = [("accuracy".to_owned(), metric), ("loss".to_owned(), 0.4)].into();
+            Event::Evaluation(Evaluation { step, split: Split::Validation, metric, metrics, seconds: 0.0 })
+        };
+        let with = |extra: &[(usize, f64)]| {
+            let mut events = crate::history::tests::run(Knobs::default(), 10, true);
+            let end = events.split_off(events.len() - 2);
+            events.extend(extra.iter().map(|(step, metric)| evaluation(*step, *metric)));
+            History::of(&[events, end].concat())
+        };
+        let (baseline, run) = (with(&[(4, 0.5), (8, 0.75)]), with(&[(4, 0.625), (6, 0.9)]));
+        let plot = difference([("apt", &baseline), ("random", &run)]);
+        assert_eq!(plot.curves[0].points, [(4.0, 0.125), (10.0, 0.0)]);
+        assert_eq!((plot.curves[0].name.as_str(), plot.level), ("random minus apt", Some(0.0)));
+        assert!(difference([("apt", &baseline), ("random", &History::default())]).is_empty());
+        assert_eq!([percentage_points(-0.0123), percentage_points(0.01)], ["-1.2 points", "+1.0 points"]);
+        assert_eq!([signed(0.5), signed(-0.5), signed(0.0)], ["+0.50", "-0.50", "0"]);
+    }
+
+    #[test]
+    fn the_metric_has_its_name_before_the_run_is_over() {
+        let mut events = crate::history::tests::run(Knobs::default(), 10, true);
+        // The last says what was measured.
+        events.pop();
+        assert_eq!(metric(&History::of(&events)).title, "Metric");
+        if let Some(Event::Evaluation(of)) = events.last_mut() {
+            of.metrics = [("accuracy".to_owned(), 0.75), ("loss".to_owned(), 0.4)].into();
+        }
+        let plot = metric(&History::of(&events));
+        assert_eq!((plot.title.as_str(), plot.show.map(|show| show(0.75))), ("Accuracy", Some("75.0 %".to_owned())));
+    }
+
+    #[test]
+    fn all_charts_of_a_run_end_at_its_planned_last_step() {
+        let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true)[..5]);
+        assert_eq!(history.step(), 3);
+        for plot in [loss, metric, density, mu, times, memory] {
+            assert_eq!(plot(&history).until, Some(10.0));
+        }
     }
 }

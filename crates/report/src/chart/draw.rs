@@ -61,8 +61,22 @@ pub(super) fn draw(
         let area: Vec<Point> = lower.chain(upper).collect();
         chart.draw_series([Polygon::new(area, palette(band.colour).mix(0.16).filled())])?;
     }
+    if let Some(level) = plot.level {
+        let line = [(across.0, level), (across.1, level)];
+        chart.draw_series(LineSeries::new(line, text.mix(0.6).stroke_width(1)))?;
+    }
     for (curve, points) in curves {
         let colour = palette(curve.colour);
+        if curve.ghost {
+            let points = if curve.style == Style::Steps { stairs(&points) } else { points };
+            if matches!(curve.style, Style::Points | Style::LargePoints) {
+                let size = if curve.style == Style::Points { 2 } else { 5 };
+                chart.draw_series(points.iter().map(|point| Circle::new(*point, size, colour.stroke_width(1))))?;
+            } else {
+                chart.draw_series(DashedLineSeries::new(points, 6, 4, colour.mix(0.8).stroke_width(2)))?;
+            }
+            continue;
+        }
         let line = |points: Vec<Point>, width: u32| LineSeries::new(points, colour.stroke_width(width));
         let dots = |size: i32| points.iter().map(move |point| Circle::new(*point, size, colour.filled()));
         match curve.style {
@@ -111,7 +125,7 @@ fn ranges(plot: &Plot, curves: &[(&Curve, Vec<Point>)]) -> ((f64, f64), (f64, f6
     let across = points().map(|point| point.0).chain(plot.vertical_lines.iter().copied()).chain(ends);
     let across = span(across.chain(bars_across), false);
     let up = points().map(|point| point.1).chain(bands().flat_map(|(_, low, high)| [*low, *high]));
-    let up = span(up.chain(bars_up), plot.from_zero);
+    let up = span(up.chain(bars_up).chain(plot.level), plot.from_zero);
     if plot.markers.is_empty() {
         return (across, up);
     }

@@ -22,6 +22,8 @@ pub struct Plot {
     pub front: Vec<Point>,
     /// Where a vertical line crosses the horizontal axis: pruning points.
     pub vertical_lines: Vec<f64>,
+    /// Where a horizontal line crosses the vertical axis: no difference.
+    pub level: Option<f64>,
     /// Where the horizontal axis ends at least; it then begins at 0.
     pub until: Option<f64>,
     /// Whether the vertical axis begins at 0.
@@ -31,7 +33,7 @@ pub struct Plot {
 }
 
 /// A curve.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Curve {
     /// What the legend calls it.
     pub name: String,
@@ -39,14 +41,17 @@ pub struct Curve {
     pub colour: usize,
     /// How it is drawn.
     pub style: Style,
+    /// Whether it is what the others are compared with, drawn behind them: dashed lines, hollow points.
+    pub ghost: bool,
     /// Its points, from left to right.
     pub points: Vec<Point>,
 }
 
 /// How a curve is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
     /// A line.
+    #[default]
     Line,
     /// A faint line behind the mean of its values; the legend leaves it out.
     Faint,

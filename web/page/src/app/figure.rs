@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use super::state::Lab;
 use crate::chart::{DARK, LIGHT, Plot, Style, Theme};
 use crate::history::History;
+use crate::plots;
 
 /// The colours of the present theme.
 pub(crate) fn theme(lab: Lab) -> &'static Theme {
@@ -26,6 +27,52 @@ pub(crate) fn of_run(
         lab.history.with_value(plot)
     };
     figure(lab, name, make, empty)
+}
+
+/// A chart of two runs over each other, the first as the ghost of the second, redrawn as events of either come. `names`
+/// are what each is called.
+pub(crate) fn of_pair(
+    runs: [Lab; 2],
+    names: [Signal<String>; 2],
+    slot: u64,
+    name: &'static str,
+    plot: fn(&History) -> Plot,
+    empty: &'static str,
+) -> impl IntoView {
+    of_two(runs, names, slot, name, move |runs| plots::pair(plot, runs), empty)
+}
+
+/// What the second of two runs has more of the metric than the first.
+pub(crate) fn of_difference(
+    runs: [Lab; 2],
+    names: [Signal<String>; 2],
+    slot: u64,
+    name: &'static str,
+    empty: &'static str,
+) -> impl IntoView {
+    of_two(runs, names, slot, name, plots::difference, empty)
+}
+
+fn of_two(
+    runs: [Lab; 2],
+    names: [Signal<String>; 2],
+    slot: u64,
+    name: &'static str,
+    plot: impl Fn([(&str, &History); 2]) -> Plot + 'static,
+    empty: &'static str,
+) -> impl IntoView {
+    let redraws = runs.map(|lab| lab.redraw_signal(slot));
+    let [baseline, run] = runs;
+    let make = move || {
+        for redraw in redraws {
+            redraw.get();
+        }
+        let [behind, before] = names.map(|name| name.get());
+        baseline
+            .history
+            .with_value(|first| run.history.with_value(|second| plot([(&behind, first), (&before, second)])))
+    };
+    figure(run, name, make, empty)
 }
 
 /// A chart of whatever `make` reads. `empty` stands in its place while there is nothing to draw.
