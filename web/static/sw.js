@@ -14,6 +14,7 @@ const SHELL = [
   "./start-worker.js",
   "./apt-worker.js",
   "./apt-worker_bg.wasm",
+  "./recorded.jsonl",
   "./builtin/config.json",
   "./builtin/tokenizer.json",
   "./builtin/model.safetensors",

@@ -4,7 +4,6 @@ mod alerts;
 mod ask;
 mod browser;
 mod buttons;
-mod canvas;
 mod compare;
 mod controls;
 mod crash;
@@ -16,12 +15,16 @@ mod lab_page;
 mod learn;
 mod link;
 mod messages;
-mod model;
 mod model_choice;
 mod outcome;
+mod paint;
+mod pair;
+mod playback;
+mod recording;
 mod report;
 mod setup;
 mod shell;
+mod stage;
 mod state;
 mod storage;
 mod study;
@@ -56,7 +59,7 @@ fn root() -> impl IntoView {
     shell::watch_theme(lab);
     follow_browser(lab);
     follow_settings(lab);
-    shell::view(lab)
+    shell::view(lab, recording::load(lab), pair::Pair::new(lab))
 }
 
 fn follow_browser(lab: Lab) {

@@ -4,7 +4,7 @@ use apt_experiment::{KNOBS, Record, UnitSet, UnitSets};
 use serde_json::{Value, json};
 
 use crate::history::{Frame, History};
-use crate::picture::{Reason, Unit};
+use crate::stage::{Reason, Unit};
 
 /// A file to save.
 #[derive(Clone, Debug, PartialEq, Eq)]

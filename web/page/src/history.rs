@@ -53,6 +53,8 @@ pub struct Frame {
     pub target_density: f64,
     /// Density left.
     pub density: f64,
+    /// Whether what is not kept has been removed for good; else it is only masked.
+    pub removed: bool,
     /// Heads kept per layer, by their number in the dense model.
     pub heads: Vec<Vec<usize>>,
     /// How many neurons are kept per layer.
@@ -199,6 +201,7 @@ impl History {
         let frame = self.frame_at(point.step);
         frame.target_density = point.target_density;
         frame.density = point.density;
+        frame.removed = point.removed;
         frame.heads.clone_from(&point.kept_heads);
         frame.neurons.clone_from(&point.neurons);
         frame.kept_neurons.clone_from(&point.kept_neurons);
@@ -234,6 +237,7 @@ fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
         step: 0,
         target_density: 1.0,
         density: 1.0,
+        removed: true,
         heads: shape.heads.iter().map(|heads| (0..*heads).collect()).collect(),
         neurons: shape.neurons.clone(),
         kept_neurons: shape.neurons.iter().map(|neurons| (0..*neurons).collect::<Vec<_>>().into()).collect(),

@@ -10,10 +10,11 @@ mod app;
 pub mod export;
 pub mod history;
 pub mod outcome;
+pub mod pair;
 pub mod phases;
-pub mod picture;
 pub mod plots;
 pub mod runs;
+pub mod stage;
 pub mod studies;
 
 #[cfg(target_family = "wasm")]

@@ -1,4 +1,4 @@
-//! Where a run is, in words: what its present part is for, and what its last pruning point took.
+//! Where a run is, in words: what its present part is for, and what its pruning points took.
 
 use apt_experiment::Phase;
 
@@ -31,15 +31,16 @@ pub fn part(history: &History) -> &'static str {
     }
 }
 
-/// What the last pruning point took, and when the next one comes: `Step 130: −2 heads, −144 neurons. Next at 150.`
+/// What a pruning point took, and when the next one comes: `Step 130: −2 heads, −144 neurons. Next at 150.` Of the frame at
+/// this place of the history; `None` for the whole model and for runs that do not prune.
 #[must_use]
-pub fn last_point(history: &History) -> Option<String> {
+pub fn point(history: &History, place: usize) -> Option<String> {
     let record = history.record().filter(|record| record.config.prunes())?;
     let points = record.layout.as_ref().map(|layout| layout.points.as_slice()).unwrap_or_default();
-    let [.., before, last] = history.frames.as_slice() else { return None };
-    let next = points.iter().find(|point| point.step > last.step);
+    let (before, at) = (history.frames.get(place.checked_sub(1)?)?, history.frames.get(place)?);
+    let next = points.iter().find(|point| point.step > at.step);
     let next = next.map_or_else(|| "It was the last.".to_owned(), |next| format!("Next at {}.", next.step));
-    Some(format!("Step {}: {}. {next}", last.step, change(before, last)))
+    Some(format!("Step {}: {}. {next}", at.step, change(before, at)))
 }
 
 /// Steps over which the pace of a run is taken.
@@ -115,8 +116,8 @@ mod tests {
 
     #[test]
     fn a_point_says_what_it_took() {
-        assert_eq!(last_point(&after(6)), None);
-        let words = last_point(&after(18)).expect("a point was passed");
+        assert_eq!((point(&after(6), 1), point(&after(18), 0)), (None, None));
+        let words = point(&after(18), 1).expect("a point was passed");
         assert_eq!(words, "Step 5: −1 head, −3 neurons, −1 hidden dim, 1 adapter grew. It was the last.");
     }
 }

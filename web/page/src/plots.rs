@@ -119,7 +119,8 @@ pub fn difference(runs: [(&str, &History); 2]) -> Plot {
     });
     let name = metric_name(before.record().or(behind.record()));
     let curves = vec![curve(&format!("{run} minus {baseline}"), 0, Style::Dotted, points.collect())];
-    let title = format!("Difference in {}", if name == ACCURACY { "accuracy" } else { &outcome::in_words(name) });
+    let words = if name == ACCURACY { ACCURACY.to_owned() } else { outcome::in_words(name) };
+    let title = format!("Difference in {words}");
     let show: fn(f64) -> String = if name == ACCURACY { percentage_points } else { signed };
     let until = Some(run_length(before).max(run_length(behind)));
     Plot { until, level: Some(0.0), show: Some(show), ..plot(before, &title, curves) }

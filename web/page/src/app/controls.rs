@@ -4,7 +4,7 @@ use apt_bridge::{Command, RunState};
 use leptos::prelude::*;
 
 use super::buttons::{action, never};
-use super::state::{Engine, Lab};
+use super::state::{Engine, Lab, Progress};
 use super::study;
 use crate::figures::bytes;
 use crate::runs::{hardware, state_name};
@@ -95,13 +95,7 @@ fn status(lab: Lab) -> impl IntoView {
 fn waiting(lab: Lab) -> impl IntoView {
     let words = move || {
         let progress = lab.progress.get()?;
-        let amount = match progress.total {
-            // Small numbers are parts, large ones bytes.
-            Some(total) if total < 10_000 => format!("{} of {total}", progress.done),
-            Some(total) => format!("{} of {}", bytes(progress.done), bytes(total)),
-            None if progress.done == 0 => String::new(),
-            None => bytes(progress.done),
-        };
+        let amount = amount(&progress);
         Some(view! {
             <p class="waiting" data-testid="progress">
                 <span>{progress.what}</span> " " <span class="aside">{amount}</span>
@@ -115,5 +109,16 @@ fn waiting(lab: Lab) -> impl IntoView {
     view! {
         <div role="status">{words}</div>
         <div role="status">{refused}</div>
+    }
+}
+
+/// How much of it is done.
+pub(crate) fn amount(progress: &Progress) -> String {
+    match progress.total {
+        // Small numbers are parts, large ones bytes.
+        Some(total) if total < 10_000 => format!("{} of {total}", progress.done),
+        Some(total) => format!("{} of {}", bytes(progress.done), bytes(total)),
+        None if progress.done == 0 => String::new(),
+        None => bytes(progress.done),
     }
 }

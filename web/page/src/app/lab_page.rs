@@ -1,58 +1,139 @@
-//! The Lab: what to run, what happens, what is left of the model.
+//! The Lab: what happens to a model, what came out, and what to run.
 
 use leptos::prelude::*;
 
+use super::pair::{self, Pair};
+use super::playback::Playback;
+use super::recording::Recording;
+use super::stage::{self, Look};
 use super::state::Lab;
-use super::{controls, export, figure, model, outcome, setup};
+use super::{controls, export, figure, outcome, setup};
+use crate::stage::ticks;
 use crate::{phases, plots};
 
-pub(crate) fn view(lab: Lab) -> impl IntoView {
+/// What the stage shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// The recorded run, while there is none of the visitor's own.
+    Recorded,
+    Own,
+    Pair,
+}
+
+pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView {
+    let shown = Memo::new(move |_| match (pair.shown.get(), lab.run.with(Option::is_none)) {
+        (true, _) => Shown::Pair,
+        (false, true) => Shown::Recorded,
+        (false, false) => Shown::Own,
+    });
+    let is_single = Memo::new(move |_| shown.get() != Shown::Pair);
+    let parts = move || match shown.get() {
+        Shown::Recorded => view! { {model(recording.0, true)} {happening(recording.0)} }.into_any(),
+        Shown::Own => view! { {model(lab, false)} {happening(lab)} }.into_any(),
+        Shown::Pair => pair::view(pair).into_any(),
+    };
     view! {
         <div class="lab" data-testid="page-lab">
             <h1 class="unseen">"Lab"</h1>
-            {opening(lab)}
-            {controls::view(lab)}
-            {outcome::view(lab)}
+            {move || (shown.get() == Shown::Recorded).then(|| opening(lab))}
+            {move || is_single.get().then(|| view! {
+                <div class="lead">{controls::view(lab)} {pair::starter(pair)}</div>
+                {outcome::view(lab)}
+            })}
+            <div class="main">{parts}</div>
             {setup::view(lab)}
-            <section class="happening" aria-labelledby="charts-title">
-                <h2 id="charts-title">"What happens"</h2>
-                {layout(lab)}
-                {last_point(lab)}
-                <div class="charts">
-                    {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
-                    {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
-                    {figure::of_run(lab, 2, "chart-density", plots::density, "Nothing has been pruned yet.")}
-                    {figure::of_run(lab, 3, "chart-mu", plots::mu, "Distillation has not started.")}
-                    {figure::of_run(lab, 4, "chart-times", plots::times, "No step has been timed yet.")}
-                    {figure::of_run(lab, 5, "chart-memory", plots::memory, "Nothing is measured yet.")}
-                </div>
-                {warnings(lab)}
-            </section>
-            <section class="left-over" aria-labelledby="model-title">
-                <h2 id="model-title">"The model"</h2>
-                {model::view(lab)}
-                {export::view(lab)}
-            </section>
         </div>
     }
 }
 
 /// What this is, until there is a run.
 fn opening(lab: Lab) -> impl IntoView {
-    let none = Memo::new(move |_| lab.run.with(Option::is_none));
-    move || {
-        let share = lab.settings.with(|settings| settings.knobs.prunes().then_some(1.0 - settings.knobs.density));
-        none.get().then(|| {
-            let loses = share.map_or_else(String::new, |share| {
-                format!(" It loses {:.0} % of its weights on the way, and you see which, and why.", 100.0 * share)
-            });
-            view! {
-                <p class="opening" data-testid="opening">
-                    "A pretrained transformer learns a task while it is pruned." {loses}
-                    " Press Start: everything is computed in this tab, and nothing leaves your computer."
-                </p>
-            }
+    let share = move || lab.settings.with(|settings| settings.knobs.prunes().then_some(1.0 - settings.knobs.density));
+    let loses = move || {
+        share().map_or_else(String::new, |share| {
+            format!(" It loses {:.0} % of its weights on the way, and you see which, and why.", 100.0 * share)
         })
+    };
+    view! {
+        <p class="opening" data-testid="opening">
+            "A pretrained transformer learns a task while it is pruned." {loses}
+            " Press Start: everything is computed in this tab, and nothing leaves your computer."
+        </p>
+    }
+}
+
+/// The model on the stage, with the pruning points of its run.
+fn model(lab: Lab, is_recorded: bool) -> impl IntoView {
+    let frames = move || {
+        lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
+        lab.status.with(|status| status.frames)
+    };
+    let steps = Memo::new(move |_| {
+        frames();
+        lab.history.with_value(|history| ticks(&[history]))
+    });
+    let playback = if is_recorded { Playback::repeating(steps) } else { Playback::at_end(steps) };
+    let look = Look::default();
+    let layers = move || {
+        frames();
+        lab.history.with_value(|history| history.record().map_or(0, |record| record.shape.heads.len()))
+    };
+    let point = move || {
+        frames();
+        lab.history.with_value(|history| phases::point(history, playback.tick()))
+    };
+    let words = move || playback.words();
+    view! {
+        <section class="hero" aria-labelledby="model-title">
+            <h2 id="model-title">"The model"</h2>
+            {is_recorded.then(|| provenance(lab))}
+            {(!is_recorded).then(|| layout(lab))}
+            {stage::view(lab, playback, look, "")}
+            <p class="point-words" data-testid="last-point">{point}</p>
+            {playback.view(words)}
+            {look.view(layers)}
+            {(!is_recorded).then(|| export::view(lab))}
+        </section>
+    }
+}
+
+/// Where the recorded run is from.
+fn provenance(lab: Lab) -> impl IntoView {
+    let words = move || {
+        lab.run.track();
+        lab.history.with_value(|history| {
+            let record = history.record()?;
+            let seconds = record
+                .measures
+                .train
+                .seconds
+                .map_or_else(String::new, |seconds| format!(" in {}", crate::figures::seconds(seconds)));
+            let preset = record.preset.as_deref().unwrap_or("own settings");
+            let (steps, seed) = (history.steps, record.config.seed);
+            Some(format!(
+                "A recorded run: {preset}, seed {seed}, {steps} steps of the built-in model{seconds} on {}.",
+                record.provenance.device
+            ))
+        })
+    };
+    view! { <p class="aside" data-testid="recorded">{words}</p> }
+}
+
+/// The charts of a run.
+fn happening(lab: Lab) -> impl IntoView {
+    view! {
+        <section class="happening" aria-labelledby="charts-title">
+            <h2 id="charts-title">"What happens"</h2>
+            <div class="charts">
+                {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
+                {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
+                {figure::of_run(lab, 2, "chart-density", plots::density, "Nothing has been pruned yet.")}
+                {figure::of_run(lab, 3, "chart-mu", plots::mu, "Distillation has not started.")}
+                {figure::of_run(lab, 4, "chart-times", plots::times, "No step has been timed yet.")}
+                {figure::of_run(lab, 5, "chart-memory", plots::memory, "Nothing is measured yet.")}
+            </div>
+            {warnings(lab)}
+        </section>
     }
 }
 
@@ -67,17 +148,6 @@ fn layout(lab: Lab) -> impl IntoView {
             Some(layout.sentence())
         });
         sentence.map(|sentence| view! { <p class="aside" data-testid="layout">{sentence}</p> })
-    }
-}
-
-/// What the last pruning point took.
-fn last_point(lab: Lab) -> impl IntoView {
-    let run = Memo::new(move |_| lab.run.with(|run| run.as_ref().map(|run| run.name.clone())));
-    let frames = Memo::new(move |_| (run.get(), lab.status.with(|status| status.frames)));
-    move || {
-        frames.get();
-        let words = lab.history.with_value(phases::last_point);
-        words.map(|words| view! { <p class="aside" data-testid="last-point">{words}</p> })
     }
 }
 

@@ -3,13 +3,15 @@
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
+use super::pair::Pair;
+use super::recording::Recording;
 use super::state::{Engine, Lab, Page};
 use super::{alerts, ask, browser, compare, device, lab_page, learn};
 
 const THEME: &str = "theme";
 const PREFERS_DARK: &str = "(prefers-color-scheme: dark)";
 
-pub(crate) fn view(lab: Lab) -> impl IntoView {
+pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView {
     view! {
         <a class="skip" href="#main" on:click=skip>"Skip to the page"</a>
         <header class="head">
@@ -22,7 +24,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         <main id="main" tabindex="-1">
             {alerts::view(lab)}
             {move || match lab.page.get() {
-                Page::Lab => lab_page::view(lab).into_any(),
+                Page::Lab => lab_page::view(lab, recording, pair).into_any(),
                 Page::Compare => compare::view(lab).into_any(),
                 Page::Try => ask::view(lab).into_any(),
                 Page::Learn => learn::view(lab).into_any(),

@@ -197,6 +197,40 @@ impl Lab {
         }
     }
 
+    /// The state of another run on the same page: with a worker of its own, if it starts one, and settings, alerts and
+    /// stored runs in common.
+    pub(crate) fn another(self) -> Self {
+        let own = Self::new(self.settings.get_untracked());
+        Self {
+            page: self.page,
+            settings: self.settings,
+            drafts: self.drafts,
+            faults: self.faults,
+            notices: self.notices,
+            runs: self.runs,
+            records: self.records,
+            has_records: self.has_records,
+            studies: self.studies,
+            cut_off: self.cut_off,
+            report_of: self.report_of,
+            sets: self.sets,
+            confirmed_address: self.confirmed_address,
+            dark: self.dark,
+            width: self.width,
+            ..own
+        }
+    }
+
+    /// Ends the worker, and with it what runs in it.
+    pub(crate) fn stop_worker(self) {
+        self.link.set_value(None);
+        self.engine.set(Engine::Loading);
+        self.progress.set(None);
+        self.run.set(None);
+        self.history.set_value(History::default());
+        self.due();
+    }
+
     /// Starts a worker, in place of the one there may be.
     pub(crate) fn start_worker(self) {
         self.engine.set(Engine::Loading);

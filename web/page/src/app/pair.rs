@@ -1,0 +1,281 @@
+//! Two runs side by side, each in a worker of its own: from the same weights, on the same batches.
+
+use apt_bridge::{Command, RunState};
+use apt_experiment::{Axis, PRESETS, Preset, ablation_axes};
+use leptos::prelude::*;
+
+use super::buttons::action;
+use super::playback::Playback;
+use super::stage::Look;
+use super::state::{Engine, Lab, Page};
+use super::{controls, figure, stage};
+use crate::chart::Plot;
+use crate::history::History;
+use crate::outcome::Outcome;
+use crate::pair::{FIRST, SEEDS, arm, knobs, study, title, verdict};
+use crate::runs::state_name;
+use crate::stage::ticks;
+use crate::{phases, plots};
+
+/// The second of two runs, and whether both are shown. A handle; the first is that of the Lab.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair {
+    first: Lab,
+    second: Lab,
+    /// The arms, by their presets' names.
+    arms: RwSignal<[&'static str; 2]>,
+    pub(crate) shown: RwSignal<bool>,
+    titles: RwSignal<[String; 2]>,
+}
+
+impl Pair {
+    pub(crate) fn new(lab: Lab) -> Self {
+        Self {
+            first: lab,
+            second: lab.another(),
+            arms: RwSignal::new(["apt", FIRST]),
+            shown: RwSignal::new(false),
+            titles: RwSignal::default(),
+        }
+    }
+
+    fn both(self) -> [Lab; 2] {
+        [self.first, self.second]
+    }
+
+    fn presets(self) -> [&'static Preset; 2] {
+        self.arms.get_untracked().map(arm)
+    }
+
+    /// Starts both.
+    fn begin(self) {
+        let arms = self.presets();
+        let knobs = self.first.settings.with_untracked(|settings| knobs(settings, arms));
+        self.titles.set([0, 1].map(|place| title(arms[place].name, &knobs[place])));
+        self.shown.set(true);
+        self.second.start_worker();
+        for ((lab, arm), knobs) in self.both().into_iter().zip(arms).zip(knobs) {
+            lab.begin_with(arm.name, knobs);
+        }
+    }
+
+    fn send(self, command: &Command) {
+        for lab in self.both() {
+            let takes_it = match command {
+                Command::Resume => lab.state() == Some(RunState::Paused),
+                Command::Pause => lab.state() == Some(RunState::Running),
+                _ => lab.is_open(),
+            };
+            if takes_it {
+                lab.send(command.clone());
+            }
+        }
+    }
+
+    /// Back to one run: the first stays, the second is kept in the list of runs as far as it was saved.
+    fn close(self) {
+        self.second.stop_worker();
+        self.shown.set(false);
+        self.first.load_runs();
+    }
+
+    fn any(self, state: RunState) -> bool {
+        self.both().into_iter().any(|lab| lab.state() == Some(state))
+    }
+}
+
+/// Chooses two arms and starts them, where nothing is running.
+pub(crate) fn starter(pair: Pair) -> impl IntoView {
+    let lab = pair.first;
+    let ready = move || lab.engine.get() == Engine::Ready && lab.refusal().is_none() && !lab.is_open();
+    let choose = move |place: usize| {
+        move |event: web_sys::Event| {
+            let preset = arm(&event_target_value(&event));
+            pair.arms.update(|arms| arms[place] = preset.name);
+        }
+    };
+    view! {
+        <div class="pair-start" role="group" aria-label="Two runs side by side">
+            <span class="pair-words">"Side by side:"</span>
+            <label>
+                <span class="unseen">"The first run"</span>
+                <select data-testid="pair-first" prop:value=move || pair.arms.get()[0] on:change=choose(0)>{options()}</select>
+            </label>
+            <span>"and"</span>
+            <label>
+                <span class="unseen">"The second run"</span>
+                <select data-testid="pair-second" prop:value=move || pair.arms.get()[1] on:change=choose(1)>{options()}</select>
+            </label>
+            {action("Run both", "pair-start", || false, ready, move || pair.begin())}
+        </div>
+    }
+}
+
+/// The arms: the whole method, what changes one idea, other methods.
+fn options() -> impl IntoView {
+    let option = |preset: &'static Preset| {
+        // `salience-random` under the heading `salience`.
+        let short = match preset.axis {
+            Some(_) => preset.name.split_once('-').map_or(preset.name, |(_, arm)| arm),
+            None => preset.name,
+        };
+        view! { <option value=preset.name title=preset.summary>{short}</option> }
+    };
+    let group = move |name: &'static str, wanted: Box<dyn Fn(&Preset) -> bool>| {
+        let arms = PRESETS.iter().filter(|preset| wanted(preset)).map(option).collect_view();
+        view! { <optgroup label=name>{arms}</optgroup> }
+    };
+    let axis = move |(axis, _): (Axis, &'static str)| {
+        group(axis.name(), Box::new(move |preset: &Preset| preset.axis == Some(axis)))
+    };
+    view! {
+        {group("the method", Box::new(|preset| preset.axis.is_none() && !preset.baseline))}
+        {ablation_axes().into_iter().map(axis).collect_view()}
+        {group("baselines", Box::new(|preset| preset.baseline))}
+    }
+}
+
+/// Both runs.
+pub(crate) fn view(pair: Pair) -> impl IntoView {
+    let [first, second] = pair.both();
+    let frames = move |lab: Lab| {
+        lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
+        lab.status.with(|status| status.frames);
+    };
+    let steps = Memo::new(move |_| {
+        for lab in pair.both() {
+            frames(lab);
+        }
+        first.history.with_value(|one| second.history.with_value(|other| ticks(&[one, other])))
+    });
+    let playback = Playback::at_end(steps);
+    let look = Look::default();
+    let layers = move || {
+        frames(first);
+        first.history.with_value(|history| history.record().map_or(0, |record| record.shape.heads.len()))
+    };
+    let words = move || playback.words();
+    // On a narrow screen one of the two is shown at a time.
+    let front = RwSignal::new(0usize);
+    let column = move |place: usize, lab: Lab, name: &'static str| {
+        let point = move || {
+            frames(lab);
+            let step = playback.step_shown()?;
+            lab.history.with_value(|history| {
+                let at = history.frames.iter().skip(1).position(|frame| frame.step == step)?;
+                phases::point(history, at + 1)
+            })
+        };
+        view! {
+            <div class="pair-column" class:front=move || front.get() == place>
+                <h3>{move || pair.titles.with(|titles| titles[place].clone())}</h3>
+                {standing(lab, name)}
+                {stage::view(lab, playback, look, name)}
+                <p class="aside point-words" data-testid=format!("last-point{name}")>{point}</p>
+            </div>
+        }
+    };
+    let names = [0, 1].map(|place| Signal::derive(move || pair.titles.with(|titles| titles[place].clone())));
+    let chart = move |slot: u64, name: &'static str, plot: fn(&History) -> Plot, empty: &'static str| {
+        figure::of_pair(pair.both(), names, slot, name, plot, empty)
+    };
+    view! {
+        <section class="controls" aria-label="Both runs" data-testid="pair">
+            <div class="buttons" role="group" aria-label="Controls of both runs">
+                {action("Pause both", "pair-pause", || false, move || pair.any(RunState::Running), move || pair.send(&Command::Pause))}
+                {action("Resume both", "pair-resume", || false, move || pair.any(RunState::Paused), move || pair.send(&Command::Resume))}
+                {action("Stop both", "pair-stop", || false, move || first.is_open() || second.is_open(), move || pair.send(&Command::Stop))}
+                {action("Back to one run", "pair-close", || false, move || !second.is_open(), move || pair.close())}
+                <button type="button" class="button pair-switch" data-testid="pair-switch" on:click=move |_| front.update(|front| *front = 1 - *front)>
+                    "Switch"
+                </button>
+            </div>
+        </section>
+        {told(pair)}
+        <section class="hero" aria-labelledby="pair-title">
+            <h2 id="pair-title" class="unseen">"The two models"</h2>
+            <div class="pair-columns">{column(0, first, "")} {column(1, second, "-second")}</div>
+            {playback.view(words)}
+            {look.view(layers)}
+        </section>
+        <section class="happening" aria-labelledby="pair-charts">
+            <h2 id="pair-charts">"What happens"</h2>
+            <div class="charts">
+                {chart(0, "pair-metric", plots::metric, "Not evaluated yet.")}
+                {figure::of_difference(pair.both(), names, 1, "pair-difference", "Not both evaluated yet.")}
+                {chart(2, "pair-loss", plots::loss, "Nothing has been trained yet.")}
+                {chart(3, "pair-density", plots::density, "Nothing has been pruned yet.")}
+            </div>
+        </section>
+    }
+}
+
+/// How far one of the two is.
+fn standing(lab: Lab, name: &'static str) -> impl IntoView {
+    let state = move || match (lab.state(), lab.engine.get()) {
+        (_, Engine::Loading) => "loading the engine",
+        (_, Engine::Broken) => "stopped",
+        (Some(state), Engine::Ready) => state_name(state),
+        (None, Engine::Ready) => "ready",
+    };
+    let steps = move || {
+        let of = lab.run.with(|run| run.as_ref().map_or(0, |run| run.steps));
+        (of > 0).then(|| format!("step {} of {of}", lab.status.get().step))
+    };
+    let progress = move || lab.progress.get().map(|progress| controls::amount(&progress));
+    let panic =
+        move || lab.panic.get().map(|report| view! { <p class="error">"The engine has stopped: " {report}</p> });
+    view! {
+        <p class="pair-standing" role="status" data-testid=format!("pair-state{name}") data-state=state>
+            <span>{state}</span> " " <span>{steps}</span> " " <span class="aside">{move || lab.time_left()}</span>
+            " " <span class="aside">{progress}</span>
+        </p>
+        {panic}
+    }
+}
+
+/// What came out of both, and of their difference.
+fn told(pair: Pair) -> impl IntoView {
+    let [first, second] = pair.both();
+    let done = Memo::new(move |_| [first, second].map(|lab| lab.status.with(|status| status.done)));
+    let record = |lab: Lab| lab.history.with_value(|history| history.record().cloned());
+    let as_study = move || {
+        let file = first.settings.with_untracked(|settings| study(settings, pair.presets()));
+        match first.queue_study(file) {
+            Ok(queued) => {
+                first.run_study(&queued, false);
+                Page::Compare.open();
+            }
+            Err(problem) => first.report(problem),
+        }
+    };
+    move || {
+        if done.get() != [true, true] {
+            return None;
+        }
+        let (one, other) = (record(first)?, record(second)?);
+        let titles = pair.titles.get();
+        let [a, b] = &titles;
+        let names = pair.presets().map(|preset| preset.name);
+        let lines = verdict([(names[0], &one), (names[1], &other)])?;
+        let mut lines = lines.into_iter();
+        let headline = lines.next()?;
+        let each = [(a, &one), (b, &other)].map(|(title, record)| {
+            Outcome::of(record).map(|outcome| view! { <dt>{title.clone()}</dt> <dd>{outcome.headline}</dd> })
+        });
+        Some(view! {
+            <section class="outcome" aria-labelledby="pair-outcome" data-testid="pair-outcome">
+                <h2 id="pair-outcome">"The difference"</h2>
+                <p class="headline">{headline}</p>
+                <dl>{each.into_iter().collect_view()}</dl>
+                {lines.map(|line| view! { <p class="aside">{line}</p> }).collect_view()}
+                <p class="buttons">
+                    {action("Run it with 3 seeds", "pair-study", || true, || true, as_study)}
+                    <button type="button" class="button" on:click=move |_| Page::Compare.open()>"Compare"</button>
+                </p>
+            </section>
+        })
+    }
+}
+
+const _: () = assert!(SEEDS == 3, "the button names the number of seeds");

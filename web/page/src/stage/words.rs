@@ -1,0 +1,103 @@
+//! A unit in words: what it is, whether it is kept and why, how it was scored.
+
+use super::{Departures, Layout, Unit};
+use crate::figures::plain;
+use crate::history::Frame;
+
+impl Layout {
+    /// A unit at the frame at this place.
+    #[must_use]
+    pub fn describe(&self, unit: Unit, frames: &[Frame], place: usize) -> String {
+        let Some(frame) = frames.get(place) else { return String::new() };
+        let fate = || match frame.keeps(unit) {
+            None => "the run does not say whether it is kept".to_owned(),
+            Some(true) => format!("kept{}{}", reason(frame, unit), standing(frame, unit)),
+            Some(false) => {
+                let gone = Departures::until(frames, place, &self.shape).get(unit).flatten();
+                let gone = gone.and_then(|gone| frames.get(usize::from(gone)));
+                let since = gone.map_or_else(String::new, |gone| format!(" at step {}", gone.step));
+                let is_masked = frames.iter().take(place + 1).rfind(|frame| frame.removed).or(frames.first());
+                let is_masked = is_masked.is_some_and(|removed| removed.keeps(unit) == Some(true));
+                // It was scored where it went; later points no longer score it.
+                let scored = gone.unwrap_or(frame);
+                let what = if is_masked { "masked" } else { "removed" };
+                format!("{what}{since}{}{}", reason(scored, unit), standing(scored, unit))
+            }
+        };
+        match unit {
+            Unit::Hidden(dim) => {
+                format!("hidden dim {dim}: {}; {} of {} kept", fate(), frame.hidden.len(), self.shape.hidden)
+            }
+            Unit::Layer(layer) => {
+                let ranks = (0..self.sites.len())
+                    .filter_map(|site| Some(format!("{} {}", self.sites.get(site)?, self.rank(frame, layer, site)?)));
+                let ranks: Vec<String> = ranks.collect();
+                let ranks = if ranks.is_empty() { String::new() } else { format!("; ranks: {}", ranks.join(", ")) };
+                let heads = frame.heads.get(layer).map_or(0, Vec::len);
+                let of = self.shape.heads.get(layer).copied().unwrap_or(0);
+                format!("layer {layer}: {heads} of {of} heads, {}{ranks}", self.neurons_left(frame, layer))
+            }
+            Unit::Head(layer, head) => format!("layer {layer}, head {head}: {}", fate()),
+            Unit::Neuron(layer, neuron) => {
+                format!("layer {layer}, neuron {neuron}: {}; {}", fate(), self.neurons_left(frame, layer))
+            }
+            Unit::Rank(layer, site) => {
+                let name = self.sites.get(site).copied().unwrap_or_default();
+                match self.rank(frame, layer, site) {
+                    Some(rank) => format!("layer {layer}, {name} adapter: rank {rank}"),
+                    None => format!("layer {layer}: no {name} adapter"),
+                }
+            }
+        }
+    }
+
+    fn neurons_left(&self, frame: &Frame, layer: usize) -> String {
+        let left = frame.neurons.get(layer).copied().unwrap_or(0);
+        format!("{left} of {} neurons kept", self.shape.neurons.get(layer).copied().unwrap_or(0))
+    }
+}
+
+fn reason(frame: &Frame, unit: Unit) -> String {
+    frame.reason(unit).map_or_else(String::new, |reason| format!(" ({})", reason.words()))
+}
+
+/// `, salience 0.50, rank 4 of 4`: among the units of the kind that were there.
+fn standing(frame: &Frame, unit: Unit) -> String {
+    let Some((score, all)) = frame.score(unit) else { return String::new() };
+    let above = all.iter().filter(|other| **other > score).count();
+    format!(", salience {}, rank {} of {}", plain(score), above + 1, all.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::History;
+    use apt_experiment::Knobs;
+
+    #[test]
+    fn words_say_whether_a_unit_is_kept_since_when_and_how_it_was_scored() {
+        let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true));
+        let shape = history.record().expect("started").shape.clone();
+        let layout = Layout::new(&shape, &history.frames, 400.0, 1.0, None);
+        let mut frames = history.frames.clone();
+        let said = |unit: Unit, frames: &[Frame], place: usize| layout.describe(unit, frames, place);
+        let gone = "layer 0, head 0: removed at step 5, salience 0.50, rank 4 of 4";
+        assert_eq!(said(Unit::Head(0, 0), &frames, 1), gone);
+        let floor = "layer 0, head 1: kept (by the head floor), salience 2.00, rank 2 of 4";
+        assert_eq!(said(Unit::Head(0, 1), &frames, 1), floor);
+        let neuron = "layer 1, neuron 0: removed at step 5, salience 1.00, rank 7 of 8; 3 of 4 neurons kept";
+        assert_eq!(said(Unit::Neuron(1, 0), &frames, 1), neuron);
+        let layer = "layer 1: 2 of 2 heads, 3 of 4 neurons kept; ranks: up 2";
+        assert_eq!(said(Unit::Layer(1), &frames, 1), layer);
+        assert_eq!(said(Unit::Rank(0, 0), &frames, 1), "layer 0, query adapter: rank 4");
+        assert_eq!(said(Unit::Hidden(0), &frames, 0), "hidden dim 0: kept; 4 of 4 kept");
+        // Later points still say when and with what score it went.
+        frames.push(Frame { step: 8, scores: None, ..frames[1].clone() });
+        assert_eq!(said(Unit::Head(0, 0), &frames, 2), gone);
+        frames[1].removed = false;
+        assert!(said(Unit::Head(0, 0), &frames, 1).starts_with("layer 0, head 0: masked at step 5,"));
+        frames[1].kept_neurons = Vec::new();
+        let unsaid = "layer 1, neuron 0: the run does not say whether it is kept; 3 of 4 neurons kept";
+        assert_eq!(said(Unit::Neuron(1, 0), &frames, 1), unsaid);
+    }
+}
