@@ -19,6 +19,8 @@ mod messages;
 mod model;
 mod model_choice;
 mod outcome;
+mod paper;
+mod phase_band;
 mod report;
 mod setup;
 mod shell;

@@ -119,7 +119,8 @@ pub fn difference(runs: [(&str, &History); 2]) -> Plot {
     });
     let name = metric_name(before.record().or(behind.record()));
     let curves = vec![curve(&format!("{run} minus {baseline}"), 0, Style::Dotted, points.collect())];
-    let title = format!("Difference in {}", if name == ACCURACY { "accuracy" } else { &outcome::in_words(name) });
+    let of = if name == ACCURACY { name.to_owned() } else { outcome::in_words(name) };
+    let title = format!("Difference in {of}");
     let show: fn(f64) -> String = if name == ACCURACY { percentage_points } else { signed };
     let until = Some(run_length(before).max(run_length(behind)));
     Plot { until, level: Some(0.0), show: Some(show), ..plot(before, &title, curves) }
@@ -263,8 +264,17 @@ mod tests {
 
     #[test]
     fn curves_of_a_pair_say_run_and_part_and_the_ghost_has_one_line_each() {
-        let [baseline, run] = two();
-        let plot = pair(loss, [("apt", &baseline), ("random", &run)]);
+        let taught = [10, 20].map(|steps| {
+            let mut events = crate::history::tests::run(Knobs::default(), steps, true);
+            for event in &mut events {
+                if let Event::Step(point) = event {
+                    point.distill_loss = Some(0.25);
+                }
+            }
+            History::of(&events)
+        });
+        let [baseline, run] = &taught;
+        let plot = pair(loss, [("apt", baseline), ("random", run)]);
         let seen: Vec<_> = plot.curves.iter().map(|of| (of.name.as_str(), of.ghost, of.style)).collect();
         let expected = [
             ("apt: task", true, Style::Line),
@@ -276,7 +286,7 @@ mod tests {
         ];
         assert_eq!(seen, expected);
         // Before the second run has begun, the first is shown alone.
-        let alone = pair(metric, [("apt", &baseline), ("random", &History::default())]);
+        let alone = pair(metric, [("apt", baseline), ("random", &History::default())]);
         assert_eq!((alone.curves.len(), alone.vertical_lines.as_slice()), (1, [5.0].as_slice()));
     }
 

@@ -3,10 +3,11 @@
 use leptos::prelude::*;
 
 use super::state::Lab;
-use super::{controls, export, figure, model, outcome, setup};
+use super::{controls, export, figure, model, outcome, paper, phase_band, setup};
 use crate::{phases, plots};
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
+    paper::share_cursor();
     view! {
         <div class="lab" data-testid="page-lab">
             <h1 class="unseen">"Lab"</h1>
@@ -18,6 +19,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 <h2 id="charts-title">"What happens"</h2>
                 {layout(lab)}
                 {last_point(lab)}
+                {phase_band::view(lab)}
                 <div class="charts">
                     {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
                     {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
