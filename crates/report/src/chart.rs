@@ -58,7 +58,7 @@ mod tests {
         assert!(0.55 < middle && middle < 0.62, "{middle}");
         assert!((drawing.value_at(middle) - 100.0).abs() < 1e-9);
         assert!(drawing.svg.contains("font-size=\"2") && !drawing.svg.contains("font-size=\"1"), "{}", drawing.svg);
-        assert!(drawing.svg.contains("step") && drawing.svg.contains("\n0.2"), "{}", drawing.svg);
+        assert!(drawing.svg.contains("step") && drawing.svg.contains("\n1.0\n"), "{}", drawing.svg);
     }
 
     #[test]

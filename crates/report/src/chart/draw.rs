@@ -90,9 +90,9 @@ pub(super) fn draw(
         .draw()?;
     let (sides, heights) = chart.plotting_area().get_pixel_range();
     if !named {
-        // In the corner, before the first label of its axis.
+        // In the corner, before the first label of its axis and as far below it.
         let style = (FONT, UNIT * font).into_font().color(&text).pos(Pos::new(HPos::Right, VPos::Top));
-        let corner = (sides.start - pixels(0.7) as i32, heights.end + pixels(0.35) as i32);
+        let corner = (sides.start - pixels(0.7) as i32, heights.end + 10);
         root.draw(&Text::new(plot.across.clone(), corner, style))?;
     }
     let palette = |colour: usize| rgb(theme.palette[colour % theme.palette.len()]);

@@ -55,7 +55,8 @@ pub(super) fn place(markers: &[(i32, i32)], names: &[String], size: f64, room: &
             let cost = |of: &Rect| {
                 let covered: f64 = others().chain(&dots).map(|other| of.shared(other)).sum();
                 let cut = of.w * of.h - of.shared(room);
-                covered + 100.0 * cut.max(0.0) + of.distance(at)
+                // Rounded, so that of places that are as good the first is taken.
+                (10.0 * (covered + 100.0 * cut.max(0.0) + of.distance(at))).round()
             };
             let best = candidates(at, w, size).min_by(|a, b| cost(a).total_cmp(&cost(b)));
             let best = best.unwrap_or(Rect { x: at.0, y: at.1, w, h: size });
