@@ -1,24 +1,33 @@
 //! Charts as SVG text, by plotters, with a summary in words for those who do not see them.
 
+mod axis;
 mod draw;
 mod labels;
 mod plot;
+mod read;
 mod svg_backend;
 mod theme;
 
+pub use draw::Drawing;
 pub use plot::{Band, Curve, Marker, Plot, Style};
+pub use read::{Mark, Reading, moved, nearest};
 pub use theme::{DARK, LIGHT, Theme};
 
 impl Plot {
     /// The chart as an SVG element of this size in pixels; empty when there is nothing to draw.
     #[must_use]
     pub fn svg(&self, size: (u32, u32), theme: &Theme) -> String {
-        let mut svg = String::new();
-        if !self.is_empty() {
-            // Writing to a String cannot fail, and the ranges are finite and not empty.
-            let _ = draw::draw(self, &mut svg, size, theme);
+        self.drawing(size, theme, draw::FONT_SIZE).svg
+    }
+
+    /// The same with text of `font` pixels, and where on it values stand.
+    #[must_use]
+    pub fn drawing(&self, size: (u32, u32), theme: &Theme, font: f64) -> Drawing {
+        if self.is_empty() {
+            return Drawing::default();
         }
-        svg
+        // Writing to a String cannot fail, and the ranges are finite and not empty.
+        draw::draw(self, size, theme, font).unwrap_or_default()
     }
 }
 
@@ -39,6 +48,29 @@ mod tests {
         assert!(svg.contains("<polyline") && svg.contains("<text"), "{svg:.600}");
         assert!(!svg.contains("style="), "the policy of the page forbids inline styles");
         assert!(svg.len() < 40_000, "{} bytes", svg.len());
+    }
+
+    #[test]
+    fn places_and_values_of_a_drawing_agree_and_text_is_as_large_as_asked() {
+        let plot = Plot { until: Some(200.0), ..plot(vec![(1.0, 0.2), (100.0, 0.9)]) };
+        let drawing = plot.drawing((400, 200), &LIGHT, 21.0);
+        let middle = drawing.place_of(100.0);
+        assert!(0.55 < middle && middle < 0.62, "{middle}");
+        assert!((drawing.value_at(middle) - 100.0).abs() < 1e-9);
+        assert!(drawing.svg.contains("font-size=\"2") && !drawing.svg.contains("font-size=\"1"), "{}", drawing.svg);
+        assert!(drawing.svg.contains("step") && drawing.svg.contains("\n1.0\n"), "{}", drawing.svg);
+    }
+
+    #[test]
+    fn a_ghost_is_drawn_in_dashes_and_rings() {
+        let mut plot = plot(vec![(1.0, 0.2), (100.0, 0.9)]);
+        let solid = plot.svg((400, 200), &LIGHT);
+        plot.curves[0].ghost = true;
+        let ghost = plot.svg((400, 200), &LIGHT);
+        let lines = |svg: &str| svg.matches("<polyline").count();
+        assert!(lines(&ghost) > lines(&solid) + 10, "{ghost}");
+        plot.curves[0].style = Style::LargePoints;
+        assert_eq!(plot.svg((400, 200), &LIGHT).matches("<circle").count(), 2);
     }
 
     #[test]
@@ -79,6 +111,17 @@ mod tests {
         assert!(svg.contains("&lt;script&gt;") && !svg.contains("<script"), "{svg}");
         assert!(svg.contains("cost") && svg.contains("gain") && !svg.contains("style="));
         assert!(plot.summary().contains("b: 1.00 at cost 2.00."), "{}", plot.summary());
+    }
+
+    #[test]
+    fn a_marker_outside_of_the_scale_stands_at_its_edge_with_its_value() {
+        let marker = |name: &str, at| Marker { name: name.to_owned(), colour: 1, at, across: None, up: None };
+        let mut markers: Vec<Marker> =
+            (0..6).map(|place| marker("near", (f64::from(place), 0.9 + 0.01 * f64::from(place)))).collect();
+        markers.push(marker("random", (2.0, 0.5)));
+        let svg = Plot { markers, across: "cost".to_owned(), up: "gain".to_owned(), ..Plot::default() }
+            .svg((400, 300), &LIGHT);
+        assert!(svg.contains("random ↓ 0.50") && svg.contains("0.92") && !svg.contains("0.6"), "{svg}");
     }
 
     #[test]

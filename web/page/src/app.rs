@@ -19,6 +19,8 @@ mod model_choice;
 mod outcome;
 mod paint;
 mod pair;
+mod paper;
+mod phase_band;
 mod playback;
 mod recording;
 mod report;

@@ -1,6 +1,8 @@
 //! Where a run is, in words: what its present part is for, and what its pruning points took.
 
-use apt_experiment::Phase;
+use std::ops::Range;
+
+use apt_experiment::{Phase, Record};
 
 use crate::history::{Frame, History};
 
@@ -14,21 +16,97 @@ pub fn part(history: &History) -> &'static str {
         Phase::Measuring => return "measuring size and speed",
         Phase::Pruning | Phase::Distilling | Phase::Tuning => {}
     }
-    let step = history.step();
+    part_at(record, history.step()).words()
+}
+
+/// What a stretch of training is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It tunes a model that stays whole.
+    Whole,
+    /// It tunes what is going to be pruned.
+    Before,
+    /// Masks move and units are removed.
+    Pruning,
+    /// It tunes what is left.
+    After,
+}
+
+/// A part of training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whether there is a teacher.
+    pub taught: bool,
+}
+
+impl Part {
+    /// Its name.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match (self.purpose, self.taught) {
+            (Purpose::Whole, true) => "tuning with a teacher",
+            (Purpose::Whole, false) => "tuning",
+            (Purpose::Before, _) => "tuning before the first cut",
+            (Purpose::Pruning, true) => "pruning, with a teacher",
+            (Purpose::Pruning, false) => "pruning",
+            (Purpose::After, true) => "tuning what is left, with a teacher",
+            (Purpose::After, false) => "tuning what is left",
+        }
+    }
+}
+
+/// A part of training with its steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// What it is.
+    pub part: Part,
+    /// After how many steps it begins and ends.
+    pub steps: Range<usize>,
+}
+
+/// The parts of a run's training in order, as far as is known: a run that waits for its loss to move decides later when
+/// it prunes.
+#[must_use]
+pub fn stretches(history: &History) -> Vec<Stretch> {
+    let Some(record) = history.record() else { return Vec::new() };
+    let Some(layout) = &record.layout else {
+        let known = if record.config.prunes() { history.step() } else { history.steps };
+        let part = part_at(record, 0);
+        return vec![Stretch { part, steps: 0..known }].into_iter().filter(|of| !of.steps.is_empty()).collect();
+    };
+    let points = layout.points.first().map(|first| first.window_start).into_iter();
+    let points = points.chain(layout.points.last().map(|last| last.step));
+    let taught = layout.distill.iter().flat_map(|steps| [steps.start, steps.end]);
+    let mut bounds: Vec<usize> = points.chain(taught).chain([0, history.steps]).collect();
+    bounds.retain(|step| *step <= history.steps);
+    bounds.sort_unstable();
+    bounds.dedup();
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for (begin, end) in bounds.iter().zip(bounds.iter().skip(1)) {
+        let part = part_at(record, *begin);
+        match stretches.last_mut().filter(|last| last.part.words() == part.words()) {
+            Some(last) => last.steps.end = *end,
+            None => stretches.push(Stretch { part, steps: *begin..*end }),
+        }
+    }
+    stretches
+}
+
+fn part_at(record: &Record, step: usize) -> Part {
     let layout = record.layout.as_ref();
     let points = layout.map(|layout| layout.points.as_slice()).unwrap_or_default();
     let taught = layout.and_then(|layout| layout.distill.as_ref()).is_some_and(|steps| steps.contains(&step));
     let is_over = points.last().is_some_and(|last| step >= last.step);
     let has_begun = points.first().is_some_and(|first| step >= first.window_start);
-    match (record.config.prunes(), has_begun, is_over, taught) {
-        (false, _, _, true) => "tuning with a teacher",
-        (false, ..) => "tuning",
-        (true, false, ..) => "tuning before the first cut",
-        (true, true, false, true) => "pruning, with a teacher",
-        (true, true, false, false) => "pruning",
-        (true, true, true, true) => "tuning what is left, with a teacher",
-        (true, true, true, false) => "tuning what is left",
-    }
+    let purpose = match (record.config.prunes(), has_begun, is_over) {
+        (false, ..) => Purpose::Whole,
+        (true, false, _) => Purpose::Before,
+        (true, true, false) => Purpose::Pruning,
+        (true, true, true) => Purpose::After,
+    };
+    Part { purpose, taught }
 }
 
 /// What a pruning point took, and when the next one comes: `Step 130: −2 heads, −144 neurons. Next at 150.` Of the frame at
@@ -100,6 +178,32 @@ mod tests {
             "tuning what is left",
         ];
         assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn the_stretches_of_a_run_join_and_cover_its_steps() {
+        let history = after(18);
+        let stretches = stretches(&history);
+        let seen: Vec<_> = stretches.iter().map(|of| (of.part.words(), of.steps.clone())).collect();
+        let expected = [
+            ("tuning before the first cut", 0..3),
+            ("pruning", 3..4),
+            ("pruning, with a teacher", 4..5),
+            ("tuning what is left, with a teacher", 5..8),
+            ("tuning what is left", 8..10),
+        ];
+        assert_eq!(seen, expected);
+        // What is said of a step is the stretch it is in.
+        let part = |step: usize| stretches.iter().find(|of| of.steps.contains(&step)).map(|of| of.part.words());
+        assert_eq!([2, 3, 9].map(part), [2, 3, 9].map(|step| Some(part_at(history.record()?, step).words())));
+    }
+
+    #[test]
+    fn a_run_that_has_not_decided_when_it_prunes_has_one_stretch_up_to_now() {
+        let undecided = History::of(&crate::history::tests::run(Knobs::default(), 10, true)[..5]);
+        let seen: Vec<_> = stretches(&undecided).into_iter().map(|of| (of.part.purpose, of.steps)).collect();
+        assert_eq!(seen, [(Purpose::Before, 0..3)]);
+        assert!(stretches(&History::default()).is_empty());
     }
 
     #[test]

@@ -34,8 +34,7 @@ pub fn metric(history: &History) -> Plot {
     let curves =
         vec![curve("validation", 2, Style::Dotted, validation), curve("teacher", 3, Style::LargePoints, teachers)];
     let name = metric_name(record);
-    let show = (name == ACCURACY).then_some(share as fn(f64) -> String);
-    Plot { show, ..plot(history, &outcome::in_words(name), curves) }
+    Plot { show: shown(name), ..plot(history, &outcome::in_words(name), curves) }
 }
 
 /// Weights left in the model, which fall at pruning points; and as if what is masked had gone already, which it does in
@@ -119,8 +118,8 @@ pub fn difference(runs: [(&str, &History); 2]) -> Plot {
     });
     let name = metric_name(before.record().or(behind.record()));
     let curves = vec![curve(&format!("{run} minus {baseline}"), 0, Style::Dotted, points.collect())];
-    let words = if name == ACCURACY { ACCURACY.to_owned() } else { outcome::in_words(name) };
-    let title = format!("Difference in {words}");
+    let of = if name == ACCURACY { name.to_owned() } else { outcome::in_words(name) };
+    let title = format!("Difference in {of}");
     let show: fn(f64) -> String = if name == ACCURACY { percentage_points } else { signed };
     let until = Some(run_length(before).max(run_length(behind)));
     Plot { until, level: Some(0.0), show: Some(show), ..plot(before, &title, curves) }
@@ -129,9 +128,16 @@ pub fn difference(runs: [(&str, &History); 2]) -> Plot {
 /// The validation metric of several runs.
 #[must_use]
 pub fn metrics(runs: &[(&str, &Record)]) -> Plot {
-    overlay("Metric on validation data", runs, Style::Dotted, |record| {
+    let plot = overlay("Metric on validation data", runs, Style::Dotted, |record| {
         validation(Some(record)).into_iter().map(|(step, metric)| (step as f64, metric)).collect()
-    })
+    });
+    let mut names: Vec<&str> = runs.iter().map(|(_, record)| metric_name(Some(record))).collect();
+    names.dedup();
+    match names[..] {
+        // Tasks may differ in what they are judged by.
+        [name] => Plot { title: format!("{} on validation data", outcome::in_words(name)), show: shown(name), ..plot },
+        _ => plot,
+    }
 }
 
 /// The task loss of several runs.
@@ -160,7 +166,9 @@ fn smoothing(steps: usize) -> usize {
 
 fn overlay(title: &str, runs: &[(&str, &Record)], style: Style, of: impl Fn(&Record) -> Vec<Point>) -> Plot {
     let curves = runs.iter().enumerate().map(|(colour, (name, record))| curve(name, colour, style, of(record)));
-    Plot { title: title.to_owned(), across: "step".to_owned(), curves: curves.collect(), ..Plot::default() }
+    let curves: Vec<Curve> = curves.collect();
+    let until = curves.iter().filter_map(|curve| curve.points.last()).map(|last| last.0).reduce(f64::max);
+    Plot { title: title.to_owned(), across: "step".to_owned(), curves, until, ..Plot::default() }
 }
 
 fn curve(name: &str, colour: usize, style: Style, points: Vec<Point>) -> Curve {
@@ -189,6 +197,11 @@ fn metric_name(record: Option<&Record>) -> &str {
     // A run that is not over names it only by its value.
     let Some(last) = record.evaluations.last() else { return "" };
     last.metrics.iter().find(|(_, value)| **value == last.metric).map_or("", |(name, _)| name)
+}
+
+/// How values of a metric are written, where not as plain numbers.
+fn shown(metric: &str) -> Option<fn(f64) -> String> {
+    (metric == ACCURACY).then_some(share)
 }
 
 fn percentage_points(difference: f64) -> String {
@@ -264,8 +277,17 @@ mod tests {
 
     #[test]
     fn curves_of_a_pair_say_run_and_part_and_the_ghost_has_one_line_each() {
-        let [baseline, run] = two();
-        let plot = pair(loss, [("apt", &baseline), ("random", &run)]);
+        let taught = [10, 20].map(|steps| {
+            let mut events = crate::history::tests::run(Knobs::default(), steps, true);
+            for event in &mut events {
+                if let Event::Step(point) = event {
+                    point.distill_loss = Some(0.25);
+                }
+            }
+            History::of(&events)
+        });
+        let [baseline, run] = &taught;
+        let plot = pair(loss, [("apt", baseline), ("random", run)]);
         let seen: Vec<_> = plot.curves.iter().map(|of| (of.name.as_str(), of.ghost, of.style)).collect();
         let expected = [
             ("apt: task", true, Style::Line),
@@ -277,7 +299,7 @@ mod tests {
         ];
         assert_eq!(seen, expected);
         // Before the second run has begun, the first is shown alone.
-        let alone = pair(metric, [("apt", &baseline), ("random", &History::default())]);
+        let alone = pair(metric, [("apt", baseline), ("random", &History::default())]);
         assert_eq!((alone.curves.len(), alone.vertical_lines.as_slice()), (1, [5.0].as_slice()));
     }
 
@@ -313,6 +335,25 @@ mod tests {
         }
         let plot = metric(&History::of(&events));
         assert_eq!((plot.title.as_str(), plot.show.map(|show| show(0.75))), ("Accuracy", Some("75.0 %".to_owned())));
+    }
+
+    #[test]
+    fn several_runs_share_one_axis_and_the_name_of_their_metric() {
+        let records: Vec<Record> = two()
+            .iter()
+            .filter_map(|history| history.record().cloned())
+            .map(|mut record| {
+                record.measures.metric.name = "accuracy".to_owned();
+                record
+            })
+            .collect();
+        let [first, second] = &records[..] else { panic!("two runs") };
+        let plot = metrics(&[("a", first), ("b", second)]);
+        assert_eq!((plot.title.as_str(), plot.until), ("Accuracy on validation data", Some(20.0)));
+        let mut other = second.clone();
+        other.measures.metric.name = "f1".to_owned();
+        let plot = metrics(&[("a", first), ("b", &other)]);
+        assert_eq!((plot.title.as_str(), plot.show.is_some()), ("Metric on validation data", false));
     }
 
     #[test]

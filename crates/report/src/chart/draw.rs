@@ -3,39 +3,78 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::axis::{Axis, axes};
 use super::labels::{MARKER_RADIUS, Rect, place};
-use super::plot::{Curve, Plot, Style};
+use super::plot::{Curve, Marker, Plot, Style};
 use super::svg_backend::StylelessSvg;
 use super::theme::Theme;
 use crate::figures::plain;
 use crate::series::{DRAWN, Point, thin};
 
 const FONT: &str = "system-ui, sans-serif";
-const FONT_SIZE: f64 = 14.0;
-const LABEL_SIZE: f64 = 12.0;
+/// The size of text, in pixels, where nothing asks for another.
+pub(super) const FONT_SIZE: f64 = 12.0;
+/// The size of text that plotters writes as 1.
+const UNIT: f64 = 1.24;
 
+/// A chart as it is drawn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drawing {
+    /// The SVG element.
+    pub svg: String,
+    /// Left and right end of the horizontal axis, in shares of the element's width.
+    pub sides: (f64, f64),
+    /// The values at these ends.
+    pub range: (f64, f64),
+}
+
+impl Drawing {
+    /// Where this value of the horizontal axis stands, in shares of the element's width.
+    #[must_use]
+    pub fn place_of(&self, across: f64) -> f64 {
+        let ((left, right), (low, high)) = (self.sides, self.range);
+        left + (right - left) * (across - low) / (high - low)
+    }
+
+    /// The value of the horizontal axis that stands at this share of the element's width.
+    #[must_use]
+    pub fn value_at(&self, place: f64) -> f64 {
+        let ((left, right), (low, high)) = (self.sides, self.range);
+        low + (high - low) * (place - left) / (right - left)
+    }
+}
+
+/// Draws it in a size in pixels, with text of so many pixels; the width of lines goes with the text.
 pub(super) fn draw(
     plot: &Plot,
-    svg: &mut String,
     size: (u32, u32),
     theme: &Theme,
-) -> Result<(), std::boxed::Box<dyn std::error::Error>> {
+    font: f64,
+) -> Result<Drawing, std::boxed::Box<dyn std::error::Error>> {
     // A line is one element of the page, points are one each.
     let drawn = |style: Style| if style == Style::Points { DRAWN / 4 } else { DRAWN };
     let curves: Vec<(&Curve, Vec<Point>)> =
         plot.curves.iter().map(|curve| (curve, thin(&curve.points, drawn(curve.style)))).collect();
-    let (across, up) = ranges(plot, &curves);
+    let room = |share: f64, of: u32, most: f64| (f64::from(of) / (share * font)).clamp(2.0, most) as usize;
+    let (across, up) = axes(plot, &curves, (room(5.5, size.0, 8.0), room(3.2, size.1, 6.0)));
 
-    let root = StylelessSvg(SVGBackend::with_string(svg, size)).into_drawing_area();
-    let decimals = decimals(up.1 - up.0);
-    let show = |number: f64| plot.show.map_or_else(|| format!("{number:.decimals$}"), |show| show(number));
+    let mut svg = String::new();
+    let root = StylelessSvg(SVGBackend::with_string(&mut svg, size)).into_drawing_area();
+    let show = |number: f64| {
+        let decimals = up.decimals;
+        plot.show.map_or_else(|| format!("{number:.decimals$}"), |show| shortened(&show(number)))
+    };
+    let pixels = |of: f64| (of * font).round() as u32;
+    let wide = |width: u32| (f64::from(width) * font / FONT_SIZE).round().max(1.0) as u32;
     let named = !plot.up.is_empty();
+    let longest = up.ticks.iter().map(|tick| show(*tick).chars().count()).max().unwrap_or(0);
+    let labels = pixels((0.58 * longest as f64 + 0.8).max(3.6)) + if named { pixels(1.4) } else { 0 };
     let mut chart = ChartBuilder::on(&root)
-        .margin_top(8)
-        .margin_right(10)
-        .x_label_area_size(if named { 42 } else { 22 })
-        .y_label_area_size(if named { 72 } else { 54 })
-        .build_cartesian_2d(across.0..across.1, up.0..up.1)?;
+        .margin_top(pixels(0.6))
+        .margin_right(pixels(0.8))
+        .x_label_area_size(if named { pixels(3.0) } else { pixels(1.6) })
+        .y_label_area_size(labels)
+        .build_cartesian_2d(across.clone(), up.clone())?;
     let (grid, text) = (rgb(theme.grid), rgb(theme.text));
     chart
         .configure_mesh()
@@ -43,17 +82,23 @@ pub(super) fn draw(
         .light_line_style(TRANSPARENT)
         .bold_line_style(grid)
         .axis_style(grid)
-        .label_style((FONT, FONT_SIZE).into_font().color(&text))
+        .label_style((FONT, UNIT * font).into_font().color(&text))
         .x_desc(if named { plot.across.as_str() } else { "" })
         .y_desc(plot.up.as_str())
-        .x_labels(6)
-        .y_labels(4)
-        .x_label_formatter(&|x| if x.fract() == 0.0 { format!("{x:.0}") } else { plain(*x) })
+        .x_label_formatter(&|x| format!("{x:.*}", across.decimals))
         .y_label_formatter(&|y| show(*y))
         .draw()?;
+    let (sides, heights) = chart.plotting_area().get_pixel_range();
+    if !named {
+        // In the corner, before the first label of its axis and as far below it.
+        let style = (FONT, UNIT * font).into_font().color(&text).pos(Pos::new(HPos::Right, VPos::Top));
+        let corner = (sides.start - pixels(0.7) as i32, heights.end + 10);
+        root.draw(&Text::new(plot.across.clone(), corner, style))?;
+    }
     let palette = |colour: usize| rgb(theme.palette[colour % theme.palette.len()]);
+    let (bottom, top) = up.range;
     for x in &plot.vertical_lines {
-        chart.draw_series(LineSeries::new([(*x, up.0), (*x, up.1)], grid.stroke_width(1)))?;
+        chart.draw_series(LineSeries::new([(*x, bottom), (*x, top)], text.mix(0.55).stroke_width(wide(1))))?;
     }
     for band in &plot.bands {
         let lower = band.points.iter().map(|(x, low, _)| (*x, *low));
@@ -62,26 +107,31 @@ pub(super) fn draw(
         chart.draw_series([Polygon::new(area, palette(band.colour).mix(0.16).filled())])?;
     }
     if let Some(level) = plot.level {
-        let line = [(across.0, level), (across.1, level)];
-        chart.draw_series(LineSeries::new(line, text.mix(0.6).stroke_width(1)))?;
+        let line = [(across.range.0, level), (across.range.1, level)];
+        chart.draw_series(LineSeries::new(line, text.mix(0.8).stroke_width(wide(1))))?;
     }
     for (curve, points) in curves {
         let colour = palette(curve.colour);
         if curve.ghost {
             let points = if curve.style == Style::Steps { stairs(&points) } else { points };
             if matches!(curve.style, Style::Points | Style::LargePoints) {
-                let size = if curve.style == Style::Points { 2 } else { 5 };
+                let size = wide(if curve.style == Style::Points { 2 } else { 5 });
                 chart.draw_series(points.iter().map(|point| Circle::new(*point, size, colour.stroke_width(1))))?;
             } else {
-                chart.draw_series(DashedLineSeries::new(points, 6, 4, colour.mix(0.8).stroke_width(2)))?;
+                chart.draw_series(DashedLineSeries::new(
+                    points,
+                    pixels(0.5),
+                    pixels(0.3),
+                    colour.mix(0.8).stroke_width(wide(2)),
+                ))?;
             }
             continue;
         }
-        let line = |points: Vec<Point>, width: u32| LineSeries::new(points, colour.stroke_width(width));
-        let dots = |size: i32| points.iter().map(move |point| Circle::new(*point, size, colour.filled()));
+        let line = |points: Vec<Point>, width: u32| LineSeries::new(points, colour.stroke_width(wide(width)));
+        let dots = |size: u32| points.iter().map(move |point| Circle::new(*point, wide(size), colour.filled()));
         match curve.style {
             Style::Line | Style::Mean => chart.draw_series(line(points, 2))?,
-            Style::Faint => chart.draw_series(LineSeries::new(points, colour.mix(0.35).stroke_width(1)))?,
+            Style::Faint => chart.draw_series(LineSeries::new(points, colour.mix(0.35).stroke_width(wide(1))))?,
             Style::Steps => chart.draw_series(line(stairs(&points), 2))?,
             Style::Points => chart.draw_series(dots(2))?,
             Style::LargePoints => chart.draw_series(dots(5))?,
@@ -91,53 +141,57 @@ pub(super) fn draw(
             }
         };
     }
+    // What lies outside of the axes stands at their edge.
+    let clamped = |(x, y): Point| (across.clamp(x), up.clamp(y));
     if plot.front.len() > 1 {
-        chart.draw_series(LineSeries::new(plot.front.iter().copied(), text.mix(0.5).stroke_width(1)))?;
+        let line = plot.front.iter().copied().map(clamped);
+        chart.draw_series(LineSeries::new(line, text.mix(0.5).stroke_width(wide(1))))?;
     }
     for marker in &plot.markers {
-        let thin = palette(marker.colour).mix(0.7).stroke_width(1);
+        let colour = palette(marker.colour);
+        let thin = colour.mix(0.7).stroke_width(wide(1));
+        let (x, y) = marker.at;
         let bars = [
-            marker.across.map(|(low, high)| vec![(low, marker.at.1), (high, marker.at.1)]),
-            marker.up.map(|(low, high)| vec![(marker.at.0, low), (marker.at.0, high)]),
+            marker.across.filter(|_| up.holds(y)).map(|(low, high)| vec![(low, y), (high, y)]),
+            marker.up.filter(|_| across.holds(x)).map(|(low, high)| vec![(x, low), (x, high)]),
         ];
-        chart.draw_series(bars.into_iter().flatten().map(|bar| PathElement::new(bar, thin)))?;
-        chart.draw_series([Circle::new(marker.at, MARKER_RADIUS as i32, palette(marker.colour).filled())])?;
+        let bars = bars.into_iter().flatten().map(|bar| bar.into_iter().map(clamped).collect::<Vec<_>>());
+        chart.draw_series(bars.map(|bar| PathElement::new(bar, thin)))?;
+        let is_in = across.holds(x) && up.holds(y);
+        let style = if is_in { colour.filled() } else { colour.stroke_width(wide(2)) };
+        chart.draw_series([Circle::new(clamped(marker.at), MARKER_RADIUS as i32, style)])?;
     }
-    let at: Vec<(i32, i32)> = plot.markers.iter().map(|marker| chart.backend_coord(&marker.at)).collect();
-    let names: Vec<&str> = plot.markers.iter().map(|marker| marker.name.as_str()).collect();
-    let room = Rect { x: 0.0, y: 0.0, w: f64::from(size.0), h: f64::from(size.1) };
-    for ((x, y), name) in place(&at, &names, LABEL_SIZE, &room).into_iter().zip(names) {
-        let style = (FONT, LABEL_SIZE).into_font().color(&text).pos(Pos::new(HPos::Left, VPos::Top));
-        root.draw(&Text::new(name.to_owned(), (x, y), style))?;
+    let at: Vec<(i32, i32)> = plot.markers.iter().map(|marker| chart.backend_coord(&clamped(marker.at))).collect();
+    let names: Vec<String> =
+        plot.markers.iter().map(|marker| named_with_place(marker, &across, &up, plot.show)).collect();
+    let small = 0.9 * font;
+    let wh = (f64::from(sides.end - sides.start), f64::from(heights.end - heights.start));
+    let room = Rect { x: f64::from(sides.start), y: f64::from(heights.start), w: wh.0, h: wh.1 };
+    for ((label, name), at) in place(&at, &names, small, &room).into_iter().zip(names).zip(at) {
+        let from = (f64::from(at.0), f64::from(at.1));
+        if label.distance(from) > 2.0 * MARKER_RADIUS + small {
+            let (x, y) = label.nearest(from);
+            root.draw(&PathElement::new(vec![at, (x as i32, y as i32)], text.mix(0.5).stroke_width(wide(1))))?;
+        }
+        let style = (FONT, UNIT * small).into_font().color(&text).pos(Pos::new(HPos::Left, VPos::Top));
+        root.draw(&Text::new(name, (label.x as i32, label.y as i32), style))?;
     }
     root.present()?;
-    Ok(())
+    drop((chart, root));
+    let share = |at: i32| f64::from(at) / f64::from(size.0);
+    Ok(Drawing { svg, sides: (share(sides.start), share(sides.end)), range: across.range })
 }
 
-/// What the axes must hold.
-fn ranges(plot: &Plot, curves: &[(&Curve, Vec<Point>)]) -> ((f64, f64), (f64, f64)) {
-    let points = || curves.iter().flat_map(|(_, points)| points);
-    let bands = || plot.bands.iter().flat_map(|band| &band.points);
-    let ends_of = |at: f64, bar: Option<(f64, f64)>| bar.map_or([at, at], |(low, high)| [low, high]);
-    let bars_across = plot.markers.iter().flat_map(|marker| ends_of(marker.at.0, marker.across));
-    let bars_up = plot.markers.iter().flat_map(|marker| ends_of(marker.at.1, marker.up));
-    let ends = plot.until.into_iter().flat_map(|until| [0.0, until]);
-    let across = points().map(|point| point.0).chain(plot.vertical_lines.iter().copied()).chain(ends);
-    let across = span(across.chain(bars_across), false);
-    let up = points().map(|point| point.1).chain(bands().flat_map(|(_, low, high)| [*low, *high]));
-    let up = span(up.chain(bars_up).chain(plot.level), plot.from_zero);
-    if plot.markers.is_empty() {
-        return (across, up);
-    }
-    // A marker on the edge would be cut, and its name needs room.
-    let wider = |(low, high): (f64, f64), share: f64| (low - share * (high - low), high + share * (high - low));
-    (wider(across, 0.08), wider(up, 0.06))
-}
-
-/// Decimals with which the labels of an axis of this length differ.
-fn decimals(length: f64) -> usize {
-    // Four labels or so.
-    (1.0 - (length / 4.0).log10()).clamp(0.0, 9.0) as usize
+/// A marker's name; of one outside of an axis with an arrow to where it is and its value: `random ↓ 0.50`.
+fn named_with_place(marker: &Marker, across: &Axis, up: &Axis, show: Option<fn(f64) -> String>) -> String {
+    let outside = |at: f64, axis: &Axis, arrows: [&str; 2], text: String| {
+        let arrow = if at < axis.range.0 { arrows[0] } else { arrows[1] };
+        (!axis.holds(at)).then(|| format!(" {arrow} {text}"))
+    };
+    let (x, y) = marker.at;
+    let beside = outside(x, across, ["←", "→"], plain(x)).unwrap_or_default();
+    let above = outside(y, up, ["↓", "↑"], show.unwrap_or(plain)(y)).unwrap_or_default();
+    format!("{}{beside}{above}", marker.name)
 }
 
 /// Each value holds until the next.
@@ -152,27 +206,15 @@ fn stairs(points: &[Point]) -> Vec<Point> {
     stairs
 }
 
-/// A range around the values that is not empty.
-fn span(values: impl Iterator<Item = f64>, from_zero: bool) -> (f64, f64) {
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for value in values.filter(|value| value.is_finite()) {
-        (low, high) = (low.min(value), high.max(value));
-    }
-    if low > high {
-        return (0.0, 1.0);
-    }
-    if from_zero {
-        (low, high) = (low.min(0.0), high + 0.05 * high.abs());
-    }
-    if high - low < 1e-9 * high.abs().max(1e-3) {
-        let room = 0.05 * high.abs().max(0.02);
-        (low, high) = (if from_zero { low } else { low - room }, high + room);
-    }
-    (low, high)
-}
-
 fn rgb((r, g, b): (u8, u8, u8)) -> RGBColor {
     RGBColor(r, g, b)
+}
+
+/// `20.0 MB` as `20 MB`: labels stand at round numbers.
+fn shortened(label: &str) -> String {
+    let (number, unit) = label.split_once(' ').map_or((label, ""), |(number, unit)| (number, unit));
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    if unit.is_empty() { number.to_owned() } else { format!("{number} {unit}") }
 }
 
 #[cfg(test)]
@@ -180,7 +222,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_have_as_many_decimals_as_they_differ_in() {
-        assert_eq!([decimals(2000.0), decimals(1.0), decimals(0.02), decimals(1e-12)], [0, 1, 3, 9]);
+    fn labels_have_no_idle_zeros() {
+        assert_eq!(
+            ["20.0 MB", "1.50 s", "100 %", "0", "-0.50"].map(shortened),
+            ["20 MB", "1.5 s", "100 %", "0", "-0.5"]
+        );
     }
 }

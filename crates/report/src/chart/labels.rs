@@ -3,6 +3,13 @@
 /// Radius of a marker in pixels.
 pub(super) const MARKER_RADIUS: f64 = 4.0;
 
+/// Width of a letter in heights of the text: a little more than that of system fonts.
+const LETTER: f64 = 0.6;
+/// How often names are placed.
+const SWEEPS: usize = 3;
+/// How many distances from the marker are tried.
+const REACH: u32 = 7;
+
 /// A rectangle in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rect {
@@ -19,40 +26,56 @@ impl Rect {
         let h = (self.y + self.h).min(other.y + other.h) - self.y.max(other.y);
         w.max(0.0) * h.max(0.0)
     }
+
+    /// The point of it that is nearest.
+    pub(super) fn nearest(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        (x.clamp(self.x, self.x + self.w), y.clamp(self.y, self.y + self.h))
+    }
+
+    /// How far it is from a point.
+    pub(super) fn distance(&self, at: (f64, f64)) -> f64 {
+        let (x, y) = self.nearest(at);
+        (x - at.0).hypot(y - at.1)
+    }
 }
 
-/// The upper left corner of each name, beside its marker: of the places around it that which covers least.
-pub(super) fn place(markers: &[(i32, i32)], names: &[&str], size: f64, room: &Rect) -> Vec<(i32, i32)> {
-    let dots: Vec<Rect> = markers
-        .iter()
-        .map(|(x, y)| Rect {
-            x: f64::from(*x) - MARKER_RADIUS,
-            y: f64::from(*y) - MARKER_RADIUS,
-            w: 2.0 * MARKER_RADIUS,
-            h: 2.0 * MARKER_RADIUS,
-        })
-        .collect();
-    let mut taken = dots;
-    markers
-        .iter()
-        .zip(names)
-        .map(|((x, y), name)| {
-            let (x, y) = (f64::from(*x), f64::from(*y));
-            let (w, h) = (0.55 * size * name.chars().count() as f64, size);
-            let best = candidates(x, y, w, h).min_by(|a, b| cost(a, &taken, room).total_cmp(&cost(b, &taken, room)));
-            let best = best.unwrap_or(Rect { x, y, w, h });
-            taken.push(best);
-            (best.x as i32, best.y as i32)
-        })
-        .collect()
+/// Where each name stands, beside its marker: of the places around it that which covers least, near before far. Names
+/// are placed one after the other, then again knowing where all others are.
+pub(super) fn place(markers: &[(i32, i32)], names: &[String], size: f64, room: &Rect) -> Vec<Rect> {
+    let dot = |(x, y): &(i32, i32)| {
+        let (x, y, r) = (f64::from(*x), f64::from(*y), MARKER_RADIUS);
+        Rect { x: x - r, y: y - r, w: 2.0 * r, h: 2.0 * r }
+    };
+    let dots: Vec<Rect> = markers.iter().map(dot).collect();
+    let mut placed: Vec<Rect> = Vec::with_capacity(names.len());
+    for _ in 0..SWEEPS {
+        for (own, ((x, y), name)) in markers.iter().zip(names).enumerate() {
+            let (at, w) = ((f64::from(*x), f64::from(*y)), LETTER * size * name.chars().count() as f64);
+            let others = || placed.iter().enumerate().filter(|(other, _)| *other != own).map(|(_, rect)| rect);
+            let cost = |of: &Rect| {
+                let covered: f64 = others().chain(&dots).map(|other| of.shared(other)).sum();
+                let cut = of.w * of.h - of.shared(room);
+                // Rounded, so that of places that are as good the first is taken.
+                (10.0 * (covered + 100.0 * cut.max(0.0) + of.distance(at))).round()
+            };
+            let best = candidates(at, w, size).min_by(|a, b| cost(a).total_cmp(&cost(b)));
+            let best = best.unwrap_or(Rect { x: at.0, y: at.1, w, h: size });
+            match placed.get_mut(own) {
+                Some(before) => *before = best,
+                None => placed.push(best),
+            }
+        }
+    }
+    placed
 }
 
-/// Right, left, above, below and between, near before far.
-fn candidates(x: f64, y: f64, w: f64, h: f64) -> impl Iterator<Item = Rect> {
-    [1.0, 2.5, 4.0].into_iter().flat_map(move |far| {
-        let gap = MARKER_RADIUS + 3.0 * far;
+/// Right, left, above, below and between, near and far.
+fn candidates((x, y): (f64, f64), w: f64, h: f64) -> impl Iterator<Item = Rect> {
+    (0..REACH).flat_map(move |far| {
+        let gap = MARKER_RADIUS + 3.0 + 0.75 * h * f64::from(far);
         let (right, left, middle) = (x + gap, x - gap - w, x - w / 2.0);
-        let (above, below, level) = (y - gap - h, y + gap - 2.0, y - h / 2.0);
+        let (above, below, level) = (y - gap - h, y + gap, y - h / 2.0);
+        let beside = (x + MARKER_RADIUS + 3.0, x - MARKER_RADIUS - 3.0 - w);
         [
             (right, level),
             (left, level),
@@ -62,16 +85,14 @@ fn candidates(x: f64, y: f64, w: f64, h: f64) -> impl Iterator<Item = Rect> {
             (right, below),
             (left, above),
             (left, below),
+            (beside.0, above),
+            (beside.0, below),
+            (beside.1, above),
+            (beside.1, below),
         ]
         .into_iter()
         .map(move |(x, y)| Rect { x, y, w, h })
     })
-}
-
-/// What it covers, and much more if it is cut by the edge.
-fn cost(of: &Rect, taken: &[Rect], room: &Rect) -> f64 {
-    let covered: f64 = taken.iter().map(|other| of.shared(other)).sum();
-    covered + 100.0 * (of.w * of.h - of.shared(room)).max(0.0)
 }
 
 #[cfg(test)]
@@ -80,18 +101,33 @@ mod tests {
 
     #[test]
     fn names_of_near_points_do_not_cover_each_other() {
-        let room = Rect { x: 0.0, y: 0.0, w: 400.0, h: 300.0 };
-        let markers = [(200, 150), (204, 152), (206, 148), (390, 150)];
-        let names = ["outlier_aware", "random", "wanda", "at the edge"];
-        let placed = place(&markers, &names, 12.0, &room);
-        let boxes: Vec<Rect> = placed
-            .iter()
-            .zip(names)
-            .map(|((x, y), name)| Rect { x: f64::from(*x), y: f64::from(*y), w: 6.6 * name.len() as f64, h: 12.0 })
-            .collect();
-        for (place, a) in boxes.iter().enumerate() {
-            assert!(boxes[place + 1..].iter().all(|b| a.shared(b) < 8.0), "{boxes:?}");
-            assert!(a.x + a.w <= 401.0, "{a:?} is cut");
+        let room = Rect { x: 50.0, y: 0.0, w: 450.0, h: 300.0 };
+        let crowd = [(200, 150), (204, 152), (206, 148), (214, 160), (196, 141), (230, 150), (202, 170), (490, 150)];
+        let names = [
+            "outlier_aware",
+            "random",
+            "wanda",
+            "magnitude",
+            "w/o self-distillation",
+            "one_shot",
+            "cubic",
+            "at the edge",
+        ]
+        .map(str::to_owned);
+        let placed = place(&crowd, &names, 12.0, &room);
+        for (place, a) in placed.iter().enumerate() {
+            let covered = placed[place + 1..].iter().find(|b| a.shared(b) > 0.0);
+            assert_eq!(covered, None, "{} at {a:?} is covered", names[place]);
+            assert!((a.shared(&room) - a.w * a.h).abs() < 1e-6, "{} at {a:?} is cut", names[place]);
         }
+    }
+
+    #[test]
+    fn a_name_alone_stands_right_beside_its_point() {
+        let room = Rect { x: 0.0, y: 0.0, w: 400.0, h: 300.0 };
+        let [label] = place(&[(100, 100)], &["random".to_owned()], 12.0, &room)[..] else {
+            panic!("one name, one place")
+        };
+        assert_eq!((label.x, label.y), (107.0, 94.0));
     }
 }

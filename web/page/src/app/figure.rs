@@ -1,10 +1,12 @@
-//! A chart on the page: redrawn when what it reads changes, with a description for those who do not see it.
+//! A chart on the page with its title, its legend and a way to enlarge it; `paper` draws it.
 
-use leptos::html::Div;
+use leptos::html::Dialog;
 use leptos::prelude::*;
+use web_sys::MouseEvent;
 
+use super::paper::{self, Shown};
 use super::state::Lab;
-use crate::chart::{DARK, LIGHT, Plot, Style, Theme};
+use crate::chart::{DARK, LIGHT, Plot, Reading, Theme};
 use crate::history::History;
 use crate::plots;
 
@@ -82,38 +84,103 @@ pub(crate) fn figure(
     make: impl Fn() -> Plot + 'static,
     empty: &'static str,
 ) -> impl IntoView {
-    let container = NodeRef::<Div>::new();
-    let title = RwSignal::new(String::new());
-    let words = RwSignal::new(String::new());
-    let legend = RwSignal::new(Vec::<(String, String)>::new());
-    Effect::new(move || {
-        lab.width.track();
-        let (plot, theme) = (make(), theme(lab));
-        let Some(container) = container.get() else { return };
-        let width = f64::from(container.client_width()).max(200.0);
-        let height = (0.42 * width).clamp(130.0, 240.0);
-        container.set_inner_html(&plot.svg((width as u32, height as u32), theme));
-        let named = plot.curves.iter().filter(|curve| !curve.points.is_empty() && curve.style != Style::Faint);
-        let entries: Vec<_> = named.map(|curve| (curve.name.clone(), theme.css(curve.colour))).collect();
-        if legend.with_untracked(|legend| *legend != entries) {
-            legend.set(entries);
-        }
-        if title.with_untracked(|title| *title != plot.title) {
-            title.set(plot.title.clone());
-        }
-        words.set(plot.summary());
-    });
-    let entry = |(name, colour): (String, String)| {
-        view! { <li><span class="swatch" style:background-color=colour></span>{name}</li> }
+    let shown = Shown::new(lab, make);
+    let open = RwSignal::new(false);
+    let has_any = Memo::new(move |_| !shown.is_empty());
+    let title = move || shown.title();
+    let button = move || {
+        has_any.get().then(|| {
+            view! {
+                <button
+                    type="button"
+                    class="enlarge"
+                    aria-label=move || format!("Enlarge: {}", shown.title())
+                    data-testid=format!("{name}-enlarge")
+                    on:click=move |_| open.set(true)
+                >
+                    <svg viewBox="0 0 16 16" aria-hidden="true">
+                        <path d="M9 2h5v5M14 2 9 7M7 14H2V9M2 14l5-5" />
+                    </svg>
+                </button>
+            }
+        })
     };
     view! {
         <figure class="chart" data-testid=name>
             <figcaption>
                 <span class="chart-title">{title}</span>
-                <ul class="legend">{move || legend.get().into_iter().map(entry).collect_view()}</ul>
+                {legend(lab, shown)}
+                {button}
             </figcaption>
-            <div class="paper" role="img" aria-label=words node_ref=container></div>
-            {move || legend.with(Vec::is_empty).then(|| view! { <p class="empty">{empty}</p> })}
+            {paper::view(shown, Some(Callback::new(move |()| open.set(true))))}
+            {move || (!has_any.get()).then(|| view! { <p class="empty">{empty}</p> })}
+            {enlarged(lab, shown, open, name)}
         </figure>
+    }
+}
+
+/// The names of the curves and their values at the step that is pointed to, or the last.
+fn legend(lab: Lab, shown: Shown) -> impl IntoView {
+    let entry = move |reading: Reading| {
+        let (colour, mark) = (theme(lab).css(reading.colour), reading.mark.class());
+        view! {
+            <li>
+                <span class=format!("swatch {mark}") style:color=colour></span>
+                {reading.name}
+                <b>{reading.value.unwrap_or_default()}</b>
+            </li>
+        }
+    };
+    let entries = move || {
+        let (place, readings) = shown.readings();
+        let place = (!place.is_empty()).then(|| view! { <li class="place">{place}</li> });
+        (place, readings.into_iter().map(entry).collect_view())
+    };
+    view! { <ul class="legend">{entries}</ul> }
+}
+
+/// The same chart as large as the window, while it is open.
+fn enlarged(lab: Lab, shown: Shown, open: RwSignal<bool>, name: &'static str) -> impl IntoView {
+    let dialog = NodeRef::<Dialog>::new();
+    Effect::new(move || {
+        if let Some(dialog) = dialog.get().filter(|dialog| open.get() && !dialog.open()) {
+            // Refused only where the page is being left.
+            let _ = dialog.show_modal();
+        }
+    });
+    let close = move || dialog.get_untracked().iter().for_each(|dialog| dialog.close());
+    // A press beside what it holds is one on the dialog itself.
+    let beside = move |event: MouseEvent| {
+        if event.target() == event.current_target() {
+            close();
+        }
+    };
+    let content = move || {
+        open.get().then(|| {
+            view! {
+                <div class="sheet">
+                    <p class="chart-head">
+                        <span class="chart-title">{move || shown.title()}</span>
+                        <button type="button" class="button" data-testid=format!("{name}-close") on:click=move |_| close()>
+                            "Close"
+                        </button>
+                    </p>
+                    {legend(lab, shown)}
+                    {paper::view(shown, None)}
+                </div>
+            }
+        })
+    };
+    view! {
+        <dialog
+            class="enlarged chart"
+            node_ref=dialog
+            aria-label=move || shown.title()
+            data-testid=format!("{name}-large")
+            on:close=move |_| open.set(false)
+            on:click=beside
+        >
+            {content}
+        </dialog>
     }
 }

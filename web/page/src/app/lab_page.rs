@@ -7,7 +7,7 @@ use super::playback::Playback;
 use super::recording::Recording;
 use super::stage::{self, Look};
 use super::state::Lab;
-use super::{controls, export, figure, outcome, setup};
+use super::{controls, export, figure, outcome, paper, phase_band, setup};
 use crate::stage::ticks;
 use crate::{phases, plots};
 
@@ -21,6 +21,7 @@ enum Shown {
 }
 
 pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView {
+    paper::share_cursor();
     let shown = Memo::new(move |_| match (pair.shown.get(), lab.run.with(Option::is_none)) {
         (true, _) => Shown::Pair,
         (false, true) => Shown::Recorded,
@@ -124,6 +125,7 @@ fn happening(lab: Lab) -> impl IntoView {
     view! {
         <section class="happening" aria-labelledby="charts-title">
             <h2 id="charts-title">"What happens"</h2>
+            {phase_band::view(lab)}
             <div class="charts">
                 {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
                 {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
