@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::answer::FEWEST_SEEDS;
 use crate::groups::Group;
 use crate::metric::metric;
 use crate::statistics::Summary;
@@ -30,9 +31,6 @@ pub struct FrontPoint {
     pub on_front: bool,
 }
 
-/// Means of fewer seeds are noise, which a line between the best of them would show as a law.
-const FEWEST_SEEDS: usize = 3;
-
 const COSTS: [&str; 5] = ["parameters", "training_seconds", "peak_device_bytes", "peak_process_bytes", "latency_32"];
 
 /// The fronts; one with fewer than two arms is left out, and so is the memory of the process where that
@@ -55,6 +53,7 @@ fn front(groups: &[Group], cost: &'static str, by: &'static str) -> Front {
     let less = metric(cost).and_then(|of| of.lower_is_better) != Some(false);
     let means: Vec<(f64, f64)> =
         points.iter().map(|of| (if less { of.cost.mean } else { -of.cost.mean }, of.metric.mean)).collect();
+    // Means of fewer are noise, which a line between the best of them would show as a law.
     let settled = points.iter().all(|point| point.metric.n >= FEWEST_SEEDS);
     for (point, own) in points.iter_mut().zip(&means) {
         point.on_front = settled && !means.iter().any(|of| of.0 <= own.0 && of.1 >= own.1 && of != own);

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chart::{DARK, LIGHT};
 use crate::plots::{curve_plot, front_plot};
-use crate::report::Report;
+use crate::report::{Report, Section};
 use crate::texts::{METHOD, compared, measures};
 
 /// Size of a chart in a file of charts.
@@ -60,6 +60,13 @@ pub fn fragment(report: &Report) -> String {
         (method(report))
     };
     piece.into_string()
+}
+
+/// What the section at `place` of a report says, with its arms in one short table, as a piece of a page like
+/// [`fragment`]'s.
+#[must_use]
+pub fn answer_fragment(of: &Section, place: usize) -> String {
+    section::answer(of, place).into_string()
 }
 
 /// Every chart of the report, one below the other, as one SVG file on a light background.

@@ -4,6 +4,7 @@
 //! `Entry, … → Report → html, markdown, csv, json`: [`Report::new`] computes every number once, the four outputs only
 //! write them. Nothing here reads a file or a clock, so a browser page can link it.
 
+mod answer;
 mod assignment;
 pub mod chart;
 mod column;
@@ -35,6 +36,7 @@ mod target;
 mod texts;
 mod tuning;
 
+pub use answer::FEWEST_SEEDS;
 pub use column::Column;
 pub use command::{command, study_command};
 pub use comparison::{comparison_markdown, comparison_table};
@@ -42,7 +44,7 @@ pub use curves::{ArmCurve, Curves, MeanPoint, SeedCurve};
 pub use files::{ReportError, csv, json};
 pub use fronts::{Front, FrontPoint};
 pub use groups::{Group, Run};
-pub use html::{charts, fragment, html};
+pub use html::{answer_fragment, charts, fragment, html};
 pub use layers::{kept_in_parts, layer_markdown, layer_picture, record_picture};
 pub use left_out::{LeftOut, Reason};
 pub use markdown::markdown;

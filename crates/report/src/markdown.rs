@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::grid::Grid;
 use crate::plots::{front_words, several_densities};
 use crate::report::{Report, Section};
-use crate::texts::{METHOD, chance, compared, measures, remarks, setting};
+use crate::texts::{METHOD, compared, measures, remarks, setting};
 use crate::tuning;
 
 /// The report as Markdown (GitHub's).
@@ -39,8 +39,8 @@ fn of_section(text: &mut String, section: &Section) {
     if !section.title.is_empty() {
         let _ = write!(text, "## {}\n\n", escaped(&section.title));
     }
+    section.sentences().iter().for_each(|sentence| paragraph(text, sentence));
     paragraph(text, &setting(section));
-    paragraph(text, &chance(section));
     paragraph(text, &section.sensitivity_words().unwrap_or_default());
     for table in &section.tables {
         grid(text, &table.title, &table.question, &Grid::of(table, section), &remarks(table, section));

@@ -131,10 +131,10 @@ metrics! {
         "Density averaged over all steps."
         |run| run.measures.train.mean_density;
     density "density" Share LESS false
-        "Share of the prunable parameters that the compacted model keeps."
+        "Share of the parameters, embeddings and classification head not counted, that the compacted model keeps."
         Record::density;
-    parameters "parameters" Count LESS false
-        "Parameters of the compacted model without embeddings and head."
+    parameters "parameters, no embeddings" Count LESS false
+        "Parameters of the compacted model without embeddings and classification head."
         |run| whole(kept(run, run.measures.params.kept, run.measures.params.dense));
     macs "MACs" Count LESS false
         "Multiply-accumulates of one example in the compacted model, at the length the first 32 validation examples are padded to."

@@ -62,7 +62,7 @@ fn lines(record: &Record) -> Vec<(&'static str, String)> {
     lines.push((
         "kept",
         format!(
-            "{} of {} parameters ({}), {} of {} MACs, file {} of {}",
+            "{} of {} parameters without embeddings ({}), {} of {} MACs, file {} of {}",
             or_nothing(measures.params.kept, figures::count),
             or_nothing(measures.params.dense, figures::count),
             or_nothing(record.density(), figures::share),

@@ -3,7 +3,7 @@
 use crate::column::Column;
 use crate::figures::NOTHING;
 use crate::grid::Grid;
-use crate::metric::{METRICS, Metric, metric};
+use crate::metric::{METRICS, Metric};
 use crate::plots::NOT_COMPARABLE;
 use crate::report::{Report, Section};
 use crate::statistics::{Difference, Summary, Verdict};
@@ -27,7 +27,10 @@ impl Grid {
         }
         headings.extend(table.columns.iter().filter(|column| !is_metric(column)).map(heading));
         let rows = table.rows.iter().map(|row| cells(table, row, section, compares)).collect();
-        Self { headings, rows }
+        // A phone has room for the arm, its difference to the baseline and the verdict.
+        let main = compares.then(|| 2 + table.columns.iter().filter(|column| is_metric(column)).count());
+        let is_minor = |place| main.is_some_and(|main| place != 0 && place != main && place != main + 2);
+        Self { minor: (0..headings.len()).map(is_minor).collect(), headings, rows }
     }
 }
 
@@ -47,7 +50,7 @@ fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<Str
     cells.extend(values(true));
     if compares {
         match row.differences.get(section.compared_by) {
-            Some(difference) => cells.extend(comparison(difference, row, section)),
+            Some(difference) => cells.extend(comparison(difference, row)),
             None => cells.extend([if row.is_base { "baseline" } else { NOTHING }, NOTHING, NOTHING].map(str::to_owned)),
         }
     }
@@ -55,7 +58,8 @@ fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<Str
     cells
 }
 
-fn cell(table: &Table, row: &Row, column: &Column, value: &Summary, section: &Section) -> String {
+/// A value with the mark of times that must not be compared, and its N where that is not the row's.
+pub(crate) fn cell(table: &Table, row: &Row, column: &Column, value: &Summary, section: &Section) -> String {
     let marked = column.timed && section.is_marked(row.group);
     let mark = if marked { format!(" {NOT_COMPARABLE}") } else { String::new() };
     let n = if value.n == row.n { String::new() } else { format!(" (N {})", value.n) };
@@ -63,18 +67,21 @@ fn cell(table: &Table, row: &Row, column: &Column, value: &Summary, section: &Se
     format!("{}{unit}{mark}{n}", column.text(value))
 }
 
-fn comparison(difference: &Difference, row: &Row, section: &Section) -> [String; 3] {
+fn comparison(difference: &Difference, row: &Row) -> [String; 3] {
     let summary = &difference.summary;
     let interval = summary.interval.map(|of| format!(" [{}, {}]", signed(of.low), signed(of.high)));
     let n = if summary.n == row.n { String::new() } else { format!(" (N {})", summary.n) };
     let p = difference.holm.map_or_else(|| NOTHING.to_owned(), p_text);
-    let better = metric(section.compared_by).and_then(|of| of.lower_is_better) == Some(false);
-    let verdict = match difference.verdict {
-        Verdict::Higher if better => "better",
-        Verdict::Lower if better => "worse",
+    [format!("{}{}{n}", signed(summary.mean), interval.unwrap_or_default()), p, verdict(difference).to_owned()]
+}
+
+/// What a difference of the metric amounts to; more of a metric is better.
+pub(crate) fn verdict(difference: &Difference) -> &'static str {
+    match difference.verdict {
+        Verdict::Higher => "better",
+        Verdict::Lower => "worse",
         other => other.words(),
-    };
-    [format!("{}{}{n}", signed(summary.mean), interval.unwrap_or_default()), p, verdict.to_owned()]
+    }
 }
 
 /// A difference of the metric.
@@ -163,7 +170,7 @@ pub(crate) const METHOD: [&str; 5] = [
     "A dash stands where nothing was measured.",
 ];
 
-/// What was compared, in a sentence or two.
+/// What was compared, in a sentence.
 pub(crate) fn compared(report: &Report) -> String {
     let groups = report.sections.iter().flat_map(|section| &section.groups);
     let arms = groups.filter(|group| !group.runs.is_empty()).count();
@@ -176,6 +183,9 @@ pub(crate) fn compared(report: &Report) -> String {
         0 => String::new(),
         n => format!("{} of [tune], ", plural(n, "is a trial", "are trials")),
     };
+    if report.compared == report.given {
+        return format!("{} in {}.", plural(report.given, "run", "runs"), plural(arms, "arm", "arms"));
+    }
     format!(
         "Of {} given, {trials}{} compared, in {}.{left}",
         plural(report.given, "run", "runs"),

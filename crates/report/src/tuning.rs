@@ -62,13 +62,15 @@ pub(crate) fn trials<'a>(
 pub(crate) fn grid(tuning: &Tuning) -> Grid {
     let tried = tuning.choices.first().map_or(&[][..], |choice| &choice.tried);
     let names = tried.iter().map(|tried| tried.values.text());
-    let headings = ["arm", "density", "chosen"].map(str::to_owned).into_iter().chain(names).collect();
+    let headings: Vec<String> = ["arm", "density", "chosen"].map(str::to_owned).into_iter().chain(names).collect();
+    // What was tried for the choice can wait.
+    let minor = (0..headings.len()).map(|place| place > 2).collect();
     let rows = tuning.choices.iter().map(|choice| {
         let density = choice.density.map_or_else(|| NOTHING.to_owned(), |density| density.to_string());
         let tried = choice.tried.iter().enumerate().map(|(at, tried)| cell(tried, choice.chosen == Some(at)));
         [choice.arm.clone(), density, verdict(choice)].into_iter().chain(tried).collect()
     });
-    Grid { headings, rows: rows.collect() }
+    Grid { headings, minor, rows: rows.collect() }
 }
 
 fn verdict(choice: &Choice) -> String {

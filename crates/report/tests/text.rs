@@ -21,7 +21,10 @@ fn each_measure_has_its_ratio_to_the_first_run() {
     let line = |label: &str| {
         table.lines().find(|line| line.contains(label)).unwrap_or_else(|| panic!("no {label} in\n{table}"))
     };
-    assert!(line("parameters").contains("1000") && line("parameters").contains("400 (0.40×)"), "{table}");
+    assert!(
+        line("parameters, no embeddings").contains("1000") && line("parameters").contains("400 (0.40×)"),
+        "{table}"
+    );
     assert!(
         line("latency, batch 32").contains("16.0 ms (0.40×)"),
         "40 ms dense stands in for the missing one\n{table}"
@@ -110,7 +113,10 @@ fn a_hostile_record_makes_a_strange_picture_and_no_panic() {
 #[test]
 fn a_summary_names_what_was_run_and_what_it_bought() {
     let text = summary(&record());
-    assert!(text.contains("apt on builtin") && text.contains("400 of 1000 parameters (40.0 %)"), "{text}");
+    assert!(
+        text.contains("apt on builtin") && text.contains("400 of 1000 parameters without embeddings (40.0 %)"),
+        "{text}"
+    );
     assert!(text.contains("16.0 ms compacted, 40.0 ms dense (0.40×)"), "{text}");
     assert!(summary_markdown(&record()).lines().all(|line| line.starts_with("- **")));
     let mut two = record();

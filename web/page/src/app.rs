@@ -1,6 +1,7 @@
 //! The pages on the screen.
 
 mod alerts;
+mod answer;
 mod ask;
 mod browser;
 mod buttons;
@@ -22,14 +23,17 @@ mod pair;
 mod paper;
 mod phase_band;
 mod playback;
+mod print;
 mod recording;
 mod report;
+mod run_table;
 mod setup;
 mod shell;
 mod stage;
 mod state;
 mod storage;
 mod study;
+mod study_form;
 
 use leptos::prelude::*;
 
@@ -59,6 +63,7 @@ fn root() -> impl IntoView {
     lab.load_sets();
     lab.load_studies();
     shell::watch_theme(lab);
+    print::watch(lab);
     follow_browser(lab);
     follow_settings(lab);
     shell::view(lab, recording::load(lab), pair::Pair::new(lab))
@@ -84,9 +89,10 @@ fn follow_browser(lab: Lab) {
             lab.take_files(browser::listed_files(&files));
         }
     });
+    let study = study::title(lab);
     Effect::new(move || {
         let page = format!("{} · APT Lab", lab.page.get().title());
-        document().set_title(&match lab.time_left() {
+        document().set_title(&match study().or_else(|| lab.time_left()) {
             Some(left) => format!("{left} · {page}"),
             None => page,
         });

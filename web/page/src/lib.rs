@@ -10,12 +10,15 @@ mod app;
 pub mod export;
 pub mod history;
 pub mod outcome;
+pub mod pace;
 pub mod pair;
 pub mod phases;
 pub mod plots;
+pub mod proposal;
 pub mod runs;
 pub mod stage;
 pub mod studies;
+pub mod tabs;
 
 #[cfg(target_family = "wasm")]
 pub use app::start;

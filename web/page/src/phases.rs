@@ -5,6 +5,7 @@ use std::ops::Range;
 use apt_experiment::{Phase, Record};
 
 use crate::history::{Frame, History};
+use crate::pace::in_words;
 
 /// What is happening at this step, in a few words; empty before a run has begun.
 #[must_use]
@@ -128,11 +129,18 @@ const PACE: usize = 24;
 /// before there is a pace and when nothing is left.
 #[must_use]
 pub fn time_left(history: &History) -> Option<String> {
+    seconds_left(history).map(in_words)
+}
+
+/// The same in seconds.
+#[must_use]
+pub fn seconds_left(history: &History) -> Option<f64> {
     let curve = &history.record()?.curve;
     let last = curve.last()?;
     let first = curve.get(curve.len().checked_sub(PACE + 1)?)?;
-    let made = last.step.checked_sub(first.step)?;
-    apt_experiment::time_left(last.seconds - first.seconds, made, history.steps.saturating_sub(last.step), 1)
+    let made = last.step.checked_sub(first.step).filter(|made| *made > 0)?;
+    let left = history.steps.checked_sub(last.step).filter(|left| *left > 0)?;
+    Some((last.seconds - first.seconds) * left as f64 / made as f64)
 }
 
 fn change(before: &Frame, after: &Frame) -> String {

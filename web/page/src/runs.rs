@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apt_bridge::{RunState, StoredRun};
-use apt_experiment::{Knobs, Record, differences, preset_entry};
+use apt_experiment::{Knobs, Record, compared, differences, preset_entry};
 pub use apt_report::hardware;
 
 /// The preset of the whole method.
@@ -68,6 +68,22 @@ pub fn changed(base: &Knobs, knobs: &Knobs) -> Vec<String> {
 #[must_use]
 pub fn baseline<'a>(rows: &[&'a Row]) -> Option<&'a Row> {
     rows.iter().find(|row| row.preset.as_deref() == Some(BASELINE)).or(rows.first()).copied()
+}
+
+/// Curves that a chart tells apart.
+const MOST_CURVES: usize = 8;
+
+/// The first run of each arm, as many as can be told apart.
+#[must_use]
+pub fn newest_of_each(rows: Vec<Row>) -> Vec<Row> {
+    let mut newest: Vec<Row> = Vec::new();
+    for row in rows {
+        if newest.iter().all(|of| compared(&of.knobs) != compared(&row.knobs)) {
+            newest.push(row);
+        }
+    }
+    newest.truncate(MOST_CURVES);
+    newest
 }
 
 /// What runs are called beside each other: their titles, with the name where two are of the same.
@@ -155,6 +171,10 @@ mod tests {
         assert_eq!(baseline(&[&rows[0]]).map(|row| row.name.as_str()), Some("a"));
         assert_eq!(titles(&rows), ["random · seed 1", "apt · seed 1 (b)", "apt · seed 1 (c)"]);
         let knobs = Knobs { seed: 7, ..Knobs::default() };
+        let other = Row { knobs: knobs.clone(), name: "d".to_owned(), ..rows[1].clone() };
+        let dense = Row { knobs: Knobs { density: 1.0, ..knobs.clone() }, ..rows[2].clone() };
+        let newest = newest_of_each(vec![other, rows[1].clone(), dense]);
+        assert_eq!(newest.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["d", "c"], "of each arm, whatever its seed");
         assert_eq!(title(Some("salience-random"), &knobs), "random · seed 7");
         assert_eq!(title(Some("apt"), &knobs), "apt · seed 7");
         assert_eq!(title(None, &knobs), "own settings · seed 7");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use apt_bridge::{StoredCell, StoredStudy};
-use apt_experiment::{CellState, Problem, Record, STUDIES, Study, StudyFile};
+use apt_experiment::{CellState, Knobs, Problem, Record, STUDIES, Study, StudyFile};
 use apt_report::Entry;
 
 /// What `file` is to be kept under: the name of a kept study of the same file, else its own, with a number if that is
@@ -47,12 +47,29 @@ pub fn progress(study: &StoredStudy) -> String {
     words
 }
 
-/// What is being worked on: `run 3 of 14: random at 0.4, seed 1; about 2 min left`.
+/// What is being worked on, with how long the study will still take: `run 3 of 14: random at 0.4, seed 1; about 2 min left`.
 #[must_use]
-pub fn current_run(study: &StoredStudy) -> Option<String> {
+pub fn current_run(study: &StoredStudy, left: Option<&str>) -> Option<String> {
     let (place, cell) = study.current_cell()?;
-    let left = study.time_left.as_ref().map_or_else(String::new, |left| format!("; about {left} left"));
+    let left = left.map_or_else(String::new, |left| format!("; about {left} left"));
     Some(format!("run {} of {}: {}, seed {}{left}", place + 1, study.cells.len(), cell.arm, cell.seed))
+}
+
+/// The same for the title of a tab: `run 3 of 14, about 2 min left`.
+#[must_use]
+pub fn current_run_short(study: &StoredStudy, left: Option<&str>) -> Option<String> {
+    let (place, _) = study.current_cell()?;
+    let left = left.map_or_else(String::new, |left| format!(", about {left} left"));
+    Some(format!("run {} of {}{left}", place + 1, study.cells.len()))
+}
+
+/// Settings of the runs of a study that are neither over nor being made.
+#[must_use]
+pub fn waiting(stored: &StoredStudy) -> Vec<Knobs> {
+    let Ok(study) = Study::resolve(&stored.file, &stored.name) else { return Vec::new() };
+    let cells = study.cells().into_iter().zip(&stored.cells);
+    let waits = |state: &CellState| !state.is_over() && *state != CellState::Running;
+    cells.filter(|(_, cell)| waits(&cell.state)).map(|(cell, _)| cell.knobs).collect()
 }
 
 /// An arm with its cell of each seed.
@@ -100,7 +117,7 @@ pub fn entries(stored: &StoredStudy, study: &Study, records: &[(String, Arc<Reco
 mod tests {
     use super::*;
     use crate::address::read;
-    use apt_experiment::{Knobs, RecordBuilder};
+    use apt_experiment::RecordBuilder;
 
     fn stored(query: &str) -> (StoredStudy, Study) {
         let file = read(query).settings.study_file().expect("a study");
@@ -138,11 +155,14 @@ mod tests {
         study.cells[0].state = CellState::Done;
         study.cells[1].state = CellState::Failed("NaN".to_owned());
         study.cells[2].state = CellState::Running;
-        study.time_left = Some("2 min".to_owned());
         assert_eq!(progress(&study), "1 of 16 done, 1 failed");
-        let words = current_run(&study).expect("one is being worked on");
+        let words = current_run(&study, Some("2 min")).expect("one is being worked on");
         assert!(words.starts_with("run 3 of 16: ") && words.ends_with(", seed 1; about 2 min left"), "{words}");
-        assert_eq!(current_run(&study.stopped()), None);
+        assert_eq!(current_run_short(&study, Some("2 min")).as_deref(), Some("run 3 of 16, about 2 min left"));
+        let waiting = waiting(&study);
+        assert_eq!(waiting.len(), 13, "two are over, one is being made");
+        assert_eq!(waiting.iter().filter(|knobs| knobs.seed == 1).count(), 5);
+        assert_eq!(current_run(&study.stopped(), None), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use crate::answer::ShortTable;
 use crate::chart::{LIGHT, Plot, Style};
 use crate::figures::share;
 use crate::fronts::Front;
@@ -11,7 +12,7 @@ use crate::picture::picture;
 use crate::plots::{curve_plot, curve_words, front_counts, front_legend, front_plot, front_words, several_densities};
 use crate::report::Section;
 use crate::tables::Table;
-use crate::texts::{chance, not_comparable, remarks, setting};
+use crate::texts::{not_comparable, remarks, setting};
 use crate::tuning::{self, Tuning};
 
 pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
@@ -20,8 +21,8 @@ pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
     html! {
         section aria-labelledby=(id("title")) {
             h2 id=(id("title")) { @if title.is_empty() { "Results" } @else { (title) } }
+            (sentences(of))
             p { (setting(of)) }
-            @if !of.at_chance.is_empty() { p { strong { (chance(of)) } } }
             @if let Some(words) = of.sensitivity_words() { p { (words) } }
             @for (at, of_table) in of.tables.iter().enumerate() { (table(of_table, of, &id(&format!("table-{at}")))) }
             @if let Some(tuning) = &of.tuning { (chosen(tuning, of, &id("tuning"))) }
@@ -55,25 +56,83 @@ pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
     }
 }
 
-fn table(table: &Table, section: &Section, id: &str) -> Markup {
-    let grid = Grid::of(table, section);
+/// What the section says, before its numbers.
+fn sentences(of: &Section) -> Markup {
     html! {
-        h3 id=(id) { (table.title) }
-        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
-            table {
-                caption { @if table.question.is_empty() { "Arms and what they cost" } @else { (table.question) } }
-                thead { tr { @for heading in &grid.headings { th scope="col" { (heading.replace(" %", "\u{a0}%")) } } } }
-                tbody {
-                    @for (row, cells) in table.rows.iter().zip(&grid.rows) {
-                        tr.base[row.is_base].none[row.n == 0] {
-                            @for (place, cell) in cells.iter().enumerate() {
-                                @if place == 0 { th scope="row" { (cell) } } @else { td { (unbroken(cell)) } }
+        div.sentences { @for sentence in of.sentences() { p { (sentence) } } }
+    }
+}
+
+/// What the section says, and its arms in one short table, as a piece of a page.
+pub(super) fn answer(of: &Section, place: usize) -> Markup {
+    let id = format!("a{place}-arms");
+    let ShortTable { head, parts } = of.short_table();
+    let columns = head.headings.len().to_string();
+    let timed = not_comparable(of).filter(|_| (0..of.groups.len()).any(|group| of.is_marked(group)));
+    html! {
+        (sentences(of))
+        @if !parts.is_empty() {
+            (wide(&head, html! { "Arms beside the baseline" }, &id, html! {
+                @for (title, lines) in &parts {
+                    tbody {
+                        @if !title.is_empty() {
+                            tr.part { th colspan=(columns) scope="rowgroup" { (title) } }
+                        }
+                        @for line in lines { tr.base[line.is_base] { (row(&head, &line.cells)) } }
+                    }
+                }
+            }))
+            @if let Some(words) = timed { p.remark { (words) } }
+        }
+        @if let Some(words) = of.sensitivity_words() { p.remark { (words) } }
+    }
+}
+
+/// A table that scrolls where it is wider than its page. On a narrow screen it shows what counts, and a box brings the
+/// other columns.
+fn wide(head: &Grid, caption: Markup, id: &str, bodies: Markup) -> Markup {
+    html! {
+        div.wide {
+            @if head.minor.contains(&true) {
+                label.all-columns { input type="checkbox"; " all columns" }
+            }
+            div.scroll tabindex="0" role="group" aria-labelledby=(id) {
+                table {
+                    caption id=(id) { (caption) }
+                    thead {
+                        tr {
+                            @for (heading, minor) in head.headings.iter().zip(&head.minor) {
+                                th.minor[*minor] scope="col" { (heading.replace(" %", "\u{a0}%")) }
                             }
                         }
                     }
+                    (bodies)
                 }
             }
         }
+    }
+}
+
+fn row(head: &Grid, cells: &[String]) -> Markup {
+    html! {
+        @for (place, (cell, minor)) in cells.iter().zip(&head.minor).enumerate() {
+            @if place == 0 { th scope="row" { (cell) } } @else { td.minor[*minor] { (unbroken(cell)) } }
+        }
+    }
+}
+
+fn table(table: &Table, section: &Section, id: &str) -> Markup {
+    let grid = Grid::of(table, section);
+    let caption = if table.question.is_empty() { "Arms and what they cost" } else { table.question.as_str() };
+    html! {
+        h3 { (table.title) }
+        (wide(&grid, html! { (caption) }, id, html! {
+            tbody {
+                @for (of, cells) in table.rows.iter().zip(&grid.rows) {
+                    tr.base[of.is_base].none[of.n == 0] { (row(&grid, cells)) }
+                }
+            }
+        }))
         @for remark in remarks(table, section) { p.remark { (remark) } }
     }
 }
@@ -81,22 +140,10 @@ fn table(table: &Table, section: &Section, id: &str) -> Markup {
 fn chosen(of: &Tuning, section: &Section, id: &str) -> Markup {
     let grid = tuning::grid(of);
     html! {
-        h3 id=(id) { (tuning::TITLE) }
-        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
-            table {
-                caption { (tuning::QUESTION) }
-                thead { tr { @for heading in &grid.headings { th scope="col" { (heading) } } } }
-                tbody {
-                    @for cells in &grid.rows {
-                        tr {
-                            @for (place, cell) in cells.iter().enumerate() {
-                                @if place == 0 { th scope="row" { (cell) } } @else { td { (unbroken(cell)) } }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        h3 { (tuning::TITLE) }
+        (wide(&grid, html! { (tuning::QUESTION) }, id, html! {
+            tbody { @for cells in &grid.rows { tr { (row(&grid, cells)) } } }
+        }))
         @for remark in tuning::remarks(of, &section.metric) { p.remark { (remark) } }
     }
 }
@@ -167,7 +214,7 @@ fn pictures(section: &Section) -> Markup {
                     figure {
                         figcaption {
                             (section.groups[structure.group].name(densities)) ", seed " (structure.seed) ": "
-                            (share(structure.point.density)) " of the parameters"
+                            (share(structure.point.density)) " of the parameters, embeddings not counted"
                         }
                         (picture(structure))
                     }
@@ -179,12 +226,14 @@ fn pictures(section: &Section) -> Markup {
 
 fn origin(section: &Section, id: &str) -> Markup {
     html! {
-        h3 id=(id) { "Where the numbers come from" }
-        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
-            table.facts {
-                caption { "Machine, program, data" }
-                tbody {
-                    @for (name, value) in section.origin.lines() { tr { th scope="row" { (name) } td { (value) } } }
+        details {
+            summary { h3 id=(id) { "Where the numbers come from" } }
+            div.scroll tabindex="0" role="group" aria-labelledby=(id) {
+                table.facts {
+                    caption { "Machine, program, data" }
+                    tbody {
+                        @for (name, value) in section.origin.lines() { tr { th scope="row" { (name) } td { (value) } } }
+                    }
                 }
             }
         }
@@ -193,17 +242,19 @@ fn origin(section: &Section, id: &str) -> Markup {
 
 fn commands(section: &Section, id: &str) -> Markup {
     html! {
-        h3 id=(id) { "How to repeat them" }
-        div.scroll tabindex="0" role="group" aria-labelledby=(id) {
-            table.facts {
-                caption { "The command of each arm" }
-                thead { tr { th scope="col" { "arm" } th scope="col" { "N" } th scope="col" { "command" } } }
-                tbody {
-                    @for group in &section.groups {
-                        tr {
-                            th scope="row" { (group.name(several_densities(section))) }
-                            td { (group.count()) }
-                            td { code { (group.command) } }
+        details {
+            summary { h3 id=(id) { "How to repeat them" } }
+            div.scroll tabindex="0" role="group" aria-labelledby=(id) {
+                table.facts {
+                    caption { "The command of each arm" }
+                    thead { tr { th scope="col" { "arm" } th scope="col" { "N" } th scope="col" { "command" } } }
+                    tbody {
+                        @for group in &section.groups {
+                            tr {
+                                th scope="row" { (group.name(several_densities(section))) }
+                                td { (group.count()) }
+                                td { code { (group.command) } }
+                            }
                         }
                     }
                 }

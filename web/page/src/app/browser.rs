@@ -22,6 +22,14 @@ pub(crate) fn set_fragment(fragment: &str) {
     let _ = window().location().set_hash(fragment);
 }
 
+/// Sets the part of the address after `#` without a new entry in the history and without the event of a change.
+pub(crate) fn replace_fragment(fragment: &str) {
+    if let Ok(history) = window().history() {
+        // The browser refuses when it is done too often; the address then names an earlier place.
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("#{fragment}")));
+    }
+}
+
 /// Puts `query` into the address without a new entry in the history.
 pub(crate) fn set_query(query: &str) {
     let fragment = window().location().hash().unwrap_or_default();

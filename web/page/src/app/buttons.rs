@@ -11,13 +11,13 @@ pub(crate) fn never() -> bool {
 
 /// A button that stays in place and in focus when it cannot be used.
 pub(crate) fn action(
-    label: &'static str,
+    label: impl Into<String>,
     name: impl Into<String>,
     primary: impl Fn() -> bool + Send + Sync + 'static,
     enabled: impl Fn() -> bool + Copy + Send + Sync + 'static,
     act: impl Fn() + 'static,
 ) -> impl IntoView {
-    let name: String = name.into();
+    let (label, name): (String, String) = (label.into(), name.into());
     let click = move |_| {
         if untrack(enabled) {
             act();

@@ -10,30 +10,28 @@ use super::state::Lab;
 use crate::export::Saved;
 use crate::studies;
 
-const TITLE: &str = "report-title";
-
 /// Writes a report as a file.
 type Writer = fn(&Report) -> Result<String, ReportError>;
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
-    let any = move || lab.report_of.with(Option::is_some) || lab.records.with(|records| !records.is_empty());
-    let piece = Memo::new(move |_| if any() { fragment(&report(lab)) } else { String::new() });
+    let any = move || has_any(lab);
+    let piece = Memo::new(move |_| if any() { fragment(&of(lab)) } else { String::new() });
     let file = move |name: &'static str, kind: &'static str, write: Writer| {
-        move || match write(&report(lab)) {
+        move || match write(&of(lab)) {
             Ok(text) => offer(lab, Some(Saved { name: name.to_owned(), kind, text })),
             Err(error) => lab.report(error.problem()),
         }
     };
     view! {
-        <section aria-labelledby=TITLE data-testid="report">
-            <h2 id=TITLE tabindex="-1">"Arms and seeds"</h2>
+        <div data-testid="report">
             {choice(lab)}
             <p>
                 {move || if lab.report_of.with(Option::is_some) {
-                    "The runs of the study, and whatever else is here of one of its arms: runs made by hand, imported records. Means with 95 % intervals, differences to the baseline of the same seed, what the metric costs."
+                    "The runs of the study, and whatever else is here of one of its arms: runs made by hand, imported records."
                 } else {
-                    "All finished runs of this browser and all imported records, grouped by everything but the seed: means with 95 % intervals, differences to the baseline of the same seed, what the metric costs. One seed shows no uncertainty; run at least three to compare."
+                    "All finished runs of this browser and all imported records, grouped by everything but the seed."
                 }}
+                " Means with 95 % intervals, differences to the baseline of the same seed, what the metric costs."
             </p>
             {move || (!any()).then(|| view! {
                 <p class="empty">"No run is finished yet. Run a study, or apt and an arm of an axis with a few seeds each, or import records."</p>
@@ -47,12 +45,17 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             </div>
             // Written by our own templates, which escape whatever a record says.
             <div class="report" inner_html=move || piece.get()></div>
-        </section>
+        </div>
     }
 }
 
-/// Which study the report is on.
-fn choice(lab: Lab) -> impl IntoView {
+/// Whether there is anything to report on.
+pub(crate) fn has_any(lab: Lab) -> bool {
+    lab.report_of.with(Option::is_some) || lab.records.with(|records| !records.is_empty())
+}
+
+/// Which study answer and report are on.
+pub(crate) fn choice(lab: Lab) -> impl IntoView {
     let names = Memo::new(move |_| {
         lab.studies.with(|studies| studies.iter().map(|study| study.name.clone()).collect::<Vec<_>>())
     });
@@ -69,7 +72,7 @@ fn choice(lab: Lab) -> impl IntoView {
         (!names.with(Vec::is_empty)).then(|| {
             view! {
                 <p class="line">
-                    <label for="report-of">"Report on"</label>
+                    <label for="report-of">"On"</label>
                     <select id="report-of" data-testid="report-of" on:change=choose>
                         <option value="" prop:selected=move || chosen("")>"all runs"</option>
                         {names.get().into_iter().map(option).collect_view()}
@@ -80,16 +83,9 @@ fn choice(lab: Lab) -> impl IntoView {
     }
 }
 
-/// Goes to the report.
-pub(crate) fn scroll_to() {
-    if let Some(title) = document().get_element_by_id(TITLE) {
-        title.scroll_into_view();
-    }
-}
-
 /// The report on the chosen study, else on all records; names come from whoever wrote them, knobs decide what is
 /// compared.
-fn report(lab: Lab) -> Report {
+pub(crate) fn of(lab: Lab) -> Report {
     let chosen = lab.report_of.get();
     let stored = lab.studies.with(|studies| studies.iter().find(|study| Some(&study.name) == chosen.as_ref()).cloned());
     let study = stored.and_then(|stored| Some((Study::resolve(&stored.file, &stored.name).ok()?, stored)));

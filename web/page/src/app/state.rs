@@ -53,7 +53,9 @@ impl Page {
 
     /// The page that the address names; the Lab if it names none.
     pub(crate) fn now() -> Self {
-        let name = browser::fragment();
+        let fragment = browser::fragment();
+        // What follows a slash is the page's own matter.
+        let name = fragment.split('/').next().unwrap_or_default();
         Self::ALL.into_iter().find(|page| page.name() == name).unwrap_or(Self::Lab)
     }
 

@@ -1,17 +1,20 @@
-//! Studies in Compare: choosing one, queueing it, and how far each is.
+//! Studies: queueing one, how far each is and how long it will take.
 
-use apt_bridge::{Command, StoredCell, StoredStudy};
-use apt_experiment::{CellState, Explain, MOST_SEEDS, Problem, Study, StudyFile};
-use apt_report::study_command;
+use apt_bridge::{Command, RunState, StoredCell, StoredStudy};
+use apt_experiment::{CellState, Explain, Problem, Study, StudyFile};
 use leptos::prelude::*;
 
-use super::buttons::{action, lock_mark, never};
+use super::buttons::{action, never};
+use super::compare::Compare;
 use super::export::offer;
-use super::state::{Engine, Lab, sentence};
-use super::{browser, report};
-use crate::address::{SEEDS, STUDY, StudyChoice};
+use super::state::{Engine, Lab};
+use super::{browser, study_form};
 use crate::export::Saved;
-use crate::studies::{current_run, grid, name_for, offered, progress, refusal};
+use crate::pace::{Pace, in_words, runs_in_words};
+use crate::phases;
+use crate::runs::rows;
+use crate::studies::{current_run, current_run_short, grid, name_for, progress, refusal, waiting};
+use crate::tabs::Tab;
 
 impl Lab {
     /// The study that the worker goes through.
@@ -64,7 +67,56 @@ impl Lab {
         self.send(Command::Study { study: study.name.clone(), file, retry });
         self.cut_off.set(None);
         self.report_of.set(Some(study.name.clone()));
+        // They say how long the rest will take.
+        self.load_records();
     }
+}
+
+/// Steps of the present run after which it is asked again how fast it is.
+const PACE_EVERY: usize = 24;
+
+/// What runs took on this computer, that which is under way among them.
+pub(crate) fn pace(lab: Lab) -> Memo<Pace> {
+    let finished = Memo::new(move |_| lab.runs.with(|runs| lab.records.with(|records| Pace::of(&rows(runs, records)))));
+    let step = Memo::new(move |_| lab.status.with(|status| status.step / PACE_EVERY));
+    Memo::new(move |_| {
+        let (finished, step) = (finished.get(), step.get());
+        if step == 0 || lab.state() != Some(RunState::Running) {
+            return finished;
+        }
+        lab.history.with_value(|history| match history.record() {
+            Some(record) => finished.and_present(record, history.steps),
+            None => finished,
+        })
+    })
+}
+
+/// How long the study that runs will still take, in words: told from what runs took and the pace of the present one, else
+/// by how long its runs have taken so far.
+fn left(lab: Lab) -> Memo<Option<String>> {
+    let pace = pace(lab);
+    let waiting = Memo::new(move |_| pace.with(|pace| pace.all(&waiting(&lab.running_study()?))));
+    let run = Memo::new(move |_| {
+        let knobs = lab.run.with(|run| run.as_ref().map(|run| run.knobs.clone()))?;
+        pace.with(|pace| pace.seconds(&knobs))
+    });
+    Memo::new(move |_| {
+        let study = lab.running_study()?;
+        let step = lab.status.with(|status| status.step);
+        let present = lab.history.with_value(|history| match history.steps {
+            steps if steps > 0 && step >= steps => Some(0.0),
+            _ => phases::seconds_left(history),
+        });
+        let present = present.or_else(|| run.get());
+        let known = waiting.get().zip(present).map(|(waiting, present)| in_words(waiting + present));
+        known.or(study.time_left)
+    })
+}
+
+/// What the title of the tab says of the study that runs.
+pub(crate) fn title(lab: Lab) -> impl Fn() -> Option<String> {
+    let left = left(lab);
+    move || current_run_short(&lab.running_study()?, left.get().as_deref())
 }
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
@@ -72,136 +124,13 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         lab.studies.with(|studies| studies.iter().map(|study| study.name.clone()).collect::<Vec<_>>())
     });
     view! {
-        <section aria-labelledby="studies-title" data-testid="studies">
-            <h2 id="studies-title">"Studies"</h2>
-            <p>
-                "A study runs several arms, each with several seeds, one run after the other: the same examples in the same order from the same initial weights, so that arms can be compared seed by seed. It goes on after a reload, and what is finished is never run again."
+        <div data-testid="studies">
+            <p class="aside">
+                "All arms see the same examples in the same order from the same initial weights, so that they can be compared seed by seed."
             </p>
-            {form(lab)}
+            {study_form::view(lab)}
             <For each=move || names.get() key=String::clone let:name>{item(lab, name)}</For>
-        </section>
-    }
-}
-
-/// What the form asks for: the study's file with the number of its runs, or why it cannot be run.
-fn asked(lab: Lab) -> Option<Result<(StudyFile, usize), String>> {
-    let file = lab.settings.with(|settings| settings.study_file())?;
-    let name = file.name.clone().unwrap_or_default();
-    let of_file = refusal(&file).map(|problem| format!("{}; {}", problem.what, problem.remedy));
-    Some(match (lab.refusal().or(of_file), Study::resolve(&file, &name)) {
-        (Some(refusal), _) => Err(refusal),
-        (None, Err(error)) => Err(sentence(&error)),
-        (None, Ok(_)) if lab.is_unconfirmed() => {
-            Err("The model is at an address. Confirm it in the Lab first.".to_owned())
-        }
-        (None, Ok(study)) => Ok((file, study.cells().len())),
-    })
-}
-
-fn form(lab: Lab) -> impl IntoView {
-    let hidden = lab.settings.with_untracked(|settings| settings.is_hidden(STUDY));
-    let asked = Memo::new(move |_| asked(lab));
-    let ready = move || {
-        let free = lab.engine.get() == Engine::Ready && !lab.is_studying() && !lab.is_running();
-        free && asked.with(|asked| matches!(asked, Some(Ok(_))))
-    };
-    let run = move || {
-        let Some(Ok((file, _))) = asked.get_untracked() else { return };
-        match lab.queue_study(file) {
-            Ok(study) => lab.run_study(&study, false),
-            Err(problem) => lab.report(problem),
-        }
-    };
-    (!hidden).then(|| {
-        view! {
-            <div class="line">
-                <label for="study-choice">"Study" {lock_mark(lab, STUDY)}</label>
-                {choice(lab)}
-                <label for="study-seeds">"Seeds" {lock_mark(lab, SEEDS)}</label>
-                {seeds(lab)}
-                {action("Run the study", "study-run", ready, ready, run)}
-            </div>
-            {move || asked.get().map(|asked| plan(lab, asked))}
-        }
-    })
-}
-
-fn choice(lab: Lab) -> impl IntoView {
-    let chosen = move || lab.settings.with(|s| s.study.as_ref().map(|study| study.name.clone()).unwrap_or_default());
-    let choose = move |event| {
-        let name = event_target_value(&event);
-        lab.settings.update(|settings| {
-            let seeds = settings.study.as_ref().and_then(|study| study.seeds);
-            settings.study = (!name.is_empty()).then_some(StudyChoice { name, seeds });
-        });
-    };
-    let option = |name: &'static str| view! { <option value=name>{name}</option> };
-    view! {
-        <select
-            id="study-choice"
-            data-testid="study-choice"
-            prop:value=chosen
-            disabled=move || lab.settings.with(|settings| settings.is_locked(STUDY))
-            on:change=choose
-        >
-            <option value="">"choose one"</option>
-            {offered().map(option).collect_view()}
-        </select>
-    }
-}
-
-fn seeds(lab: Lab) -> impl IntoView {
-    let number = move || {
-        let file = lab.settings.with(|settings| settings.study_file());
-        file.map_or_else(String::new, |file| file.seeds.list().len().to_string())
-    };
-    let disabled = move || lab.settings.with(|settings| settings.study.is_none() || settings.is_locked(SEEDS));
-    let choose = move |event| {
-        let count = event_target_value(&event).trim().parse::<u32>().ok();
-        let count = count.filter(|count| (1..=MOST_SEEDS).contains(count));
-        if count.is_none() {
-            let remedy = format!("Give a whole number from 1 to {MOST_SEEDS}; the study keeps its seeds.");
-            lab.report(Problem::new("seeds", "this is no number of seeds", remedy));
-        }
-        lab.settings.update(|settings| {
-            if let Some(study) = &mut settings.study {
-                study.seeds = count.or(study.seeds);
-            }
-        });
-    };
-    view! {
-        <input
-            id="study-seeds"
-            type="number"
-            min="1"
-            max=MOST_SEEDS
-            data-testid="study-seeds"
-            prop:value=number
-            disabled=disabled
-            on:change=choose
-        />
-    }
-}
-
-/// What is going to be done.
-fn plan(lab: Lab, asked: Result<(StudyFile, usize), String>) -> impl IntoView {
-    let name = lab.settings.with_untracked(|settings| settings.study.as_ref().map(|study| study.name.clone()));
-    match asked {
-        Err(why) => view! { <p class="error" data-testid="study-refusal">{why}</p> }.into_any(),
-        Ok((file, runs)) => {
-            let changed: Vec<String> = file.knobs.keys().map(|knob| knob.replace('_', " ")).collect();
-            let changed = match changed.is_empty() {
-                true => "Settings changed in the Lab would hold for every run.".to_owned(),
-                false => format!("As set in the Lab, in every run: {}.", changed.join(", ")),
-            };
-            let line = study_command(&name.unwrap_or_default(), &file);
-            view! {
-                <p data-testid="study-plan">
-                    {file.summary.clone()} " " {runs} " runs. " {changed} " On a desktop: " <code>{line}</code>
-                </p>
-            }
-            .into_any()
-        }
+        </div>
     }
 }
 
@@ -217,12 +146,20 @@ fn item(lab: Lab, name: String) -> impl IntoView {
     let free = move || lab.engine.get() == Engine::Ready && !lab.is_studying() && !lab.is_running();
     let go =
         move |retry| move || study.with_untracked(|study| study.iter().for_each(|study| lab.run_study(study, retry)));
-    let words = move || study.with(|study| study.as_ref().map(|study| (progress(study), current_run(study))));
+    let time = left(lab);
+    let words = move || study.with(|study| study.as_ref().map(|study| (progress(study), current_run(study, time.get().as_deref()))));
+    let pace = pace(lab);
+    let cost = Memo::new(move |_| {
+        let study = study.get().filter(|study| !study.running)?;
+        let waiting = waiting(&study);
+        let seconds = pace.with(|pace| pace.all(&waiting));
+        (!waiting.is_empty()).then(|| format!("left: {}", runs_in_words(waiting.len(), seconds)))
+    });
     let share = move || study.with(|study| study.as_ref().map(|s| (s.count(CellState::is_over), s.cells.len())));
     let (heading, of_name) = (name.clone(), name.clone());
     let show = move || {
         lab.report_of.set(Some(of_name.clone()));
-        report::scroll_to();
+        Compare::open(Tab::Answer);
     };
     let forget = {
         let name = name.clone();
@@ -230,11 +167,12 @@ fn item(lab: Lab, name: String) -> impl IntoView {
     };
     view! {
         <article class="study" data-testid=test("item") aria-label=format!("Study {name}")>
-            <h3>{heading}</h3>
+            <h2>{heading}</h2>
             <p>{move || study.with(|study| study.as_ref().map(|study| study.file.summary.clone()))}</p>
             <p class="standing" role="status">
                 <span data-testid=test("progress")>{move || words().map(|(progress, _)| progress)}</span>
                 <span class="aside" data-testid=test("work")>{move || words().and_then(|(_, work)| work)}</span>
+                <span class="aside" data-testid=test("cost")>{cost}</span>
                 <progress
                     class="run-progress"
                     aria-label="Runs that are over"
@@ -246,7 +184,7 @@ fn item(lab: Lab, name: String) -> impl IntoView {
                 {action("Continue", test("go"), never, move || free() && left(), go(false))}
                 {action("Stop", test("stop"), never, is_running, move || lab.send(Command::Stop))}
                 {action("Run failed again", test("retry"), never, move || free() && failed(), go(true))}
-                {action("Report", test("report"), never, || true, show)}
+                {action("Answer", test("report"), never, || true, show)}
                 {action("Study, TOML", test("file"), never, || true, move || save(lab, study))}
                 {action("Remove from list (runs are kept)", test("forget"), never, move || !is_running(), forget)}
             </div>
@@ -303,16 +241,17 @@ fn save(lab: Lab, study: Memo<Option<StoredStudy>>) {
 
 /// How far a study is, for the page that shows its runs.
 pub(crate) fn line(lab: Lab) -> impl IntoView {
+    let time = left(lab);
     let words = Memo::new(move |_| {
         let study = lab.running_study()?;
-        let work = current_run(&study).unwrap_or_else(|| progress(&study));
+        let work = current_run(&study, time.get().as_deref()).unwrap_or_else(|| progress(&study));
         Some(format!("Study {}, {work}.", study.name))
     });
     move || {
         words.get().map(|words| {
             view! {
                 <p class="waiting" data-testid="study-line">
-                    {words} " " <a href="#compare">"Compare"</a> " has the study."
+                    {words} " " <a href=format!("#{}", Tab::Studies.fragment())>"The study"</a>
                 </p>
             }
         })

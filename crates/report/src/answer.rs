@@ -1,0 +1,190 @@
+//! What a section says before all its numbers: a few sentences, and the arms in one short table with their difference to
+//! the baseline and what that amounts to.
+
+use crate::column::Column;
+use crate::figures::NOTHING;
+use crate::grid::Grid;
+use crate::metric::metric;
+use crate::plots::several_densities;
+use crate::report::Section;
+use crate::statistics::{Difference, Summary, Verdict};
+use crate::tables::{Row, Table};
+use crate::texts::{cell, chance, verdict};
+
+/// Fewer seeds say next to nothing about chance.
+pub const FEWEST_SEEDS: usize = 3;
+
+/// What an arm costs, beside what it is worth.
+const COSTS: [&str; 3] = ["density", "latency_32", "training_seconds"];
+
+/// The arms as a table.
+pub(crate) struct ShortTable {
+    /// Headings, and which columns a narrow screen leaves out.
+    pub(crate) head: Grid,
+    /// Rows under the question that they answer, which is empty where there is but one.
+    pub(crate) parts: Vec<(String, Vec<Line>)>,
+}
+
+/// A row of it.
+pub(crate) struct Line {
+    /// The name first.
+    pub(crate) cells: Vec<String>,
+    /// Whether the others are compared with it.
+    pub(crate) is_base: bool,
+}
+
+impl Section {
+    /// The most seeds that an arm has finished.
+    #[must_use]
+    pub fn seeds_finished(&self) -> usize {
+        self.groups.iter().map(|group| group.runs.len()).max().unwrap_or(0)
+    }
+
+    /// How many arms have runs.
+    #[must_use]
+    pub fn arms_finished(&self) -> usize {
+        self.groups.iter().filter(|group| !group.runs.is_empty()).count()
+    }
+
+    /// What can be said of the arms, a sentence each.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let finished = self.arms_finished();
+        let at_chance = chance(self);
+        if finished == 0 || self.at_chance.len() == finished {
+            return Some(at_chance).filter(|words| !words.is_empty()).into_iter().collect();
+        }
+        let compared = self.compared_arms();
+        let mut sentences = vec![at_chance];
+        match compared.first() {
+            None if finished == 1 => {
+                sentences.push("One arm is finished; it takes a second one to compare.".to_owned())
+            }
+            None => sentences.push("No arm shares a seed with the baseline yet.".to_owned()),
+            Some((base, ..)) => sentences.extend(kinds(base).map(|(what, is)| {
+                let arms = compared.iter().filter(|(.., of)| is(of));
+                let arms = arms.map(|(_, arm, of)| format!("{arm} ({} points)", points(&of.summary)));
+                let arms = arms.collect::<Vec<_>>().join(", ");
+                if arms.is_empty() { arms } else { format!("{what}: {arms}.") }
+            })),
+        }
+        sentences.extend(few_seeds(self.seeds_finished()));
+        sentences.retain(|sentence| !sentence.is_empty());
+        sentences
+    }
+
+    /// Baseline, arm and difference, each pair once.
+    fn compared_arms(&self) -> Vec<(String, String, &Difference)> {
+        let several = several_densities(self);
+        let name = |group: usize| words(&self.groups[group].name(several));
+        let mut known = Vec::new();
+        let mut arms = Vec::new();
+        for table in self.tables.iter().filter(|table| !table.relative) {
+            let Some(base) = table.rows.iter().find(|row| row.is_base) else { continue };
+            for row in &table.rows {
+                let Some(difference) = row.differences.get(self.compared_by) else { continue };
+                if !known.contains(&(base.group, row.group)) {
+                    known.push((base.group, row.group));
+                    arms.push((name(base.group), name(row.group), difference));
+                }
+            }
+        }
+        arms
+    }
+
+    /// The arms as a table.
+    pub(crate) fn short_table(&self) -> ShortTable {
+        let tables: Vec<&Table> = self.tables.iter().filter(|table| !table.relative).collect();
+        let all = || tables.iter().flat_map(|table| &table.rows);
+        let column = |key: &str| {
+            let values = all().filter_map(|row| self.groups[row.group].summaries.get(key).copied());
+            let values: Vec<Summary> = values.collect();
+            Some(Column::new(metric(key)?, &values, false, None)).filter(|_| !values.is_empty())
+        };
+        let columns: Vec<Column> = [self.compared_by].into_iter().chain(COSTS).filter_map(column).collect();
+        let base = all().find(|row| row.is_base).map_or_else(String::new, |row| words(&self.groups[row.group].arm));
+        let mut headings = vec!["arm".to_owned(), format!("minus {base}, points"), "verdict".to_owned()];
+        let main = headings.len();
+        headings.extend(columns.iter().map(|column| match column.key {
+            key if key == self.compared_by => format!("{}, {}", self.metric, column.name),
+            "density" => "weights left (no embeddings), %".to_owned(),
+            _ => column.heading(),
+        }));
+        headings.push("N".to_owned());
+        let minor = (0..headings.len()).map(|place| place >= main).collect();
+        let mut bases = Vec::new();
+        let mut parts = Vec::new();
+        for table in &tables {
+            let mut lines = Vec::new();
+            for row in &table.rows {
+                // Without a study, arms that nobody has run were not asked for.
+                let is_asked = row.n > 0 || !self.groups[row.group].seeds_asked.is_empty();
+                if is_asked && !(row.is_base && bases.contains(&row.group)) {
+                    lines.push(self.line(table, row, &columns));
+                }
+            }
+            bases.extend(table.rows.iter().filter(|row| row.is_base).map(|row| row.group));
+            let title = if tables.len() > 1 { table.title.clone() } else { String::new() };
+            parts.push((title, lines));
+        }
+        parts.retain(|(_, lines)| !lines.is_empty());
+        ShortTable { head: Grid { headings, minor, rows: Vec::new() }, parts }
+    }
+
+    fn line(&self, table: &Table, row: &Row, columns: &[Column]) -> Line {
+        let group = &self.groups[row.group];
+        let (difference, verdict) = match row.differences.get(self.compared_by) {
+            Some(of) if of.summary.n == row.n => (points(&of.summary), verdict(of)),
+            Some(of) => (format!("{} (N {})", points(&of.summary), of.summary.n), verdict(of)),
+            None if row.is_base => ("baseline".to_owned(), NOTHING),
+            None if row.n == 0 => (NOTHING.to_owned(), "not finished"),
+            None => (NOTHING.to_owned(), "no seed in common"),
+        };
+        let value = |column: &Column| match group.summaries.get(column.key) {
+            Some(value) => cell(table, row, column, value, self),
+            None => NOTHING.to_owned(),
+        };
+        // An axis has a name of its own for the baseline.
+        let name = words(if row.is_base { &group.arm } else { &row.name });
+        let cells = [name, difference, verdict.to_owned()].into_iter().chain(columns.iter().map(value));
+        Line { cells: cells.chain([row.count.clone()]).collect(), is_base: row.is_base }
+    }
+}
+
+/// Whether a difference is of a kind.
+type Is = fn(&Difference) -> bool;
+
+/// The kinds of differences, the clear ones first.
+fn kinds(base: &str) -> impl Iterator<Item = (String, Is)> {
+    let kinds: [(String, Is); 5] = [
+        (format!("Worse than {base}"), |of| of.verdict == Verdict::Lower),
+        (format!("Better than {base}"), |of| of.verdict == Verdict::Higher),
+        (format!("Not distinguishable from {base}"), |of| {
+            matches!(of.verdict, Verdict::NotDistinguishable | Verdict::OnlyAlone)
+        }),
+        (format!("Beside {base} the same on every seed"), |of| of.verdict == Verdict::NoSpread),
+        (format!("Beside {base}, on one seed"), |of| of.verdict == Verdict::OneSeed),
+    ];
+    kinds.into_iter()
+}
+
+/// What so few seeds cannot show.
+fn few_seeds(seeds: usize) -> Option<String> {
+    match seeds {
+        1 => Some("One seed shows no uncertainty; run at least three to compare.".to_owned()),
+        2 => Some("Two seeds say little about chance; run at least three to compare.".to_owned()),
+        _ => None,
+    }
+}
+
+/// `−1.97 ± 0.40`: a difference of the metric in points, with half of its 95 % interval.
+fn points(of: &Summary) -> String {
+    let text = format!("{:+.2}", 100.0 * of.mean).replace('-', "−");
+    let mean = if text.trim_start_matches(['+', '−']) == "0.00" { "0.00".to_owned() } else { text };
+    of.interval.map_or_else(|| mean.clone(), |interval| format!("{mean} ± {:.2}", 100.0 * interval.half()))
+}
+
+/// An arm's name as people write it: `one shot`.
+fn words(name: &str) -> String {
+    name.replace('_', " ")
+}

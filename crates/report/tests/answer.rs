@@ -1,0 +1,67 @@
+//! What a section says before its numbers: which arms differ, which may not, and what too few seeds cannot show.
+
+mod runs;
+
+use apt_report::{Entry, Report, answer_fragment, html};
+use runs::{cells, of, some_metric, study};
+
+/// Runs of these presets: with each seed its own metric.
+fn report(runs: &[(&str, &[f64])]) -> Report {
+    let seeds = |metrics: &[f64]| (1..).zip(metrics.to_vec()).collect::<Vec<(u64, f64)>>();
+    let entries: Vec<Entry> = runs
+        .iter()
+        .flat_map(|(preset, metrics)| seeds(metrics).into_iter().map(|(seed, metric)| of(preset, seed, metric)))
+        .collect();
+    Report::new(&entries, None)
+}
+
+#[test]
+fn arms_are_told_by_what_their_difference_amounts_to() {
+    let report = report(&[
+        ("apt", &[0.90, 0.91, 0.92]),
+        ("salience-random", &[0.80, 0.81, 0.821]),
+        ("salience-wanda", &[0.90, 0.92, 0.91]),
+    ]);
+    let sentences = report.sections[0].sentences();
+    let expected =
+        ["Worse than apt: random (−9.97 ± 0.14 points).", "Not distinguishable from apt: wanda (0.00 ± 2.48 points)."];
+    assert_eq!(sentences, expected);
+    assert!(html(&report).contains(expected[0]), "the report begins with them");
+}
+
+#[test]
+fn too_few_seeds_are_said_to_be_too_few() {
+    let one = report(&[("apt", &[0.9]), ("salience-random", &[0.906])]).sections[0].sentences();
+    assert_eq!(one[0], "Beside apt, on one seed: random (+0.60 points).");
+    assert_eq!(one[1], "One seed shows no uncertainty; run at least three to compare.");
+    let two = report(&[("apt", &[0.9, 0.91]), ("salience-random", &[0.8, 0.82])]).sections[0].sentences();
+    assert!(two.last().is_some_and(|last| last.starts_with("Two seeds say little")), "{two:?}");
+    let alone = report(&[("apt", &[0.9, 0.91, 0.92])]).sections[0].sentences();
+    assert_eq!(alone, ["One arm is finished; it takes a second one to compare."]);
+    let apart = Report::new(&[of("apt", 1, 0.9), of("salience-random", 2, 0.8)], None);
+    assert_eq!(apart.sections[0].sentences()[0], "No arm shares a seed with the baseline yet.");
+}
+
+#[test]
+fn of_models_at_chance_nothing_else_is_said() {
+    let sentences = report(&[("apt", &[0.5]), ("salience-random", &[0.51])]).sections[0].sentences();
+    assert!(sentences.len() == 1 && sentences[0].starts_with("All arms are at chance"), "{sentences:?}");
+}
+
+#[test]
+fn the_short_table_has_arm_difference_and_verdict_first_and_no_arm_that_nobody_asked_for() {
+    let of_runs = report(&[("apt", &[0.9]), ("salience-random", &[0.906])]);
+    let table = answer_fragment(&of_runs.sections[0], 1);
+    let heads: Vec<&str> = table.split("<th").filter_map(|part| part.split_once('>')).map(|(_, rest)| rest).collect();
+    let heads: Vec<&str> = heads.iter().filter_map(|rest| rest.split_once("</th>")).map(|(head, _)| head).collect();
+    assert_eq!(&heads[1..4], ["arm", "minus apt, points", "verdict"]);
+    assert!(table.contains("weights left (no embeddings), %") && !table.contains("wanda"), "{table}");
+    assert!(table.contains("<td>+0.60</td><td>one seed: no interval</td><td class=\"minor\">"), "{table}");
+    // A study's arms are asked for, whether they have runs or not; its baseline stands there once.
+    let study = study("seeds = 3\n[[axes]]\nname = \"salience\"\n[[axes]]\nname = \"tuning\"\n");
+    let half: Vec<Entry> = cells(&study, 5, some_metric).into_iter().filter(|of| of.name.starts_with("apt")).collect();
+    let table = answer_fragment(&Report::new(&half, Some(&study)).sections[0], 1);
+    assert!(table.contains("not finished") && table.contains("0 of 3"), "{table}");
+    assert_eq!(table.matches("class=\"base\"").count(), 1, "{table}");
+    assert_eq!(table.matches("scope=\"rowgroup\"").count(), 2, "{table}");
+}

@@ -1,0 +1,183 @@
+//! How long runs take on this computer, told from runs that it has finished.
+
+use apt_experiment::{Knobs, Record, SettingsId};
+
+use crate::runs::Row;
+
+/// What a run of this computer took.
+#[derive(Clone, Debug, PartialEq)]
+struct Timed {
+    knobs: Knobs,
+    steps: f64,
+    seconds: f64,
+}
+
+/// What runs of this computer took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pace {
+    runs: Vec<Timed>,
+}
+
+impl Pace {
+    /// Of the finished runs among `rows` that were made in this browser.
+    #[must_use]
+    pub fn of(rows: &[Row]) -> Self {
+        let own = rows.iter().filter(|row| row.state.is_some());
+        let timed = own.filter_map(|row| {
+            let record = row.record.as_ref()?;
+            let train = &record.measures.train;
+            let parts: f64 = train.phases.values().sum();
+            let seconds = parts.max(train.seconds.unwrap_or(0.0)) + train.warmup_seconds.unwrap_or(0.0);
+            Some(Timed { knobs: row.knobs.clone(), steps: train.steps? as f64, seconds })
+        });
+        Self { runs: timed.filter(|run| run.steps > 0.0 && run.seconds > 0.0).collect() }
+    }
+
+    /// With a run that is under way, as far as it has come; `steps` is how many it will make.
+    #[must_use]
+    pub fn and_present(mut self, record: &Record, steps: usize) -> Self {
+        if let Some(last) = record.curve.last().filter(|last| last.step > 0 && last.seconds > 0.0) {
+            let steps = steps.max(last.step) as f64;
+            let seconds = last.seconds * steps / last.step as f64;
+            self.runs.push(Timed { knobs: record.config.clone(), steps, seconds });
+        }
+        self
+    }
+
+    /// Seconds that a run with these settings will take; `None` if no run of the same model and task is finished here.
+    /// Runs of the same arm say it best; others of the model say it roughly.
+    #[must_use]
+    pub fn seconds(&self, knobs: &Knobs) -> Option<f64> {
+        let alike: Vec<&Timed> = self.runs.iter().filter(|run| are_alike(&run.knobs, knobs)).collect();
+        let arm = SettingsId::of(knobs);
+        let same: Vec<&Timed> = alike.iter().filter(|run| SettingsId::of(&run.knobs) == arm).copied().collect();
+        let of = if same.is_empty() { alike } else { same };
+        let known: Vec<f64> = of.iter().filter_map(|run| Some(run.seconds * steps(knobs, run)? / run.steps)).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    }
+
+    /// Seconds that runs with these settings will take one after the other; `None` if one of them is unknown.
+    #[must_use]
+    pub fn all<'a>(&self, runs: impl IntoIterator<Item = &'a Knobs>) -> Option<f64> {
+        runs.into_iter().map(|knobs| self.seconds(knobs)).sum()
+    }
+}
+
+/// Whether a step of both is about as much work: what prunes, teaches or trains less is not looked at.
+fn are_alike(a: &Knobs, b: &Knobs) -> bool {
+    let work = |of: &Knobs| {
+        let files = (of.model.clone(), of.data.clone(), of.task.clone());
+        (files, of.device.clone(), of.batch_size, of.max_length)
+    };
+    work(a) == work(b)
+}
+
+/// Steps of a run with these settings, beside one whose steps are known.
+fn steps(knobs: &Knobs, beside: &Timed) -> Option<f64> {
+    if let Some(steps) = knobs.steps {
+        return Some(steps as f64);
+    }
+    let of = &beside.knobs;
+    let is_by_epochs = of.steps.is_none() && of.train_examples == knobs.train_examples && of.epochs > 0.0;
+    is_by_epochs.then(|| beside.steps * knobs.epochs / of.epochs)
+}
+
+/// `47 s`, `12 min`, `2 h 05 min`.
+#[must_use]
+pub fn in_words(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match seconds {
+        ..100.0 => format!("{seconds:.0} s"),
+        ..6000.0 => format!("{minutes} min"),
+        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// `14 runs, about 12 min on this computer`.
+#[must_use]
+pub fn runs_in_words(runs: usize, seconds: Option<f64>) -> String {
+    let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
+    match seconds {
+        Some(seconds) => format!("{runs}, about {} on this computer", in_words(seconds)),
+        None => format!("{runs}, time unknown until the first run is done"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apt_bridge::RunState;
+    use apt_experiment::RecordBuilder;
+    use std::sync::Arc;
+
+    /// A finished run of ten steps that took this long.
+    fn row(knobs: Knobs, seconds: f64) -> Row {
+        let events = crate::history::tests::run(knobs.clone(), 10, true);
+        let mut record = RecordBuilder::from_events(&events).expect("a run");
+        let train = &mut record.measures.train;
+        (train.steps, train.seconds, train.warmup_seconds) = (Some(10), Some(seconds - 1.0), Some(0.5));
+        train.phases = [("tuning".to_owned(), seconds - 1.0), ("evaluating".to_owned(), 0.5)].into();
+        Row {
+            name: "run".to_owned(),
+            title: String::new(),
+            preset: None,
+            knobs,
+            state: Some(RunState::Done),
+            progress: None,
+            device: String::new(),
+            record: Some(Arc::new(record)),
+        }
+    }
+
+    fn near(found: Option<f64>, expected: f64) -> bool {
+        found.is_some_and(|found| (found - expected).abs() < 1e-9)
+    }
+
+    #[test]
+    fn a_run_takes_what_its_arm_took_else_what_others_of_its_model_took() {
+        let apt = Knobs::default();
+        let lora = Knobs { density: 1.0, ..Knobs::default() };
+        let pace = Pace::of(&[row(apt.clone(), 20.0), row(lora.clone(), 40.0)]);
+        assert!(near(pace.seconds(&Knobs { seed: 7, ..apt.clone() }), 20.0), "{pace:?}");
+        assert!(near(pace.seconds(&lora), 40.0));
+        let other = Knobs { density: 0.5, ..Knobs::default() };
+        assert!(near(pace.seconds(&other), 30.0), "the mean of both");
+        assert!(near(pace.seconds(&Knobs { steps: Some(100), ..other.clone() }), 300.0), "ten times the steps");
+        let twice = Knobs { epochs: 2.0 * apt.epochs, ..other };
+        assert!(near(pace.seconds(&twice), 60.0), "twice the epochs");
+        assert!(near(pace.all([&apt, &lora]), 60.0));
+    }
+
+    #[test]
+    fn of_another_model_task_device_or_computer_nothing_is_known() {
+        let apt = Knobs::default();
+        let pace = Pace::of(&[row(apt.clone(), 20.0)]);
+        for (name, value) in [("model", "nano"), ("data", "mine.csv"), ("device", "cpu"), ("train_examples", "64")] {
+            let mut knobs = apt.clone();
+            knobs.set(name, value).expect("a knob");
+            assert_eq!(pace.seconds(&knobs), None, "{name}");
+            assert_eq!(pace.all([&apt, &knobs]), None, "{name}");
+        }
+        let imported = Row { state: None, ..row(apt.clone(), 20.0) };
+        assert_eq!(Pace::of(&[imported]).seconds(&apt), None);
+    }
+
+    #[test]
+    fn a_run_under_way_says_how_long_its_like_will_take() {
+        let knobs = Knobs { steps: Some(50), ..Knobs::default() };
+        let events = crate::history::tests::run(knobs.clone(), 10, false);
+        let history = crate::history::History::of(&events);
+        let record = history.record().expect("begun");
+        let pace = Pace::default().and_present(record, 50);
+        let second = record.curve.last().expect("a step").seconds / record.curve.len() as f64;
+        assert!(near(pace.seconds(&knobs), 50.0 * second), "{pace:?}");
+    }
+
+    #[test]
+    fn times_are_told_in_words() {
+        let words = [47.4, 100.0, 720.0, 5999.0, 7500.0].map(in_words);
+        assert_eq!(words, ["47 s", "2 min", "12 min", "100 min", "2 h 05 min"]);
+        assert_eq!(runs_in_words(14, Some(720.0)), "14 runs, about 12 min on this computer");
+        assert_eq!(runs_in_words(1, None), "1 run, time unknown until the first run is done");
+    }
+}
