@@ -120,3 +120,18 @@ export const HOSTILE_RECORDS = {
   "a record of another version": [{ name: "other.json", body: '{"schema":"apt-lab/record/99"}' }],
   "a file of nothing but brackets": [{ name: "deep.json", body: "[".repeat(200_000) }],
 };
+
+/** Four hundred sentences with one word of praise or blame, an eighth of them labelled wrongly. */
+export function easy() {
+  let state = 7;
+  const draw = (n) => (state = (state * 1103515245 + 12345) % 2147483648, Math.floor(state / 65536) % n);
+  const things = ["soup", "room", "plot", "waiter", "shower", "view", "music", "story"];
+  const verdicts = [["awful", "dull"], ["superb", "lovely"]];
+  const line = () => {
+    const label = draw(2);
+    const words = [0, 1, 2].map(() => things[draw(things.length)]);
+    words.splice(draw(4), 0, verdicts[label][draw(2)]);
+    return `the ${words.join(" and the ")},${draw(8) === 0 ? 1 - label : label}`;
+  };
+  return ["text,label", ...Array.from({ length: 400 }, line), ""].join("\n");
+}

@@ -83,6 +83,12 @@ export class Lab {
     await this.at(`page-${name}`).waitFor();
   }
 
+  /** Opens a tab of Compare. */
+  async tab(name) {
+    await this.at(`tab-${name}`).click();
+    await this.at(`panel-${name}`).waitFor();
+  }
+
   /** Clicks a button once it can be clicked. */
   async press(name) {
     await this.at(name).click();

@@ -35,6 +35,7 @@ test("a record of the desktop opens in Compare", () =>
   withLab({}, async (lab) => {
     const { text, record } = await native.run("lora", SMALL);
     await lab.visitPage("compare");
+    await lab.tab("runs");
     await lab.bring("import", [{ name: "from-the-desktop.json", body: text, type: "application/json" }]);
     await lab.until("the record", async () => Object.keys(await lab.records()).length === 1);
     const row = lab.at("page-compare").getByText("from-the-desktop", { exact: false }).first();

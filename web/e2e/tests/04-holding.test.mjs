@@ -58,6 +58,7 @@ test("a run that another tab has open is not deleted", () =>
     const held = await lab.step();
     const other = await lab.beside({});
     await other.visitPage("compare");
+    await other.tab("runs");
     const remove = async () => {
       // The first press asks.
       for (let press = 0; press < 2; press++) await other.press(`delete-${name}`);

@@ -57,6 +57,7 @@ test("hostile files each end in a named error and a usable page", { timeout: 600
     for (const [what, files] of Object.entries(HOSTILE_RECORDS)) {
       await lab.go(RUN);
       await lab.visitPage("compare");
+      await lab.tab("runs");
       await lab.bring("import", files);
       faults.push(await named(lab, what));
     }

@@ -27,8 +27,10 @@ test("records of several seeds: the report of the page is the report of the desk
       const desktop = (kind) => readFile(join(folder, "out", `report.${kind}`), "utf8");
 
       await lab.visitPage("compare");
+      await lab.tab("runs");
       await lab.bring("import", files);
       await lab.until("the records", async () => Object.keys(await lab.records()).length === files.length);
+      await lab.tab("report");
       const cells = lab.at("report").locator("table").first().locator("tbody tr").filter({ hasText: /random(?!_within)/ });
       await cells.waitFor();
       assert.match(await cells.textContent(), /random2\d/, "the row of two seeds does not say N");

@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { HOSTILE_MODELS } from "../support/files.mjs";
+import { HOSTILE_MODELS, easy } from "../support/files.mjs";
 import { withLab } from "../support/lab.mjs";
 import * as native from "../support/native.mjs";
 
@@ -15,21 +15,6 @@ const SMALL = { model: "nano", device: "cpu", steps: 48, batch_size: 16, max_len
 const STUDY = { study: "salience", seeds: 2, ...SMALL, learning_rate: 0.005, task: "text", data: "easy.csv" };
 const CELLS = 16;
 const LIMIT = 600_000;
-
-/** Four hundred sentences with one word of praise or blame, an eighth of them labelled wrongly. */
-function easy() {
-  let state = 7;
-  const draw = (n) => (state = (state * 1103515245 + 12345) % 2147483648, Math.floor(state / 65536) % n);
-  const things = ["soup", "room", "plot", "waiter", "shower", "view", "music", "story"];
-  const verdicts = [["awful", "dull"], ["superb", "lovely"]];
-  const line = () => {
-    const label = draw(2);
-    const words = [0, 1, 2].map(() => things[draw(things.length)]);
-    words.splice(draw(4), 0, verdicts[label][draw(2)]);
-    return `the ${words.join(" and the ")},${draw(8) === 0 ? 1 - label : label}`;
-  };
-  return ["text,label", ...Array.from({ length: 400 }, line), ""].join("\n");
-}
 
 const progress = (lab, name = "salience") => lab.at(`study-progress-${name}`).textContent();
 const done = async (lab, name) => Number(/^(\d+) of/.exec(await progress(lab, name))?.[1] ?? -1);
@@ -87,6 +72,9 @@ test("a study from the address runs through a reload, and its table is the deskt
     assert.deepEqual(Object.keys(await lab.table("models")), [], "a study keeps no models");
 
     await lab.press("study-report-salience");
+    // The answer first, and the whole report beside it.
+    await lab.at("answer").locator("tbody tr").first().waitFor();
+    await lab.tab("report");
     const here = JSON.parse(await lab.download("report-json"));
     const folder = await mkdtemp(join(tmpdir(), "apt-lab-"));
     try {
@@ -107,6 +95,7 @@ test("a study from the address runs through a reload, and its table is the deskt
       // A desktop's record of a run of this study stands for it, and nothing is run again.
       const cells = here.sections[0].groups.flatMap(({ runs }) => runs.map(({ name }) => name));
       const random = cells.find((name) => name.startsWith("random") && name.includes("-s2-"));
+      await lab.tab("runs");
       await lab.at(`delete-${random}`).click();
       await lab.at(`delete-${random}`).click();
       await lab.until("its removal", async () => !(random in (await lab.records())));
@@ -114,10 +103,12 @@ test("a study from the address runs through a reload, and its table is the deskt
         { name: "elsewhere.json", body: await readFile(join(folder, "study", "cells", random, "record.json")), type: "application/json" },
       ]);
       await lab.until("the record", async () => "elsewhere" in (await lab.records()));
+      await lab.tab("studies");
       assert.equal(await lab.at("study-go-salience").getAttribute("aria-disabled"), "false", "its cell is no longer done");
       await lab.press("study-go-salience");
       await lab.until("the whole study", async () => (await done(lab)) === CELLS);
       assert.equal(Object.keys(await lab.records()).length, CELLS, "the cell was run again");
+      await lab.tab("report");
       const merged = JSON.parse(await lab.download("report-json"));
       assert.equal(merged.sections.length, 1);
       assert.equal(merged.sections[0].several_devices, true, "times of two machines are marked");
@@ -165,12 +156,15 @@ test("a cell that fails is listed with its reason, the rest completes, and it ca
       arms = [{ name = "broken", knobs = { model = "my-model-1" } }, { name = "slow", knobs = { learning_rate = 1e-5 } }]`;
     await lab.bring("files", [{ name: "mine.toml", body: mine, type: "application/toml" }]);
     await lab.visitPage("compare");
+    await lab.tab("studies");
     await lab.press("study-go-mine");
     const ended = () => lab.at("study-progress-mine").filter({ hasText: "2 of 3 done, 1 failed" }).waitFor();
     await ended();
     assert.match(await lab.at("study-item-mine").locator(".failures").textContent(), /broken-d0\.4-s1: .*NaN.*\(.*step \d+\)/);
     await lab.press("study-report-mine");
+    await lab.tab("report");
     assert.match(await lab.at("report").textContent(), /broken-d0\.4-s1.*failed/s);
+    await lab.tab("studies");
     await lab.press("study-retry-mine");
     await lab.at("study-progress-mine").filter({ hasNotText: "failed" }).waitFor();
     await ended();
@@ -199,6 +193,7 @@ test("what is wrong with a study is shown before anything runs", () =>
     await lab.bring("files", [twice(2)]);
     await lab.bring("files", [twice(3)]);
     await lab.visitPage("compare");
+    await lab.tab("studies");
     for (const [name, cells] of [["mine", 6], ["mine-2", 9]]) {
       await lab.at(`study-progress-${name}`).filter({ hasText: `0 of ${cells} done` }).waitFor();
     }

@@ -67,7 +67,7 @@ impl Pace {
 fn are_alike(a: &Knobs, b: &Knobs) -> bool {
     let work = |of: &Knobs| {
         let files = (of.model.clone(), of.data.clone(), of.task.clone());
-        (files, of.device.clone(), of.batch_size, of.max_length)
+        (files, of.device, of.batch_size, of.max_length)
     };
     work(a) == work(b)
 }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use apt_experiment::{
-    ArmFile, AxisFile, KNOBS, Knobs, OwnArm, Seeds, Study, StudyFile, compared, preset, preset_entry,
-};
+use apt_experiment::{ArmFile, AxisFile, KNOBS, Knobs, Seeds, Study, StudyFile, compared, preset, preset_entry};
 use apt_report::{FEWEST_SEEDS, Group, Section};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A study that is proposed.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,10 +80,10 @@ fn arm(group: &Group, several: bool, shared: &BTreeMap<String, Value>) -> Option
     set(&mut from, shared);
     let knobs = own(&from, &compared(&group.knobs));
     let name = group.name(several);
-    Some(match knobs.is_empty() && name == entry.arm() {
-        true => ArmFile::preset(&group.preset),
-        false => ArmFile::Own(OwnArm { name, preset: Some(group.preset.clone()), knobs }),
-    })
+    match knobs.is_empty() && name == entry.arm() {
+        true => Some(ArmFile::preset(&group.preset)),
+        false => serde_json::from_value(json!({ "name": name, "preset": group.preset, "knobs": knobs })).ok(),
+    }
 }
 
 /// The knobs that `to` sets otherwise than `from`.
@@ -134,8 +132,7 @@ mod tests {
         for (knob, value) in set {
             knobs.set(knob, value).expect("a value");
         }
-        let mut record =
-            RecordBuilder::from_events(&crate::history::tests::run(knobs, 4, true)).expect("a whole run");
+        let mut record = RecordBuilder::from_events(&crate::history::tests::run(knobs, 4, true)).expect("a whole run");
         record.preset = Some(of.to_owned());
         record.measures.metric.validation = Some(0.9);
         Entry { name: name.to_owned(), record: Some(record.into()), failure: None }
@@ -174,7 +171,8 @@ mod tests {
     #[test]
     fn one_arm_or_three_seeds_need_no_study() {
         assert_eq!(proposal(&[entry("a", "apt", &[])]), None);
-        let seeds = ["1", "2", "3"].map(|seed| [entry(seed, "apt", &[("seed", seed)]), entry("x", "lora", &[("seed", seed)])]);
+        let seeds =
+            ["1", "2", "3"].map(|seed| [entry(seed, "apt", &[("seed", seed)]), entry("x", "lora", &[("seed", seed)])]);
         assert_eq!(proposal(&seeds.concat()), None);
     }
 

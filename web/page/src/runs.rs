@@ -174,7 +174,11 @@ mod tests {
         let other = Row { knobs: knobs.clone(), name: "d".to_owned(), ..rows[1].clone() };
         let dense = Row { knobs: Knobs { density: 1.0, ..knobs.clone() }, ..rows[2].clone() };
         let newest = newest_of_each(vec![other, rows[1].clone(), dense]);
-        assert_eq!(newest.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["d", "c"], "of each arm, whatever its seed");
+        assert_eq!(
+            newest.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(),
+            ["d", "c"],
+            "of each arm, whatever its seed"
+        );
         assert_eq!(title(Some("salience-random"), &knobs), "random · seed 7");
         assert_eq!(title(Some("apt"), &knobs), "apt · seed 7");
         assert_eq!(title(None, &knobs), "own settings · seed 7");

@@ -93,7 +93,7 @@ pub(crate) fn pace(lab: Lab) -> Memo<Pace> {
 
 /// How long the study that runs will still take, in words: told from what runs took and the pace of the present one, else
 /// by how long its runs have taken so far.
-fn left(lab: Lab) -> Memo<Option<String>> {
+fn time_left(lab: Lab) -> Memo<Option<String>> {
     let pace = pace(lab);
     let waiting = Memo::new(move |_| pace.with(|pace| pace.all(&waiting(&lab.running_study()?))));
     let run = Memo::new(move |_| {
@@ -115,7 +115,7 @@ fn left(lab: Lab) -> Memo<Option<String>> {
 
 /// What the title of the tab says of the study that runs.
 pub(crate) fn title(lab: Lab) -> impl Fn() -> Option<String> {
-    let left = left(lab);
+    let left = time_left(lab);
     move || current_run_short(&lab.running_study()?, left.get().as_deref())
 }
 
@@ -146,8 +146,10 @@ fn item(lab: Lab, name: String) -> impl IntoView {
     let free = move || lab.engine.get() == Engine::Ready && !lab.is_studying() && !lab.is_running();
     let go =
         move |retry| move || study.with_untracked(|study| study.iter().for_each(|study| lab.run_study(study, retry)));
-    let time = left(lab);
-    let words = move || study.with(|study| study.as_ref().map(|study| (progress(study), current_run(study, time.get().as_deref()))));
+    let time = time_left(lab);
+    let words = move || {
+        study.with(|study| study.as_ref().map(|study| (progress(study), current_run(study, time.get().as_deref()))))
+    };
     let pace = pace(lab);
     let cost = Memo::new(move |_| {
         let study = study.get().filter(|study| !study.running)?;
@@ -241,7 +243,7 @@ fn save(lab: Lab, study: Memo<Option<StoredStudy>>) {
 
 /// How far a study is, for the page that shows its runs.
 pub(crate) fn line(lab: Lab) -> impl IntoView {
-    let time = left(lab);
+    let time = time_left(lab);
     let words = Memo::new(move |_| {
         let study = lab.running_study()?;
         let work = current_run(&study, time.get().as_deref()).unwrap_or_else(|| progress(&study));
