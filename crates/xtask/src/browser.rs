@@ -26,10 +26,12 @@ pub(crate) fn test(dist: PathBuf) -> Result<()> {
     Ok(())
 }
 
-/// Times the lab in a browser beside the program.
+/// Times the lab in a browser: steps beside the program's, and the frames of the stage.
 pub(crate) fn bench() -> Result<()> {
-    let mut bench = Command::new("node");
-    run_within(LIMIT, prepared(bench.arg("bench/steps.mjs"), web::delivered()?)?)
+    for script in ["bench/steps.mjs", "bench/stage.mjs"] {
+        run_within(LIMIT, prepared(Command::new("node").arg(script), web::delivered()?)?)?;
+    }
+    Ok(())
 }
 
 /// Installs what a script of `web/e2e` needs, and passes where things are.

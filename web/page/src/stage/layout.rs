@@ -64,7 +64,11 @@ impl Field {
         while side > 1.0 && !fits(side) {
             side -= 1.0;
         }
-        Self { x: room.x, y: room.y, cell: side / dense, columns: ((w / side) as usize).max(1), count }
+        let columns = ((w / side) as usize).max(1);
+        // In the middle of the height, at a whole device pixel.
+        let spare = h - side * count.div_ceil(columns) as f64;
+        let y = room.y + (0.5 * spare.max(0.0)).floor() / dense;
+        Self { x: room.x, y, cell: side / dense, columns, count }
     }
 
     /// Lines of cells.
