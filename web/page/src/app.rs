@@ -11,6 +11,7 @@ mod crash;
 mod device;
 mod export;
 mod figure;
+mod knob;
 mod knobs;
 mod lab_page;
 mod learn;

@@ -7,8 +7,10 @@
 pub mod address;
 #[cfg(target_family = "wasm")]
 mod app;
+pub mod arms;
 pub mod export;
 pub mod history;
+pub mod knob_list;
 pub mod outcome;
 pub mod pace;
 pub mod pair;

@@ -5,13 +5,14 @@ use leptos::prelude::*;
 
 use super::buttons::{action, never};
 use super::state::{Engine, Lab, Progress};
-use super::study;
+use super::{setup, study};
 use crate::figures::bytes;
 use crate::runs::{hardware, state_name};
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <section class="controls" aria-label="Run">
+            {setup::arm_select(lab)}
             {buttons(lab)}
             {status(lab)}
             {study::line(lab)}

@@ -1,236 +1,145 @@
-//! One control for every knob, made from its one definition.
+//! All settings in a dialog: found by a word, grouped, and set back one by one or together.
 
-use apt_experiment::{Axis, KNOBS, Knob, KnobKind};
-use leptos::either::EitherOf4;
+use std::collections::{BTreeMap, BTreeSet};
+
+use apt_experiment::{Knob, Knobs};
+use leptos::html::Dialog;
 use leptos::prelude::*;
 
-use super::buttons::lock_mark;
+use super::knob::{Shared, control};
 use super::state::Lab;
-
-const GROUPS: [(Axis, &str); 8] = [
-    (Axis::Model, "Model and adapters"),
-    (Axis::Task, "Task"),
-    (Axis::Training, "Training"),
-    (Axis::Schedule, "Schedule of pruning"),
-    (Axis::Salience, "Salience"),
-    (Axis::Tuning, "Ranks"),
-    (Axis::Distillation, "Distillation"),
-    (Axis::Run, "Run"),
-];
+use crate::knob_list::{Group, groups, is_found};
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
+    let dialog = NodeRef::<Dialog>::new();
     let changed = Memo::new(move |_| lab.settings.with(|settings| settings.changed_count()));
     let count = move || match changed.get() {
-        0 => "as the preset has them".to_owned(),
-        1 => "1 changed".to_owned(),
+        0 => String::new(),
         number => format!("{number} changed"),
     };
+    let open = move |_| {
+        if let Some(dialog) = dialog.get_untracked() {
+            // It is in the page and not open.
+            let _ = dialog.show_modal();
+        }
+    };
+    view! {
+        <p class="settings-line">
+            <button type="button" class="button" data-testid="settings" aria-haspopup="dialog" on:click=open>
+                "Settings" {move || (changed.get() > 0).then(|| format!(" ({})", count()))}
+            </button>
+            <span class="aside">"density, seed, steps and all others"</span>
+        </p>
+        <dialog class="settings" closedby="any" aria-labelledby="settings-title" data-testid="knobs" node_ref=dialog>
+            {contents(lab, dialog, changed)}
+        </dialog>
+    }
+}
+
+fn contents(lab: Lab, dialog: NodeRef<Dialog>, changed: Memo<usize>) -> impl IntoView {
+    let search = RwSignal::new(String::new());
+    // What was changed when only that was asked for: nothing leaves the list under the hand that sets it back.
+    let only = RwSignal::new(None::<BTreeSet<&'static str>>);
+    let preset = Memo::new(move |_| lab.settings.with(|settings| settings.preset.knobs().unwrap_or_default()));
+    let all: Vec<Group> = groups().into_iter().filter_map(|group| shown_group(lab, group)).collect();
+    let total: usize = all.iter().map(|group| group.knobs.len()).sum();
+    let listed: Vec<(&'static str, &'static Knob)> =
+        all.iter().flat_map(|group| group.knobs.iter().map(|knob| (group.title, *knob))).collect();
+    let found = Memo::new(move |_| {
+        let search = search.get();
+        let matching = listed.iter().filter(|(group, knob)| {
+            only.with(|only| only.as_ref().is_none_or(|only| only.contains(knob.name)))
+                && is_found(knob, group, &search)
+        });
+        matching.map(|(_, knob)| knob.name).collect::<BTreeSet<_>>()
+    });
+    let toggle = move |event| {
+        only.set(event_target_checked(&event).then(|| changed_now(lab, &preset.get_untracked())));
+    };
     let reset = move |_| {
-        lab.drafts.update(std::collections::BTreeMap::clear);
+        lab.drafts.update(BTreeMap::clear);
         lab.settings.update(crate::address::Settings::reset);
     };
-    view! {
-        <details class="knobs" data-testid="knobs">
-            <summary>"All settings " <span class="aside">{count}</span></summary>
-            {GROUPS.into_iter().map(|(axis, title)| group(lab, axis, title)).collect_view()}
-            <p class="buttons">
-                <button
-                    type="button"
-                    class="button"
-                    data-testid="forget"
-                    disabled=move || changed.get() == 0 || lab.is_open()
-                    on:click=reset
-                >
-                    "Back to the preset"
-                </button>
-            </p>
-        </details>
-    }
-}
-
-fn group(lab: Lab, axis: Axis, title: &'static str) -> impl IntoView {
-    let hidden = |knob: &&Knob| lab.settings.with_untracked(|settings| settings.is_hidden(knob.name));
-    let knobs: Vec<&'static Knob> = KNOBS.iter().filter(|knob| knob.axis == axis && !hidden(knob)).collect();
-    (!knobs.is_empty()).then(|| {
-        view! {
-            <fieldset class="group">
-                <legend>{title}</legend>
-                {knobs.into_iter().map(|knob| control(lab, knob)).collect_view()}
-            </fieldset>
+    let close = move |_| {
+        if let Some(dialog) = dialog.get_untracked() {
+            dialog.close();
         }
-    })
-}
-
-fn control(lab: Lab, knob: &'static Knob) -> impl IntoView {
-    let locked = lab.settings.with_untracked(|settings| settings.is_locked(knob.name));
-    let disabled = Memo::new(move |_| locked || (lab.is_open() && (!knob.live || lab.is_studying())));
-    let text = Memo::new(move |_| {
-        let draft = lab.drafts.with(|drafts| drafts.get(knob.name).map(|draft| draft.text.clone()));
-        draft.unwrap_or_else(|| lab.settings.with(|settings| knob.text(&settings.knobs)))
-    });
-    let error =
-        Memo::new(move |_| lab.drafts.with(|drafts| drafts.get(knob.name).and_then(|draft| draft.error.clone())));
-    let range = knob.kind.range();
-    let (low, high) = bounds(&knob.kind);
-    let help = if range.is_empty() || matches!(knob.kind, KnobKind::Choice(_) | KnobKind::List(_) | KnobKind::Bool) {
-        knob.help.to_owned()
-    } else {
-        format!("{} ({range})", knob.help)
+    };
+    let words = move || match found.with(BTreeSet::len) {
+        0 if only.with(|only| only.as_ref().is_some_and(BTreeSet::is_empty)) => "Nothing is changed.".to_owned(),
+        0 => "No setting is called or says so.".to_owned(),
+        shown if shown == total => format!("{total} settings"),
+        shown => format!("{shown} of {total} settings"),
     };
     view! {
-        <div
-            class="knob"
-            class:locked=locked
-            data-knob=knob.name
-            data-type=knob.kind.type_name()
-            data-min=low
-            data-max=high
-            data-help=knob.help
-            data-range=range
-        >
-            {label(lab, knob)}
-            {input(lab, knob, text, error, disabled)}
-            <p class="help" id=format!("help-{}", knob.name)>{help}</p>
-            <p class="error" id=format!("error-{}", knob.name) data-testid=format!("error-{}", knob.name) aria-live="polite">
-                {error}
-            </p>
-        </div>
-    }
-}
-
-fn label(lab: Lab, knob: &'static Knob) -> impl IntoView {
-    let name = knob.name.replace('_', " ");
-    let symbol = (!knob.symbol.is_empty()).then(|| view! { <span class="symbol">{knob.symbol}</span> });
-    let live = knob.live.then(|| view! { <span class="live" title="can be changed during a run">"live"</span> });
-    let marks = (symbol, live, lock_mark(lab, knob.name));
-    match knob.kind {
-        // A group of boxes has no one control to label.
-        KnobKind::List(_) => {
-            view! { <span class="knob-name" id=format!("label-{}", knob.name)>{name} {marks}</span> }.into_any()
-        }
-        _ => view! { <label class="knob-name" for=format!("knob-{}", knob.name)>{name} {marks}</label> }.into_any(),
-    }
-}
-
-fn input(
-    lab: Lab,
-    knob: &'static Knob,
-    text: Memo<String>,
-    error: Memo<Option<String>>,
-    disabled: Memo<bool>,
-) -> impl IntoView {
-    let name = format!("knob-{}", knob.name);
-    let described = format!("help-{0} error-{0}", knob.name);
-    match &knob.kind {
-        KnobKind::Bool => {
-            let change =
-                move |event| lab.edit_knob(knob, if event_target_checked(&event) { "true" } else { "false" }, true);
-            EitherOf4::A(view! {
-                <input
-                    type="checkbox"
-                    id=name.clone()
-                    data-testid=name
-                    aria-describedby=described
-                    prop:checked=move || text.get() == "true"
-                    disabled=disabled
-                    on:change=change
-                />
-            })
-        }
-        KnobKind::Choice(names) => {
-            let option = |name: &&'static str| {
-                let name = *name;
-                view! { <option value=name selected=move || text.get() == name>{name.replace('_', " ")}</option> }
-            };
-            EitherOf4::B(view! {
-                <select
-                    id=name.clone()
-                    data-testid=name
-                    aria-describedby=described
-                    disabled=disabled
-                    prop:value=text
-                    on:change=move |event| lab.edit_knob(knob, &event_target_value(&event), true)
-                >
-                    {names.iter().map(option).collect_view()}
-                </select>
-            })
-        }
-        KnobKind::List(names) => EitherOf4::C(view! {
-            <div
-                class="boxes"
-                role="group"
-                data-testid=name
-                aria-labelledby=format!("label-{}", knob.name)
-                aria-describedby=described
-            >
-                {names.iter().map(|name| member(lab, knob, name, text, disabled)).collect_view()}
-            </div>
-        }),
-        kind => {
-            let keys = match kind {
-                KnobKind::Int { .. } | KnobKind::OptionalInt { .. } => "numeric",
-                KnobKind::Float { .. } | KnobKind::OptionalFloat { .. } => "decimal",
-                _ => "text",
-            };
-            EitherOf4::D(view! {
-                <input
-                    type="text"
-                    id=name.clone()
-                    data-testid=name
-                    inputmode=keys
-                    autocomplete="off"
-                    spellcheck="false"
-                    aria-describedby=described
-                    aria-invalid=move || error.with(Option::is_some).then_some("true")
-                    prop:value=text
-                    disabled=disabled
-                    on:input=move |event| lab.edit_knob(knob, &event_target_value(&event), false)
-                    on:change=move |event| lab.edit_knob(knob, &event_target_value(&event), true)
-                />
-            })
-        }
-    }
-}
-
-/// One name of a list as a box to tick.
-fn member(
-    lab: Lab,
-    knob: &'static Knob,
-    name: &'static str,
-    text: Memo<String>,
-    disabled: Memo<bool>,
-) -> impl IntoView {
-    let ticked = move || text.with(|text| text.split(',').any(|word| word == name));
-    let change = move |event| {
-        let mut words: Vec<String> = text.with_untracked(|text| text.split(',').map(str::to_owned).collect());
-        words.retain(|word| word != name && !word.is_empty());
-        if event_target_checked(&event) {
-            words.push(name.to_owned());
-        }
-        lab.edit_knob(knob, &words.join(","), true);
-    };
-    view! {
-        <label>
+        <header class="settings-head">
+            <h2 id="settings-title">"Settings"</h2>
             <input
-                type="checkbox"
-                data-testid=format!("knob-{}-{name}", knob.name)
-                prop:checked=ticked
-                disabled=disabled
-                on:change=change
+                type="search"
+                data-testid="settings-search"
+                aria-label="Search settings"
+                placeholder="Search"
+                autocomplete="off"
+                spellcheck="false"
+                prop:value=search
+                on:input=move |event| search.set(event_target_value(&event))
             />
-            {name}
-        </label>
+            <label class="switch">
+                <input type="checkbox" data-testid="settings-changed" on:change=toggle />
+                "Changed only"
+            </label>
+            <span class="aside" role="status" data-testid="settings-count">{words}</span>
+            <button type="button" class="button" data-testid="settings-close" on:click=close>"Close"</button>
+        </header>
+        {move || lab.is_open().then(|| view! {
+            <p class="aside">"A run is open: only settings marked live can be changed; a change counts from the next step."</p>
+        })}
+        <div class="settings-groups" tabindex="-1">
+            {all.into_iter().map(|all| group(lab, Shared { preset, found }, all)).collect_view()}
+        </div>
+        <footer class="buttons">
+            <button
+                type="button"
+                class="button"
+                data-testid="forget"
+                disabled=move || changed.get() == 0 || lab.is_open()
+                on:click=reset
+            >
+                "Reset all to the preset"
+            </button>
+            <span class="aside">
+                {move || match changed.get() {
+                    0 => "Everything is as the preset has it.".to_owned(),
+                    1 => "1 setting differs from the preset.".to_owned(),
+                    number => format!("{number} settings differ from the preset."),
+                }}
+            </span>
+        </footer>
     }
 }
 
-fn bounds(kind: &KnobKind) -> (Option<String>, Option<String>) {
-    match kind {
-        KnobKind::Int { min, max } | KnobKind::OptionalInt { min, max } => {
-            (Some(min.to_string()), Some(max.to_string()))
-        }
-        KnobKind::Float { min, max } | KnobKind::OptionalFloat { min, max } => {
-            (Some(min.to_string()), Some(max.to_string()))
-        }
-        _ => (None, None),
+/// A group without what the address hides; `None` if nothing is left.
+fn shown_group(lab: Lab, group: Group) -> Option<Group> {
+    let is_shown = |knob: &&'static Knob| lab.settings.with_untracked(|settings| !settings.is_hidden(knob.name));
+    let knobs: Vec<_> = group.knobs.into_iter().filter(is_shown).collect();
+    (!knobs.is_empty()).then_some(Group { knobs, ..group })
+}
+
+/// The settings that differ from the preset's, or whose text cannot be read.
+fn changed_now(lab: Lab, preset: &Knobs) -> BTreeSet<&'static str> {
+    let drafts: Vec<&'static str> = lab.drafts.with_untracked(|drafts| drafts.keys().copied().collect());
+    let differs = |knob: &&Knob| lab.settings.with_untracked(|settings| knob.get(&settings.knobs) != knob.get(preset));
+    let changed = apt_experiment::KNOBS.iter().filter(differs).map(|knob| knob.name);
+    changed.chain(drafts).collect()
+}
+
+fn group(lab: Lab, shared: Shared, group: Group) -> impl IntoView {
+    let names: Vec<&'static str> = group.knobs.iter().map(|knob| knob.name).collect();
+    let is_empty = move || shared.found.with(|found| names.iter().all(|name| !found.contains(name)));
+    view! {
+        <fieldset class="group" hidden=is_empty>
+            <legend>{group.title}</legend>
+            <div class="group-knobs">{group.knobs.into_iter().map(|knob| control(lab, shared, knob)).collect_view()}</div>
+        </fieldset>
     }
 }
