@@ -62,9 +62,11 @@ pub enum Command {
     Checkpoint,
     /// Evaluate on the validation examples now; answered by the event `evaluation`.
     Evaluate,
-    /// Ask the open run's model, and that of the newest finished dense run of the same model and task, about a text;
-    /// answered by [`crate::Message::Answer`].
+    /// Ask models about a text; answered by [`crate::Message::Answer`].
     Try {
+        /// The runs whose models are asked: finished ones that left a model, or the open one, whose model is taken as it
+        /// is now.
+        runs: Vec<String>,
         /// The text.
         text: String,
         /// The second text of a pair.

@@ -7,6 +7,7 @@
 mod command;
 mod device;
 mod message;
+mod reading;
 #[cfg(target_family = "wasm")]
 pub mod store;
 mod stored;
@@ -15,5 +16,6 @@ pub mod transport;
 
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};
-pub use message::{Answer, Fault, Message, Outcome, Prediction};
+pub use message::{Answer, Fault, Message, ModelAnswer, Outcome, Prediction};
+pub use reading::{Reading, Segment, Word, segments};
 pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy, record_name};

@@ -1,6 +1,6 @@
 //! What the worker reports to the page.
 
-use crate::{DeviceReport, Estimate, FileSet, StoredRun, StoredStudy};
+use crate::{DeviceReport, Estimate, FileSet, Reading, StoredRun, StoredStudy};
 use apt_experiment::{Event, Problem, Record};
 use serde::{Deserialize, Serialize};
 
@@ -112,19 +112,26 @@ pub struct Fault {
     pub problem: Problem,
 }
 
-/// What two models predict for a text.
+/// What models predict for a text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The text.
     pub text: String,
     /// The second text of a pair.
     pub pair: Option<String>,
-    /// The tokens it became.
-    pub tokens: Vec<String>,
-    /// The newest finished run that pruned nothing, of the same model and task. `None` if there is none in this browser.
-    pub dense: Option<Prediction>,
-    /// The open run's model as it is now.
-    pub pruned: Prediction,
+    /// One for each run that was asked, in the order of the command.
+    pub models: Vec<ModelAnswer>,
+}
+
+/// What the model of one run has read and predicts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelAnswer {
+    /// The run.
+    pub run: String,
+    /// The texts as its tokenizer reads them.
+    pub reading: Reading,
+    /// What it predicts.
+    pub prediction: Prediction,
 }
 
 /// What a model predicts for an example.
@@ -142,7 +149,7 @@ pub enum Outcome {
 pub struct Prediction {
     /// What is predicted.
     pub outcome: Outcome,
-    /// Parameters of the model, embeddings and head included.
+    /// Parameters in the layers, embeddings and head not counted.
     pub parameters: u64,
     /// Median time of one pass, in milliseconds; warm-up excluded.
     pub milliseconds: f64,

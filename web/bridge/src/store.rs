@@ -9,6 +9,7 @@ use apt_experiment::{Event, Explain, Problem, Record};
 use js_sys::{Array, Uint8Array};
 use layout::{CHECKS, EVENTS, FILES, MODELS, RECORDS, RUNS, SAVES, STUDIES, TABLES, events_from};
 use rexie::{ObjectStore, Rexie, TransactionMode};
+use std::collections::BTreeSet;
 use wasm_bindgen::{JsCast, JsValue};
 
 const DATABASE: &str = "apt-lab";
@@ -190,6 +191,19 @@ impl Store {
         let Some((config, labels, step)) = from_json(&parts.get(0)) else { return Ok(None) };
         let (Some(tokenizer), Some(weights)) = (bytes(1), bytes(2)) else { return Ok(None) };
         Ok(Some(StoredModel { config, labels, step, tokenizer, weights }))
+    }
+
+    /// The runs that have left a model.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn model_names(&self) -> Result<BTreeSet<String>, StoreError> {
+        let read = async {
+            let transaction = self.database.transaction(&[MODELS], TransactionMode::ReadOnly)?;
+            transaction.store(MODELS)?.get_all_keys(None, None).await
+        };
+        let keys = read.await.map_err(StoreError::refused("reading"))?;
+        Ok(keys.iter().filter_map(JsValue::as_string).collect())
     }
 
     /// The sets of files that were dropped.

@@ -34,6 +34,7 @@ mod stage;
 mod state;
 mod storage;
 mod study;
+mod verdicts;
 mod study_form;
 
 use leptos::prelude::*;

@@ -8,6 +8,7 @@ pub mod address;
 #[cfg(target_family = "wasm")]
 mod app;
 pub mod arms;
+pub mod asking;
 pub mod export;
 pub mod history;
 pub mod knob_list;

@@ -22,6 +22,8 @@ mod predictions;
 #[cfg(target_family = "wasm")]
 mod queue;
 #[cfg(target_family = "wasm")]
+mod reading;
+#[cfg(target_family = "wasm")]
 mod recovery;
 #[cfg(target_family = "wasm")]
 mod run;

@@ -1,109 +1,172 @@
-//! What two models predict for a text: the open run's, and the dense one that learned the same task.
+//! What models predict for a text: those that finished runs left, and the open run's as it is now.
 
 use crate::clock;
 use crate::error::WorkerError;
+use crate::reading::read;
 use crate::run::Run;
 use apt_bridge::store::{Store, StoredModel};
-use apt_bridge::{Answer, Outcome, Prediction, RunState, StoredRun};
+use apt_bridge::{Answer, ModelAnswer, Outcome, Prediction, RunState, StoredRun};
 use apt_data::{Encoded, Tokenizer, collate};
-use apt_experiment::Knobs;
 use apt_nn::checkpoint::{Checkpoint, read_back};
 use apt_nn::{ModelConfig, Transformer, inference};
 use burn::tensor::Device;
 
-/// Repetitions of a timed pass.
+/// Repetitions of a timed pass; fewer where the passes take long.
 const REPETITIONS: usize = 9;
 const WARM_UPS: usize = 2;
+/// Milliseconds after which no pass is repeated.
+const LONG_MS: f64 = 150.0;
+
+/// The models that were asked last, so that answers while typing read none anew.
+#[derive(Default)]
+pub(crate) struct Asked {
+    models: Vec<LoadedModel>,
+}
 
 /// A model that is ready to predict.
 struct LoadedModel {
+    of: Version,
+    device: Device,
     model: Transformer,
+    tokenizer: Tokenizer,
     labels: Vec<String>,
+    /// Tokens that are read of a text.
+    length: usize,
+    /// Training steps behind it.
     step: usize,
 }
 
-/// Both models' predictions for `text`, with `pair` as second text.
-///
-/// # Errors
-/// A text without words or too long for the tokenizer's rules, a stored model that is damaged, values that cannot be
-/// read back.
-pub(crate) async fn answer(
-    run: &Run,
-    store: Option<&Store>,
-    device: &Device,
-    text: String,
-    pair: Option<String>,
-) -> Result<Answer, WorkerError> {
-    if text.trim().is_empty() {
-        return Err(WorkerError::new("text", "there is nothing to judge", "type a sentence"));
+/// The model of a run at one time.
+#[derive(Clone, PartialEq)]
+struct Version {
+    run: String,
+    began: f64,
+    step: usize,
+    state: RunState,
+}
+
+impl Version {
+    fn of(entry: &StoredRun) -> Self {
+        Self { run: entry.name.clone(), began: entry.began, step: entry.step, state: entry.state }
     }
-    let tokenizer = Tokenizer::from_bytes(&run.tokenizer, "the run's tokenizer.json")?;
-    let open = match &run.session {
-        Some(session) => LoadedModel { model: session.compacted(), labels: run.labels.clone(), step: run.entry.step },
-        None => stored(&run.entry, store, device).await?,
-    };
-    let dense = match dense_run(&run.entry, store).await? {
-        Some(entry) => Some(stored(&entry, store, device).await?),
-        None => None,
-    };
-    let length = run.entry.knobs.max_length.min(open.model.config.max_length());
-    let encoded = tokenizer.encode(&text, pair.as_deref(), length)?;
-    let tokens = encoded.ids.iter().map(|&id| tokenizer.token(id).unwrap_or_default()).collect();
-    apt_train::check_input(&open.model.config, &encoded)?;
-    let pruned = open.predict(&encoded, device).await?;
-    let dense = match dense {
-        Some(dense) => Some(dense.predict(&encoded, device).await?),
-        None => None,
-    };
-    Ok(Answer { text, pair, tokens, dense, pruned })
 }
 
-/// The newest finished run that pruned nothing and learned the same from the same model.
-async fn dense_run(entry: &StoredRun, store: Option<&Store>) -> Result<Option<StoredRun>, WorkerError> {
-    let Some(store) = store else { return Ok(None) };
-    let source = |knobs: &Knobs| (knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective);
-    let fits = |run: &StoredRun| {
-        run.state == RunState::Done && !run.knobs.prunes() && source(&run.knobs) == source(&entry.knobs)
-    };
-    Ok(store.runs().await?.into_iter().find(fits))
-}
+impl Asked {
+    /// Forgets all models.
+    pub(crate) fn clear(&mut self) {
+        self.models.clear();
+    }
 
-async fn stored(entry: &StoredRun, store: Option<&Store>, device: &Device) -> Result<LoadedModel, WorkerError> {
-    let found = match store {
-        Some(store) => store.model(&entry.name).await?,
-        None => None,
-    };
-    let Some(StoredModel { config, labels, step, weights, .. }) = found else {
-        return Err(WorkerError::new(&entry.name, "this run left no model", "make the run again"));
-    };
-    let file = |name: &str| format!("{}/{name}", entry.name);
-    let config = ModelConfig::from_json(config.as_bytes(), &file("config.json"))?;
-    let checkpoint = Checkpoint::parse(&weights, &file("model.safetensors"), config.family)?;
-    Ok(LoadedModel { model: checkpoint.model(&config, device)?, labels, step })
+    /// What the models of `runs` predict for `text`, with `pair` as second text; `open` is the run that the worker has.
+    ///
+    /// # Errors
+    /// A text without words or too long for the tokenizer's rules, a run that left no model or a damaged one, values that
+    /// cannot be read back.
+    pub(crate) async fn answer(
+        &mut self,
+        runs: &[String],
+        (text, pair): (String, Option<String>),
+        open: Option<&Run>,
+        store: Option<&Store>,
+        device: &Device,
+    ) -> Result<Answer, WorkerError> {
+        if text.trim().is_empty() {
+            return Err(WorkerError::new("text", "there is nothing to judge", "type a sentence"));
+        }
+        self.models.retain(|loaded| runs.contains(&loaded.of.run));
+        let mut models = Vec::new();
+        for run in runs {
+            let loaded = self.loaded(run, open, store, device).await?;
+            let (encoded, reading) = read(&loaded.tokenizer, &text, pair.as_deref(), loaded.length)?;
+            apt_train::check_input(&loaded.model.config, &encoded)?;
+            let prediction = loaded.predict(&encoded).await?;
+            models.push(ModelAnswer { run: run.clone(), reading, prediction });
+        }
+        Ok(Answer { text, pair, models })
+    }
+
+    async fn loaded(
+        &mut self,
+        name: &str,
+        open: Option<&Run>,
+        store: Option<&Store>,
+        device: &Device,
+    ) -> Result<&LoadedModel, WorkerError> {
+        let open = open.filter(|run| run.entry.name == name);
+        let entry = match (open, store) {
+            (Some(run), _) => Some(run.entry.clone()),
+            (None, Some(store)) => store.run(name).await?,
+            (None, None) => None,
+        };
+        let entry = entry.ok_or_else(|| WorkerError::new(name, "this run is not here any more", "choose another"))?;
+        let of = Version::of(&entry);
+        let known = self.models.iter().position(|loaded| loaded.of == of && loaded.device == *device);
+        if let Some(known) = known {
+            return Ok(&self.models[known]);
+        }
+        self.models.retain(|loaded| loaded.of.run != name);
+        let loaded = match open.and_then(|run| Some((run, run.session.as_ref()?))) {
+            Some((run, session)) => {
+                let model = session.compacted();
+                let tokenizer = Tokenizer::from_bytes(&run.tokenizer, &format!("{name}/tokenizer.json"))?;
+                let length = entry.knobs.max_length.min(model.config.max_length());
+                let (device, labels) = (device.clone(), run.labels.clone());
+                LoadedModel { of, device, model, tokenizer, labels, length, step: entry.step }
+            }
+            None => LoadedModel::stored(of, &entry, store, device).await?,
+        };
+        self.models.push(loaded);
+        Ok(&self.models[self.models.len() - 1])
+    }
 }
 
 impl LoadedModel {
-    async fn predict(&self, text: &Encoded, device: &Device) -> Result<Prediction, WorkerError> {
-        let tokens = collate(&[text], self.model.config.pad_id, 1);
+    /// The model that a finished run left.
+    async fn stored(
+        of: Version,
+        entry: &StoredRun,
+        store: Option<&Store>,
+        device: &Device,
+    ) -> Result<Self, WorkerError> {
+        let found = match store {
+            Some(store) => store.model(&entry.name).await?,
+            None => None,
+        };
+        let Some(StoredModel { config, labels, step, tokenizer, weights }) = found else {
+            return Err(WorkerError::new(&entry.name, "this run left no model", "make the run again"));
+        };
+        let file = |name: &str| format!("{}/{name}", entry.name);
+        let config = ModelConfig::from_json(config.as_bytes(), &file("config.json"))?;
+        let model = Checkpoint::parse(&weights, &file("model.safetensors"), config.family)?.model(&config, device)?;
+        let tokenizer = Tokenizer::from_bytes(&tokenizer, &file("tokenizer.json"))?;
+        let length = entry.knobs.max_length.min(model.config.max_length());
+        Ok(Self { of, device: device.clone(), model, tokenizer, labels, length, step })
+    }
+
+    async fn predict(&self, text: &Encoded) -> Result<Prediction, WorkerError> {
+        let config = &self.model.config;
+        let tokens = collate(&[text], config.pad_id, 1);
         let mut times = Vec::new();
         let mut outputs = Vec::new();
+        let start = clock::now();
         for repetition in 0..WARM_UPS + REPETITIONS {
             let began = clock::now();
-            let output = inference::logits(&self.model, &tokens, device)?;
+            let output = inference::logits(&self.model, &tokens, &self.device)?;
             outputs = read_back(output, "logits").await?;
             if repetition >= WARM_UPS {
                 times.push(clock::now() - began);
+                if clock::now() - start > LONG_MS {
+                    break;
+                }
             }
         }
         if outputs.iter().any(|output| !output.is_finite()) {
             return Err(WorkerError::new("the model", "its outputs are not finite", "make the run again"));
         }
         times.sort_by(f64::total_cmp);
-        let config = &self.model.config;
-        let parameters = config.shape().parameters() + config.embedding_parameters() + config.head_parameters();
         Ok(Prediction {
             outcome: outcome(&self.labels, &outputs),
-            parameters: parameters as u64,
+            parameters: config.shape().parameters() as u64,
             milliseconds: times[times.len() / 2],
             step: self.step,
         })

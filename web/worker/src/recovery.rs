@@ -70,6 +70,7 @@ impl Worker {
     /// After an error of the GPU: with another device from the last save if the old one was lost, else the run ends.
     async fn recover(&mut self, mut run: Run, error: GpuError) {
         run.discard_unsent();
+        self.asked.clear();
         self.gpu = None;
         self.device_losses += 1;
         if !error.lost || self.device_losses > MAX_DEVICE_LOSSES {

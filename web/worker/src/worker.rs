@@ -3,12 +3,13 @@
 use crate::error::WorkerError;
 use crate::gpu::Gpu;
 use crate::port::Commands;
+use crate::predictions::Asked;
 use crate::queue::Queue;
 use crate::run::Run;
 use crate::run_lock::RunLock;
 use crate::sources::OutputCount;
 use crate::store_writer::StoreWriter;
-use crate::{clock, port, predictions, sources};
+use crate::{clock, port, sources};
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
 use apt_experiment::{CellState, Event};
 use burn::tensor::Device;
@@ -25,6 +26,8 @@ pub(crate) struct Worker {
     pub(crate) device_losses: usize,
     /// The outputs of the task that was estimated last.
     pub(crate) output_count: Option<OutputCount>,
+    /// The models that were asked last.
+    pub(crate) asked: Asked,
 }
 
 /// Serves the page until it is gone.
@@ -36,7 +39,8 @@ pub(crate) async fn serve(mut commands: Commands) {
             None
         }
     };
-    let mut worker = Worker { store, gpu: None, run: None, study: None, device_losses: 0, output_count: None };
+    let (gpu, run, study, output_count) = (None, None, None, None);
+    let mut worker = Worker { store, gpu, run, study, device_losses: 0, output_count, asked: Asked::default() };
     port::post(&Message::Ready);
     loop {
         let command = if worker.is_running() || worker.is_cell_due() {
@@ -132,15 +136,7 @@ impl Worker {
                 }
                 self.send_pending().await
             }
-            Command::Try { text, pair } => {
-                let device = self.device();
-                let run = self.run.as_ref().ok_or_else(nothing_open)?;
-                let answer = predictions::answer(run, self.store.as_deref(), &device, text, pair).await?;
-                if run.is_gpu_ok().await {
-                    port::post(&Message::Answer(Box::new(answer)));
-                }
-                Ok(())
-            }
+            Command::Try { runs, text, pair } => self.answer(&runs, text, pair).await,
             Command::Export { what } => self.export(what).await,
             Command::RemoveRun { run } => self.remove_run(run).await,
             Command::QueueStudy { study } => self.queue_study(*study).await,
@@ -215,6 +211,8 @@ impl Worker {
     /// Makes everything a run needs; with `saved`, as its last save has it.
     pub(crate) async fn build(&mut self, mut entry: StoredRun, saved: bool) -> Result<Run, WorkerError> {
         entry.state = RunState::Loading;
+        // A run needs their memory more.
+        self.asked.clear();
         port::post(&Message::Run(Box::new(entry.clone())));
         let made = async {
             let Some(lock) = RunLock::of(&entry.name).await else {
@@ -334,6 +332,20 @@ impl Worker {
         } else if run.save_due() {
             run.save(self.store.as_ref()).await?;
             self.device_losses = 0;
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, runs: &[String], text: String, pair: Option<String>) -> Result<(), WorkerError> {
+        let device = self.device();
+        let Self { run, store, asked, .. } = self;
+        let answer = asked.answer(runs, (text, pair), run.as_ref(), store.as_deref(), &device).await?;
+        let is_ok = match run {
+            Some(run) => run.is_gpu_ok().await,
+            None => true,
+        };
+        if is_ok {
+            port::post(&Message::Answer(Box::new(answer)));
         }
         Ok(())
     }

@@ -1,180 +1,247 @@
-//! Try: what the dense and the pruned model predict for the same text.
+//! Try: what two models of one's choice predict for a text.
 
-use apt_bridge::{Answer, Command, Outcome, Prediction, RunState};
-use apt_experiment::{BUILTIN_TASK, TaskName};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use apt_bridge::Command;
+use apt_experiment::{BUILTIN_TASK, Knobs};
 use leptos::prelude::*;
 
-use super::state::{Lab, Page};
-use crate::figures::{count, milliseconds, plain, share};
+use super::verdicts;
+use super::state::{Engine, Lab, Page};
+use crate::asking::{Candidate, EXAMPLES, Example, Question, candidates, first_pair};
 
-/// Texts of the built-in language, one for each thing it asks of a reader.
-const EXAMPLES: [(&str, &str); 6] = [
-    ("plain", "The soup was superb, and the waiter was charming."),
-    ("negation", "I did not enjoy the plot."),
-    ("contrast", "Although the room was lovely, the shower was a disaster."),
-    ("intensity", "The screen was slightly disappointing and the battery was absolutely brilliant."),
-    ("hearsay", "The critics said that the ending was awful, but I found the ending was a triumph."),
-    ("weight", "The music was dreadful and the acting was great, but the acting counted more."),
-];
+/// Milliseconds without a key until what is typed is asked.
+const TYPING_MS: u64 = 250;
+
+/// What stands in the controls.
+#[derive(Clone, Copy)]
+struct Form {
+    candidates: Memo<Vec<Candidate>>,
+    /// The runs that were chosen here, left and right.
+    chosen: RwSignal<[Option<String>; 2]>,
+    text: RwSignal<String>,
+    pair: RwSignal<String>,
+}
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
-    let has_model = Memo::new(move |_| {
-        lab.state().is_some_and(|state| matches!(state, RunState::Running | RunState::Paused | RunState::Done))
+    let kept = RwSignal::new(BTreeSet::new());
+    Effect::new(move || {
+        lab.runs.track();
+        lab.load_model_names(kept);
     });
+    let open = Memo::new(move |_| lab.run.get());
+    let candidates = Memo::new(move |_| {
+        open.with(|open| kept.with(|kept| lab.runs.with(|runs| candidates(runs, kept, open.as_ref()))))
+    });
+    let form = Form {
+        candidates,
+        chosen: RwSignal::default(),
+        text: RwSignal::new(EXAMPLES[0].text.to_owned()),
+        pair: RwSignal::default(),
+    };
+    let any = Memo::new(move |_| candidates.with(|candidates| !candidates.is_empty()));
     view! {
         <div class="page" data-testid="page-try">
             <h1>"Try"</h1>
-            <p>"The same text, read by the newest finished dense run of the same model and task, and by the run that is open."</p>
-            {move || if has_model.get() { form(lab).into_any() } else { nothing(lab).into_any() }}
+            <p>"The same text, read by two models. Choose any two of your runs: the whole model and the pruned one, or APT and an ablation."</p>
+            {move || if any.get() { form_view(lab, form).into_any() } else { nothing(lab).into_any() }}
         </div>
     }
 }
 
-fn form(lab: Lab) -> impl IntoView {
-    let text = RwSignal::new(EXAMPLES[0].1.to_owned());
-    let pair = RwSignal::new(String::new());
-    let task =
-        Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or_else(|| "".into(), |run| run.knobs.task.clone())));
-    let takes_pairs = move || task.with(|task: &TaskName| task.entry().is_none_or(|entry| entry.has_pairs));
-    let is_builtin = move || task.with(|task| *task == BUILTIN_TASK);
-    let ask = move |event: web_sys::SubmitEvent| {
-        event.prevent_default();
-        let text = text.get_untracked().trim().to_owned();
-        if text.is_empty() || lab.asking.get_untracked() {
-            return;
+impl Form {
+    /// The runs that are asked: those chosen, as long as they are there, else those that fit.
+    fn runs(self, lab: Lab) -> [Option<String>; 2] {
+        let shown = lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
+        self.candidates.with(|candidates| {
+            let [left, right] = self.chosen.get();
+            let is_there = |run: &String| candidates.iter().any(|of| of.run == *run);
+            let right = right.filter(is_there);
+            let [first_left, first_right] = first_pair(candidates, right.as_deref().or(shown.as_deref()));
+            [left.filter(is_there).or(first_left), right.or(first_right)]
+        })
+    }
+
+    fn any_knobs(self, lab: Lab, holds: impl Fn(&Knobs) -> bool) -> bool {
+        let runs = self.runs(lab);
+        self.candidates.with(|all| all.iter().any(|of| runs.contains(&Some(of.run.clone())) && holds(&of.knobs)))
+    }
+
+    fn takes_pairs(self, lab: Lab) -> bool {
+        self.any_knobs(lab, |knobs| knobs.task.entry().is_none_or(|entry| entry.has_pairs))
+    }
+
+    fn is_builtin(self, lab: Lab) -> bool {
+        self.any_knobs(lab, |knobs| knobs.task == BUILTIN_TASK)
+    }
+
+    fn question(self, lab: Lab) -> Option<Question> {
+        let pair = self.takes_pairs(lab).then(|| self.pair.get());
+        Question::of(&self.runs(lab), &self.text.get(), pair.as_deref())
+    }
+
+    /// The example that stands in the control.
+    fn example(self, lab: Lab) -> Option<Example> {
+        let text = self.text.get();
+        EXAMPLES.into_iter().find(|example| example.text == text.trim()).filter(|_| self.is_builtin(lab))
+    }
+}
+
+fn form_view(lab: Lab, form: Form) -> impl IntoView {
+    let question = Memo::new(move |_| form.question(lab));
+    let ask = move |question: Option<Question>| {
+        if let Some(Question { runs, text, pair }) = question.filter(|_| !lab.asking.get_untracked()) {
+            lab.asking.set(true);
+            lab.send(Command::Try { runs, text, pair });
         }
-        let pair = Some(pair.get_untracked().trim().to_owned()).filter(|pair| !pair.is_empty());
-        lab.asking.set(true);
-        lab.send(Command::Try { text, pair: pair.filter(|_| untrack(takes_pairs)) });
     };
-    let example = move |(what, words): (&'static str, &'static str)| {
-        view! {
-            <button type="button" class="button" title=words on:click=move |_| text.set(words.to_owned())>{what}</button>
-        }
+    while_typing(lab, question, ask);
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        ask(question.get_untracked());
     };
     let second = move || {
-        takes_pairs().then(|| {
+        form.takes_pairs(lab).then(|| {
             view! {
                 <label for="try-pair">"Second text, if the task has pairs"</label>
                 <textarea
                     id="try-pair"
                     data-testid="try-pair"
                     rows="2"
-                    prop:value=pair
-                    on:input=move |event| pair.set(event_target_value(&event))
+                    prop:value=form.pair
+                    on:input=move |event| form.pair.set(event_target_value(&event))
                 ></textarea>
             }
         })
     };
+    let is_builtin = Memo::new(move |_| form.is_builtin(lab));
+    let examples = move || {
+        is_builtin.get().then(|| {
+            view! {
+                <div class="buttons" role="group" aria-label="Examples">
+                    <span class="aside">"Examples:"</span>
+                    {EXAMPLES.map(|of| example(form, of)).collect_view()}
+                </div>
+            }
+        })
+    };
     view! {
-        <form class="ask" on:submit=ask>
+        <form class="ask" on:submit=submit>
+            <div class="ask-whom">{choice(lab, form, 0, "Left", "try-left")} {choice(lab, form, 1, "Right", "try-right")}</div>
             <label for="try-text">"Text"</label>
             <textarea
                 id="try-text"
                 data-testid="try-text"
                 rows="2"
-                prop:value=text
-                on:input=move |event| text.set(event_target_value(&event))
+                prop:value=form.text
+                on:input=move |event| form.text.set(event_target_value(&event))
             ></textarea>
             {second}
-            <div class="buttons">
+            {examples}
+            <p class="buttons">
                 <button
                     type="submit"
                     class="button primary"
                     data-testid="try-ask"
-                    aria-disabled=move || if lab.asking.get() { "true" } else { "false" }
+                    aria-disabled=move || if lab.asking.get() || question.with(Option::is_none) { "true" } else { "false" }
                 >
-                    "Ask both"
+                    "Ask"
                 </button>
-                {move || is_builtin().then(|| {
-                    view! {
-                        <span class="aside">"Examples:"</span>
-                        {EXAMPLES.into_iter().map(example).collect_view()}
-                    }
-                })}
-            </div>
+                <span class="aside" role="status" data-testid="try-status">{move || status(lab, question)}</span>
+            </p>
         </form>
-        <div aria-live="polite">
-            {move || lab.asking.get().then(|| view! { <p class="aside">"Asking …"</p> })}
-            {move || lab.answer.get().map(answer)}
-        </div>
-        {move || is_builtin().then(|| view! {
+        {verdicts::view(lab, form.candidates, question, Memo::new(move |_| form.example(lab)))}
+        {move || is_builtin.get().then(|| view! {
             <p class="help">"The built-in model only knows about 750 words of reviews; on other text its answer is a guess."</p>
         })}
     }
 }
 
-fn answer(answer: Answer) -> impl IntoView {
-    let saved =
-        answer.dense.as_ref().filter(|dense| answer.pruned.milliseconds > 0.0 && dense.parameters > 0).map(|dense| {
-            format!(
-                "Pruned: {} of the parameters, {:.2} times as fast.",
-                share(answer.pruned.parameters as f64 / dense.parameters as f64),
-                dense.milliseconds / answer.pruned.milliseconds
-            )
+/// Asks what is typed once no key has come for a while, if the engine has nothing else to do.
+fn while_typing(lab: Lab, question: Memo<Option<Question>>, ask: impl Fn(Option<Question>) + Copy + 'static) {
+    // What was asked last: an error is not asked for again.
+    let asked = StoredValue::new(None::<Question>);
+    let number = StoredValue::new(0u64);
+    Effect::new(move || {
+        let wanted = question.get();
+        let is_free = lab.engine.get() == Engine::Ready && !lab.is_running() && !lab.is_studying() && !lab.asking.get();
+        let is_known = match &wanted {
+            Some(wanted) => lab.answer.with(|answer| answer.as_ref().is_some_and(|answer| wanted.is_answered(answer))),
+            None => true,
+        };
+        let now = number.try_update_value(|number| {
+            *number += 1;
+            *number
         });
-    let dense = match answer.dense {
-        Some(dense) => prediction_view("Dense", "try-dense", dense).into_any(),
-        None => view! {
-            <section class="verdict" data-testid="try-dense">
-                <h2>"Dense"</h2>
-                <p class="empty">"No dense model has learned this yet. Run the preset lora to its end, with the same model and task; it then answers here."</p>
-            </section>
+        if !is_free || is_known || asked.with_value(|asked| *asked == wanted) {
+            return;
         }
-        .into_any(),
-    };
-    view! {
-        <div class="verdicts">{dense} {prediction_view("Pruned", "try-pruned", answer.pruned)}</div>
-        <p data-testid="try-saved">{saved}</p>
-        <p class="tokens"><span class="aside">"Read as "</span>{answer.tokens.join(" ")}</p>
+        let due = move || {
+            // The page may have been left meanwhile.
+            if number.try_get_value() == now && question.try_get_untracked() == Some(wanted.clone()) {
+                asked.set_value(wanted.clone());
+                ask(wanted.clone());
+            }
+        };
+        set_timeout(due, Duration::from_millis(TYPING_MS));
+    });
+}
+
+fn status(lab: Lab, question: Memo<Option<Question>>) -> &'static str {
+    match (lab.engine.get(), lab.asking.get()) {
+        (Engine::Loading, _) => "The engine is loading.",
+        (Engine::Broken, _) => "The engine has stopped.",
+        (Engine::Ready, true) => "Asking …",
+        (Engine::Ready, false) if question.with(Option::is_none) => "Type a sentence.",
+        (Engine::Ready, false) if lab.is_running() || lab.is_studying() => {
+            "A run trains: press Ask; while nothing trains, answers come as you type."
+        }
+        (Engine::Ready, false) => "Answers come as you type.",
     }
 }
 
-fn prediction_view(title: &'static str, name: &'static str, prediction: Prediction) -> impl IntoView {
-    let outcome = match prediction.outcome {
-        Outcome::Classes(classes) => class_table(classes).into_any(),
-        Outcome::Value(value) => view! { <p class="number">{plain(value)}</p> }.into_any(),
-    };
+fn example(form: Form, of: Example) -> impl IntoView {
     view! {
-        <section class="verdict" data-testid=name>
-            <h2>{title}</h2>
-            {outcome}
-            <p class="aside">
-                {milliseconds(prediction.milliseconds)} " · " {count(prediction.parameters)} " parameters · after step " {prediction.step}
-            </p>
-        </section>
+        <button
+            type="button"
+            class="button"
+            title=of.text
+            data-testid=format!("try-example-{}", of.name)
+            on:click=move |_| form.text.set(of.text.to_owned())
+        >
+            {of.name}
+        </button>
     }
 }
 
-fn class_table(classes: Vec<(String, f64)>) -> impl IntoView {
-    let best = classes.iter().map(|class| class.1).fold(f64::NEG_INFINITY, f64::max);
-    let row = |(label, probability): (String, f64)| {
-        let is_best = probability >= best;
-        view! {
-            <tr class:best=is_best>
-                <th scope="row">{label}</th>
-                <td><span class="bar" style:width=format!("{:.2}%", 100.0 * probability)></span></td>
-                <td class="number">{share(probability)}</td>
-            </tr>
-        }
+fn choice(lab: Lab, form: Form, side: usize, label: &'static str, name: &'static str) -> impl IntoView {
+    let asked = Memo::new(move |_| form.runs(lab)[side].clone());
+    let choose = move |event| {
+        let run = event_target_value(&event);
+        form.chosen.update(|chosen| chosen[side] = Some(run).filter(|run| !run.is_empty()));
     };
-    view! { <table class="plain"><tbody>{classes.into_iter().map(row).collect_view()}</tbody></table> }
+    let option = move |of: Candidate| {
+        let run = of.run.clone();
+        view! { <option value=of.run prop:selected=move || asked.with(|asked| asked.as_ref() == Some(&run))>{of.title}</option> }
+    };
+    view! {
+        <label>
+            {label}
+            <select data-testid=name on:change=choose>
+                {move || asked.with(Option::is_none).then(|| view! { <option value="" selected>"nobody yet"</option> })}
+                {move || form.candidates.get().into_iter().map(option).collect_view()}
+            </select>
+        </label>
+    }
 }
 
 fn nothing(lab: Lab) -> impl IntoView {
-    let stored = move || {
-        let runs = lab.runs.get();
-        let button = |run: apt_bridge::StoredRun| {
-            let label = format!("Open {}", run.name);
-            view! { <button type="button" class="button" on:click=move |_| lab.open(&run, false)>{label}</button> }
-        };
-        runs.into_iter().take(5).map(button).collect_view()
-    };
+    let press = move || if lab.is_open() { "See the run" } else { "Start a run" };
     view! {
-        <p class="empty">"No run is open, so there is no model to ask."</p>
+        <p class="empty">"There is no model to ask yet: a run leaves one when it is finished, and can be asked while it trains."</p>
         <div class="buttons">
-            <button type="button" class="button primary" on:click=move |_| Page::Lab.open()>"Start one in the Lab"</button>
-            {stored}
+            <button type="button" class="button primary" on:click=move |_| Page::Lab.open()>{press}</button>
         </div>
     }
 }

@@ -1,5 +1,6 @@
 //! The browser's database from the page's side: what it reads, and what it asks the worker to change.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -32,6 +33,16 @@ impl Lab {
     pub(crate) fn load_runs(self) {
         self.read_store(move |store| async move {
             self.runs.set(store.runs().await?);
+            Ok(())
+        });
+    }
+
+    /// Reads which runs have left a model.
+    pub(crate) fn load_model_names(self, names: RwSignal<BTreeSet<String>>) {
+        self.read_store(move |store| async move {
+            let kept = store.model_names().await?;
+            // Whoever asked may be gone.
+            let _ = names.try_set(kept);
             Ok(())
         });
     }
