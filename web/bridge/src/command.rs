@@ -100,10 +100,17 @@ pub enum Command {
         /// What the file holds.
         text: String,
     },
-    /// Keep dropped files, which are the attachments; answered by [`crate::Message::Files`].
+    /// Keep dropped files, which are the attachments, if they can be used; answered by [`crate::Message::Files`].
     KeepFiles {
         /// What to keep them under, in place of what has that name; a new name if there is none.
         name: Option<String>,
+        /// The settings they are to be used with.
+        knobs: Box<Knobs>,
+    },
+    /// Read the data that settings name, as a run would; answered by [`crate::Message::Look`].
+    Look {
+        /// The settings.
+        knobs: Box<Knobs>,
     },
     /// Remove dropped files; answered by [`crate::Message::Files`].
     RemoveFiles {

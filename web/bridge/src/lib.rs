@@ -6,6 +6,7 @@
 
 mod command;
 mod device;
+mod look;
 mod message;
 mod reading;
 #[cfg(target_family = "wasm")]
@@ -16,6 +17,7 @@ pub mod transport;
 
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};
+pub use look::{Cut, DataLook, LabelCounts, LookedRow};
 pub use message::{Answer, Fault, Message, ModelAnswer, Outcome, Prediction};
 pub use reading::{Reading, Segment, Word, segments};
 pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy, record_name};

@@ -1,6 +1,6 @@
 //! What the worker reports to the page.
 
-use crate::{DeviceReport, Estimate, FileSet, Reading, StoredRun, StoredStudy};
+use crate::{DataLook, DeviceReport, Estimate, FileSet, Reading, StoredRun, StoredStudy};
 use apt_experiment::{Event, Problem, Record};
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,8 @@ pub enum Message {
         /// The set that was added, if one was.
         added: Option<String>,
     },
+    /// The answer to [`crate::Command::Look`].
+    Look(Box<DataLook>),
     /// The answer to [`crate::Command::Try`].
     Answer(Box<Answer>),
     /// The answer to [`crate::Command::Export`]; the bytes are the message's one attachment.

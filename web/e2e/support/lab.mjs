@@ -94,6 +94,13 @@ export class Lab {
     await this.at(name).click();
   }
 
+  /** Chooses a method: on its switch, if it is one idea of APT changed, else by its button. */
+  async choose(preset) {
+    const own = this.page.locator(`.switches select:has(option[value="${preset}"])`);
+    if (await own.count()) await own.selectOption(preset);
+    else await this.at(`preset-${preset}`).check();
+  }
+
   /** Waits until the run is in one of these states; a fault that comes instead is the error. */
   async state(...wanted) {
     await this.until(`state ${wanted.join(" or ")}`, async () => wanted.includes(await this.now()));

@@ -8,6 +8,7 @@ mod buttons;
 mod compare;
 mod controls;
 mod crash;
+mod data_card;
 mod device;
 mod export;
 mod figure;

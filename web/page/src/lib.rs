@@ -12,6 +12,7 @@ pub mod asking;
 pub mod export;
 pub mod history;
 pub mod knob_list;
+pub mod looking;
 pub mod outcome;
 pub mod pace;
 pub mod pair;

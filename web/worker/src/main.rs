@@ -14,6 +14,8 @@ mod gpu;
 #[cfg(target_family = "wasm")]
 mod gpu_errors;
 #[cfg(target_family = "wasm")]
+mod look;
+#[cfg(target_family = "wasm")]
 mod machine;
 #[cfg(target_family = "wasm")]
 mod port;

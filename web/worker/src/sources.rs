@@ -5,7 +5,7 @@ use crate::error::WorkerError;
 use crate::{clock, fetch, port};
 use apt_bridge::store::Store;
 use apt_bridge::{MODEL_FILES, Message};
-use apt_data::{RawTask, TaskSpec, parse_task};
+use apt_data::{RawTask, TaskSpec, Tokenizer, parse_task};
 use apt_experiment::{Knobs, ObjectiveChoice, Sources, TaskName};
 use apt_nn::ModelConfig;
 use apt_train::device::OpenDevice;
@@ -61,8 +61,7 @@ pub(crate) async fn prepare(
 /// # Errors
 /// A file that is missing or no configuration.
 pub(crate) async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, WorkerError> {
-    let location = ModelLocation::named(model);
-    let config = ModelConfig::from_json(&location.file(CONFIG, store).await?, &location.display_name(CONFIG))?;
+    let config = ModelLocation::named(model).config(store).await?;
     Ok(if model == NANO { nano_config(&config) } else { config })
 }
 
@@ -116,22 +115,51 @@ pub(crate) async fn output_count(
 
 async fn model(model: &str, store: Option<&Store>) -> Result<ModelFiles, WorkerError> {
     let location = ModelLocation::named(model);
-    let config = config(model, store).await?;
-    let tokenizer = location.file(TOKENIZER, store).await?;
-    let tokenizer_name = location.display_name(TOKENIZER);
     if model == NANO {
-        return Ok(ModelFiles::nano(&config, tokenizer, &tokenizer_name)?);
+        let config = config(BUILTIN, store).await?;
+        let tokenizer = location.file(TOKENIZER, store).await?;
+        return Ok(ModelFiles::nano(&config, tokenizer, &location.display_name(TOKENIZER))?);
     }
-    let weights = location.file(WEIGHTS, store).await?;
-    let hash = sha256(&weights);
-    let weights = Arc::new(weights);
-    let source = ModelSource::file(config, &location.display_name(WEIGHTS), move || Ok(weights.to_vec()));
-    Ok(ModelFiles::new(source, hash, tokenizer, &tokenizer_name)?)
+    location.model(store).await
 }
 
-async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerError> {
+/// A model whose files were dropped and are not kept yet.
+///
+/// # Errors
+/// A file that is missing, or not of a model, or of another one than the others.
+pub(crate) async fn given_model(files: &[web_sys::File]) -> Result<ModelFiles, WorkerError> {
+    ModelLocation::Given(files).model(None).await
+}
+
+/// Whether dropped files are a model's.
+pub(crate) fn is_model(files: &[web_sys::File]) -> bool {
+    files.iter().any(|file| MODEL_FILES.contains(&file.name().as_str()))
+}
+
+/// The tokenizer of the model that the knob names, with how many tokens the model reads at most; `None` for a model
+/// elsewhere, whose host is not asked for this.
+///
+/// # Errors
+/// Files that are missing or cannot be read.
+pub(crate) async fn near_tokenizer(
+    model: &str,
+    store: Option<&Store>,
+) -> Result<Option<(Tokenizer, usize)>, WorkerError> {
+    let location = ModelLocation::named(model);
+    if matches!(location, ModelLocation::Address(_)) {
+        return Ok(None);
+    }
+    let tokenizer = Tokenizer::from_bytes(&location.file(TOKENIZER, store).await?, &location.display_name(TOKENIZER))?;
+    Ok(Some((tokenizer, config(model, store).await?.max_length())))
+}
+
+/// The task that `knobs` name.
+///
+/// # Errors
+/// Files that are missing, or are not what the task needs.
+pub(crate) async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerError> {
     if !TaskSpec::named(&knobs.task)?.needs_files() {
-        return Ok(parse_task(&knobs.task, &[], objective_of(knobs))?);
+        return parse(knobs, &[]);
     }
     let Some(name) = &knobs.data else {
         return Err(WorkerError::new(
@@ -144,7 +172,15 @@ async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask, WorkerErr
     for file in dropped(name, store).await? {
         files.push((file.name(), fetch::read(&file).await?));
     }
-    Ok(parse_task(&knobs.task, &files, objective_of(knobs))?)
+    parse(knobs, &files)
+}
+
+/// The task that `knobs` name, from files as `(name, bytes)`.
+///
+/// # Errors
+/// Files that are not what the task needs.
+pub(crate) fn parse(knobs: &Knobs, files: &[(String, Vec<u8>)]) -> Result<RawTask, WorkerError> {
+    Ok(parse_task(&knobs.task, files, objective_of(knobs))?)
 }
 
 /// Where a model's files are.
@@ -155,6 +191,8 @@ enum ModelLocation<'a> {
     Address(&'a str),
     /// Among the dropped files.
     Dropped(&'a str),
+    /// In files that are just being dropped.
+    Given(&'a [web_sys::File]),
 }
 
 impl<'a> ModelLocation<'a> {
@@ -174,27 +212,44 @@ impl<'a> ModelLocation<'a> {
             Self::BuiltIn => format!("built-in {file}"),
             Self::Address(address) => format!("{address}/{file}"),
             Self::Dropped(name) => format!("{name}/{file}"),
+            Self::Given(_) => file.to_owned(),
         }
+    }
+
+    async fn config(&self, store: Option<&Store>) -> Result<ModelConfig, WorkerError> {
+        Ok(ModelConfig::from_json(&self.file(CONFIG, store).await?, &self.display_name(CONFIG))?)
+    }
+
+    async fn model(&self, store: Option<&Store>) -> Result<ModelFiles, WorkerError> {
+        let config = self.config(store).await?;
+        let tokenizer = self.file(TOKENIZER, store).await?;
+        let weights = self.file(WEIGHTS, store).await?;
+        let hash = sha256(&weights);
+        let weights = Arc::new(weights);
+        let source = ModelSource::file(config, &self.display_name(WEIGHTS), move || Ok(weights.to_vec()));
+        Ok(ModelFiles::new(source, hash, tokenizer, &self.display_name(TOKENIZER))?)
     }
 
     async fn file(&self, file: &str, store: Option<&Store>) -> Result<Vec<u8>, WorkerError> {
         match self {
             Self::BuiltIn => fetch::download(&format!("builtin/{file}")).await,
             Self::Address(address) => fetch::download(&format!("{address}/{file}")).await,
-            Self::Dropped(name) => {
-                let files = dropped(name, store).await?;
-                let found = files.iter().find(|f| f.name().eq_ignore_ascii_case(file)).ok_or_else(|| {
-                    let names = files.iter().map(web_sys::File::name).collect::<Vec<_>>().join(", ");
-                    WorkerError::new(
-                        *name,
-                        format!("there is no {file} among the dropped files ({names})"),
-                        format!("drop {CONFIG}, {TOKENIZER} and {WEIGHTS} together"),
-                    )
-                })?;
-                fetch::read(found).await
-            }
+            Self::Dropped(name) => fetch::read(one_of(&dropped(name, store).await?, file, name)?).await,
+            Self::Given(files) => fetch::read(one_of(files, file, "the model")?).await,
         }
     }
+}
+
+/// The file of this name; `place` says where it is looked for.
+fn one_of<'f>(files: &'f [web_sys::File], file: &str, place: &str) -> Result<&'f web_sys::File, WorkerError> {
+    files.iter().find(|of| of.name().eq_ignore_ascii_case(file)).ok_or_else(|| {
+        let names = files.iter().map(web_sys::File::name).collect::<Vec<_>>().join(", ");
+        WorkerError::new(
+            place,
+            format!("there is no {file} among the dropped files ({names})"),
+            format!("drop {CONFIG}, {TOKENIZER} and {WEIGHTS} together"),
+        )
+    })
 }
 
 async fn dropped(name: &str, store: Option<&Store>) -> Result<Vec<web_sys::File>, WorkerError> {

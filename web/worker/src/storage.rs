@@ -7,7 +7,7 @@ use crate::run_lock::RunLock;
 use crate::store_writer::StoreWriter;
 use crate::worker::Worker;
 use apt_bridge::{Message, StoredStudy, record_name};
-use apt_experiment::Record;
+use apt_experiment::{Knobs, Record};
 use wasm_bindgen::JsValue;
 
 impl Worker {
@@ -83,9 +83,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Keeps dropped files under `name`, or as a new model.
-    pub(crate) async fn keep_files(&mut self, name: Option<String>, files: &[JsValue]) -> Result<(), WorkerError> {
+    /// Keeps dropped files under `name`, or as a new model, if they can be used with `knobs`.
+    pub(crate) async fn keep_files(
+        &mut self,
+        name: Option<String>,
+        knobs: &Knobs,
+        files: &[JsValue],
+    ) -> Result<(), WorkerError> {
         let store = self.writable()?;
+        self.check_files(files, knobs).await?;
         let name = match name {
             Some(name) => name,
             None => {

@@ -137,12 +137,13 @@ impl Worker {
                 self.send_pending().await
             }
             Command::Try { runs, text, pair } => self.answer(&runs, text, pair).await,
+            Command::Look { knobs } => self.look(&knobs).await,
             Command::Export { what } => self.export(what).await,
             Command::RemoveRun { run } => self.remove_run(run).await,
             Command::QueueStudy { study } => self.queue_study(*study).await,
             Command::RemoveStudy { study } => self.remove_study(study).await,
             Command::ImportRecord { file, text } => self.import_record(file, &text).await,
-            Command::KeepFiles { name } => self.keep_files(name, attachments).await,
+            Command::KeepFiles { name, knobs } => self.keep_files(name, &knobs, attachments).await,
             Command::RemoveFiles { name } => self.remove_files(&name).await,
         }
     }

@@ -85,6 +85,7 @@ impl Lab {
             Message::StudyRemoved { study } => self.on_study_removed(&study),
             Message::Imported { file, run, record } => self.on_imported(&file, run, *record),
             Message::Files { sets, added } => self.on_files(sets, added),
+            Message::Look(look) => self.look.set(Some(*look)),
             Message::Answer(answer) => {
                 self.asking.set(false);
                 self.answer.set(Some(*answer));

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use super::browser::chosen_files;
 use super::buttons::lock_mark;
+use super::data_card;
 use super::state::Lab;
 use crate::figures::bytes;
 
@@ -107,7 +108,7 @@ fn elsewhere(lab: Lab) -> impl IntoView {
                 />
                 <button type="submit" class="button" data-testid="model-address-use" disabled=move || is_fixed(lab, "model")>"Use"</button>
             </form>
-            <p class="help">"Its host is contacted for the files when the memory is estimated and when a run starts; one that only a link names, not before a run starts."</p>
+            <p class="help">"Files are fetched from that address when the memory is estimated and when you press Start; from one that only a link names, not before you press Start. Nothing else leaves your computer."</p>
             {move || used().map(|address| view! { <p class="aside">"In use: " {address}</p> })}
         </details>
     }
@@ -157,6 +158,7 @@ fn drop_zone(lab: Lab) -> impl IntoView {
             </label>
         </div>
         {data}
+        {data_card::view(lab)}
     }
 }
 

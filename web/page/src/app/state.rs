@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use apt_bridge::{Answer, Command, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy};
+use apt_bridge::{Answer, Command, DataLook, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy};
 use apt_experiment::{Explain, Knob, Knobs, Problem, Record, run_name};
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
@@ -131,6 +131,8 @@ pub(crate) struct Lab {
     pub(crate) saved: RwSignal<Option<usize>>,
     pub(crate) devices: RwSignal<Option<DeviceReport>>,
     pub(crate) estimate: RwSignal<Option<Estimate>>,
+    /// What the data of the settings hold.
+    pub(crate) look: RwSignal<Option<DataLook>>,
     pub(crate) answer: RwSignal<Option<Answer>>,
     pub(crate) asking: RwSignal<bool>,
     pub(crate) faults: RwSignal<VecDeque<Fault>>,
@@ -176,6 +178,7 @@ impl Lab {
             saved: RwSignal::default(),
             devices: RwSignal::default(),
             estimate: RwSignal::default(),
+            look: RwSignal::default(),
             answer: RwSignal::default(),
             asking: RwSignal::default(),
             faults: RwSignal::default(),

@@ -137,7 +137,8 @@ impl Lab {
 
     fn keep_files(self, name: Option<String>, files: Vec<File>) {
         let files = files.into_iter().map(JsValue::from).collect();
-        self.send_with(Command::KeepFiles { name }, files);
+        let knobs = Box::new(self.settings.with_untracked(|settings| settings.knobs.clone()));
+        self.send_with(Command::KeepFiles { name, knobs }, files);
     }
 
     /// Queues studies.

@@ -1,0 +1,116 @@
+//! Files are looked at when they are dropped, by the readers that a run uses: what cannot be used is refused at once, and
+//! of data is shown what they hold.
+
+use crate::error::WorkerError;
+use crate::sources;
+use crate::worker::Worker;
+use crate::{fetch, port};
+use apt_bridge::{Cut, DataLook, LabelCounts, LookedRow, Message};
+use apt_data::{RawExample, RawTask, Target, Tokenizer};
+use apt_experiment::{BUILTIN_TASK, Knobs, TEXT_TASK};
+use burn::tensor::Device;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::File;
+
+/// Examples that are shown.
+const SHOWN: usize = 3;
+/// Texts whose length is looked at.
+const MEASURED: usize = 2_000;
+
+impl Worker {
+    /// Whether dropped files can be used with `knobs`.
+    ///
+    /// # Errors
+    /// What is wrong with them: what a run would end with.
+    pub(crate) async fn check_files(&self, files: &[JsValue], knobs: &Knobs) -> Result<(), WorkerError> {
+        let files: Vec<File> = files.iter().filter_map(|file| file.dyn_ref::<File>().cloned()).collect();
+        let what = format!("looking at {}", files.iter().map(File::name).collect::<Vec<_>>().join(", "));
+        port::post(&Message::Progress { what: what.clone(), done: 0, total: None });
+        if sources::is_model(&files) {
+            let source = sources::given_model(&files).await?.source;
+            // A run that is open needs the memory more; its model is then checked when it starts.
+            if !self.run.as_ref().is_some_and(|run| run.is_open()) {
+                source.model(&Device::flex())?;
+            }
+        } else {
+            let mut read = Vec::new();
+            for file in &files {
+                read.push((file.name(), fetch::read(file).await?));
+            }
+            sources::parse(&for_data(knobs), &read)?;
+        }
+        port::post(&Message::Progress { what, done: 1, total: Some(1) });
+        Ok(())
+    }
+
+    /// Reads the data that `knobs` name and says what they hold.
+    pub(crate) async fn look(&self, knobs: &Knobs) -> Result<(), WorkerError> {
+        let Some(data) = knobs.data.clone() else { return Ok(()) };
+        let store = self.store.as_deref();
+        let task = sources::task(knobs, store).await?;
+        let cut = match sources::near_tokenizer(&knobs.model, store).await? {
+            Some((tokenizer, positions)) => Some(cut(&task, &tokenizer, knobs.max_length.min(positions))?),
+            None => None,
+        };
+        port::post(&Message::Look(Box::new(look(data, task, cut))));
+        Ok(())
+    }
+}
+
+/// The settings that dropped data make of `knobs`.
+fn for_data(knobs: &Knobs) -> Knobs {
+    let mut knobs = knobs.clone();
+    if knobs.task == BUILTIN_TASK {
+        knobs.task = TEXT_TASK.into();
+    }
+    knobs
+}
+
+fn look(data: String, task: RawTask, cut: Option<Cut>) -> DataLook {
+    let names = task.objective.labels();
+    let examples = || task.train.iter().chain(&task.validation);
+    let labels = match names {
+        [] => {
+            let values = || examples().filter_map(|example| example.target.value()).map(f64::from);
+            LabelCounts::Values(values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
+        }
+        names => {
+            let of = |class: usize| {
+                examples().filter(|example| example.target.class().is_some_and(|of| of as usize == class)).count()
+            };
+            LabelCounts::Classes(names.iter().enumerate().map(|(class, name)| (name.clone(), of(class))).collect())
+        }
+    };
+    let label = |target: Target| match target {
+        Target::Class(class) => names.get(class as usize).cloned().unwrap_or_default(),
+        Target::Value(value) => value.to_string(),
+    };
+    let row = |example: &RawExample| LookedRow {
+        text: example.a.clone(),
+        pair: example.b.clone(),
+        label: label(example.target),
+    };
+    let splits =
+        [("training", Some(&task.train)), ("validation", Some(&task.validation)), ("test", task.test.as_ref())];
+    DataLook {
+        data,
+        task: task.name.clone(),
+        splits: splits.into_iter().filter_map(|(name, of)| Some((name.to_owned(), of?.len()))).collect(),
+        labels,
+        first: task.train.iter().take(SHOWN).map(row).collect(),
+        cut,
+        notes: task.notes.clone(),
+    }
+}
+
+/// How many of the first texts are longer than what is read of them.
+fn cut(task: &RawTask, tokenizer: &Tokenizer, length: usize) -> Result<Cut, WorkerError> {
+    let mut cut = Cut { longer: 0, of: 0, length };
+    for example in task.train.iter().chain(&task.validation).take(MEASURED) {
+        // One token more than is read shows that there is more.
+        let tokens = tokenizer.encode(&example.a, example.b.as_deref(), length + 1)?;
+        cut.of += 1;
+        cut.longer += usize::from(tokens.ids.len() > length);
+    }
+    Ok(cut)
+}
