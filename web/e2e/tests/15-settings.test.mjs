@@ -166,7 +166,8 @@ test("files are looked at when they are dropped, and what cannot be used is refu
     };
     await refused(HOSTILE_DATA["a table that is a picture"], /picture\.csv.*UTF-8/);
     await refused(csv("empty.csv", ""), /empty\.csv.*empty/);
-    await refused(csv("semicolons.csv", "text;label\nfine;good\nbad;bad\n"), /semicolons\.csv.*text;label/);
+    await refused(csv("semicolons.csv", "text;label\nfine;good\nbad;bad\n"), /semicolons\.csv: .*semicolons \('text;label'\); save it with commas/);
+    await refused(csv("headless.csv", "fine,good\nbad,bad\n"), /headless\.csv.*'fine', 'good'; name the columns in the first line/);
     await refused(HOSTILE_MODELS["a web page in place of the weights"], /model\.safetensors/);
     await refused(HOSTILE_MODELS["sizes that are not those of the weights"], /model\.safetensors/);
     // A file of the same name that cannot be read leaves the one that can.

@@ -6,8 +6,9 @@ use crate::sources;
 use crate::worker::Worker;
 use crate::{fetch, port};
 use apt_bridge::{Cut, DataLook, LabelCounts, LookedRow, Message};
-use apt_data::{RawExample, RawTask, Target, Tokenizer};
-use apt_experiment::{BUILTIN_TASK, Knobs, TEXT_TASK};
+use apt_data::{DataError, RawExample, RawTask, Target, Tokenizer};
+use apt_experiment::{BUILTIN_TASK, Explain, Knobs, TEXT_TASK};
+use apt_train::TrainError;
 use burn::tensor::Device;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::File;
@@ -37,7 +38,7 @@ impl Worker {
             for file in &files {
                 read.push((file.name(), fetch::read(file).await?));
             }
-            sources::parse(&for_data(knobs), &read)?;
+            sources::parse(&for_data(knobs), &read).map_err(in_the_file)?;
         }
         port::post(&Message::Progress { what, done: 1, total: Some(1) });
         Ok(())
@@ -54,6 +55,25 @@ impl Worker {
         };
         port::post(&Message::Look(Box::new(look(data, task, cut))));
         Ok(())
+    }
+}
+
+/// An error about columns with what to do in the file.
+fn in_the_file(error: WorkerError) -> WorkerError {
+    let WorkerError::Train(TrainError::Data(DataError::MissingColumn { file, found, .. })) = &error else {
+        return error;
+    };
+    match found.as_slice() {
+        [only] if only.contains(';') => WorkerError::new(
+            file,
+            format!("its cells are separated by semicolons ('{only}')"),
+            "save it with commas or tabs between the cells",
+        ),
+        _ => {
+            let problem = error.problem();
+            let remedy = "name the columns in the first line, such as text,label; if there is no such line, add it";
+            WorkerError::new(problem.place, problem.what, remedy)
+        }
     }
 }
 

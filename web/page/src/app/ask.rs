@@ -25,6 +25,8 @@ struct Form {
 }
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
+    // Another worker or tab may have finished one.
+    lab.load_runs();
     let kept = RwSignal::new(BTreeSet::new());
     Effect::new(move || {
         lab.runs.track();
