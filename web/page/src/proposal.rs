@@ -17,10 +17,12 @@ pub struct Proposal {
 
 impl Proposal {
     /// The arms of a section whose runs have too few seeds to compare, with as many as it takes; `device` is what its runs
-    /// will compute on. `None` where nothing is to be compared or there are seeds enough.
+    /// will compute on. `None` where nothing is to be compared, more seeds would say nothing, or there are enough.
     #[must_use]
     pub fn of(section: &Section, device: &Value) -> Option<Self> {
-        if !(1..FEWEST_SEEDS).contains(&section.seeds_finished()) || section.arms_finished() < 2 {
+        let too_few = (1..FEWEST_SEEDS).contains(&section.seeds_finished());
+        let is_at_chance = section.at_chance.len() == section.arms_finished();
+        if !too_few || section.arms_finished() < 2 || is_at_chance {
             return None;
         }
         let groups: Vec<&Group> = section.groups.iter().filter(|group| !group.runs.is_empty()).collect();
