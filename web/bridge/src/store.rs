@@ -179,6 +179,15 @@ impl Store {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
+    /// The record of the run `name`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn record(&self, name: &str) -> Result<Option<Record>, StoreError> {
+        let text = self.get(RECORDS, name).await?.and_then(|value| value.as_string());
+        Ok(text.and_then(|text| Record::from_json(text.as_bytes(), name).ok()))
+    }
+
     /// The model of the finished run `name`.
     ///
     /// # Errors

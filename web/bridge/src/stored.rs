@@ -35,6 +35,12 @@ impl StoredRun {
     }
 }
 
+/// The name of the browser's lock that whoever has a run open holds, so that two tabs never save the same run.
+#[must_use]
+pub fn run_lock(run: &str) -> String {
+    format!("apt-lab run {run}")
+}
+
 /// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -50,7 +50,7 @@ impl RunLock {
         });
         let options = Object::new();
         let asked = Reflect::set(&options, &"ifAvailable".into(), &true.into())
-            .and_then(|_| request.call3(&locks, &format!("apt-lab run {name}").into(), &options, &granted));
+            .and_then(|_| request.call3(&locks, &apt_bridge::run_lock(name).into(), &options, &granted));
         // A request that the browser refuses outright is no reason to refuse the run.
         let got = if asked.is_ok() { answer.await.unwrap_or(true) } else { true };
         got.then_some(Self { release })
