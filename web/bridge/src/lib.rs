@@ -20,6 +20,4 @@ pub use device::{Adapter, Check, DeviceReport, Estimate};
 pub use look::{Cut, DataLook, LabelCounts, LookedRow};
 pub use message::{Answer, Fault, Message, ModelAnswer, Outcome, Prediction};
 pub use reading::{Reading, Segment, Word, segments};
-pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy, record_name};
-pub use message::{Answer, Fault, Message, Outcome, Prediction};
 pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy, record_name, run_lock};

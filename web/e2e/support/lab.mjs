@@ -89,9 +89,13 @@ export class Lab {
     await this.at(`panel-${name}`).waitFor();
   }
 
-  /** Clicks a button once it can be clicked. */
+  /** Clicks a button once it can be clicked, in the menu of the run if that is where it is. */
   async press(name) {
-    await this.at(name).click();
+    const button = this.at(name);
+    await button.waitFor({ state: "attached" });
+    const menu = this.page.locator("details.menu:not([open])").filter({ has: button });
+    if (await menu.count()) await this.press("run-menu");
+    await button.click();
   }
 
   /** Chooses a method: on its switch, if it is one idea of APT changed, else by its button. */

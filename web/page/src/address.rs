@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use apt_experiment::{
-    Explain, KNOBS, Knob, Knobs, MOST_SEEDS, PRESETS, Preset, Problem, Seeds, StudyFile, preset_entry,
+    Explain, KNOBS, Knob, KnobError, Knobs, MOST_SEEDS, PRESETS, Preset, Seeds, StudyError, StudyFile, preset_entry,
 };
 
 /// The word that stands for the preset among what can be locked or hidden.
@@ -16,11 +16,11 @@ pub const PRESET: &str = "preset";
 pub const STUDY: &str = "study";
 /// The word that stands for the number of seeds of the study.
 pub const SEEDS: &str = "seeds";
-/// Where problems are.
-const PLACE: &str = "the address of this page";
-const CORRECT: &str = "correct the address";
 const LOCK: &str = "lock";
 const HIDE: &str = "hide";
+const PRESENT: &str = "present";
+/// The page that an address without a fragment opens, unless it names a study.
+const FIRST_PAGE: &str = "lab";
 
 /// What an address asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +35,8 @@ pub struct Settings {
     pub hidden: BTreeSet<String>,
     /// The study, if there is one.
     pub study: Option<StudyChoice>,
+    /// Whether the pages are shown as in front of an audience.
+    pub present: bool,
 }
 
 /// A built-in study and how many seeds it is to have.
@@ -50,7 +52,7 @@ impl Default for Settings {
     fn default() -> Self {
         // The first preset is the defaults.
         let (locked, hidden) = (BTreeSet::default(), BTreeSet::default());
-        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked, hidden, study: None }
+        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked, hidden, study: None, present: false }
     }
 }
 
@@ -59,8 +61,8 @@ impl Default for Settings {
 pub struct Reading {
     /// The settings; what could not be read is at its preset's value.
     pub settings: Settings,
-    /// What could not be read.
-    pub problems: Vec<Problem>,
+    /// What could not be taken over, each as the end of a sentence that begins with "This link asked for".
+    pub problems: Vec<String>,
 }
 
 /// Reads the part of an address after `?`.
@@ -76,7 +78,7 @@ pub fn read(query: &str) -> Reading {
                 reading.settings.preset = preset;
                 reading.settings.knobs = knobs;
             }
-            Err(error) => reading.problems.push(of_address(&error)),
+            Err(error) => reading.problems.push(of_knob(&error)),
         }
     }
     let mut seeds = None;
@@ -88,14 +90,16 @@ pub fn read(query: &str) -> Reading {
                     let name = file.name.unwrap_or_default();
                     reading.settings.study = Some(StudyChoice { name, seeds: None });
                 }
-                Err(error) => reading.problems.push(of_address(&error)),
+                Err(error) => reading.problems.push(of_study(&error)),
             },
             SEEDS => match value.parse() {
                 Ok(count) if (1..=MOST_SEEDS).contains(&count) => seeds = Some(count),
-                _ => {
-                    let what = format!("seeds: `{value}` is not a number from 1 to {MOST_SEEDS}");
-                    reading.problems.push(Problem::new(PLACE, what, CORRECT));
-                }
+                _ => reading.problems.push(not_allowed(SEEDS, value, &format!("a number from 1 to {MOST_SEEDS}"))),
+            },
+            PRESENT => match value.as_str() {
+                "" | "true" => reading.settings.present = true,
+                "false" => reading.settings.present = false,
+                _ => reading.problems.push(not_allowed(PRESENT, value, "true or false")),
             },
             LOCK | HIDE => {
                 let (names, problems) = names(value);
@@ -103,33 +107,55 @@ pub fn read(query: &str) -> Reading {
                 set.extend(names);
                 reading.problems.extend(problems);
             }
-            _ => reading.problems.extend(reading.settings.knobs.set(key, value).err().map(|error| of_address(&error))),
+            _ => reading.problems.extend(reading.settings.knobs.set(key, value).err().map(|error| of_knob(&error))),
         }
     }
     match &mut reading.settings.study {
         Some(study) => study.seeds = seeds,
         None if seeds.is_some() => {
-            let what = "seeds: they are a study's, and the address names none";
-            reading.problems.push(Problem::new(PLACE, what, "name a study, or give a run its seed"));
+            reading.problems.push("“seeds”, which are a study's, and it names no study".to_owned());
         }
         None => {}
     }
     reading
 }
 
-/// A problem of a name or a value, which stood in the address.
-fn of_address(error: &impl Explain) -> Problem {
-    Problem { place: PLACE.to_owned(), ..error.problem() }
+/// What is wrong with a setting of a link, in the words of who followed it.
+fn of_knob(error: &KnobError) -> String {
+    match error {
+        KnobError::Unknown { name, suggestion, .. } => unknown("", name, suggestion.as_deref()),
+        KnobError::UnknownPreset { name, suggestion } => unknown("the preset ", name, suggestion.as_deref()),
+        KnobError::OutOfRange { knob, value, expected, .. } | KnobError::WrongType { knob, value, expected, .. } => {
+            not_allowed(knob, value, expected)
+        }
+        other => other.problem().what,
+    }
 }
 
-fn names(list: &str) -> (Vec<String>, Vec<Problem>) {
+fn of_study(error: &StudyError) -> String {
+    match error {
+        StudyError::Unknown { name, suggestion, .. } => unknown("the study ", name, suggestion.as_deref()),
+        other => other.problem().what,
+    }
+}
+
+fn unknown(kind: &str, name: &str, suggestion: Option<&str>) -> String {
+    let meant = suggestion.map_or_else(String::new, |meant| format!(" (did you mean “{meant}”?)"));
+    format!("{kind}“{name}”, which the lab does not know{meant}")
+}
+
+fn not_allowed(name: &str, value: &str, expected: &str) -> String {
+    format!("“{name}” to be {value}, where {expected} has to stand")
+}
+
+fn names(list: &str) -> (Vec<String>, Vec<String>) {
     let mut names = Vec::new();
     let mut problems = Vec::new();
     for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match apt_experiment::knob(word) {
             _ if [PRESET, STUDY, SEEDS].contains(&word) => names.push(word.to_owned()),
             Ok(knob) => names.push(knob.name.to_owned()),
-            Err(error) => problems.push(of_address(&error)),
+            Err(error) => problems.push(of_knob(&error)),
         }
     }
     (names, problems)
@@ -155,8 +181,26 @@ pub fn write(settings: &Settings) -> String {
             query.append_pair(key, &set.iter().map(String::as_str).collect::<Vec<_>>().join(","));
         }
     }
+    if settings.present {
+        query.append_pair(PRESENT, "true");
+    }
     // Commas are safe in a query and easier to read than %2C.
     query.finish().replace("%2C", ",")
+}
+
+/// A link to these settings: `address` is any address of the lab, `page` the page that it opens.
+#[must_use]
+pub fn link(address: &str, settings: &Settings, page: &str) -> String {
+    let place = address.split(['?', '#']).next().unwrap_or_default();
+    let fragment = if page == FIRST_PAGE && settings.study.is_none() { "" } else { page };
+    let mark = if fragment.is_empty() { "" } else { "#" };
+    format!("{place}?{}{mark}{fragment}", write(settings))
+}
+
+/// Whether a host is the computer that asks for it, so that nobody else can follow a link to it.
+#[must_use]
+pub fn is_this_computer(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
 }
 
 fn own<'a>(settings: &'a Settings, preset_knobs: &'a Knobs) -> impl Iterator<Item = &'static Knob> + use<'a> {
@@ -178,11 +222,17 @@ impl Settings {
         Some(file)
     }
 
+    /// The knobs that differ from the preset, in their order.
+    #[must_use]
+    pub fn changed(&self) -> Vec<&'static Knob> {
+        let preset_knobs = self.preset.knobs().unwrap_or_default();
+        own(self, &preset_knobs).collect()
+    }
+
     /// How many knobs differ from the preset.
     #[must_use]
     pub fn changed_count(&self) -> usize {
-        let preset_knobs = self.preset.knobs().unwrap_or_default();
-        own(self, &preset_knobs).count()
+        self.changed().len()
     }
 
     /// Whether the control of this name may not be changed.
@@ -223,6 +273,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use apt_experiment::KnobKind;
 
     #[test]
     fn an_address_says_what_differs_from_its_preset_and_reads_back() {
@@ -267,19 +318,108 @@ mod tests {
         let study = apt_experiment::Study::resolve(&file, "salience").expect("it can be run");
         assert!(study.cells().iter().all(|cell| cell.knobs.model == "nano"));
         let reading = read("?study=salienc&seeds=0&seeds=many");
-        assert_eq!(reading.problems.len(), 3, "{:?}", reading.problems);
-        assert!(reading.problems[0].what.contains("did you mean `salience`") && reading.settings.study.is_none());
-        let lone = read("?seeds=3").problems;
-        assert!(lone.len() == 1 && lone[0].remedy.contains("its seed"), "{lone:?}");
+        let expected = [
+            "the study “salienc”, which the lab does not know (did you mean “salience”?)",
+            "“seeds” to be 0, where a number from 1 to 1000 has to stand",
+            "“seeds” to be many, where a number from 1 to 1000 has to stand",
+        ];
+        assert_eq!(reading.problems, expected);
+        assert_eq!(reading.settings.study, None);
+        assert_eq!(read("?seeds=3").problems, ["“seeds”, which are a study's, and it names no study"]);
     }
 
     #[test]
     fn what_cannot_be_read_is_named_and_the_rest_counts() {
-        let reading = read("?density=2&sead=3&preset=atp&seed=4&lock=densety,rank");
-        assert_eq!(reading.problems.len(), 4, "{:?}", reading.problems);
+        let reading = read("?density=2&sead=3&preset=atp&seed=4&lock=densety,rank&epochs=many&present=maybe");
+        let expected = [
+            "the preset “atp”, which the lab does not know",
+            "“density” to be 2, where a number from 0.05 to 1 has to stand",
+            "“sead”, which the lab does not know (did you mean “seed”?)",
+            "“densety”, which the lab does not know (did you mean “density”?)",
+            "“epochs” to be many, where a number from 0.001 to 10000 has to stand",
+            "“present” to be maybe, where true or false has to stand",
+        ];
+        assert_eq!(reading.problems, expected);
         assert_eq!(reading.settings.knobs.seed, 4);
         assert_eq!(reading.settings.knobs.density, Knobs::default().density);
         assert!(reading.settings.is_locked("rank"));
+    }
+
+    /// Values of a knob from one end of what is allowed to the other.
+    fn values(knob: &Knob) -> Vec<String> {
+        match &knob.kind {
+            KnobKind::Int { min, max } | KnobKind::OptionalInt { min, max } => vec![min.to_string(), max.to_string()],
+            KnobKind::Float { min, max } | KnobKind::OptionalFloat { min, max } => {
+                [*min, *max, min + (max - min) / 3.0].map(|value| value.to_string()).to_vec()
+            }
+            KnobKind::Bool => ["true", "false"].map(str::to_owned).to_vec(),
+            KnobKind::Choice(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+            KnobKind::List(names) => vec![names[0].to_owned(), names.join(",")],
+            KnobKind::Text | KnobKind::OptionalText => vec!["a & b? #1 100%,ö.csv".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_link_gives_back_exactly_the_settings_it_was_made_from() {
+        let mut links = 0;
+        for preset in PRESETS {
+            for knob in KNOBS.iter() {
+                for value in values(knob) {
+                    let mut settings = Settings::default();
+                    settings.choose(preset);
+                    // A few knobs take less than their kind allows (a task has to be known).
+                    if settings.knobs.set(knob.name, &value).is_err() {
+                        continue;
+                    }
+                    settings.present = value.len() % 2 == 0;
+                    settings.locked = [knob.name, STUDY].map(str::to_owned).into();
+                    settings.hidden = [PRESET, knob.name].map(str::to_owned).into();
+                    let link = link("https://lab.example/apt/?seed=9#try", &settings, "lab");
+                    let query = link.strip_prefix("https://lab.example/apt/").expect("the lab's place");
+                    let reading = read(query);
+                    assert_eq!(reading.problems, Vec::<String>::new(), "{link}");
+                    assert_eq!(reading.settings, settings, "{link}");
+                    links += 1;
+                }
+            }
+        }
+        assert!(links > PRESETS.len() * KNOBS.len(), "{links} links are fewer than two a knob");
+    }
+
+    #[test]
+    fn a_link_names_its_page_where_it_is_not_the_first() {
+        let plain = Settings::default();
+        assert_eq!(link("http://a/b/?seed=2#lab", &plain, "lab"), "http://a/b/?preset=apt");
+        assert_eq!(link("http://a/b/index.html", &plain, "learn"), "http://a/b/index.html?preset=apt#learn");
+        let study = read("?study=tuning&present").settings;
+        assert_eq!(link("http://a/", &study, "lab"), "http://a/?study=tuning&preset=apt&present=true#lab");
+    }
+
+    #[test]
+    fn a_host_that_only_this_computer_knows_is_told_from_others() {
+        for own in ["localhost", "127.0.0.1", "[::1]", "lab.localhost"] {
+            assert!(is_this_computer(own), "{own}");
+        }
+        for other in ["localhost.example", "10.0.0.2", "[fe80::1]", ""] {
+            assert!(!is_this_computer(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn every_link_of_the_lessons_can_be_followed() {
+        let lessons = include_str!("../../../docs/LECTURE.md");
+        let links: Vec<&str> = lessons.split('`').skip(1).step_by(2).filter(|code| code.starts_with('?')).collect();
+        assert!(links.len() > 8, "{links:?}");
+        for link in links {
+            let (query, page) = link.split_once('#').unwrap_or((link, FIRST_PAGE));
+            assert_eq!(read(query).problems, Vec::<String>::new(), "{link}");
+            assert!(["lab", "compare", "try", "learn", "device"].contains(&page), "{link} names no page");
+            let settings = read(query).settings;
+            let file = settings.study_file();
+            let runs = |file| apt_experiment::Study::resolve(file, "lesson").map(|study| study.cells().len());
+            assert!(file.as_ref().is_none_or(|file| runs(file).is_ok_and(|runs| runs <= 40)), "{link}: a long study");
+            assert!(settings.knobs.check().is_ok(), "{link} cannot be run");
+        }
     }
 
     #[test]

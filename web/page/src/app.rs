@@ -6,6 +6,7 @@ mod ask;
 mod browser;
 mod buttons;
 mod compare;
+mod confirm;
 mod controls;
 mod crash;
 mod data_card;
@@ -25,18 +26,21 @@ mod pair;
 mod paper;
 mod phase_band;
 mod playback;
+mod present;
 mod print;
 mod recording;
 mod report;
 mod run_table;
 mod setup;
+mod share;
 mod shell;
 mod stage;
 mod state;
 mod storage;
 mod study;
-mod verdicts;
 mod study_form;
+mod verdicts;
+mod visit;
 
 use leptos::prelude::*;
 
@@ -54,13 +58,11 @@ pub fn start() {
 
 fn root() -> impl IntoView {
     let reading = address::read(&browser::query());
-    let lab = Lab::new(reading.settings);
+    let lab = Lab::new(reading.settings.clone());
     if browser::fragment().is_empty() && lab.settings.with_untracked(|settings| settings.study.is_some()) {
         lab.page.set(Page::Compare);
     }
-    for problem in reading.problems {
-        lab.report(problem);
-    }
+    visit::Visit::begin(lab, reading);
     lab.start_worker();
     lab.load_runs();
     lab.load_sets();

@@ -1,9 +1,10 @@
 //! The lab's pages.
 //!
 //! What can be decided without a browser stands in modules of its own and is tested natively: the configuration in the
-//! address, what the events of a run amount to, how far studies are, charts as SVG, files to export. `app` puts it on
+//! address, what can be done with a run and how long one takes, what the events of a run amount to, how far studies are, charts as SVG, files to export. `app` puts it on
 //! the screen.
 
+pub mod actions;
 pub mod address;
 #[cfg(target_family = "wasm")]
 mod app;
@@ -11,6 +12,7 @@ pub mod arms;
 pub mod asking;
 pub mod export;
 pub mod history;
+pub mod keys;
 pub mod knob_list;
 pub mod looking;
 pub mod outcome;
@@ -19,6 +21,7 @@ pub mod pair;
 pub mod phases;
 pub mod plots;
 pub mod proposal;
+pub mod qr;
 pub mod runs;
 pub mod stage;
 pub mod studies;

@@ -1,5 +1,6 @@
 //! How long runs take on this computer, told from runs that it has finished.
 
+use apt_bridge::{RunState, StoredRun};
 use apt_experiment::{Knobs, Record, SettingsId};
 
 use crate::runs::Row;
@@ -10,6 +11,25 @@ struct Timed {
     knobs: Knobs,
     steps: f64,
     seconds: f64,
+}
+
+impl Timed {
+    fn of(record: &Record) -> Option<Self> {
+        let train = &record.measures.train;
+        let parts: f64 = train.phases.values().sum();
+        let seconds = parts.max(train.seconds.unwrap_or(0.0)) + train.warmup_seconds.unwrap_or(0.0);
+        let timed = Self { knobs: record.config.clone(), steps: train.steps? as f64, seconds };
+        (timed.steps > 0.0 && timed.seconds > 0.0).then_some(timed)
+    }
+}
+
+/// The finished run among these, newest first, that says most about how long one with these settings will take: one of
+/// the same arm, else one of the same model and task.
+#[must_use]
+pub fn likest<'a>(knobs: &Knobs, runs: &'a [StoredRun]) -> Option<&'a StoredRun> {
+    let arm = SettingsId::of(knobs);
+    let alike = runs.iter().filter(|run| run.state == RunState::Done && are_alike(&run.knobs, knobs));
+    alike.min_by_key(|run| SettingsId::of(&run.knobs) != arm)
 }
 
 /// What runs of this computer took.
@@ -23,14 +43,13 @@ impl Pace {
     #[must_use]
     pub fn of(rows: &[Row]) -> Self {
         let own = rows.iter().filter(|row| row.state.is_some());
-        let timed = own.filter_map(|row| {
-            let record = row.record.as_ref()?;
-            let train = &record.measures.train;
-            let parts: f64 = train.phases.values().sum();
-            let seconds = parts.max(train.seconds.unwrap_or(0.0)) + train.warmup_seconds.unwrap_or(0.0);
-            Some(Timed { knobs: row.knobs.clone(), steps: train.steps? as f64, seconds })
-        });
-        Self { runs: timed.filter(|run| run.steps > 0.0 && run.seconds > 0.0).collect() }
+        Self { runs: own.filter_map(|row| Timed::of(row.record.as_ref()?)).collect() }
+    }
+
+    /// Of one finished run.
+    #[must_use]
+    pub fn of_run(record: &Record) -> Self {
+        Self { runs: Timed::of(record).into_iter().collect() }
     }
 
     /// With a run that is under way, as far as it has come; `steps` is how many it will make.
@@ -106,7 +125,6 @@ pub fn runs_in_words(runs: usize, seconds: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_bridge::RunState;
     use apt_experiment::RecordBuilder;
     use std::sync::Arc;
 
@@ -179,5 +197,21 @@ mod tests {
         assert_eq!(words, ["47 s", "2 min", "12 min", "100 min", "2 h 05 min"]);
         assert_eq!(runs_in_words(14, Some(720.0)), "14 runs, about 12 min on this computer");
         assert_eq!(runs_in_words(1, None), "1 run, time unknown until the first run is done");
+    }
+
+    #[test]
+    fn the_newest_run_of_the_arm_tells_before_others_of_the_model() {
+        let run =
+            |name: &str, knobs: Knobs, state| StoredRun { state, ..StoredRun::new(name.to_owned(), None, knobs, 0.0) };
+        let other = Knobs { density: 0.2, ..Knobs::default() };
+        let runs = [
+            run("closed", Knobs::default(), RunState::Closed),
+            run("nano", Knobs { model: "nano".to_owned(), ..Knobs::default() }, RunState::Done),
+            run("other", other.clone(), RunState::Done),
+            run("same", Knobs { seed: 5, ..Knobs::default() }, RunState::Done),
+        ];
+        let told = |knobs: &Knobs| likest(knobs, &runs).map(|run| run.name.as_str());
+        assert_eq!((told(&Knobs::default()), told(&other)), (Some("same"), Some("other")));
+        assert_eq!(told(&Knobs { batch_size: 3, ..Knobs::default() }), None);
     }
 }

@@ -1,23 +1,50 @@
 //! What went wrong, what to know, and how to go on.
+//!
+//! What was cut off is offered to be resumed, unless it goes on in another tab: that tab holds the browser's lock on the
+//! run, and an offer could only be refused.
 
-use apt_bridge::{Fault, RunState, StoredRun};
+use std::time::Duration;
+
+use apt_bridge::{Fault, RunState, StoredRun, StoredStudy, run_lock};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::state::{Engine, Lab};
+use super::visit::Visit;
 use super::{browser, study};
 use crate::runs::{is_open, title};
 
+/// Milliseconds between two looks at what goes on in other tabs.
+const LOOK_MS: u64 = 1_000;
+
 pub(crate) fn view(lab: Lab) -> impl IntoView {
+    let visit = use_context::<Visit>();
+    let held = held_elsewhere(lab);
+    let may_offer = move || !visit.is_some_and(|visit| visit.is_fresh.get());
+    let offers = move || {
+        let held = held.get().filter(|_| may_offer())?;
+        let study = study::resumable(lab).map(|study| match is_held(&study, &held) {
+            true => goes_on(format!("The study {} goes on", study.name)).into_any(),
+            false => study::resume(lab, study).into_any(),
+        });
+        let run = resumable(lab).map(|run| match held.contains(&run_lock(&run.name)) {
+            true => {
+                let verb = if run.state == RunState::Paused { "is held" } else { "goes on" };
+                goes_on(format!("{} {verb}", title(run.preset.as_deref(), &run.knobs))).into_any()
+            }
+            false => resume(lab, run).into_any(),
+        });
+        Some((study, run))
+    };
     view! {
         <div class="alerts">
             <div role="alert">{move || lab.panic.get().map(|report| panic(lab, report))}</div>
             <div role="alert">
                 {move || lab.faults.with(|faults| faults.front().cloned().map(|newest| fault(lab, newest, faults.len() - 1)))}
             </div>
-            {move || study::resumable(lab).map(|cut_off| study::resume(lab, cut_off))}
-            {move || resumable(lab).map(|run| resume(lab, run))}
-            {move || last_finished(lab).map(|run| show_last(lab, run))}
+            <div role="status">{visit.map(|visit| move || misread(visit))}</div>
+            {offers}
+            {move || last_finished(lab).filter(|_| may_offer()).map(|run| show_last(lab, run))}
             <div role="status">
                 {move || lab.notices.with(|notices| notices.front().cloned().map(|newest| notice(lab, newest)))}
             </div>
@@ -88,6 +115,86 @@ fn notice(lab: Lab, text: String) -> impl IntoView {
         <section class="alert" data-testid="notice">
             <p>{text}</p>
             <button type="button" class="button quiet" on:click=dismiss>"Dismiss"</button>
+        </section>
+    }
+}
+
+/// What of the link could not be taken over.
+fn misread(visit: Visit) -> Option<impl IntoView> {
+    let mut problems = visit.problems.get();
+    let told = match (problems.len(), problems.pop()) {
+        (_, None) => return None,
+        (1, Some(only)) => {
+            view! { <p>"This link asked for " {only} "; everything else was taken over."</p> }.into_any()
+        }
+        (_, Some(last)) => {
+            let all = problems.into_iter().chain([last]);
+            view! {
+                <p>"This link asked for"</p>
+                <ul>{all.map(|problem| view! { <li>{problem}</li> }).collect_view()}</ul>
+                <p>"Everything else was taken over."</p>
+            }
+            .into_any()
+        }
+    };
+    Some(view! {
+        <section class="alert misread" data-testid="misread">
+            <div>{told}</div>
+            <button type="button" class="button quiet" data-testid="misread-dismiss" on:click=move |_| visit.problems.update(Vec::clear)>
+                "Dismiss"
+            </button>
+        </section>
+    })
+}
+
+fn is_held(study: &StoredStudy, held: &[String]) -> bool {
+    study.cells.iter().any(|cell| held.contains(&run_lock(&cell.run)))
+}
+
+/// The locks of what could be resumed that other tabs hold; `None` before the browser has answered. For as long as there
+/// is one, it is looked at again, and when it is let go, what the other tab has made is read.
+fn held_elsewhere(lab: Lab) -> Memo<Option<Vec<String>>> {
+    let wanted = Memo::new(move |_| {
+        let of_study = |study: StoredStudy| study.cells.into_iter().map(|cell| run_lock(&cell.run)).collect();
+        let mut names: Vec<String> = study::resumable(lab).map(of_study).unwrap_or_default();
+        names.extend(resumable(lab).map(|run| run_lock(&run.name)));
+        names
+    });
+    let seen = RwSignal::new(None::<(Vec<String>, Vec<String>)>);
+    let look = move || {
+        let wanted = wanted.get_untracked();
+        spawn_local(async move {
+            let held = browser::held_locks().await;
+            let held: Vec<String> = wanted.iter().filter(|name| held.contains(name)).cloned().collect();
+            let had = seen.with_untracked(|seen| seen.as_ref().is_some_and(|(_, held)| !held.is_empty()));
+            let let_go = had && held.is_empty();
+            seen.set(Some((wanted, held)));
+            if let_go {
+                lab.load_runs();
+                lab.load_studies();
+            }
+        });
+    };
+    Effect::new(move || {
+        wanted.track();
+        look();
+    });
+    let again = move || {
+        if seen.with_untracked(|seen| seen.as_ref().is_some_and(|(_, held)| !held.is_empty())) {
+            look();
+        }
+    };
+    // It looks as long as the page lives.
+    set_interval(again, Duration::from_millis(LOOK_MS));
+    Memo::new(move |_| {
+        seen.with(|seen| seen.as_ref().filter(|(of, _)| *of == wanted.get()).map(|(_, held)| held.clone()))
+    })
+}
+
+fn goes_on(what: String) -> impl IntoView {
+    view! {
+        <section class="alert" data-testid="goes-on">
+            <p>{what} " in another tab of this browser."</p>
         </section>
     }
 }

@@ -7,8 +7,8 @@ use apt_bridge::Command;
 use apt_experiment::{BUILTIN_TASK, Knobs};
 use leptos::prelude::*;
 
-use super::verdicts;
 use super::state::{Engine, Lab, Page};
+use super::verdicts;
 use crate::asking::{Candidate, EXAMPLES, Example, Question, candidates, first_pair};
 
 /// Milliseconds without a key until what is typed is asked.

@@ -1,6 +1,6 @@
 //! What the page asks of the browser itself: address, clipboard, files, storage of small choices.
 
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -43,6 +43,25 @@ pub(crate) fn set_query(query: &str) {
 /// The whole address.
 pub(crate) fn address() -> String {
     window().location().href().unwrap_or_default()
+}
+
+/// The computer that the lab comes from.
+pub(crate) fn host() -> String {
+    window().location().hostname().unwrap_or_default()
+}
+
+/// The names of the locks that this and other tabs of the lab hold. A browser without locks has none.
+pub(crate) async fn held_locks() -> Vec<String> {
+    let asked = async {
+        // The Web Locks API, which web-sys does not offer yet.
+        let locks = Reflect::get(&window().navigator(), &"locks".into())?;
+        let query: Function = Reflect::get(&locks, &"query".into())?.dyn_into()?;
+        let answer = JsFuture::from(query.call0(&locks)?.dyn_into::<Promise>()?).await?;
+        let held: Array = Reflect::get(&answer, &"held".into())?.dyn_into()?;
+        let name = |lock: JsValue| Reflect::get(&lock, &"name".into()).ok()?.as_string();
+        Ok::<_, JsValue>(held.iter().filter_map(name).collect())
+    };
+    asked.await.unwrap_or_default()
 }
 
 /// Copies text; `false` if the browser does not allow it.

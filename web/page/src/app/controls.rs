@@ -1,19 +1,63 @@
-//! Start, pause, resume, stop; and the state of the run.
+//! One button to start, hold and resume; what else can be done; and the state of the run.
 
+use apt_bridge::store::Store;
 use apt_bridge::{Command, RunState};
+use leptos::html::{Button, Details};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
 
 use super::buttons::{action, never};
+use super::confirm::Confirm;
 use super::state::{Engine, Lab, Progress};
+use super::visit::Visit;
 use super::{setup, study};
+use crate::actions::{Actions, Main};
 use crate::figures::bytes;
-use crate::runs::{hardware, state_name};
+use crate::pace::{self, Pace};
+use crate::runs::{hardware, state_name, title};
+
+/// What the buttons share.
+#[derive(Clone, Copy)]
+struct Controls {
+    lab: Lab,
+    actions: Memo<Actions>,
+    /// Whether the step that is being made was asked for alone.
+    stepping: RwSignal<bool>,
+    main: NodeRef<Button>,
+    menu: NodeRef<Details>,
+    confirm: Confirm,
+    visit: Option<Visit>,
+}
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
+    let stepping = RwSignal::new(false);
+    Effect::new(move |before: Option<Option<RunState>>| {
+        let state = lab.state();
+        if before.flatten() == Some(RunState::Running) && state != Some(RunState::Running) {
+            stepping.set(false);
+        }
+        state
+    });
+    let controls = Controls {
+        lab,
+        actions: Memo::new(move |_| Actions::of(lab.state(), stepping.get())),
+        stepping,
+        main: NodeRef::new(),
+        menu: NodeRef::new(),
+        confirm: Confirm::new(),
+        visit: use_context(),
+    };
     view! {
         <section class="controls" aria-label="Run">
             {setup::arm_select(lab)}
-            {buttons(lab)}
+            <div class="buttons" role="group" aria-label="Controls of the run">
+                {controls.main_button()}
+                {controls.beside()}
+                {controls.menu()}
+                {duration(lab)}
+            </div>
+            {controls.confirm.view()}
             {status(lab)}
             {study::line(lab)}
             {waiting(lab)}
@@ -21,36 +65,218 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     }
 }
 
-fn buttons(lab: Lab) -> impl IntoView {
-    use RunState::{Closed, Done, Failed, Paused, Running};
-    let ready = move || lab.engine.get() == Engine::Ready;
-    let in_state = move |states: &[RunState]| ready() && lab.state().is_some_and(|state| states.contains(&state));
-    let send = move |command: Command| move || lab.send(command.clone());
-    let may_start = move || ready() && lab.refusal().is_none() && !in_state(&[RunState::Loading, Running]);
-    let go_on = move || match lab.run.get_untracked() {
-        Some(run) if run.state == Paused => {
-            lab.accept_events_again();
-            lab.send(Command::Resume);
-        }
-        Some(run) => lab.open(&run, true),
-        None => {}
-    };
-    let step = move || {
-        lab.accept_events_again();
-        lab.send(Command::Step);
-    };
-    view! {
-        <div class="buttons" role="group" aria-label="Controls of the run">
-            {action("Start", "start", move || !lab.is_open(), may_start, move || lab.begin())}
-            {action("Pause", "pause", never, move || in_state(&[Running]), send(Command::Pause))}
-            {action("Step", "step", never, move || in_state(&[Paused]), step)}
-            {action("Resume", "resume", move || lab.is_open(), move || in_state(&[Paused, Closed, Failed]), go_on)}
-            {action("Restart", "restart", never, move || in_state(&[Running, Paused, Closed, Failed, Done]), move || lab.restart())}
-            {action("Stop", "stop", never, move || in_state(&[RunState::Loading, Running, Paused]), send(Command::Stop))}
-            {action("Save", "save", never, move || in_state(&[Running, Paused]), send(Command::Checkpoint))}
-            {action("Evaluate", "evaluate", never, move || in_state(&[Running, Paused]), send(Command::Evaluate))}
-        </div>
+impl Controls {
+    fn is_ready(self) -> bool {
+        self.lab.engine.get() == Engine::Ready
     }
+
+    /// Start, pause and resume are one element, so that whoever pressed it by keyboard is still there.
+    fn main_button(self) -> impl IntoView {
+        let Self { lab, actions, .. } = self;
+        let enabled = move || {
+            let Actions { main, waits, .. } = actions.get();
+            self.is_ready() && !waits && (main != Main::Start || lab.refusal().is_none())
+        };
+        let (name, label) = (
+            move || match actions.get().main {
+                Main::Start => "start",
+                Main::Pause => "pause",
+                Main::Resume => "resume",
+            },
+            move || match actions.get().main {
+                Main::Start => "Start",
+                Main::Pause => "Pause",
+                Main::Resume => "Resume",
+            },
+        );
+        let click = move |_| {
+            if untrack(enabled) {
+                match actions.get_untracked().main {
+                    Main::Start => lab.begin(),
+                    Main::Pause => lab.send(Command::Pause),
+                    Main::Resume => self.go_on(),
+                }
+            }
+        };
+        view! {
+            <button
+                type="button"
+                class="button primary main-button"
+                node_ref=self.main
+                data-testid=name
+                aria-disabled=move || if enabled() { "false" } else { "true" }
+                on:click=click
+            >
+                {label}
+            </button>
+        }
+    }
+
+    fn beside(self) -> impl IntoView {
+        let Self { lab, actions, .. } = self;
+        let ready = move || self.is_ready();
+        let step = move || {
+            self.stepping.set(true);
+            lab.accept_events_again();
+            lab.send(Command::Step);
+        };
+        let stop = move || {
+            lab.send(Command::Stop);
+            self.focus_main();
+        };
+        let reopen = move || {
+            self.go_on();
+            self.focus_main();
+        };
+        view! {
+            {move || actions.get().reopen.then(|| action("Resume", "resume", never, ready, reopen))}
+            {move || actions.get().step.then(|| action("Step", "step", never, ready, step))}
+            {move || actions.get().stop.then(|| action("Stop", "stop", never, ready, stop))}
+        }
+    }
+
+    /// What is seldom needed, or throws something away.
+    fn menu(self) -> impl IntoView {
+        let Self { lab, actions, visit, .. } = self;
+        let ready = move || self.is_ready();
+        let may_leave = Memo::new(move |_| visit.is_some_and(|visit| visit.has_begun(lab)));
+        let some = Memo::new(move |_| actions.get().more() || may_leave.get());
+        let save = Memo::new(move |_| actions.get().save);
+        let restart = Memo::new(move |_| actions.get().restart);
+        let another = Memo::new(move |_| actions.get().another);
+        let item = move |label, name, act: fn(Self)| {
+            let press = move || {
+                self.close_menu();
+                act(self);
+            };
+            action(label, name, never, ready, press)
+        };
+        view! {
+            <details
+                class="menu"
+                node_ref=self.menu
+                hidden=move || !some.get()
+                on:focusout=move |event| self.on_focus_out(&event)
+                on:keydown=move |event| {
+                    if event.key() == "Escape" && self.close_menu() {
+                        event.prevent_default();
+                    }
+                }
+            >
+                <summary class="button" aria-label="More" data-testid="run-menu">"⋯"</summary>
+                <div class="menu-items">
+                    {move || another.get().then(|| item("Start another run", "start", Self::start_another))}
+                    {move || save.get().then(|| item("Save now", "save", |of| of.lab.send(Command::Checkpoint)))}
+                    {move || save.get().then(|| item("Evaluate now", "evaluate", |of| of.lab.send(Command::Evaluate)))}
+                    {move || restart.get().then(|| item("Restart", "restart", Self::restart))}
+                    {move || may_leave.get().then(|| item("Start over for the next group", "start-over", Self::start_over))}
+                </div>
+            </details>
+        }
+    }
+
+    fn go_on(self) {
+        self.stepping.set(false);
+        match self.lab.run.get_untracked() {
+            Some(run) if run.state == RunState::Paused => {
+                self.lab.accept_events_again();
+                self.lab.send(Command::Resume);
+            }
+            // A step that was asked for is just being made.
+            Some(run) if run.state == RunState::Running => self.lab.send(Command::Resume),
+            Some(run) => self.lab.open(&run, true),
+            None => {}
+        }
+    }
+
+    fn start_another(self) {
+        let words = format!("{} It is kept, and can be resumed from Compare.", self.standing());
+        self.confirm.ask(words, "Start another run", move || self.lab.begin());
+    }
+
+    fn restart(self) {
+        if !untrack(|| self.lab.is_open()) {
+            self.lab.restart();
+            return;
+        }
+        let words =
+            format!("{} Restarting makes it anew under the same name: what it has done is lost.", self.standing());
+        self.confirm.ask(words, "Restart", move || self.lab.restart());
+    }
+
+    fn start_over(self) {
+        let Some(visit) = self.visit else { return };
+        if !untrack(|| self.lab.is_open()) {
+            visit.start_over(self.lab);
+            return;
+        }
+        let words = format!("{} It is saved and stays among the runs in Compare.", self.standing());
+        self.confirm.ask(words, "Start over", move || visit.start_over(self.lab));
+    }
+
+    /// Where the run that is open stands, in a sentence.
+    fn standing(self) -> String {
+        let run = self.lab.run.get_untracked();
+        let run = run.map(|run| (title(run.preset.as_deref(), &run.knobs), run.step, run.steps));
+        let (title, step, steps) = run.unwrap_or_default();
+        format!("{title} is at step {} of {steps}.", step.max(self.lab.status.get_untracked().step))
+    }
+
+    /// Goes to the main button: the one that was pressed is about to leave.
+    fn focus_main(self) {
+        if let Some(button) = self.main.get_untracked() {
+            let _ = button.focus();
+        }
+    }
+
+    /// Closes the menu; `false` if it was not open.
+    fn close_menu(self) -> bool {
+        let Some(menu) = self.menu.get_untracked().filter(|menu| menu.open()) else { return false };
+        menu.set_open(false);
+        self.focus_main();
+        true
+    }
+
+    fn on_focus_out(self, event: &web_sys::FocusEvent) {
+        let to = event.related_target().and_then(|to| to.dyn_into::<web_sys::Node>().ok());
+        if let Some(menu) = self.menu.get_untracked()
+            && to.is_some_and(|to| !menu.contains(Some(&to)))
+        {
+            menu.set_open(false);
+        }
+    }
+}
+
+/// How long a run with the settings as they are will take, in words; `None` where no run made here tells.
+pub(crate) fn expected_time(lab: Lab) -> Memo<Option<String>> {
+    let likest = Memo::new(move |_| {
+        let knobs = lab.settings.with(|settings| settings.knobs.clone());
+        lab.runs.with(|runs| pace::likest(&knobs, runs).map(|run| run.name.clone()))
+    });
+    let known = RwSignal::new(Pace::default());
+    Effect::new(move || {
+        let Some(run) = likest.get() else { return };
+        spawn_local(async move {
+            // Without storage there is no earlier run to tell from.
+            if let Ok(store) = Store::open().await
+                && let Ok(Some(record)) = store.record(&run).await
+            {
+                known.set(Pace::of_run(&record));
+            }
+        });
+    });
+    Memo::new(move |_| {
+        lab.settings.with(|settings| known.with(|known| known.seconds(&settings.knobs))).map(pace::in_words)
+    })
+}
+
+fn duration(lab: Lab) -> impl IntoView {
+    let expected = expected_time(lab);
+    let words = move || {
+        let told = expected.get().map(|time| format!("about {time} on this computer"));
+        told.unwrap_or_else(|| "how long it takes is told after a few steps".to_owned())
+    };
+    move || (!lab.is_open()).then(|| view! { <span class="aside" data-testid="expected-time">{words}</span> })
 }
 
 fn status(lab: Lab) -> impl IntoView {

@@ -1,11 +1,10 @@
 //! What to run: method, model, settings.
 
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 
 use super::buttons::lock_mark;
 use super::state::Lab;
-use super::{browser, knobs, model_choice};
+use super::{knobs, model_choice};
 use crate::address::PRESET;
 use crate::arms::{self, Choice, METHODS, Methods, SWITCHES, Switch, WHOLE};
 
@@ -16,7 +15,6 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             {method(lab)}
             {knobs::view(lab)}
             {model_choice::view(lab)}
-            {address(lab)}
         </section>
     }
 }
@@ -176,23 +174,4 @@ fn is_fixed(lab: Lab) -> bool {
 
 fn is_hidden(lab: Lab, name: &str) -> bool {
     lab.settings.with_untracked(|settings| settings.is_hidden(name))
-}
-
-fn address(lab: Lab) -> impl IntoView {
-    let copied_note = RwSignal::new("");
-    let copy = move |_| {
-        lab.write_address();
-        spawn_local(async move {
-            let copied = browser::copy(&browser::address()).await;
-            copied_note.set(if copied { "Copied." } else { "Not copied: take it from the address bar." });
-        });
-    };
-    view! {
-        <p class="buttons">
-            <button type="button" class="button" data-testid="copy-link" on:click=copy>"Copy link"</button>
-            <span class="aside" role="status">
-                {move || if copied_note.with(|note| note.is_empty()) { "The address holds all settings." } else { copied_note.get() }}
-            </span>
-        </p>
-    }
 }

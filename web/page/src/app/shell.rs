@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 use super::pair::Pair;
 use super::recording::Recording;
 use super::state::{Engine, Lab, Page};
-use super::{alerts, ask, browser, compare, device, lab_page, learn};
+use super::{alerts, ask, browser, compare, device, lab_page, learn, present, share};
 
 const THEME: &str = "theme";
 const PREFERS_DARK: &str = "(prefers-color-scheme: dark)";
@@ -19,7 +19,12 @@ pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView 
             <nav aria-label="Pages">
                 <ul>{Page::ALL.map(|page| link(lab, page)).collect_view()}</ul>
             </nav>
-            {theme_button(lab)}
+            {present::keys(lab)}
+            <div class="head-buttons">
+                {share::view(lab)}
+                {present::view(lab)}
+                {theme_button(lab)}
+            </div>
         </header>
         <main id="main" tabindex="-1">
             {alerts::view(lab)}
