@@ -59,7 +59,7 @@ test("two runs side by side are what each of them is alone", { timeout: 300_000 
     await lab.at("pair-second").selectOption("salience-random");
     await lab.press("pair-start");
     await lab.at("pair-outcome").waitFor({ timeout: 200_000 });
-    assert.match(await lab.at("pair-outcome").innerText(), /At chance: |salience-random minus apt: [+−]/);
+    assert.match(await lab.at("pair-outcome").innerText(), /At chance: |Salience: random minus APT: [+−]/);
     // Both models are there at once.
     for (const name of ["stage", "stage-second"]) await lab.at(name).waitFor();
     const both = Object.values(await lab.records()).map((text) => JSON.parse(text));

@@ -207,6 +207,18 @@ pub fn chosen(settings: &Settings) -> &'static str {
     if arm.is_some_and(Choice::is_apt) { APT } else { settings.preset.name }
 }
 
+/// What a preset is called where it stands alone: `Salience: random`; its own name if it stands nowhere here.
+#[must_use]
+pub fn called(preset: &str) -> String {
+    let of_switch = |switch: &Switch| {
+        let arm = switch.arms.iter().find(|arm| arm.preset == preset)?;
+        Some(format!("{}: {}", switch.name, arm.name))
+    };
+    let others = || METHODS.iter().flat_map(|methods| methods.choices).chain([&WHOLE]);
+    let other = || others().find(|choice| choice.preset == preset).map(|choice| choice.name.to_owned());
+    SWITCHES.iter().find_map(of_switch).or_else(other).unwrap_or_else(|| preset.to_owned())
+}
+
 /// The words of the chosen preset.
 #[must_use]
 pub fn words(preset: &str) -> Option<&'static str> {
@@ -301,5 +313,13 @@ mod tests {
         let mut settings = crate::address::read("?lock=salience").settings;
         switch(Axis::Salience).choose(&arm("salience-random"), &mut settings);
         assert_eq!(settings.knobs, Knobs::default());
+    }
+
+    #[test]
+    fn every_preset_is_called_something_of_its_own() {
+        assert_eq!(called("salience-random"), "Salience: random");
+        assert_eq!((called("apt").as_str(), called("lora").as_str()), ("APT", "LoRA"));
+        let names: std::collections::BTreeSet<_> = PRESETS.iter().map(|preset| called(preset.name)).collect();
+        assert_eq!(names.len(), PRESETS.len());
     }
 }

@@ -3,6 +3,7 @@
 use apt_experiment::{ArmFile, AxisFile, KNOBS, Knobs, Preset, Record, Seeds, Split, StudyFile, preset_entry};
 
 use crate::address::Settings;
+use crate::arms::called;
 use crate::figures::{metric, share};
 use crate::outcome::LANDMARK;
 
@@ -23,10 +24,10 @@ pub fn knobs(settings: &Settings, arms: [&'static Preset; 2]) -> [Knobs; 2] {
     })
 }
 
-/// `one-shot · seed 1`.
+/// `Schedule: all at once · seed 1`.
 #[must_use]
 pub fn title(preset: &str, knobs: &Knobs) -> String {
-    format!("{preset} · seed {}", knobs.seed)
+    format!("{} · seed {}", called(preset), knobs.seed)
 }
 
 /// The study of two arms over several seeds, with the other settings as they are.
@@ -46,11 +47,6 @@ pub fn study(settings: &Settings, [baseline, arm]: [&'static Preset; 2]) -> Stud
         tune: None,
         axes: vec![AxisFile { name: arm.name.to_owned(), arms: Some(vec![ArmFile::preset(arm.name)]) }],
     }
-}
-
-/// The arms that are offered: every ablation, the baselines and the whole method.
-pub fn offered() -> impl Iterator<Item = &'static Preset> {
-    apt_experiment::PRESETS.iter()
 }
 
 /// A preset by its name; the whole method if there is none of that name.
@@ -126,7 +122,7 @@ mod tests {
         let differing: Vec<_> = KNOBS.iter().filter(|knob| knob.get(&apt) != knob.get(&random)).collect();
         assert_eq!(differing.iter().map(|knob| knob.name).collect::<Vec<_>>(), ["salience"]);
         assert_eq!((apt.seed, random.seed, apt.steps), (7, 7, Some(60)));
-        assert_eq!(title("salience-random", &random), "salience-random · seed 7");
+        assert_eq!(title("salience-random", &random), "Salience: random · seed 7");
         // It does not matter which arm the settings stood at.
         settings.choose(arm("schedule-one-shot"));
         assert_eq!(knobs(&settings, [arm("apt"), arm("salience-random")]), [apt, random]);

@@ -1,14 +1,15 @@
 //! Two runs side by side, each in a worker of its own: from the same weights, on the same batches.
 
 use apt_bridge::{Command, RunState};
-use apt_experiment::{Axis, PRESETS, Preset, ablation_axes};
+use apt_experiment::Preset;
 use leptos::prelude::*;
 
 use super::buttons::action;
 use super::playback::Playback;
 use super::stage::Look;
 use super::state::{Engine, Lab, Page};
-use super::{controls, figure, stage};
+use super::{controls, figure, setup, stage};
+use crate::arms::called;
 use crate::chart::Plot;
 use crate::history::History;
 use crate::outcome::Outcome;
@@ -99,39 +100,15 @@ pub(crate) fn starter(pair: Pair) -> impl IntoView {
             <span class="pair-words">"Side by side:"</span>
             <label>
                 <span class="unseen">"The first run"</span>
-                <select data-testid="pair-first" prop:value=move || pair.arms.get()[0] on:change=choose(0)>{options()}</select>
+                <select data-testid="pair-first" on:change=choose(0)>{setup::arm_options(move || pair.arms.get()[0])}</select>
             </label>
             <span>"and"</span>
             <label>
                 <span class="unseen">"The second run"</span>
-                <select data-testid="pair-second" prop:value=move || pair.arms.get()[1] on:change=choose(1)>{options()}</select>
+                <select data-testid="pair-second" on:change=choose(1)>{setup::arm_options(move || pair.arms.get()[1])}</select>
             </label>
             {action("Run both", "pair-start", || false, ready, move || pair.begin())}
         </div>
-    }
-}
-
-/// The arms: the whole method, what changes one idea, other methods.
-fn options() -> impl IntoView {
-    let option = |preset: &'static Preset| {
-        // `salience-random` under the heading `salience`.
-        let short = match preset.axis {
-            Some(_) => preset.name.split_once('-').map_or(preset.name, |(_, arm)| arm),
-            None => preset.name,
-        };
-        view! { <option value=preset.name title=preset.summary>{short}</option> }
-    };
-    let group = move |name: &'static str, wanted: Box<dyn Fn(&Preset) -> bool>| {
-        let arms = PRESETS.iter().filter(|preset| wanted(preset)).map(option).collect_view();
-        view! { <optgroup label=name>{arms}</optgroup> }
-    };
-    let axis = move |(axis, _): (Axis, &'static str)| {
-        group(axis.name(), Box::new(move |preset: &Preset| preset.axis == Some(axis)))
-    };
-    view! {
-        {group("the method", Box::new(|preset| preset.axis.is_none() && !preset.baseline))}
-        {ablation_axes().into_iter().map(axis).collect_view()}
-        {group("baselines", Box::new(|preset| preset.baseline))}
     }
 }
 
@@ -256,8 +233,8 @@ fn told(pair: Pair) -> impl IntoView {
         let (one, other) = (record(first)?, record(second)?);
         let titles = pair.titles.get();
         let [a, b] = &titles;
-        let names = pair.presets().map(|preset| preset.name);
-        let lines = verdict([(names[0], &one), (names[1], &other)])?;
+        let names = pair.presets().map(|preset| called(preset.name));
+        let lines = verdict([(&names[0], &one), (&names[1], &other)])?;
         let mut lines = lines.into_iter();
         let headline = lines.next()?;
         let each = [(a, &one), (b, &other)].map(|(title, record)| {

@@ -40,19 +40,6 @@ fn method(lab: Lab) -> impl IntoView {
 
 /// Every method in one control, for where there is room for no more.
 pub(crate) fn arm_select(lab: Lab) -> impl IntoView {
-    let option = move |choice: Choice, text: String| {
-        let chosen = move || lab.settings.with(arms::chosen) == choice.preset;
-        view! { <option value=choice.preset prop:selected=chosen>{text}</option> }
-    };
-    let switches = SWITCHES.map(|switch| {
-        let arms = switch.arms.iter().filter(|arm| !arm.is_apt());
-        let arms = arms.map(|arm| option(*arm, format!("{}: {}", switch.name, arm.name))).collect_view();
-        view! { <optgroup label=format!("APT with another {}", switch.name.to_lowercase())>{arms}</optgroup> }
-    });
-    let methods = METHODS.map(|methods| {
-        let choices = methods.choices.iter().map(|choice| option(*choice, choice.name.to_owned())).collect_view();
-        view! { <optgroup label=methods.title>{choices}</optgroup> }
-    });
     (!is_hidden(lab, PRESET)).then(|| {
         view! {
             <label class="arm-select">
@@ -62,14 +49,33 @@ pub(crate) fn arm_select(lab: Lab) -> impl IntoView {
                     disabled=move || is_fixed(lab)
                     on:change=move |event| choose(lab, &event_target_value(&event))
                 >
-                    {option(WHOLE, WHOLE.name.to_owned())}
-                    {switches.collect_view()}
-                    {methods.collect_view()}
+                    {arm_options(move || lab.settings.with(arms::chosen))}
                 </select>
                 <span class="card-words">{move || arms::words(lab.settings.with(arms::chosen))}</span>
             </label>
         }
     })
+}
+
+/// The methods as options of a select: APT, APT with one idea changed, others.
+pub(crate) fn arm_options(chosen: impl Fn() -> &'static str + Copy + Send + Sync + 'static) -> impl IntoView {
+    let option = move |choice: Choice| {
+        let is_chosen = move || chosen() == choice.preset;
+        view! { <option value=choice.preset prop:selected=is_chosen>{arms::called(choice.preset)}</option> }
+    };
+    let switches = SWITCHES.map(|switch| {
+        let arms = switch.arms.iter().filter(|arm| !arm.is_apt()).map(|arm| option(*arm)).collect_view();
+        view! { <optgroup label=format!("APT with another {}", switch.name.to_lowercase())>{arms}</optgroup> }
+    });
+    let methods = METHODS.map(|methods| {
+        let choices = methods.choices.iter().map(|choice| option(*choice)).collect_view();
+        view! { <optgroup label=methods.title>{choices}</optgroup> }
+    });
+    view! {
+        {option(WHOLE)}
+        {switches.collect_view()}
+        {methods.collect_view()}
+    }
 }
 
 fn folded(lab: Lab, methods: Methods) -> impl IntoView {
