@@ -49,7 +49,8 @@ test("charts of a run are read by pointer and keys, and enlarged", () =>
       assert.ok(texts.includes("step"), `${name}: the axis has no name`);
       const labels = texts.filter((text) => /^\d+$/.test(text));
       assert.ok(labels.includes("0") && labels.includes("100"), `${name} is labelled ${texts}`);
-      assert.ok(place > 0.9 * RUN.steps, `${name} gives the values of step ${place}`);
+      // Not every curve goes on to the end: there is a teacher for a while only.
+      if (name !== "chart-mu") assert.ok(place > 0.9 * RUN.steps, `${name} gives the values of step ${place}`);
     }
 
     // A pointer: the same step on every chart that has a value of each.

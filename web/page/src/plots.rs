@@ -62,11 +62,15 @@ pub fn mu(history: &History) -> Plot {
 /// How long steps took, apart for each part of the run.
 #[must_use]
 pub fn times(history: &History) -> Plot {
-    let parts = [Phase::Pruning, Phase::Distilling, Phase::Tuning];
-    let curves = parts.into_iter().zip([1, 3, 2]).map(|(phase, colour)| {
+    let parts = [
+        (Phase::Pruning, "tuning and pruning", 1),
+        (Phase::Distilling, "with a teacher", 3),
+        (Phase::Tuning, "tuning", 2),
+    ];
+    let curves = parts.into_iter().map(|(phase, name, colour)| {
         let times = history.times.iter().filter(|time| time.phase == Some(phase));
         let points = times.map(|time| (time.step as f64, time.milliseconds)).collect();
-        curve(phase.name(), colour, Style::Points, points)
+        curve(name, colour, Style::Points, points)
     });
     let curves = curves.collect();
     Plot { from_zero: true, show: Some(milliseconds), ..plot(history, "Time per step", curves) }
@@ -205,11 +209,20 @@ fn shown(metric: &str) -> Option<fn(f64) -> String> {
 }
 
 fn percentage_points(difference: f64) -> String {
-    format!("{:+.1} points", 100.0 * difference)
+    let points = format!("{:.1}", 100.0 * difference.abs());
+    if points == "0.0" { "0 points".to_owned() } else { format!("{}{points} points", sign(difference)) }
 }
 
 fn signed(difference: f64) -> String {
-    format!("{}{}", if difference > 0.0 { "+" } else { "" }, plain(difference))
+    format!("{}{}", sign(difference), plain(difference.abs()))
+}
+
+fn sign(number: f64) -> &'static str {
+    match number {
+        _ if number > 0.0 => "+",
+        _ if number < 0.0 => "−",
+        _ => "",
+    }
 }
 
 /// Steps of a run, made or planned: where its charts end, so that they agree and stay as they are while it goes on.
@@ -251,7 +264,7 @@ mod tests {
         assert_eq!(metric(&history).curves[0].points, [(10.0, 0.75)]);
         let times = times(&history);
         let names: Vec<_> = times.curves.iter().map(|curve| (curve.name.as_str(), curve.points.len())).collect();
-        assert_eq!(names, [("pruning", 5), ("tuning", 5)]);
+        assert_eq!(names, [("tuning and pruning", 5), ("tuning", 5)]);
         assert!(memory(&history).is_empty() && mu(&history).is_empty());
     }
 
@@ -320,8 +333,8 @@ mod tests {
         assert_eq!(plot.curves[0].points, [(4.0, 0.125), (10.0, 0.0)]);
         assert_eq!((plot.curves[0].name.as_str(), plot.level), ("random minus apt", Some(0.0)));
         assert!(difference([("apt", &baseline), ("random", &History::default())]).is_empty());
-        assert_eq!([percentage_points(-0.0123), percentage_points(0.01)], ["-1.2 points", "+1.0 points"]);
-        assert_eq!([signed(0.5), signed(-0.5), signed(0.0)], ["+0.50", "-0.50", "0"]);
+        assert_eq!([-0.0123, 0.01, 0.0].map(percentage_points), ["−1.2 points", "+1.0 points", "0 points"]);
+        assert_eq!([0.5, -0.5, 0.0].map(signed), ["+0.50", "−0.50", "0"]);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::series::{DRAWN, Point, thin};
 const FONT: &str = "system-ui, sans-serif";
 /// The size of text, in pixels, where nothing asks for another.
 pub(super) const FONT_SIZE: f64 = 12.0;
+/// Pixels from an axis to its labels, as plotters places them.
+const TICK: u32 = 10;
 /// The size of text that plotters writes as 1.
 const UNIT: f64 = 1.24;
 
@@ -68,11 +70,12 @@ pub(super) fn draw(
     let wide = |width: u32| (f64::from(width) * font / FONT_SIZE).round().max(1.0) as u32;
     let named = !plot.up.is_empty();
     let longest = up.ticks.iter().map(|tick| show(*tick).chars().count()).max().unwrap_or(0);
-    let labels = pixels((0.58 * longest as f64 + 0.8).max(3.6)) + if named { pixels(1.4) } else { 0 };
+    // Of the letters of most labels, so that charts of one size have their axes at the same place.
+    let labels = TICK + pixels((0.6 * longest as f64).max(3.0)) + if named { pixels(1.5) } else { 0 };
     let mut chart = ChartBuilder::on(&root)
         .margin_top(pixels(0.6))
         .margin_right(pixels(0.8))
-        .x_label_area_size(if named { pixels(3.0) } else { pixels(1.6) })
+        .x_label_area_size(TICK + if named { pixels(2.8) } else { pixels(1.2) })
         .y_label_area_size(labels)
         .build_cartesian_2d(across.clone(), up.clone())?;
     let (grid, text) = (rgb(theme.grid), rgb(theme.text));
@@ -92,7 +95,7 @@ pub(super) fn draw(
     if !named {
         // In the corner, before the first label of its axis and as far below it.
         let style = (FONT, UNIT * font).into_font().color(&text).pos(Pos::new(HPos::Right, VPos::Top));
-        let corner = (sides.start - pixels(0.7) as i32, heights.end + 10);
+        let corner = (sides.start - pixels(0.7) as i32, heights.end + TICK as i32);
         root.draw(&Text::new(plot.across.clone(), corner, style))?;
     }
     let palette = |colour: usize| rgb(theme.palette[colour % theme.palette.len()]);
@@ -122,7 +125,7 @@ pub(super) fn draw(
                     points,
                     pixels(0.5),
                     pixels(0.3),
-                    colour.mix(0.8).stroke_width(wide(2)),
+                    colour.mix(0.7).stroke_width(wide(2)),
                 ))?;
             }
             continue;
@@ -147,6 +150,7 @@ pub(super) fn draw(
         let line = plot.front.iter().copied().map(clamped);
         chart.draw_series(LineSeries::new(line, text.mix(0.5).stroke_width(wide(1))))?;
     }
+    let mut drawn_bars = Vec::new();
     for marker in &plot.markers {
         let colour = palette(marker.colour);
         let thin = colour.mix(0.7).stroke_width(wide(1));
@@ -156,7 +160,11 @@ pub(super) fn draw(
             marker.up.filter(|_| across.holds(x)).map(|(low, high)| vec![(x, low), (x, high)]),
         ];
         let bars = bars.into_iter().flatten().map(|bar| bar.into_iter().map(clamped).collect::<Vec<_>>());
-        chart.draw_series(bars.map(|bar| PathElement::new(bar, thin)))?;
+        for bar in bars {
+            drawn_bars
+                .extend(bar.first().zip(bar.last()).map(|ends| [ends.0, ends.1].map(|end| chart.backend_coord(end))));
+            chart.draw_series([PathElement::new(bar, thin)])?;
+        }
         let is_in = across.holds(x) && up.holds(y);
         let style = if is_in { colour.filled() } else { colour.stroke_width(wide(2)) };
         chart.draw_series([Circle::new(clamped(marker.at), MARKER_RADIUS as i32, style)])?;
@@ -167,7 +175,7 @@ pub(super) fn draw(
     let small = 0.9 * font;
     let wh = (f64::from(sides.end - sides.start), f64::from(heights.end - heights.start));
     let room = Rect { x: f64::from(sides.start), y: f64::from(heights.start), w: wh.0, h: wh.1 };
-    for ((label, name), at) in place(&at, &names, small, &room).into_iter().zip(names).zip(at) {
+    for ((label, name), at) in place(&at, &drawn_bars, &names, small, &room).into_iter().zip(names).zip(at) {
         let from = (f64::from(at.0), f64::from(at.1));
         if label.distance(from) > 2.0 * MARKER_RADIUS + small {
             let (x, y) = label.nearest(from);

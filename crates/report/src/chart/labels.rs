@@ -39,21 +39,32 @@ impl Rect {
     }
 }
 
-/// Where each name stands, beside its marker: of the places around it that which covers least, near before far. Names
-/// are placed one after the other, then again knowing where all others are.
-pub(super) fn place(markers: &[(i32, i32)], names: &[String], size: f64, room: &Rect) -> Vec<Rect> {
+/// Where each name stands, beside its marker: of the places around it that which covers least of other names, markers and
+/// `bars` (lines from one point to another), near before far. Names are placed one after the other, then again knowing
+/// where all others are.
+pub(super) fn place(
+    markers: &[(i32, i32)],
+    bars: &[[(i32, i32); 2]],
+    names: &[String],
+    size: f64,
+    room: &Rect,
+) -> Vec<Rect> {
     let dot = |(x, y): &(i32, i32)| {
         let (x, y, r) = (f64::from(*x), f64::from(*y), MARKER_RADIUS);
         Rect { x: x - r, y: y - r, w: 2.0 * r, h: 2.0 * r }
     };
-    let dots: Vec<Rect> = markers.iter().map(dot).collect();
+    let bar = |[from, to]: &[(i32, i32); 2]| {
+        let (x, y) = (f64::from(from.0.min(to.0)), f64::from(from.1.min(to.1)));
+        Rect { x, y, w: f64::from((to.0 - from.0).abs()).max(1.0), h: f64::from((to.1 - from.1).abs()).max(1.0) }
+    };
+    let taken: Vec<Rect> = markers.iter().map(dot).chain(bars.iter().map(bar)).collect();
     let mut placed: Vec<Rect> = Vec::with_capacity(names.len());
     for _ in 0..SWEEPS {
         for (own, ((x, y), name)) in markers.iter().zip(names).enumerate() {
             let (at, w) = ((f64::from(*x), f64::from(*y)), LETTER * size * name.chars().count() as f64);
             let others = || placed.iter().enumerate().filter(|(other, _)| *other != own).map(|(_, rect)| rect);
             let cost = |of: &Rect| {
-                let covered: f64 = others().chain(&dots).map(|other| of.shared(other)).sum();
+                let covered: f64 = others().chain(&taken).map(|other| of.shared(other)).sum();
                 let cut = of.w * of.h - of.shared(room);
                 // Rounded, so that of places that are as good the first is taken.
                 (10.0 * (covered + 100.0 * cut.max(0.0) + of.distance(at))).round()
@@ -114,7 +125,7 @@ mod tests {
             "at the edge",
         ]
         .map(str::to_owned);
-        let placed = place(&crowd, &names, 12.0, &room);
+        let placed = place(&crowd, &[], &names, 12.0, &room);
         for (place, a) in placed.iter().enumerate() {
             let covered = placed[place + 1..].iter().find(|b| a.shared(b) > 0.0);
             assert_eq!(covered, None, "{} at {a:?} is covered", names[place]);
@@ -125,9 +136,11 @@ mod tests {
     #[test]
     fn a_name_alone_stands_right_beside_its_point() {
         let room = Rect { x: 0.0, y: 0.0, w: 400.0, h: 300.0 };
-        let [label] = place(&[(100, 100)], &["random".to_owned()], 12.0, &room)[..] else {
-            panic!("one name, one place")
-        };
-        assert_eq!((label.x, label.y), (107.0, 94.0));
+        let name = ["random".to_owned()];
+        let at = |bars: &[[(i32, i32); 2]]| place(&[(100, 100)], bars, &name, 12.0, &room)[0];
+        assert_eq!((at(&[]).x, at(&[]).y), (107.0, 94.0));
+        // Off its own bar.
+        let label = at(&[[(80, 100), (120, 100)]]);
+        assert!(label.y > 100.0 || label.y + label.h < 100.0, "{label:?}");
     }
 }

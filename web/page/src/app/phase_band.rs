@@ -10,6 +10,7 @@ use crate::phases::{Purpose, Stretch, stretches};
 pub(crate) fn view(lab: Lab) -> impl IntoView {
     let run = Memo::new(move |_| lab.run.with(|run| run.as_ref().map(|run| run.name.clone())));
     let step = Memo::new(move |_| lab.status.with(|status| status.step));
+    let done = Memo::new(move |_| lab.status.with(|status| status.done));
     let band = Memo::new(move |_| {
         run.get();
         lab.status.track();
@@ -32,9 +33,10 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         }
     };
     let point = move |step: usize| view! { <span class="point" style:left=percent(step as f64)></span> };
-    let name = move |of: Stretch| {
+    let name = move |(of, is_last): (Stretch, bool)| {
         let steps = of.steps.clone();
-        let is_now = move || steps.contains(&step.get());
+        // A part whose end is not known ends now.
+        let is_now = move || !done.get() && (steps.contains(&step.get()) || steps.end == step.get() && is_last);
         view! {
             <li aria-current=move || is_now().then_some("step")>
                 <span class=format!("swatch stretch {}", class(&of))></span>
@@ -47,6 +49,11 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         let count = band.with(|(_, points, _)| points.len());
         let words = format!("{count} pruning point{}", if count == 1 { "" } else { "s" });
         (count > 0).then(|| view! { <li><span class="swatch point"></span>{words}</li> })
+    };
+    let names = move || {
+        let (stretches, ..) = band.get();
+        let last = stretches.len().saturating_sub(1);
+        stretches.into_iter().enumerate().map(|(place, of)| name((of, place == last))).collect_view()
     };
     let is_empty = move || band.with(|(stretches, ..)| stretches.is_empty());
     view! {
@@ -62,7 +69,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 ></span>
             </div>
             <ol>
-                {move || band.get().0.into_iter().map(name).collect_view()}
+                {names}
                 {points}
             </ol>
         </div>
