@@ -1,6 +1,10 @@
 //! What a section says before all its numbers: a few sentences, and the arms in one short table with their difference to
 //! the baseline and what that amounts to.
 
+use std::collections::BTreeSet;
+
+use apt_experiment::ablation_axes;
+
 use crate::column::Column;
 use crate::figures::NOTHING;
 use crate::grid::Grid;
@@ -61,9 +65,12 @@ impl Section {
                 sentences.push("One arm is finished; it takes a second one to compare.".to_owned())
             }
             None => sentences.push("No arm shares a seed with the baseline yet.".to_owned()),
-            Some((base, ..)) => sentences.extend(kinds(base).map(|(what, is)| {
+            Some((base, ..)) => sentences.extend(kinds(base).map(|(what, with_points, is)| {
                 let arms = compared.iter().filter(|(.., of)| is(of));
-                let arms = arms.map(|(_, arm, of)| format!("{arm} ({} points)", points(&of.summary)));
+                let arms = arms.map(|(_, arm, of)| match with_points {
+                    true => format!("{arm} ({} points)", points(&of.summary)),
+                    false => arm.clone(),
+                });
                 let arms = arms.collect::<Vec<_>>().join(", ");
                 if arms.is_empty() { arms } else { format!("{what}: {arms}.") }
             })),
@@ -77,24 +84,36 @@ impl Section {
     fn compared_arms(&self) -> Vec<(String, String, &Difference)> {
         let several = several_densities(self);
         let name = |group: usize| words(&self.groups[group].name(several));
+        let axes: BTreeSet<&str> = self.own_tables().map(|table| table.axis.as_str()).collect();
         let mut known = Vec::new();
         let mut arms = Vec::new();
-        for table in self.tables.iter().filter(|table| !table.relative) {
+        for table in self.own_tables() {
             let Some(base) = table.rows.iter().find(|row| row.is_base) else { continue };
             for row in &table.rows {
                 let Some(difference) = row.differences.get(self.compared_by) else { continue };
                 if !known.contains(&(base.group, row.group)) {
                     known.push((base.group, row.group));
-                    arms.push((name(base.group), name(row.group), difference));
+                    // `off` alone does not say what is off.
+                    let is_ablation = ablation_axes().iter().any(|(axis, _)| axis.name() == table.axis);
+                    let arm = match is_ablation && axes.len() > 1 {
+                        true => format!("{} {}", table.axis, name(row.group)),
+                        false => name(row.group),
+                    };
+                    arms.push((name(base.group), arm, difference));
                 }
             }
         }
         arms
     }
 
+    /// The tables of differences to the baseline.
+    fn own_tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().filter(|table| !table.relative)
+    }
+
     /// The arms as a table.
     pub(crate) fn short_table(&self) -> ShortTable {
-        let tables: Vec<&Table> = self.tables.iter().filter(|table| !table.relative).collect();
+        let tables: Vec<&Table> = self.own_tables().collect();
         let all = || tables.iter().flat_map(|table| &table.rows);
         let column = |key: &str| {
             let values = all().filter_map(|row| self.groups[row.group].summaries.get(key).copied());
@@ -134,8 +153,8 @@ impl Section {
     fn line(&self, table: &Table, row: &Row, columns: &[Column]) -> Line {
         let group = &self.groups[row.group];
         let (difference, verdict) = match row.differences.get(self.compared_by) {
-            Some(of) if of.summary.n == row.n => (points(&of.summary), verdict(of)),
-            Some(of) => (format!("{} (N {})", points(&of.summary), of.summary.n), verdict(of)),
+            Some(of) if of.summary.n == row.n => (points(&of.summary), short_verdict(of)),
+            Some(of) => (format!("{} (N {})", points(&of.summary), of.summary.n), short_verdict(of)),
             None if row.is_base => ("baseline".to_owned(), NOTHING),
             None if row.n == 0 => (NOTHING.to_owned(), "not finished"),
             None => (NOTHING.to_owned(), "no seed in common"),
@@ -154,18 +173,27 @@ impl Section {
 /// Whether a difference is of a kind.
 type Is = fn(&Difference) -> bool;
 
-/// The kinds of differences, the clear ones first.
-fn kinds(base: &str) -> impl Iterator<Item = (String, Is)> {
-    let kinds: [(String, Is); 5] = [
-        (format!("Worse than {base}"), |of| of.verdict == Verdict::Lower),
-        (format!("Better than {base}"), |of| of.verdict == Verdict::Higher),
-        (format!("Not distinguishable from {base}"), |of| {
+/// The kinds of differences, the clear ones first, and whether their size is told: noise has none.
+fn kinds(base: &str) -> impl Iterator<Item = (String, bool, Is)> {
+    let kinds: [(String, bool, Is); 5] = [
+        (format!("Worse than {base}"), true, |of| of.verdict == Verdict::Lower),
+        (format!("Better than {base}"), true, |of| of.verdict == Verdict::Higher),
+        (format!("Not distinguishable from {base}"), false, |of| {
             matches!(of.verdict, Verdict::NotDistinguishable | Verdict::OnlyAlone)
         }),
-        (format!("Beside {base} the same on every seed"), |of| of.verdict == Verdict::NoSpread),
-        (format!("Beside {base}, on one seed"), |of| of.verdict == Verdict::OneSeed),
+        (format!("Beside {base} the same on every seed"), true, |of| of.verdict == Verdict::NoSpread),
+        (format!("Beside {base}, on one seed"), true, |of| of.verdict == Verdict::OneSeed),
     ];
     kinds.into_iter()
+}
+
+/// What a difference amounts to; the whole report says more of it.
+fn short_verdict(of: &Difference) -> &'static str {
+    match of.verdict {
+        Verdict::OneSeed => "one seed",
+        Verdict::OnlyAlone => Verdict::NotDistinguishable.words(),
+        _ => verdict(of),
+    }
 }
 
 /// What so few seeds cannot show.

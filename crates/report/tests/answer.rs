@@ -56,7 +56,11 @@ fn the_short_table_has_arm_difference_and_verdict_first_and_no_arm_that_nobody_a
     let heads: Vec<&str> = heads.iter().filter_map(|rest| rest.split_once("</th>")).map(|(head, _)| head).collect();
     assert_eq!(&heads[1..4], ["arm", "minus apt, points", "verdict"]);
     assert!(table.contains("weights left (no embeddings), %") && !table.contains("wanda"), "{table}");
-    assert!(table.contains("<td>+0.60</td><td>one seed: no interval</td><td class=\"minor\">"), "{table}");
+    assert!(table.contains("<td>+0.60</td><td>one seed</td><td class=\"minor\">"), "{table}");
+    // `off` alone would not say what is off.
+    let two = report(&[("apt", &[0.9]), ("distillation-off", &[0.89]), ("salience-random", &[0.906])]);
+    let sentence = &two.sections[0].sentences()[0];
+    assert_eq!(sentence, "Beside apt, on one seed: salience random (+0.60 points), distillation off (−1.00 points).");
     // A study's arms are asked for, whether they have runs or not; its baseline stands there once.
     let study = study("seeds = 3\n[[axes]]\nname = \"salience\"\n[[axes]]\nname = \"tuning\"\n");
     let half: Vec<Entry> = cells(&study, 5, some_metric).into_iter().filter(|of| of.name.starts_with("apt")).collect();

@@ -101,7 +101,7 @@ pub fn titles(rows: &[Row]) -> Vec<String> {
 #[must_use]
 pub fn title(preset: Option<&str>, knobs: &Knobs) -> String {
     let arm = preset.map_or("own settings", |name| preset_entry(name).map_or(name, |entry| entry.arm()));
-    format!("{arm} · seed {}", knobs.seed)
+    format!("{} · seed {}", arm.replace('_', " "), knobs.seed)
 }
 
 /// What a state is called.

@@ -182,7 +182,7 @@ fn front_remarks(front: &Front, section: &Section) -> Vec<String> {
 /// Lines of a cell break between its parts, not within them.
 fn unbroken(cell: &str) -> String {
     let parts = [
-        (" ± ", "\u{a0}±\u{a0}"),
+        (" ± ", " ±\u{a0}"),
         (", ", ",\u{a0}"),
         (" of ", "\u{a0}of\u{a0}"),
         ("(N ", "(N\u{a0}"),

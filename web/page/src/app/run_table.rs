@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use apt_bridge::Command;
+use apt_bridge::{Command, RunState};
 use apt_experiment::{Explain, Knobs, Problem, Record};
 use apt_report::comparison_markdown;
 use leptos::prelude::*;
@@ -78,9 +78,8 @@ fn listing(lab: Lab, compare: Compare) -> impl IntoView {
                     <thead>
                         <tr>
                             <th scope="col">"run"</th>
-                            <th scope="col">"what changed " <span class="aside">{against}</span></th>
+                            <th scope="col" class="minor">"what changed " <span class="aside">{against}</span></th>
                             {MEASURES.into_iter().enumerate().map(heading).collect_view()}
-                            <th scope="col" class="minor">"state"</th>
                             <th scope="col" class="minor">"on"</th>
                         </tr>
                     </thead>
@@ -117,9 +116,10 @@ fn line(lab: Lab, row: Row, base: Memo<Knobs>, selected: RwSignal<BTreeSet<Strin
         some => some.join(", "),
     };
     let state = match (row.state, row.progress) {
-        (Some(state), Some((step, steps))) => format!("{}, {step} of {steps}", state_name(state)),
-        (Some(state), None) => state_name(state).to_owned(),
-        (None, _) => "imported".to_owned(),
+        (Some(RunState::Done), _) => String::new(),
+        (Some(state), Some((step, steps))) => format!(", {}, {step} of {steps}", state_name(state)),
+        (Some(state), None) => format!(", {}", state_name(state)),
+        (None, _) => ", imported".to_owned(),
     };
     view! {
         <tr data-testid=format!("run-{name}")>
@@ -134,12 +134,11 @@ fn line(lab: Lab, row: Row, base: Memo<Knobs>, selected: RwSignal<BTreeSet<Strin
                     />
                     {row.title.clone()}
                 </label>
-                <span class="aside">{name.clone()}</span>
+                <span class="aside">{name.clone()} {state}</span>
                 <span class="actions">{acts(lab, row)}</span>
             </th>
-            <td class="changes">{changes}</td>
+            <td class="changes minor">{changes}</td>
             {cells.into_iter().enumerate().map(cell).collect_view()}
-            <td class="minor">{state}</td>
             <td class="minor">{device}</td>
         </tr>
     }
