@@ -15,6 +15,7 @@ pub mod history;
 pub mod keys;
 pub mod knob_list;
 pub mod looking;
+pub mod learn;
 pub mod outcome;
 pub mod pace;
 pub mod pair;

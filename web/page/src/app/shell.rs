@@ -32,7 +32,7 @@ pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView 
                 Page::Lab => lab_page::view(lab, recording, pair).into_any(),
                 Page::Compare => compare::view(lab).into_any(),
                 Page::Try => ask::view(lab).into_any(),
-                Page::Learn => learn::view(lab).into_any(),
+                Page::Learn => learn::view(lab, recording).into_any(),
                 Page::Device => device::view(lab).into_any(),
             }}
         </main>

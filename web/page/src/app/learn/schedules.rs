@@ -1,0 +1,82 @@
+//! When to prune: the four schedules over the steps of the run.
+
+use leptos::prelude::*;
+
+use super::Run;
+use crate::learn::{Planned, schedules};
+
+pub(super) fn view(run: Run) -> impl IntoView {
+    let all = run.memo(|history| (schedules(history), history.steps.max(1)));
+    let chosen = RwSignal::new(0usize);
+    let row = move |steps: usize, (place, plan): (usize, Planned)| {
+        let percent = move |step: usize| format!("{:.2}%", 100.0 * step as f64 / steps as f64);
+        let length = |of: &std::ops::Range<usize>| percent(of.end - of.start);
+        let (from, width) = (percent(plan.window.start), length(&plan.window));
+        let taught = plan.taught.as_ref().map(|taught| {
+            view! { <span class="taught-part" style:left=percent(taught.start) style:width=length(taught)></span> }
+        });
+        let point = |step: &usize| view! { <span class="cut-point" style:left=percent(*step)></span> };
+        let points = plan.points.iter().map(point).collect_view();
+        view! {
+            <button
+                type="button"
+                class="schedule"
+                data-testid=format!("schedule-{}", plan.name)
+                aria-pressed=move || if chosen.get() == place { "true" } else { "false" }
+                on:click=move |_| chosen.set(place)
+            >
+                <span class="schedule-name">{plan.title}{plan.is_own.then(|| view! { <span class="aside">" this run"</span> })}</span>
+                <span class="schedule-line" aria-hidden="true">
+                    <span class="window-part" style:left=from style:width=width></span>
+                    {taught}
+                    {points}
+                </span>
+            </button>
+        }
+    };
+    let rows = move || {
+        let (plans, steps) = all.get();
+        plans.into_iter().enumerate().map(|plan| row(steps, plan)).collect_view()
+    };
+    let told = move || {
+        let (plans, steps) = all.get();
+        Some(told(plans.into_iter().nth(chosen.get())?, steps))
+    };
+    let is_empty = move || all.with(|(plans, _)| plans.is_empty());
+    view! {
+        {move || is_empty().then(|| view! { <p class="empty">"When a run prunes is decided once its training loss has moved."</p> })}
+        <div class="schedules" role="group" aria-label="Schedules">
+            {rows}
+            <p class="help schedule-axis"><span>"step 0"</span><span>{move || format!("step {}", all.with(|(_, steps)| *steps))}</span></p>
+            <ul class="legend-line">
+                <li><span class="key window-part"></span>"pruning window"</li>
+                <li><span class="key taught-part"></span>"with a teacher"</li>
+                <li><span class="key cut-point"></span>"pruning point"</li>
+            </ul>
+        </div>
+        <div role="status" data-testid="schedule-words">{told}</div>
+        <p class="help">"That of the run is as it was laid out; the others are as its settings would lay them out. Their accuracy and time are not recorded: run one beside the whole method to see them."</p>
+    }
+}
+
+fn told(plan: Planned, steps: usize) -> impl IntoView {
+    let facts = match (plan.points.first(), plan.points.last(), plan.points.len()) {
+        (Some(0), _, 1) => "One pruning point, before the first step".to_owned(),
+        (Some(only), _, 1) => format!("One pruning point, at step {only} of {steps}"),
+        (Some(first), Some(last), points) => format!("{points} pruning points, at steps {first} to {last} of {steps}"),
+        _ => "No pruning point".to_owned(),
+    };
+    let taught = plan.taught.map_or_else(
+        || "; no teacher.".to_owned(),
+        |taught| format!("; a teacher from step {} to {}.", taught.start, taught.end),
+    );
+    let invitation = (plan.preset != "schedule-early").then(|| {
+        view! {
+            <p class="line">
+                <a class="button" href="#lab" data-testid="schedule-run">"Run it beside APT"</a>
+                <span class="aside">"In the Lab, choose " <b>"apt"</b> " and " <b>{plan.preset}</b> " under Side by side."</span>
+            </p>
+        }
+    });
+    view! { <p class="words">{plan.words}</p> <p>{facts}{taught}</p> {invitation} }
+}

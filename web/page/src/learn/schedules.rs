@@ -1,0 +1,147 @@
+//! When each schedule would prune a run of these settings.
+
+use std::ops::Range;
+
+use crate::history::History;
+
+/// A schedule over the steps of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Its name, as the setting has it.
+    pub name: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// The preset that is the whole method with it.
+    pub preset: &'static str,
+    /// The steps of its pruning window.
+    pub window: Range<usize>,
+    /// Its pruning points.
+    pub points: Vec<usize>,
+    /// The steps with a teacher.
+    pub taught: Option<Range<usize>>,
+    /// Whether it is the schedule of the run.
+    pub is_own: bool,
+    /// What it gains and what it costs.
+    pub words: &'static str,
+}
+
+const ALL: [(&str, &str, &str, &str); 4] = [
+    (
+        "early",
+        "Early",
+        "schedule-early",
+        "It prunes as soon as the training loss has moved. Nearly all steps are then made on a small model, and what is \
+         left has the most time to learn. The scores come from a model that has only begun to learn.",
+    ),
+    (
+        "late",
+        "Late",
+        "schedule-late",
+        "It prunes just before the final tuning. The scores come from a model that has learned, but most steps were made \
+         on the whole model, and little time is left afterwards.",
+    ),
+    (
+        "gradual",
+        "Gradual",
+        "schedule-gradual",
+        "It prunes from the same step as early on, until the final tuning begins. Every cut is small, and the model is \
+         large for longer.",
+    ),
+    (
+        "one_shot",
+        "One-shot",
+        "schedule-one-shot",
+        "It scores some batches before training and removes everything at once. All steps are cheap, but the scores come \
+         from a model that has learned nothing of the task, and there is no whole model to be the teacher.",
+    ),
+];
+
+/// Share of the pruning window of early and late in which scores are only gathered.
+const SCORES_FIRST: f64 = 0.2;
+/// Fewest steps between points, where the window has as many.
+const APART: usize = 4;
+
+/// The four schedules for the steps and shares of a run (METHOD §4); that of the run itself as it was laid out. Empty
+/// while it is not laid out.
+#[must_use]
+pub fn schedules(history: &History) -> Vec<Planned> {
+    let Some((record, layout)) = history.record().and_then(|record| Some((record, record.layout.as_ref()?))) else {
+        return Vec::new();
+    };
+    let (config, steps) = (&record.config, history.steps.max(2));
+    let own = record.config.text("schedule").unwrap_or_default();
+    // Gradual pruning begins where early pruning does; a run of another schedule does not say where that would be.
+    let opens = if matches!(own.as_str(), "early" | "gradual") { layout.collect.start } else { steps / 8 };
+    let length = share(config.prune_fraction, steps).clamp(1, steps - 1);
+    let end_of_late = (steps - share(config.tuning_fraction, steps)).clamp(1, steps - 1);
+    let warm = (SCORES_FIRST * length as f64 + 1e-9) as usize;
+    let plan = |(name, title, preset, words): (&'static str, &'static str, &'static str, &'static str)| {
+        let is_own = own == name;
+        let window = match name {
+            "early" => {
+                let start = opens.min(steps - 1 - length);
+                start..start + length
+            }
+            "late" => end_of_late.saturating_sub(length)..end_of_late,
+            "gradual" => opens.min(end_of_late - 1)..end_of_late,
+            _ => 0..0,
+        };
+        let points = match (is_own, name) {
+            (true, _) => layout.points.iter().map(|point| point.step).collect(),
+            (false, "one_shot") => vec![0],
+            (false, _) => spread((window.start + warm).min(window.end - 1), window.end, config.num_prunings),
+        };
+        let taught = match (is_own, name) {
+            (true, _) => layout.distill.clone(),
+            (false, "one_shot") => None,
+            (false, _) => layout.distill.as_ref().and_then(|_| {
+                let first = *points.first()?;
+                Some(first..(first + share(config.distill_fraction, steps)).min(steps))
+            }),
+        };
+        Planned { name, title, preset, window, points, taught, is_own, words }
+    };
+    ALL.into_iter().map(plan).collect()
+}
+
+/// Rounded down, but for what floats leave.
+fn share(of: f64, steps: usize) -> usize {
+    (of * steps as f64 + 1e-9) as usize
+}
+
+/// So many points up to `end`, evenly after `start`.
+fn spread(start: usize, end: usize, points: usize) -> Vec<usize> {
+    let points = points.min((end - start) / APART).max(1);
+    (1..=points).map(|point| start + (end - start) * point / points).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::tests::recorded;
+
+    #[test]
+    fn early_is_planned_as_the_recorded_run_was_laid_out() {
+        let history = recorded();
+        let layout = history.record().and_then(|record| record.layout.clone()).expect("laid out");
+        let all = schedules(&history);
+        assert_eq!(all.iter().map(|plan| plan.is_own).collect::<Vec<_>>(), [true, false, false, false]);
+        let steps: Vec<usize> = layout.points.iter().map(|point| point.step).collect();
+        assert_eq!((&all[0].points, &all[0].window), (&steps, &layout.collect));
+        // Planned from the settings alone it would be the same.
+        assert_eq!(spread(layout.points[0].window_start, layout.collect.end, 10), steps);
+        let warm = layout.points[0].window_start - layout.collect.start;
+        assert_eq!(warm, (SCORES_FIRST * layout.collect.len() as f64) as usize);
+    }
+
+    #[test]
+    fn the_others_prune_in_their_own_part_of_the_run() {
+        let all = schedules(&recorded());
+        let ends = |plan: &Planned| (plan.window.clone(), plan.points.len(), plan.points.last().copied());
+        assert_eq!(ends(&all[1]), (193..269, 10, Some(269)));
+        assert_eq!(ends(&all[2]), (53..269, 10, Some(269)));
+        assert_eq!(ends(&all[3]), (0..0, 1, Some(0)));
+        assert_eq!((all[3].taught.clone(), all[1].taught.clone()), (None, Some(214..310)));
+        assert!(schedules(&History::default()).is_empty());
+    }
+}
