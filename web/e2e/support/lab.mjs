@@ -94,7 +94,7 @@ export class Lab {
     const button = this.at(name);
     await button.waitFor({ state: "attached" });
     const menu = this.page.locator("details.menu:not([open])").filter({ has: button });
-    if (await menu.count()) await this.press("run-menu");
+    if (name !== "run-menu" && (await menu.count())) await this.at("run-menu").click();
     await button.click();
   }
 

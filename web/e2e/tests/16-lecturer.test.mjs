@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { Lab, withLab } from "../support/lab.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const RUN = { model: "nano", device: "cpu", steps: 400, batch_size: 8, max_length: 16, train_examples: 512 };
+const RUN = { model: "nano", device: "cpu", steps: 4000, batch_size: 8, max_length: 16, train_examples: 512 };
 
 /** Every setting as its control shows it. */
 const shown = (lab) =>
@@ -73,7 +73,7 @@ test("first one button; what throws work away, or puts a run aside, asks", () =>
     const [name, held] = [await lab.name(), await lab.step()];
     for (const what of ["restart", "start"]) {
       await lab.press(what);
-      assert.match(await lab.at("confirm").innerText(), new RegExp(`apt · seed 1 is at step ${held} of 400\\.`));
+      assert.match(await lab.at("confirm").innerText(), new RegExp(`apt · seed 1 is at step ${held} of 4000\\.`));
       await lab.press("confirm-no");
       assert.deepEqual([await lab.name(), await lab.step(), await lab.now()], [name, held, "paused"]);
     }
@@ -125,7 +125,7 @@ test("what a link asked for and the lab does not know is told at once, and the r
   }));
 
 test("a run that goes on in another tab is not offered, until that tab lets go of it", () =>
-  withLab({ settings: { ...RUN, steps: 5_000 } }, async (lab) => {
+  withLab({ settings: { ...RUN, steps: 20_000 } }, async (lab) => {
     await lab.press("start");
     await lab.reach(3);
     const other = await lab.beside({});

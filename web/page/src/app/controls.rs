@@ -1,7 +1,7 @@
 //! One button to start, hold and resume; what else can be done; and the state of the run.
 
 use apt_bridge::store::Store;
-use apt_bridge::{Command, RunState};
+use apt_bridge::{Command, RunState, StoredRun};
 use leptos::html::{Button, Details};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -280,9 +280,10 @@ fn duration(lab: Lab) -> impl IntoView {
 }
 
 fn status(lab: Lab) -> impl IntoView {
-    let name = Memo::new(move |_| {
-        lab.run.with(|run| run.as_ref().map_or_else(|| "Ready to prune.".to_owned(), |run| run.name.clone()))
-    });
+    let of_run =
+        |of: fn(&StoredRun) -> String| Memo::new(move |_| lab.run.with(|run| run.as_ref().map(of)).unwrap_or_default());
+    let (what, name) = (of_run(|run| title(run.preset.as_deref(), &run.knobs)), of_run(|run| run.name.clone()));
+    let nothing = move || name.with(String::is_empty);
     let state = move || match (lab.state(), lab.engine.get()) {
         (_, Engine::Loading) => "loading the engine",
         (_, Engine::Broken) => "stopped",
@@ -299,18 +300,20 @@ fn status(lab: Lab) -> impl IntoView {
     let saved = move || lab.saved.get().map(|step| format!("saved at step {step}"));
     view! {
         <div class="standing">
-            <span class="run-name" data-testid="run-name">{name}</span>
+            <span class="run-title" data-testid="run-title">{what}</span>
             <span class="run-state" role="status" data-testid="run-state" data-state=state>{state}</span>
-            <span class="run-step">
+            <span class="run-step" hidden=nothing>
                 "step " <b data-testid="run-step">{step}</b> " of " <b data-testid="run-steps">{steps}</b>
             </span>
             <span data-testid="run-phase">{phase}</span>
             <span data-testid="time-left">{move || lab.time_left()}</span>
+            <span class="aside" data-testid="run-name">{name}</span>
             <span class="aside" data-testid="backend">{device}</span>
             <span class="aside" data-testid="saved">{saved}</span>
             <progress
                 class="run-progress"
                 aria-label="Steps made"
+                hidden=nothing
                 max=move || steps.get().max(1)
                 prop:value=move || step.get() as f64
             ></progress>

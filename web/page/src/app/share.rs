@@ -61,10 +61,10 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             data-testid="share-dialog"
             on:close=move |_| share.is_open.set(false)
         >
-            <header class="share-head">
+            <div class="share-head">
                 <h2 id="share-title">"Share this lab"</h2>
                 <button type="button" class="button" data-testid="share-close" on:click=close>"Close"</button>
-            </header>
+            </div>
             {move || share.is_open.get().then(|| body(lab, share))}
         </dialog>
     }
