@@ -23,11 +23,10 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             type="button"
             class="button quiet"
             data-testid="present"
-            aria-pressed=move || if presenting.get() { "true" } else { "false" }
             aria-keyshortcuts="p"
             on:click=move |_| toggle(lab)
         >
-            "Present"
+            {move || if presenting.get() { "Leave" } else { "Present" }}
         </button>
     }
 }

@@ -48,7 +48,10 @@ impl Visit {
 
     /// Whether there is anything that starting over would put away.
     pub(crate) fn has_begun(self, lab: Lab) -> bool {
-        let is_set = self.settings.with_value(|settings| lab.settings.with(|now| now != settings));
+        let is_set = self.settings.with_value(|settings| {
+            // How it is shown is no setting of a run.
+            lab.settings.with(|now| *now != Settings { present: now.present, ..settings.clone() })
+        });
         is_set || lab.run.with(Option::is_some)
     }
 
