@@ -102,7 +102,7 @@ fn wide(head: &Grid, caption: Markup, id: &str, bodies: Markup) -> Markup {
                     thead {
                         tr {
                             @for (heading, minor) in head.headings.iter().zip(&head.minor) {
-                                th.minor[*minor] scope="col" { (heading.replace(" %", "\u{a0}%")) }
+                                th.minor[*minor] scope="col" { (breakable(&heading.replace(" %", "\u{a0}%"))) }
                             }
                         }
                     }
@@ -116,8 +116,17 @@ fn wide(head: &Grid, caption: Markup, id: &str, bodies: Markup) -> Markup {
 fn row(head: &Grid, cells: &[String]) -> Markup {
     html! {
         @for (place, (cell, minor)) in cells.iter().zip(&head.minor).enumerate() {
-            @if place == 0 { th scope="row" { (cell) } } @else { td.minor[*minor] { (unbroken(cell)) } }
+            @if place == 0 { th scope="row" { (breakable(cell)) } } @else { td.minor[*minor] { (unbroken(cell)) } }
         }
+    }
+}
+
+/// A name of several words joined by underscores, which may be broken between them.
+fn breakable(name: &str) -> Markup {
+    let mut parts = name.split_inclusive('_');
+    html! {
+        (parts.next().unwrap_or_default())
+        @for part in parts { wbr; (part) }
     }
 }
 
