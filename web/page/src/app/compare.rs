@@ -12,7 +12,7 @@ use web_sys::HtmlElement;
 
 use super::figure::figure;
 use super::state::{Lab, Page};
-use super::{answer, browser, report, run_table, study};
+use super::{answer, browser, paper, report, run_table, study};
 use crate::chart::Plot;
 use crate::plots;
 use crate::runs::{Row, newest_of_each, rows, titles};
@@ -132,6 +132,7 @@ fn panel(lab: Lab, compare: Compare, tab: Tab) -> impl IntoView {
 }
 
 fn curves(lab: Lab, compare: Compare) -> impl IntoView {
+    paper::share_cursor();
     let none = Memo::new(move |_| compare.selected.with(BTreeSet::is_empty));
     let picked = move || {
         let rows = compare.table.get().into_iter().filter(|row| row.record.is_some()).collect::<Vec<Row>>();
