@@ -233,7 +233,8 @@ impl Playback {
         let name = move |(place, step): (usize, usize)| {
             let is_named = place % every == 0;
             let shown = if place == 0 { "start".to_owned() } else { step.to_string() };
-            let label = if place == 0 { "before training".to_owned() } else { format!("pruning point at step {step}") };
+            let label =
+                if place == 0 { "start: before training".to_owned() } else { format!("pruning point at step {step}") };
             view! {
                 <li>
                     {is_named.then(|| view! {

@@ -32,7 +32,7 @@ const fn symbol(id: &'static str, text: &'static str, words: &'static str, knob:
 /// METHOD §1.1.
 pub(super) const LAYER: Formula = Formula {
     name: "What a layer computes",
-    source: r#"<math display="block"><mi data-symbol="y">y</mi><mo>=</mo><mi data-symbol="m">m</mi><mo>∘</mo><mo>(</mo><mi data-symbol="w">W</mi><mo>+</mo><mi data-symbol="s">s</mi><mo>·</mo><mi data-symbol="b">B</mi><mi data-symbol="a">A</mi><mo>)</mo><mi data-symbol="x">x</mi></math>"#,
+    source: r#"<math display="block"><mi data-symbol="y">y</mi><mo>=</mo><mi data-symbol="m">m</mi><mo>∘</mo><mo stretchy="false">(</mo><mi data-symbol="w">W</mi><mo>+</mo><mi data-symbol="s">s</mi><mo>·</mo><mi data-symbol="b">B</mi><mi data-symbol="a">A</mi><mo stretchy="false">)</mo><mi data-symbol="x">x</mi></math>"#,
     symbols: &[
         symbol("x", "x", "what the layer reads, one number for each input", None),
         symbol("w", "W", "the pretrained weights, which stay as they are", None),
@@ -47,7 +47,7 @@ pub(super) const LAYER: Formula = Formula {
 /// METHOD §2.1 and §2.2.
 pub(super) const SALIENCE: Formula = Formula {
     name: "The salience of a unit",
-    source: r#"<math display="block"><mi data-symbol="s">S</mi><mo>=</mo><munder><mo data-symbol="sum">∑</mo><mi>t</mi></munder><mo>|</mo><mi data-symbol="h">H</mi><mo>|</mo><mo>·</mo><munder><mo data-symbol="sum">∑</mo><mi>t</mi></munder><mo>|</mo><mfrac data-symbol="g"><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo><mi>H</mi></mrow></mfrac><mo>|</mo><mo>+</mo><msqrt data-symbol="k"><mrow><mi>Kurt</mi><mo>(</mo><mi>O</mi><mo>)</mo></mrow></msqrt></math>"#,
+    source: r#"<math display="block"><mi data-symbol="s">S</mi><mo>=</mo><munder><mo data-symbol="sum">∑</mo><mi>t</mi></munder><mo stretchy="false">|</mo><mi data-symbol="h">H</mi><mo stretchy="false">|</mo><mo>·</mo><munder><mo data-symbol="sum">∑</mo><mi>t</mi></munder><mo stretchy="false">|</mo><mfrac data-symbol="g"><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo><mi>H</mi></mrow></mfrac><mo stretchy="false">|</mo><mo>+</mo><msqrt data-symbol="k"><mrow><mi>Kurt</mi><mo stretchy="false">(</mo><mi>O</mi><mo stretchy="false">)</mo></mrow></msqrt></math>"#,
     symbols: &[
         symbol("s", "S", "the salience; over the steps a running mean of it is taken", Some("salience")),
         symbol("sum", "Σ", "the sum over all tokens t of a batch", Some("batch_size")),
@@ -66,7 +66,7 @@ pub(super) const SALIENCE: Formula = Formula {
 /// METHOD §4.
 pub(super) const DENSITY: Formula = Formula {
     name: "The density aimed at in step t",
-    source: r#"<math display="block"><msub data-symbol="now"><mi>γ</mi><mi>t</mi></msub><mo>=</mo><msub data-symbol="end"><mi>γ</mi><mi>T</mi></msub><mo>+</mo><mo>(</mo><mn>1</mn><mo>−</mo><msub data-symbol="end"><mi>γ</mi><mi>T</mi></msub><mo>)</mo><msup><mrow><mo>(</mo><mfrac><mrow><msub data-symbol="last"><mi>t</mi><mi>n</mi></msub><mo>−</mo><mi data-symbol="t">t</mi></mrow><mrow><msub data-symbol="last"><mi>t</mi><mi>n</mi></msub><mo>−</mo><msub data-symbol="first"><mi>t</mi><mn>0</mn></msub></mrow></mfrac><mo>)</mo></mrow><mn data-symbol="cube">3</mn></msup></math>"#,
+    source: r#"<math display="block"><msub data-symbol="now"><mi>γ</mi><mi>t</mi></msub><mo>=</mo><msub data-symbol="end"><mi>γ</mi><mi>T</mi></msub><mo>+</mo><mo stretchy="false">(</mo><mn>1</mn><mo>−</mo><msub data-symbol="end"><mi>γ</mi><mi>T</mi></msub><mo stretchy="false">)</mo><msup><mrow><mo>(</mo><mfrac><mrow><msub data-symbol="last"><mi>t</mi><mi>n</mi></msub><mo>−</mo><mi data-symbol="t">t</mi></mrow><mrow><msub data-symbol="last"><mi>t</mi><mi>n</mi></msub><mo>−</mo><msub data-symbol="first"><mi>t</mi><mn>0</mn></msub></mrow></mfrac><mo>)</mo></mrow><mn data-symbol="cube">3</mn></msup></math>"#,
     symbols: &[
         symbol("now", "γₜ", "the share of the weights that may be left at step t", None),
         symbol("end", "γ_T", "the share that is left at the end", Some("density")),
@@ -85,7 +85,7 @@ pub(super) const DENSITY: Formula = Formula {
 /// METHOD §5.
 pub(super) const RANKS: Formula = Formula {
     name: "The new rank of an adapter that grows",
-    source: r#"<math display="block"><msup data-symbol="new"><mi>r</mi><mo>′</mo></msup><mo>=</mo><mi>min</mi><mo>(</mo><msub data-symbol="most"><mi>r</mi><mi>max</mi></msub><mo>,</mo><mo>⌊</mo><mi data-symbol="r">r</mi><mo>·</mo><mo>(</mo><mn>1</mn><mo>+</mo><mfrac><mrow><mi data-symbol="budget">Δ</mi><mo>−</mo><mi data-symbol="p">P</mi></mrow><msub data-symbol="u"><mi>P</mi><mi>U</mi></msub></mfrac><mo>)</mo><mo>⌋</mo><mo>)</mo></math>"#,
+    source: r#"<math display="block"><msup data-symbol="new"><mi>r</mi><mo>′</mo></msup><mo>=</mo><mi>min</mi><mo stretchy="false">(</mo><msub data-symbol="most"><mi>r</mi><mi>max</mi></msub><mo>,</mo><mo stretchy="false">⌊</mo><mi data-symbol="r">r</mi><mo>·</mo><mrow><mo>(</mo><mn>1</mn><mo>+</mo><mfrac><mrow><mi data-symbol="budget">Δ</mi><mo>−</mo><mi data-symbol="p">P</mi></mrow><msub data-symbol="u"><mi>P</mi><mi>U</mi></msub></mfrac><mo>)</mo></mrow><mo stretchy="false">⌋</mo><mo stretchy="false">)</mo></math>"#,
     symbols: &[
         symbol(
             "new",
@@ -104,7 +104,7 @@ pub(super) const RANKS: Formula = Formula {
 /// METHOD §6.3.
 pub(super) const DISTILLATION: Formula = Formula {
     name: "The loss while there is a teacher",
-    source: r#"<math display="block"><mi data-symbol="l">L</mi><mo>=</mo><mi data-symbol="mu">μ</mi><mo>·</mo><msub data-symbol="d"><mi>L</mi><mi>distill</mi></msub><mo>+</mo><mo>(</mo><mn>1</mn><mo>−</mo><mi data-symbol="mu">μ</mi><mo>)</mo><mo>·</mo><msub data-symbol="task"><mi>L</mi><mi>task</mi></msub></math>"#,
+    source: r#"<math display="block"><mi data-symbol="l">L</mi><mo>=</mo><mi data-symbol="mu">μ</mi><mo>·</mo><msub data-symbol="d"><mi>L</mi><mi>distill</mi></msub><mo>+</mo><mo stretchy="false">(</mo><mn>1</mn><mo>−</mo><mi data-symbol="mu">μ</mi><mo stretchy="false">)</mo><mo>·</mo><msub data-symbol="task"><mi>L</mi><mi>task</mi></msub></math>"#,
     symbols: &[
         symbol("l", "L", "what training makes smaller", None),
         symbol("mu", "μ", "the teacher's share; it rises from 0 to 1", Some("mu_over")),
@@ -161,7 +161,7 @@ pub(super) fn view(run: Run, formula: &'static Formula) -> impl IntoView {
         <figure class="formula">
             <figcaption>{formula.name}</figcaption>
             // Written above, by us.
-            <div class="formula-math" inner_html=source on:pointerover=point></div>
+            <div class="formula-math" tabindex="0" role="region" aria-label=formula.name inner_html=source on:pointerover=point></div>
             <div class="symbols" role="group" aria-label="Symbols">{formula.symbols.iter().map(key).collect_view()}</div>
             <p class="symbol-words" role="status">{words}</p>
         </figure>

@@ -56,9 +56,9 @@ fn game(run: Run, guess: Guess, play: Play) -> impl IntoView {
     view! {
         <p>
             "This run removed " <b>{format!("{count} {many}")}</b> " of " {kept.with_value(|guess| guess.fates.len())}
-            ". Which would you remove? "
-            <span class="aside" role="status" data-testid="guess-left">{left}</span>
+            ". Which would you remove?"
         </p>
+        <p class="aside guess-left" role="status" data-testid="guess-left">{left}</p>
         <div class="heads">{rows}</div>
         <div class="buttons">
             {super::action("Show what the method removed", "guess-show", || true, ready, move || play.told.set(true))}

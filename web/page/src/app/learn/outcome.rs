@@ -28,7 +28,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
                 <p class="headline" data-testid="learn-headline">{headline}</p>
                 <table class="plain measures" data-testid="learn-measures">
                     <thead>
-                        <tr><th scope="col"></th><th scope="col">"whole"</th><th scope="col">"pruned"</th><th scope="col">"what is left"</th></tr>
+                        <tr><td></td><th scope="col">"whole"</th><th scope="col">"pruned"</th><th scope="col">"what is left"</th></tr>
                     </thead>
                     <tbody>{pairs.into_iter().map(row).collect_view()}</tbody>
                 </table>

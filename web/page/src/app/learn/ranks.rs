@@ -72,7 +72,6 @@ pub(super) fn view(run: Run) -> impl IntoView {
         <div class="charts">
             {figure::of_run(lab, 0, "learn-mu", plots::mu, "No teacher yet.")}
             {figure::of_run(lab, 1, "learn-teacher", plots::metric, "Not evaluated yet.")}
-            {figure::of_run(lab, 2, "learn-loss", plots::loss, "Nothing has been trained yet.")}
         </div>
     }
 }

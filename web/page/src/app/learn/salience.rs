@@ -12,6 +12,7 @@ use crate::stage::ticks;
 const PARTS: usize = 48;
 /// Positions of the slider.
 const FINE: f64 = 400.0;
+const ROUNDED: &str = "widths are rounded to sizes that are fast to compute, and every layer keeps some heads.";
 
 pub(super) fn view(run: Run) -> impl IntoView {
     let steps = run.memo(|history| ticks(&[history]));
@@ -51,7 +52,7 @@ fn histogram(threshold: Threshold) -> impl IntoView {
         let most = bars.iter().copied().max().unwrap_or(1).max(1) as f64;
         let bar = move |(place, units): (usize, usize)| {
             let height = if units == 0 { 0.0 } else { (100.0 * units as f64 / most).max(4.0) };
-            let is_below = move || (place as f64 + 0.5) / (PARTS as f64) < at.get();
+            let is_below = move || units > 0 && (place as f64 + 0.5) / (PARTS as f64) < at.get();
             view! { <span class="part" class:below=is_below style:height=format!("{height:.1}%")></span> }
         };
         let bars = bars.into_iter().enumerate().map(bar).collect_view();
@@ -79,10 +80,8 @@ fn histogram(threshold: Threshold) -> impl IntoView {
     };
     let exceptions = match below + above {
         0 => "The method kept exactly what is above its line.".to_owned(),
-        _ => format!(
-            "The method kept what is above its line, but for {below} units kept below it and {above} removed above it: \
-             widths are rounded to sizes that are fast to compute, and every layer keeps some heads."
-        ),
+        1 => format!("The method kept what is above its line, but for one unit: {ROUNDED}"),
+        units => format!("The method kept what is above its line, but for {units} units: {ROUNDED}"),
     };
     view! {
         <div class="histograms">
