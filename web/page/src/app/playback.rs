@@ -60,7 +60,8 @@ impl Playback {
         playback
     }
 
-    fn new(ticks: Memo<Vec<usize>>, at: f64) -> Self {
+    /// At this position, until it is moved.
+    pub(crate) fn new(ticks: Memo<Vec<usize>>, at: f64) -> Self {
         Self {
             ticks,
             position: RwSignal::new(at),

@@ -17,7 +17,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
     let lab = run.lab;
     let all = run.memo(remains);
     let steps = run.memo(|history| ticks(&[history]));
-    let playback = Playback::at_end(steps);
+    let playback = Playback::new(steps, 0.0);
     let asked = RwSignal::new(100u32);
     let shown = Memo::new(move |_| all.with(|all| nearest(all, f64::from(asked.get()) / 100.0)));
     Effect::new(move || {

@@ -21,8 +21,10 @@ pub(super) fn view(run: Run) -> impl IntoView {
         run.version.track();
         run.lab.history.with_value(|history| Threshold::of(history, place.get()))
     });
-    let option =
-        |(place, step): (usize, usize)| view! { <option value=place.to_string()>{format!("step {step}")}</option> };
+    let option = move |(at, step): (usize, usize)| {
+        let is_chosen = at == place.get_untracked();
+        view! { <option value=at.to_string() selected=is_chosen>{format!("step {step}")}</option> }
+    };
     let options = move || steps.get().into_iter().enumerate().skip(1).map(option).collect_view();
     let choose = move |event| {
         if let Ok(chosen) = event_target_value(&event).parse() {
@@ -33,7 +35,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
         {formula::view(run, &SALIENCE)}
         <h3>"Every unit, from the least salience to the greatest"</h3>
         <p class="line">
-            <label class="switch">"Pruning point" <select data-testid="threshold-point" on:change=choose>{options}</select></label>
+            <label class="switch point-choice">"Pruning point" <select data-testid="threshold-point" on:change=choose>{options}</select></label>
         </p>
         {move || match threshold.get() {
             Some(threshold) => histogram(threshold).into_any(),
@@ -109,6 +111,6 @@ fn histogram(threshold: Threshold) -> impl IntoView {
         <p class="buttons">
             <button type="button" class="button" data-testid="threshold-own" on:click=move |_| at.set(own)>"To the method's line ▲"</button>
         </p>
-        <p class="help">{format!("▲ leaves {} of the weights, the target of this point. ", share(target))} {exceptions}</p>
+        <p class="help">{format!("▲ leaves {} of the weights, the target of this point. ", share(target))} {exceptions} " A record holds the salience as a whole, not its two terms."</p>
     }
 }
