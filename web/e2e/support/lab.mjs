@@ -217,6 +217,27 @@ export class Lab {
     );
   }
 
+  /** Puts files into the browser's database as they are, as an earlier version of the lab kept them: unseen. */
+  async keepUnseen(name, files) {
+    const encoded = files.map(({ name, body }) => ({ name, body: Buffer.from(body).toString("base64") }));
+    await this.page.evaluate(
+      async ([key, files]) => {
+        const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        const database = await new Promise((resolve, reject) => {
+          const opening = indexedDB.open("apt-lab");
+          opening.onsuccess = () => resolve(opening.result);
+          opening.onerror = () => reject(opening.error);
+        });
+        const transaction = database.transaction("files", "readwrite");
+        transaction.objectStore("files").put(files.map(({ name, body }) => new File([bytes(body)], name)), key);
+        await new Promise((resolve, reject) => Object.assign(transaction, { oncomplete: resolve, onerror: reject }));
+        database.close();
+      },
+      [name, encoded],
+    );
+    await this.reload();
+  }
+
   /** Presses a button that gives a file, and returns its text. */
   async download(name, path) {
     const [file] = await Promise.all([this.page.waitForEvent("download"), this.press(name)]);

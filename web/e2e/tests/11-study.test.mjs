@@ -138,8 +138,8 @@ test("two tabs go through one study together, and no run is made twice", () =>
 
 test("a cell that fails is listed with its reason, the rest completes, and it can be run again", () =>
   withLab({ settings: SMALL, complaints: true }, async (lab) => {
-    // A model whose weights are no numbers: it can be read, and fails when its cell is run.
-    await lab.bring("files", HOSTILE_MODELS["weights that are not numbers"]);
+    // A model whose weights are no numbers: its sizes can be read, and it fails when its cell is run.
+    await lab.keepUnseen("my-model-1", HOSTILE_MODELS["weights that are not numbers"]);
     await lab.at("model-my-model-1").waitFor();
     const mine = `
       summary = "One arm starts from a broken model."
