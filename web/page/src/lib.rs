@@ -23,6 +23,7 @@ pub mod phases;
 pub mod plots;
 pub mod proposal;
 pub mod qr;
+pub mod recorded;
 pub mod runs;
 pub mod stage;
 pub mod studies;

@@ -1,8 +1,6 @@
 //! The recorded run: a real run of the built-in model that stands beside the program, shown until there is one of the
 //! visitor's own.
 
-use apt_bridge::{RunState, StoredRun};
-use apt_experiment::Event;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
@@ -10,7 +8,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 
 use super::state::Lab;
-use crate::history::History;
+use crate::recorded::read;
 
 /// Beside the page.
 const FILE: &str = "recorded.jsonl";
@@ -45,18 +43,4 @@ async fn fetch() -> Result<String, String> {
     }
     let text = JsFuture::from(response.text().map_err(error)?).await.map_err(error)?;
     text.as_string().ok_or_else(|| "it is not text".to_owned())
-}
-
-fn read(text: &str) -> Result<(StoredRun, History), String> {
-    let events = text.lines().map(serde_json::from_str::<Event>).collect::<Result<Vec<_>, _>>();
-    let events = events.map_err(|error| error.to_string())?;
-    let history = History::of(&events);
-    let record = history.record().ok_or("it holds no run")?;
-    let run = StoredRun {
-        state: RunState::Done,
-        steps: history.steps,
-        step: history.step(),
-        ..StoredRun::new("recorded".to_owned(), record.preset.clone(), record.config.clone(), 0.0)
-    };
-    Ok((run, history))
 }
