@@ -105,7 +105,7 @@ fn histogram(threshold: Threshold) -> impl IntoView {
                     <span class="histogram-own" style:left=format!("{:.2}%", 100.0 * own)>"▲"</span>
                 </div>
             </div>
-            <p class="help histogram-axis"><span>"least salience per weight"</span><span>"greatest (each unit of length the same factor)"</span></p>
+            <p class="help histogram-axis"><span>"least salience per weight"</span><span>"greatest (logarithmic scale)"</span></p>
         </div>
         <p class="told" data-testid="threshold-words">{words}</p>
         <p class="buttons">
