@@ -10,7 +10,7 @@ mod theme;
 
 pub use draw::Drawing;
 pub use plot::{Band, Curve, Marker, Plot, Style};
-pub use read::{Mark, Reading, moved, nearest};
+pub use read::{Mark, Reading, moved, nearest, place_read};
 pub use theme::{DARK, LIGHT, Theme};
 
 impl Plot {

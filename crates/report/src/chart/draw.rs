@@ -71,7 +71,7 @@ pub(super) fn draw(
     let named = !plot.up.is_empty();
     let longest = up.ticks.iter().map(|tick| show(*tick).chars().count()).max().unwrap_or(0);
     // Of the letters of most labels, so that charts of one size have their axes at the same place.
-    let labels = TICK + pixels((0.6 * longest as f64).max(3.0)) + if named { pixels(1.5) } else { 0 };
+    let labels = TICK + pixels((0.66 * longest as f64).max(3.3)) + if named { pixels(1.5) } else { 0 };
     let mut chart = ChartBuilder::on(&root)
         .margin_top(pixels(0.6))
         .margin_right(pixels(0.8))

@@ -120,6 +120,18 @@ pub fn nearest(stops: &[f64], across: f64) -> Option<usize> {
     before.into_iter().chain(after).min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
+/// The place that is read when one points to `across`: the nearest stop, the place itself where it lies before or after
+/// all of them, and the last stop if one points nowhere.
+#[must_use]
+pub fn place_read(stops: &[f64], across: Option<f64>) -> Option<f64> {
+    let (first, last) = (*stops.first()?, *stops.last()?);
+    match across {
+        None => Some(last),
+        Some(across) if across < first || across > last => Some(across.round()),
+        Some(across) => nearest(stops, across).and_then(|place| stops.get(place).copied()),
+    }
+}
+
 /// Where a key leads from one of `count` places; `None` if it leads nowhere.
 #[must_use]
 pub fn moved(from: usize, count: usize, key: &str) -> Option<usize> {
@@ -189,6 +201,10 @@ mod tests {
         assert_eq!(stops, (0..=9).map(f64::from).collect::<Vec<_>>());
         assert_eq!([-3.0, 4.4, 4.6, 99.0].map(|at| nearest(&stops, at)), [Some(0), Some(4), Some(5), Some(9)]);
         assert_eq!(nearest(&[], 1.0), None);
+        // A chart whose curves begin later, or ended, does not claim another step than the one pointed to.
+        let read = [None, Some(25.2), Some(50.2), Some(90.0)].map(|at| place_read(&[42.0, 50.0, 73.0], at));
+        assert_eq!(read, [Some(73.0), Some(25.0), Some(50.0), Some(90.0)]);
+        assert_eq!(place_read(&[], Some(1.0)), None);
     }
 
     #[test]

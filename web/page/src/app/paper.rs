@@ -9,7 +9,7 @@ use web_sys::{KeyboardEvent, PointerEvent, ResizeObserver};
 
 use super::figure::theme;
 use super::state::Lab;
-use crate::chart::{Drawing, Plot, Reading, moved, nearest};
+use crate::chart::{Drawing, Plot, Reading, moved, nearest, place_read};
 
 /// Where the reader points to: a place on the horizontal axis.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ pub(super) struct Shown {
     lab: Lab,
     pub(super) plot: RwSignal<Plot>,
     cursor: Cursor,
-    /// The place that is read: of those where a curve has a point the nearest to the cursor, else the last.
+    /// The place that is read.
     place: Memo<Option<f64>>,
 }
 
@@ -46,13 +46,7 @@ impl Shown {
     pub(super) fn new(lab: Lab, make: impl Fn() -> Plot + 'static) -> Self {
         let (plot, cursor) = (RwSignal::new(Plot::default()), Cursor::here());
         Effect::new(move || plot.set(make()));
-        let place = Memo::new(move |_| {
-            plot.with(|plot| {
-                let stops = plot.stops();
-                let place = cursor.get().map_or(stops.len().checked_sub(1), |at| nearest(&stops, at));
-                place.and_then(|place| stops.get(place).copied())
-            })
-        });
+        let place = Memo::new(move |_| plot.with(|plot| place_read(&plot.stops(), cursor.get())));
         Self { lab, plot, cursor, place }
     }
 
@@ -106,7 +100,7 @@ pub(super) fn view(shown: Shown, enlarge: Option<Callback<()>>) -> impl IntoView
     let point = move |event: PointerEvent| {
         let Some(sheet) = sheet.get_untracked() else { return };
         let share = f64::from(event.offset_x()) / f64::from(sheet.client_width().max(1));
-        let at = drawn.with_untracked(|drawn| drawn.value_at(share));
+        let at = drawn.with_untracked(|drawn| drawn.value_at(share).max(drawn.range.0).min(drawn.range.1));
         if at.is_finite() {
             cursor.0.set(Some(at));
         }
