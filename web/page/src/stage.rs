@@ -8,5 +8,5 @@ mod ticks;
 mod words;
 
 pub use fate::{Departures, Levels, Percentiles, Reason};
-pub use layout::{Field, Layout, Rect, Unit};
+pub use layout::{Field, Layout, Rect, Sheet, Unit};
 pub use ticks::{Moment, moment, ticks};

@@ -1,13 +1,13 @@
 //! Draws the stage on a canvas. Cells are painted into pixels of their own and put there at once: the neurons of a large
 //! model are tens of thousands, more than a canvas draws as rectangles in a frame.
 
-use leptos::prelude::window;
+use leptos::prelude::{document, window};
 use wasm_bindgen::{Clamped, JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 use crate::chart::Theme;
 use crate::history::Frame;
-use crate::stage::{Departures, Field, Layout, Levels, Percentiles, Rect, Unit};
+use crate::stage::{Departures, Field, Layout, Levels, Percentiles, Rect, Sheet, Unit};
 
 /// What a picture is drawn from: a model on its way from one frame to another.
 pub(crate) struct Scene {
@@ -55,17 +55,17 @@ const FAINT: f64 = 0.3;
 
 /// Draws a scene, to the size of its canvas.
 pub(crate) fn draw(canvas: &HtmlCanvasElement, scene: &Scene, style: &Style) -> Drawn {
-    let (layout, dense) = (&scene.layout, scene.layout.dense);
-    let size = ((layout.width * dense).round() as u32, (layout.height * dense).round() as u32);
+    let (layout, Sheet { width, dense, type_size }) = (&scene.layout, scene.layout.sheet);
+    let size = ((width * dense).round() as u32, (layout.height * dense).round() as u32);
     if (canvas.width(), canvas.height()) != size {
         canvas.set_width(size.0);
         canvas.set_height(size.1);
         web_sys::HtmlElement::style(canvas).set_property("height", &format!("{}px", layout.height))?;
     }
     let Some(context) = canvas.get_context("2d")? else { return Ok(()) };
-    let painter = Painter { context: context.unchecked_into(), style, dense, scene };
+    let painter = Painter { context: context.unchecked_into(), style, dense, type_size, scene };
     painter.context.set_transform(dense, 0.0, 0.0, dense, 0.0, 0.0)?;
-    painter.context.clear_rect(0.0, 0.0, layout.width, layout.height);
+    painter.context.clear_rect(0.0, 0.0, width, layout.height);
     painter.strips()?;
     for layer in layout.layers() {
         painter.heads(layer);
@@ -78,15 +78,21 @@ pub(crate) fn draw(canvas: &HtmlCanvasElement, scene: &Scene, style: &Style) -> 
     Ok(())
 }
 
-/// The device pixels in one of the page's.
-pub(crate) fn density() -> f64 {
-    window().device_pixel_ratio().max(1.0)
+/// What a canvas of this width is drawn on.
+pub(crate) fn sheet(width: f64) -> Sheet {
+    let root = document().document_element().and_then(|root| window().get_computed_style(&root).ok().flatten());
+    let size = root.and_then(|style| style.get_property_value("font-size").ok());
+    let pixels = size.and_then(|size| size.trim_end_matches("px").parse::<f64>().ok());
+    let type_size = pixels.map_or(1.0, |pixels| (pixels / 16.0).clamp(0.75, 3.0));
+    Sheet { width, dense: window().device_pixel_ratio().max(1.0), type_size }
 }
 
 struct Painter<'a> {
     context: CanvasRenderingContext2d,
     style: &'a Style,
     dense: f64,
+    /// Size of type, of 16 pixels.
+    type_size: f64,
     scene: &'a Scene,
 }
 
@@ -223,16 +229,16 @@ impl Painter<'_> {
         let heads = of(frame.heads.get(layer).map(Vec::len), layout.shape.heads.get(layer));
         let neurons = of(frame.neurons.get(layer).copied(), layout.shape.neurons.get(layer));
         let middle = place.y + 0.5 * place.h;
-        self.write(&heads, place.x, middle - 7.5)?;
-        self.write(&neurons, place.x, middle + 7.5)
+        self.write(&heads, place.x, middle - 7.5 * self.type_size)?;
+        self.write(&neurons, place.x, middle + 7.5 * self.type_size)
     }
 
     fn headings(&self) -> Drawn {
         let layout = &self.scene.layout;
         let Some(strip) = layout.strips.first() else { return Ok(()) };
-        self.write("hidden dims, shared by all layers", strip.x, strip.y - 9.0)?;
+        self.write("hidden dims, shared by all layers", strip.x, strip.y - 9.0 * self.type_size)?;
         let Some(layer) = layout.layers().next() else { return Ok(()) };
-        let above = |x: f64| (x, strip.y + strip.h + 10.0);
+        let above = |x: f64| (x, strip.y + strip.h + 10.0 * self.type_size);
         let (heads, neurons) = (layout.heads(layer), layout.neurons(layer));
         let counts = layout.counts(layer).map(|place| place.x);
         let bars = (!layout.sites.is_empty()).then(|| layout.place(Unit::Rank(layer, 0)).x);
@@ -250,7 +256,7 @@ impl Painter<'_> {
     fn write(&self, words: &str, x: f64, y: f64) -> Drawn {
         self.context.set_global_alpha(1.0);
         self.fill(self.style.theme.text);
-        self.context.set_font("12px system-ui, sans-serif");
+        self.context.set_font(&format!("{:.1}px system-ui, sans-serif", 12.0 * self.type_size));
         self.context.set_text_baseline("middle");
         self.context.fill_text(words, x, y)
     }

@@ -204,7 +204,7 @@ fn standing(lab: Lab, name: &'static str) -> impl IntoView {
         move || lab.panic.get().map(|report| view! { <p class="error">"The engine has stopped: " {report}</p> });
     view! {
         <p class="pair-standing" role="status" data-testid=format!("pair-state{name}") data-state=state>
-            <span>{state}</span> " " <span>{steps}</span> " " <span class="aside">{move || lab.time_left()}</span>
+            <span>{state}</span> " · " <span>{steps}</span> " " <span class="aside">{move || lab.time_left()}</span>
             " " <span class="aside">{progress}</span>
         </p>
         {panic}

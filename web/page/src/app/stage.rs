@@ -10,11 +10,11 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{KeyboardEvent, PointerEvent, ResizeObserver};
 
 use super::figure::theme;
-use super::paint::{Colours, Scene, Style, density, draw};
+use super::paint::{Colours, Scene, Style, draw, sheet};
 use super::playback::Playback;
 use super::state::Lab;
 use crate::figures::{count, share};
-use crate::history::Frame;
+use crate::history::{Frame, History};
 use crate::stage::{Departures, Layout, Levels, Moment, Percentiles, Unit, moment};
 
 /// How stages are looked at; those side by side are looked at alike. A handle.
@@ -213,13 +213,21 @@ fn scene(lab: Lab, from: usize, to: usize, zoom: Option<usize>, width: f64) -> O
         // Between two points, units have the colours of the scores that decide at the second.
         let percentiles = Percentiles::of(ends.last()?, shape).or_else(|| Percentiles::of(ends.first()?, shape));
         Some(Scene {
-            layout: Layout::new(shape, frames, width, density(), zoom),
+            layout: Layout::new(shape, frames, sheet(width), most(history), zoom),
             levels: [from, to].map(|place| Levels::at(frames, place, shape)),
             departures: (Departures::until(frames, to, shape), frames.len()),
             percentiles,
             frames: ends,
         })
     })
+}
+
+/// The rank that adapters of a run can grow to.
+fn most(history: &History) -> usize {
+    let first = history.adapters.iter().map(|adapter| adapter.rank).max().unwrap_or(0);
+    let factor =
+        history.record().filter(|record| record.config.ranks_change()).map(|record| record.config.max_rank_factor);
+    first * factor.unwrap_or(1)
 }
 
 fn summary(frame: &Frame, place: usize, layout: &Layout) -> String {

@@ -3,7 +3,7 @@
 use apt_experiment::Site;
 
 use crate::history::History;
-use crate::stage::Layout;
+use crate::stage::{Layout, Sheet};
 
 /// An adapter at one pruning point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +36,7 @@ impl RankMap {
         let record = history.record()?;
         let frame = history.frames.get(place)?;
         let before = place.checked_sub(1).and_then(|before| history.frames.get(before));
-        let layout = Layout::new(&record.shape, &history.frames, 0.0, 1.0, None);
+        let layout = Layout::new(&record.shape, &history.frames, Sheet::default(), 0, None);
         let growth = record.growths.iter().find(|growth| before.is_some() && growth.step == frame.step);
         let importance = |layer: usize, site: usize| {
             let name = format!("layers.{layer}.{}", layout.sites.get(site)?);

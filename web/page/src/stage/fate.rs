@@ -58,7 +58,7 @@ impl<T: Clone> PerUnit<T> {
     }
 }
 
-/// How far each unit is there: 1 kept, [`MASKED`] masked and still computed, 0 removed.
+/// How far each unit is there: 1 kept, a half masked and still computed, 0 removed.
 pub type Levels = PerUnit<f32>;
 
 /// The level of a unit whose mask is shut and which has not been removed yet.

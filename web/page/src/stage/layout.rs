@@ -93,6 +93,17 @@ impl Field {
     }
 }
 
+/// What a model is laid out on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sheet {
+    /// Width in pixels of the page.
+    pub width: f64,
+    /// Device pixels in one of the page's.
+    pub dense: f64,
+    /// Size of type, of 16 pixels.
+    pub type_size: f64,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
     layer: usize,
@@ -110,34 +121,35 @@ pub struct Layout {
     pub shape: ModelShape,
     /// The adapters that a layer has.
     pub sites: Vec<&'static str>,
-    /// The greatest rank there ever was.
+    /// The rank that fills a bar.
     pub top_rank: usize,
-    /// Width of the whole.
-    pub width: f64,
+    /// What it is laid out on.
+    pub sheet: Sheet,
     /// Height of the whole.
     pub height: f64,
-    /// Device pixels in one of the page's.
-    pub dense: f64,
     /// The strips of hidden dims.
     pub strips: Vec<Rect>,
     rows: Vec<Row>,
 }
 
+// At type of 16 pixels.
 const LABEL: f64 = 22.0;
 const GAP: f64 = 12.0;
 const BAR: f64 = 9.0;
 /// A line of writing above the strips.
 const WRITING: f64 = 20.0;
-/// Between a strip and a row.
-const AIR: f64 = 5.0;
 /// The counts of a layer, where there is room for them.
 const COUNTS: f64 = 84.0;
 const NARROW: f64 = 560.0;
+/// Between a strip and a row.
+const AIR: f64 = 5.0;
 
 impl Layout {
-    /// Lays a model out over `width` pixels, `dense` device pixels each; with `zoom`, that layer alone.
+    /// Lays a model out; with `zoom`, that layer alone. `most` is a rank that adapters can grow to.
     #[must_use]
-    pub fn new(shape: &ModelShape, frames: &[Frame], width: f64, dense: f64, zoom: Option<usize>) -> Self {
+    pub fn new(shape: &ModelShape, frames: &[Frame], sheet: Sheet, most: usize, zoom: Option<usize>) -> Self {
+        let Sheet { width, dense, type_size } = sheet;
+        let [label, gap, bar, writing] = [LABEL, GAP, BAR, WRITING].map(|length| type_size * length);
         let names = || frames.iter().flat_map(|frame| &frame.ranks);
         let sites = Site::ALL.iter().map(|site| site.name());
         let sites: Vec<_> = sites.filter(|site| names().any(|(name, _)| site_of(name) == *site)).collect();
@@ -149,40 +161,39 @@ impl Layout {
         let tall = (0.46 * width).clamp(250.0, 620.0);
         let row = ((tall - (strip + 2.0 * AIR) * (number + 1.0)) / number)
             .clamp(18.0, if number < 2.0 { 420.0 } else { 84.0 });
-        let counts = if width < NARROW { 0.0 } else { COUNTS };
-        let bars = BAR * sites.len() as f64;
-        let room = (width - LABEL - GAP - counts - if bars > 0.0 { bars + GAP } else { 0.0 }).max(60.0);
+        let counts = if width < type_size * NARROW { 0.0 } else { type_size * COUNTS };
+        let bars = bar * sites.len() as f64;
+        let room = (width - label - gap - counts - if bars > 0.0 { bars + gap } else { 0.0 }).max(60.0);
         let for_heads = 0.22 * room;
 
-        let mut y = WRITING;
-        let mut strips = vec![Rect { x: LABEL, y, w: width - LABEL, h: strip }];
-        y += strip + WRITING;
+        let mut y = writing;
+        let mut strips = vec![Rect { x: label, y, w: width - label, h: strip }];
+        y += strip + writing;
         let mut rows = Vec::with_capacity(layers.len());
         for layer in layers {
             let heads = shape.heads.get(layer).copied().unwrap_or(0);
             let neurons = shape.neurons.get(layer).copied().unwrap_or(0);
-            let field = Rect { x: LABEL + for_heads + GAP, y, w: room - for_heads, h: row };
+            let field = Rect { x: label + for_heads + gap, y, w: room - for_heads, h: row };
             // More neurons than device pixels need a higher row.
             let need = (neurons as f64 / (field.w * dense).floor().max(1.0)).ceil() / dense;
             let high = row.max(need);
-            let bars_at = field.x + field.w + GAP;
+            let bars_at = field.x + field.w + gap;
             rows.push(Row {
                 layer,
                 place: Rect { x: 0.0, y, w: width, h: high },
-                heads: Field::fit(Rect { x: LABEL, y, w: for_heads, h: high }, heads, dense, 56.0),
+                heads: Field::fit(Rect { x: label, y, w: for_heads, h: high }, heads, dense, 56.0),
                 neurons: Field::fit(Rect { h: high, ..field }, neurons, dense, 26.0),
                 bars: Rect { x: bars_at, y, w: bars, h: high },
             });
             y += high + AIR;
-            strips.push(Rect { x: LABEL, y, w: width - LABEL, h: strip });
+            strips.push(Rect { x: label, y, w: width - label, h: strip });
             y += strip + AIR;
         }
         Self {
             shape: shape.clone(),
-            top_rank: names().map(|(_, rank)| *rank).max().unwrap_or(0),
-            width,
+            top_rank: names().map(|(_, rank)| *rank).max().unwrap_or(0).max(most),
+            sheet,
             height: y,
-            dense,
             strips,
             rows,
             sites,
@@ -192,6 +203,11 @@ impl Layout {
     /// The layers that are shown, from top to bottom.
     pub fn layers(&self) -> impl Iterator<Item = usize> + '_ {
         self.rows.iter().map(|row| row.layer)
+    }
+
+    /// A length at type of 16 pixels, at the size of this sheet.
+    fn length(&self, length: f64) -> f64 {
+        self.sheet.type_size * length
     }
 
     fn row(&self, layer: usize) -> Option<&Row> {
@@ -220,12 +236,14 @@ impl Layout {
                 let w = strip.w / self.shape.hidden.max(1) as f64;
                 Rect { x: strip.x + w * dim as f64, w, ..strip }
             }
-            Unit::Layer(layer) => of(layer, &|row| Rect { w: LABEL - 4.0, ..row.place }),
+            Unit::Layer(layer) => of(layer, &|row| Rect { w: self.length(LABEL) - 4.0, ..row.place }),
             Unit::Head(layer, head) => of(layer, &|row| row.heads.place(head)),
             Unit::Neuron(layer, neuron) => of(layer, &|row| row.neurons.place(neuron)),
-            Unit::Rank(layer, site) => {
-                of(layer, &|row| Rect { x: row.bars.x + BAR * site as f64, w: BAR - 2.0, ..row.bars })
-            }
+            Unit::Rank(layer, site) => of(layer, &|row| Rect {
+                x: row.bars.x + self.length(BAR) * site as f64,
+                w: self.length(BAR) - 2.0,
+                ..row.bars
+            }),
         }
     }
 
@@ -233,8 +251,9 @@ impl Layout {
     #[must_use]
     pub fn counts(&self, layer: usize) -> Option<Rect> {
         let row = self.row(layer)?;
-        let x = if row.bars.w > 0.0 { row.bars.x + row.bars.w + GAP } else { row.bars.x };
-        (self.width >= NARROW && row.place.h >= 26.0).then_some(Rect { x, w: COUNTS - GAP, ..row.place })
+        let x = if row.bars.w > 0.0 { row.bars.x + row.bars.w + self.length(GAP) } else { row.bars.x };
+        let has_room = self.sheet.width >= self.length(NARROW) && row.place.h >= self.length(26.0);
+        has_room.then_some(Rect { x, w: self.length(COUNTS - GAP), ..row.place })
     }
 
     /// What is at a point.
@@ -254,9 +273,12 @@ impl Layout {
             return Some(Unit::Neuron(layer, neuron));
         }
         if row.bars.contains(x, y) {
-            return Some(Unit::Rank(layer, (((x - row.bars.x) / BAR) as usize).min(self.sites.len().checked_sub(1)?)));
+            return Some(Unit::Rank(
+                layer,
+                (((x - row.bars.x) / self.length(BAR)) as usize).min(self.sites.len().checked_sub(1)?),
+            ));
         }
-        (x < LABEL || x >= row.bars.x + row.bars.w).then_some(Unit::Layer(layer))
+        (x < self.length(LABEL) || x >= row.bars.x + row.bars.w).then_some(Unit::Layer(layer))
     }
 
     /// The unit that an arrow key leads to, `right` and `down` of this one.
@@ -386,15 +408,16 @@ mod tests {
     fn layout() -> Layout {
         let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true));
         let shape = history.record().expect("started").shape.clone();
-        Layout::new(&shape, &history.frames, 400.0, 1.0, None)
+        Layout::new(&shape, &history.frames, Sheet { width: 400.0, dense: 1.0, type_size: 1.0 }, 0, None)
     }
 
     /// A layout of a model of BERT's shape.
     fn large(width: f64, dense: f64, zoom: Option<usize>) -> Layout {
+        let sheet = Sheet { width, dense, type_size: 0.5 + 0.5 * dense };
         let shape = ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64 };
         let names = ["query", "value", "up"].map(|site| (0..12).map(move |layer| format!("layers.{layer}.{site}")));
         let ranks = names.into_iter().flatten().map(|name| (name, 8)).collect();
-        Layout::new(&shape, &[Frame { ranks, ..Frame::default() }], width, dense, zoom)
+        Layout::new(&shape, &[Frame { ranks, ..Frame::default() }], sheet, 0, zoom)
     }
 
     fn all(layout: &Layout) -> Vec<Unit> {
@@ -416,8 +439,9 @@ mod tests {
                 let place = layout.place(unit);
                 let found = layout.at(place.x + 0.5 * place.w, place.y + 0.5 * place.h);
                 assert_eq!(found, Some(unit), "{place:?}");
-                let inside = place.x + place.w <= layout.width + 1e-6 && place.y + place.h <= layout.height + 1e-6;
-                assert!(inside, "{unit:?} at {place:?} is outside of {} × {}", layout.width, layout.height);
+                let inside =
+                    place.x + place.w <= layout.sheet.width + 1e-6 && place.y + place.h <= layout.height + 1e-6;
+                assert!(inside, "{unit:?} at {place:?} is outside of {} × {}", layout.sheet.width, layout.height);
             }
             assert_eq!(layout.at(200.0, layout.height + 50.0), None);
         }
@@ -433,7 +457,7 @@ mod tests {
         );
         let next = layout.place(Unit::Layer(4));
         assert!(field.y + field.cell * field.lines() as f64 <= next.y, "it ends above the next layer");
-        assert!((field.cell * layout.dense).fract() < 1e-9, "cells are whole device pixels");
+        assert!((field.cell * layout.sheet.dense).fract() < 1e-9, "cells are whole device pixels");
     }
 
     #[test]

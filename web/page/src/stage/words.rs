@@ -70,6 +70,7 @@ fn standing(frame: &Frame, unit: Unit) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Sheet;
     use super::*;
     use crate::history::History;
     use apt_experiment::Knobs;
@@ -78,7 +79,7 @@ mod tests {
     fn words_say_whether_a_unit_is_kept_since_when_and_how_it_was_scored() {
         let history = History::of(&crate::history::tests::run(Knobs::default(), 10, true));
         let shape = history.record().expect("started").shape.clone();
-        let layout = Layout::new(&shape, &history.frames, 400.0, 1.0, None);
+        let layout = Layout::new(&shape, &history.frames, Sheet { width: 400.0, dense: 1.0, type_size: 1.0 }, 0, None);
         let mut frames = history.frames.clone();
         let said = |unit: Unit, frames: &[Frame], place: usize| layout.describe(unit, frames, place);
         let gone = "layer 0, head 0: removed at step 5, salience 0.50, rank 4 of 4";
