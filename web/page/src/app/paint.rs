@@ -222,7 +222,9 @@ impl Painter<'_> {
         let layout = &self.scene.layout;
         let label = layout.place(Unit::Layer(layer));
         self.write(&layer.to_string(), 4.0, label.y + 0.5 * label.h)?;
-        let (Some(place), Some(frame)) = (layout.counts(layer), self.scene.frames.last()) else { return Ok(()) };
+        let [from, to] = &self.scene.frames;
+        let frame = if self.style.share > 0.0 { to } else { from };
+        let Some(place) = layout.counts(layer) else { return Ok(()) };
         let of = |kept: Option<usize>, dense: Option<&usize>| {
             format!("{}/{}", kept.unwrap_or(0), dense.copied().unwrap_or(0))
         };

@@ -64,7 +64,9 @@ impl Field {
         while side > 1.0 && !fits(side) {
             side -= 1.0;
         }
-        let columns = ((w / side) as usize).max(1);
+        // Lines of one length, as far as they come out even.
+        let lines = count.div_ceil(((w / side) as usize).max(1)).max(1);
+        let columns = count.div_ceil(lines).max(1);
         // In the middle of the height, at a whole device pixel.
         let spare = h - side * count.div_ceil(columns) as f64;
         let y = room.y + (0.5 * spare.max(0.0)).floor() / dense;
