@@ -45,6 +45,14 @@ pub(crate) fn keys(lab: Lab) -> impl IntoView {
 /// Goes into the mode, or leaves it. The address says so, so that a link can open in it.
 pub(crate) fn toggle(lab: Lab) {
     lab.settings.update(|settings| settings.present = !settings.present);
+    // The room looks at the model.
+    if lab.settings.with_untracked(|settings| settings.present) {
+        request_animation_frame(|| {
+            if let Ok(Some(stage)) = document().query_selector(".hero") {
+                stage.scroll_into_view();
+            }
+        });
+    }
     // The space bar is to play the run, and not to press the button once more.
     if let Some(focused) = document().active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok()) {
         let _ = focused.blur();
