@@ -1,10 +1,11 @@
 //! The stage: the picture of a model, every unit a cell at its own place. Here is where each unit is (`layout`), how far
-//! it is there and since when not (`fate`), what it is called (`words`), and how pruning points become a timeline
-//! (`ticks`); `app::stage` shows it.
+//! it is there and since when not (`fate`), what it is called (`words`), where keys lead (`walk`), and how pruning points
+//! become a timeline (`ticks`); `app::stage` shows it.
 
 mod fate;
 mod layout;
 mod ticks;
+mod walk;
 mod words;
 
 pub use fate::{Departures, Levels, Percentiles, Reason};
