@@ -23,9 +23,9 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let may_offer = move || !visit.is_some_and(|visit| visit.is_fresh.get());
     let offers = move || {
         let held = held.get().filter(|_| may_offer())?;
-        let study = study::resumable(lab).map(|study| match is_held(&study, &held) {
-            true => goes_on(format!("The study {} goes on", study.name)).into_any(),
-            false => study::resume(lab, study).into_any(),
+        let study = study::resumable(lab).map(|study| {
+            let goes_on = is_held(&study, &held);
+            study::resume(lab, study, goes_on)
         });
         let run = resumable(lab).map(|run| match held.contains(&run_lock(&run.name)) {
             true => {

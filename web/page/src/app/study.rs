@@ -269,9 +269,16 @@ pub(crate) fn resumable(lab: Lab) -> Option<StoredStudy> {
     lab.studies.with(|studies| studies.iter().find(|study| study.name == name).cloned())
 }
 
-/// Offers to go on with it.
-pub(crate) fn resume(lab: Lab, study: StoredStudy) -> impl IntoView {
-    let words = format!("The study {} stopped when the page closed: {}.", study.name, progress(&study));
+/// Offers to go on with it: alone, or beside another tab that goes through it.
+pub(crate) fn resume(lab: Lab, study: StoredStudy, goes_on_elsewhere: bool) -> impl IntoView {
+    let (name, done) = (&study.name, progress(&study));
+    let (words, button) = match goes_on_elsewhere {
+        true => (
+            format!("The study {name} goes on in another tab of this browser: {done}. Two tabs share its runs."),
+            "Go through it here as well",
+        ),
+        false => (format!("The study {name} stopped when the page closed: {done}."), "Go on with the study"),
+    };
     view! {
         <section class="alert good">
             <p>{words}</p>
@@ -281,7 +288,7 @@ pub(crate) fn resume(lab: Lab, study: StoredStudy) -> impl IntoView {
                 data-testid="resume-study"
                 on:click=move |_| lab.run_study(&study, false)
             >
-                "Go on with the study"
+                {button}
             </button>
         </section>
     }
