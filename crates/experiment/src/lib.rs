@@ -13,7 +13,10 @@ mod names;
 mod presets;
 mod record;
 mod study;
+mod timeline;
 
+pub use apt_core::arms::PruneSchedule;
+pub use apt_core::schedule::Opening;
 pub use apt_core::wiring::Site;
 pub use apt_core::{
     display_problem,
@@ -40,5 +43,6 @@ pub use record::{
 pub use study::{
     Arm, ArmFile, ArmId, AxisFile, Cell, CellState, Choice, Combination, ExperimentId, MOST_SEEDS, STUDIES, Seeds,
     SettingsId, Sources, Study, StudyAxis, StudyError, StudyFile, TrialOutcome, Tried, Tune, TuneFile, compared,
-    setting, time_left,
+    duration, setting, time_left,
 };
+pub use timeline::timeline;

@@ -15,7 +15,7 @@ mod tune;
 pub use error::StudyError;
 pub use file::{ArmFile, AxisFile, MOST_SEEDS, STUDIES, Seeds, StudyFile, TuneFile};
 pub use identity::{ArmId, ExperimentId, SettingsId, Sources, compared, setting};
-pub use progress::{CellState, time_left};
+pub use progress::{CellState, duration, time_left};
 pub use tune::{Choice, Combination, TrialOutcome, Tried, Tune};
 
 use crate::{KnobError, Knobs, PRESETS, Preset, Record, ablation_axes, preset_entry};

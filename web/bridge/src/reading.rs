@@ -23,7 +23,7 @@ pub struct Word {
     pub tokens: Vec<String>,
 }
 
-/// A run of letters and digits, or a sign.
+/// A run of alphanumeric characters, or another character alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// What it is.
@@ -32,7 +32,7 @@ pub struct Segment {
     pub spaced: bool,
 }
 
-/// From here on a letter is a word of its own: signs of Chinese, Japanese and Korean.
+/// From here on a character is a word of its own: Chinese, Japanese and Korean.
 const FIRST_IDEOGRAM: char = '\u{2E80}';
 
 /// The words and signs of a text.
@@ -41,15 +41,15 @@ pub fn segments(text: &str) -> Vec<Segment> {
     let mut found: Vec<Segment> = Vec::new();
     let mut spaced = false;
     let mut joins = false;
-    for letter in text.chars() {
-        if letter.is_whitespace() {
+    for character in text.chars() {
+        if character.is_whitespace() {
             (spaced, joins) = (!found.is_empty(), false);
             continue;
         }
-        let is_word = letter.is_alphanumeric() && letter < FIRST_IDEOGRAM;
+        let is_word = character.is_alphanumeric() && character < FIRST_IDEOGRAM;
         match found.last_mut().filter(|_| joins && is_word) {
-            Some(word) => word.text.push(letter),
-            None => found.push(Segment { text: letter.to_string(), spaced }),
+            Some(word) => word.text.push(character),
+            None => found.push(Segment { text: character.to_string(), spaced }),
         }
         (spaced, joins) = (false, is_word);
     }
@@ -63,15 +63,15 @@ impl Word {
         self.segment.text.chars().any(char::is_alphanumeric)
     }
 
-    /// Whether the tokenizer knows it: one of its pieces holds most of it. Of other words it sees letters, or nothing.
+    /// Whether the tokenizer knows it: one of its pieces holds most of it. Of other words it sees single characters, or nothing.
     #[must_use]
     pub fn is_known(&self) -> bool {
         if self.tokens.is_empty() || self.tokens.iter().any(|token| matches!(token.as_str(), "[UNK]" | "<unk>")) {
             return false;
         }
-        let letters = |text: &str| text.chars().filter(|letter| letter.is_alphanumeric()).count();
-        let longest = self.tokens.iter().map(|token| letters(token)).max().unwrap_or(0);
-        self.tokens.len() == 1 || 2 * longest > letters(&self.segment.text)
+        let length = |text: &str| text.chars().filter(|character| character.is_alphanumeric()).count();
+        let longest = self.tokens.iter().map(|token| length(token)).max().unwrap_or(0);
+        self.tokens.len() == 1 || 2 * longest > length(&self.segment.text)
     }
 }
 

@@ -76,3 +76,18 @@ test("two runs side by side are what each of them is alone", { timeout: 300_000 
       assert.deepEqual(withoutTimes(alone.evaluations), withoutTimes(beside.evaluations));
     }
   }));
+
+test("the second of two runs is not said to be in another tab while it goes on", { timeout: 300_000 }, () =>
+  withLab({ settings: NANO }, async (lab) => {
+    // The second trains a teacher first, and is at it long after the first is done.
+    await lab.at("pair-first").selectOption("lora");
+    await lab.at("pair-second").selectOption("prune-distill");
+    await lab.press("pair-start");
+    const state = (name) => lab.at(name).getAttribute("data-state");
+    await lab.until("the end of the first", async () => (await state("pair-state")) === "done");
+    assert.equal(await state("pair-state-second"), "running", "both are done: this shows nothing");
+    // The list of runs is read again when one ends, and locks are asked.
+    await lab.page.waitForTimeout(500);
+    for (const offer of ["goes-on", "resume-stored"]) assert.equal(await lab.at(offer).count(), 0, offer);
+    await lab.at("pair-outcome").waitFor({ timeout: 200_000 });
+  }));

@@ -18,6 +18,7 @@ mod knobs;
 mod lab_page;
 mod learn;
 mod link;
+mod measured;
 mod messages;
 mod model_choice;
 mod outcome;
@@ -71,7 +72,9 @@ fn root() -> impl IntoView {
     print::watch(lab);
     follow_browser(lab);
     follow_settings(lab);
-    shell::view(lab, recording::load(lab), pair::Pair::new(lab))
+    let pair = pair::Pair::new(lab);
+    provide_context(pair);
+    shell::view(lab, recording::load(lab), pair)
 }
 
 fn follow_browser(lab: Lab) {

@@ -6,7 +6,7 @@ use apt_bridge::{Answer, ModelAnswer, Outcome, Prediction, Reading, RunState, St
 use apt_experiment::Knobs;
 
 use crate::figures::share;
-use crate::runs::title;
+use crate::runs::{title, told_apart};
 
 /// A run whose model can be asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,16 +94,10 @@ pub fn candidates(runs: &[StoredRun], kept: &BTreeSet<String>, open: Option<&Sto
         run.state == RunState::Done && kept.contains(&run.name) && open.is_none_or(|open| open.name != run.name)
     });
     let all: Vec<&StoredRun> = open.into_iter().chain(others).collect();
-    let of = |run: &StoredRun| title(run.preset.as_deref(), &run.knobs);
-    let named = |run: &&StoredRun| {
-        let title = of(run);
-        let title = match all.iter().filter(|other| of(other) == title).count() {
-            1 => title,
-            _ => format!("{title} ({})", run.name),
-        };
-        Candidate { run: run.name.clone(), title, knobs: run.knobs.clone() }
-    };
-    all.iter().map(named).collect()
+    let titles: Vec<_> = all.iter().map(|run| (title(run.preset.as_deref(), &run.knobs), run.name.as_str())).collect();
+    let candidate =
+        |(run, title): (&&StoredRun, String)| Candidate { run: run.name.clone(), title, knobs: run.knobs.clone() };
+    all.iter().zip(told_apart(&titles)).map(candidate).collect()
 }
 
 /// The two that are asked at first: the run that is `shown`, else the newest, on the right; on the left a run of the same

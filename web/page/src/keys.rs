@@ -10,7 +10,7 @@ pub enum Focus {
     Button,
     /// A slider, a canvas, a group of choices: arrows move in it.
     Slider,
-    /// A field for text or a list: every key is a letter.
+    /// A field for text or a list: every key is its own.
     Text,
 }
 

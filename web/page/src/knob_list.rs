@@ -39,8 +39,8 @@ pub fn groups() -> Vec<Group> {
 #[must_use]
 pub fn label(knob: &Knob) -> String {
     let words = knob.name.replace('_', " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    let mut characters = words.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 /// What may stand in a setting, where its control does not show that itself: `0.05 to 1`.

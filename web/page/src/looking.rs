@@ -4,7 +4,7 @@ use apt_bridge::{Cut, DataLook, LabelCounts};
 
 use crate::figures::{plain, share};
 
-/// Letters of a text that are shown.
+/// Characters of a text that are shown.
 const SHOWN: usize = 90;
 /// Labels that are counted one by one.
 const LISTED: usize = 8;
@@ -48,9 +48,9 @@ pub fn cut(cut: Cut) -> Option<String> {
 /// A text that fits a line or two.
 #[must_use]
 pub fn short(text: &str) -> String {
-    let mut letters = text.chars();
-    let kept: String = letters.by_ref().take(SHOWN).collect();
-    if letters.next().is_some() { format!("{}…", kept.trim_end()) } else { kept }
+    let mut characters = text.chars();
+    let kept: String = characters.by_ref().take(SHOWN).collect();
+    if characters.next().is_some() { format!("{}…", kept.trim_end()) } else { kept }
 }
 
 #[cfg(test)]

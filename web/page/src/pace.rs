@@ -1,7 +1,7 @@
 //! How long runs take on this computer, told from runs that it has finished.
 
 use apt_bridge::{RunState, StoredRun};
-use apt_experiment::{Knobs, Record, SettingsId};
+use apt_experiment::{Knobs, Record, SettingsId, duration};
 
 use crate::runs::Row;
 
@@ -101,23 +101,12 @@ fn steps(knobs: &Knobs, beside: &Timed) -> Option<f64> {
     is_by_epochs.then(|| beside.steps * knobs.epochs / of.epochs)
 }
 
-/// `47 s`, `12 min`, `2 h 05 min`.
-#[must_use]
-pub fn in_words(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).round() as u64;
-    match seconds {
-        ..100.0 => format!("{seconds:.0} s"),
-        ..6000.0 => format!("{minutes} min"),
-        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
-    }
-}
-
 /// `14 runs, about 12 min on this computer`.
 #[must_use]
 pub fn runs_in_words(runs: usize, seconds: Option<f64>) -> String {
     let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
     match seconds {
-        Some(seconds) => format!("{runs}, about {} on this computer", in_words(seconds)),
+        Some(seconds) => format!("{runs}, about {} on this computer", duration(seconds)),
         None => format!("{runs}, time unknown until the first run is done"),
     }
 }
@@ -193,8 +182,6 @@ mod tests {
 
     #[test]
     fn times_are_told_in_words() {
-        let words = [47.4, 100.0, 720.0, 5999.0, 7500.0].map(in_words);
-        assert_eq!(words, ["47 s", "2 min", "12 min", "100 min", "2 h 05 min"]);
         assert_eq!(runs_in_words(14, Some(720.0)), "14 runs, about 12 min on this computer");
         assert_eq!(runs_in_words(1, None), "1 run, time unknown until the first run is done");
     }

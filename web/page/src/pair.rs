@@ -2,6 +2,8 @@
 
 use apt_experiment::{ArmFile, AxisFile, KNOBS, Knobs, Preset, Record, Seeds, Split, StudyFile, preset_entry};
 
+use apt_report::FEWEST_SEEDS;
+
 use crate::address::Settings;
 use crate::arms::called;
 use crate::figures::{metric, share};
@@ -9,9 +11,6 @@ use crate::outcome::LANDMARK;
 
 /// The ablation whose effect one run shows best, and that is offered first.
 pub const FIRST: &str = "schedule-one-shot";
-
-/// Seeds of the study that a pair becomes.
-pub const SEEDS: u32 = 3;
 
 /// The knobs of two arms: whatever else is changed in the settings holds for both, so that they start from the same
 /// weights and see the same batches.
@@ -30,19 +29,19 @@ pub fn title(preset: &str, knobs: &Knobs) -> String {
     format!("{} · seed {}", called(preset), knobs.seed)
 }
 
-/// The study of two arms over several seeds, with the other settings as they are.
+/// The study of two arms over several seeds, with whatever else the run of the `baseline` was set to.
 #[must_use]
-pub fn study(settings: &Settings, [baseline, arm]: [&'static Preset; 2]) -> StudyFile {
-    let base = settings.preset.knobs().unwrap_or_default();
-    let changed = KNOBS.iter().filter(|knob| knob.name != "seed" && knob.get(&settings.knobs) != knob.get(&base));
+pub fn study(run: &Knobs, [baseline, arm]: [&'static Preset; 2]) -> StudyFile {
+    let base = baseline.knobs().unwrap_or_default();
+    let changed = KNOBS.iter().filter(|knob| knob.name != "seed" && knob.get(run) != knob.get(&base));
     StudyFile {
         name: Some(format!("{}-and-{}", baseline.name, arm.name)),
-        summary: format!("What is the difference between {} and {}?", baseline.name, arm.name),
+        summary: format!("What is the difference between {} and {}?", called(baseline.name), called(arm.name)),
         base: baseline.name.to_owned(),
         reference: None,
-        seeds: Seeds::Count(SEEDS),
+        seeds: Seeds::Count(FEWEST_SEEDS as u32),
         densities: Vec::new(),
-        knobs: changed.map(|knob| (knob.name.to_owned(), knob.get(&settings.knobs))).collect(),
+        knobs: changed.map(|knob| (knob.name.to_owned(), knob.get(run))).collect(),
         required: Vec::new(),
         tune: None,
         axes: vec![AxisFile { name: arm.name.to_owned(), arms: Some(vec![ArmFile::preset(arm.name)]) }],
@@ -133,9 +132,10 @@ mod tests {
         let mut settings = Settings::default();
         settings.choose(arm(FIRST));
         settings.knobs.set("steps", "60").expect("steps");
-        let file = study(&settings, [arm("apt"), arm(FIRST)]);
+        let arms = [arm("apt"), arm(FIRST)];
+        let file = study(&knobs(&settings, arms)[0], arms);
         let cells = Study::resolve(&file, "pair").expect("a study").cells();
-        assert_eq!(cells.len(), 2 * SEEDS as usize);
+        assert_eq!(cells.len(), 2 * FEWEST_SEEDS);
         assert!(cells.iter().all(|cell| cell.knobs.steps == Some(60)));
         let schedules: std::collections::BTreeSet<_> =
             cells.iter().map(|cell| cell.knobs.text("schedule").ok()).collect();

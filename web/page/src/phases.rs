@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use apt_experiment::{Phase, Record};
+use apt_experiment::{Phase, Record, duration};
 
 use crate::history::{Frame, History};
-use crate::pace::in_words;
 
 /// What is happening at this step, in a few words; empty before a run has begun.
 #[must_use]
@@ -129,7 +128,7 @@ const PACE: usize = 24;
 /// before there is a pace and when nothing is left.
 #[must_use]
 pub fn time_left(history: &History) -> Option<String> {
-    seconds_left(history).map(in_words)
+    seconds_left(history).map(duration)
 }
 
 /// The same in seconds.

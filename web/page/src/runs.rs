@@ -6,8 +6,7 @@ use apt_bridge::{RunState, StoredRun};
 use apt_experiment::{Knobs, Record, compared, differences, preset_entry};
 pub use apt_report::hardware;
 
-/// The preset of the whole method.
-const BASELINE: &str = "apt";
+use crate::arms::APT;
 
 /// A run as the table has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +66,7 @@ pub fn changed(base: &Knobs, knobs: &Knobs) -> Vec<String> {
 /// The run that others are compared with: the first of the whole method, else the first there is.
 #[must_use]
 pub fn baseline<'a>(rows: &[&'a Row]) -> Option<&'a Row> {
-    rows.iter().find(|row| row.preset.as_deref() == Some(BASELINE)).or(rows.first()).copied()
+    rows.iter().find(|row| row.preset.as_deref() == Some(APT)).or(rows.first()).copied()
 }
 
 /// Curves that a chart tells apart.
@@ -89,12 +88,18 @@ pub fn newest_of_each(rows: Vec<Row>) -> Vec<Row> {
 /// What runs are called beside each other: their titles, with the name where two are of the same.
 #[must_use]
 pub fn titles(rows: &[Row]) -> Vec<String> {
-    let several = |title: &str| rows.iter().filter(|row| row.title == title).count() > 1;
-    let of = |row: &Row| match several(&row.title) {
-        true => format!("{} ({})", row.title, row.name),
-        false => row.title.clone(),
+    told_apart(&rows.iter().map(|row| (row.title.clone(), row.name.as_str())).collect::<Vec<_>>())
+}
+
+/// The same of titles with the names of their runs.
+#[must_use]
+pub fn told_apart(all: &[(String, &str)]) -> Vec<String> {
+    let several = |title: &str| all.iter().filter(|(of, _)| of == title).count() > 1;
+    let of = |(title, name): &(String, &str)| match several(title) {
+        true => format!("{title} ({name})"),
+        false => title.clone(),
     };
-    rows.iter().map(of).collect()
+    all.iter().map(of).collect()
 }
 
 /// What a run is of, for people: `random · seed 1`.

@@ -58,8 +58,18 @@ pub fn time_left(seconds: f64, over: usize, left: usize, jobs: usize) -> Option<
         return None;
     }
     let rounds = left.div_ceil(jobs.max(1)) as f64 / (over as f64 / jobs.max(1) as f64);
-    let seconds = seconds * rounds;
-    Some(if seconds < 100.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) })
+    Some(duration(seconds * rounds))
+}
+
+/// A length of time that is only known roughly: `47 s`, `12 min`, `2 h 05 min`.
+#[must_use]
+pub fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    match seconds {
+        ..100.0 => format!("{seconds:.0} s"),
+        ..6000.0 => format!("{minutes} min"),
+        _ => format!("{} h {:02} min", minutes / 60, minutes % 60),
+    }
 }
 
 #[cfg(test)]
@@ -71,5 +81,11 @@ mod tests {
         assert_eq!(time_left(60.0, 3, 2, 1).as_deref(), Some("40 s"));
         assert_eq!(time_left(60.0, 2, 5, 2).as_deref(), Some("3 min"), "three rounds of a minute");
         assert_eq!((time_left(60.0, 0, 2, 1), time_left(60.0, 2, 0, 1)), (None, None));
+    }
+
+    #[test]
+    fn lengths_of_time_are_said_as_roughly_as_they_are_known() {
+        let words = [47.4, 100.0, 720.0, 5999.0, 7500.0].map(duration);
+        assert_eq!(words, ["47 s", "2 min", "12 min", "100 min", "2 h 05 min"]);
     }
 }

@@ -3,8 +3,8 @@
 /// Radius of a marker in pixels.
 pub(super) const MARKER_RADIUS: f64 = 4.0;
 
-/// Width of a letter in heights of the text: a little more than that of system fonts.
-const LETTER: f64 = 0.6;
+/// Width of a character in heights of the text: a little more than that of system fonts.
+const CHARACTER: f64 = 0.6;
 /// How often names are placed.
 const SWEEPS: usize = 3;
 /// How many distances from the marker are tried.
@@ -61,7 +61,7 @@ pub(super) fn place(
     let mut placed: Vec<Rect> = Vec::with_capacity(names.len());
     for _ in 0..SWEEPS {
         for (own, ((x, y), name)) in markers.iter().zip(names).enumerate() {
-            let (at, w) = ((f64::from(*x), f64::from(*y)), LETTER * size * name.chars().count() as f64);
+            let (at, w) = ((f64::from(*x), f64::from(*y)), CHARACTER * size * name.chars().count() as f64);
             let others = || placed.iter().enumerate().filter(|(other, _)| *other != own).map(|(_, rect)| rect);
             let cost = |of: &Rect| {
                 let covered: f64 = others().chain(&taken).map(|other| of.shared(other)).sum();

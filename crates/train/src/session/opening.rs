@@ -1,10 +1,10 @@
 //! The wait for the training loss to move, and what is laid out when it has (METHOD §4.1).
 
 use super::trainer::Trainer;
-use super::window::{PruningWindow, timeline};
+use super::window::PruningWindow;
 use crate::TrainError;
 use apt_core::schedule::mask_step;
-use apt_experiment::{Event, Layout, LossChange, OpenedBy, PlannedPoint};
+use apt_experiment::{Event, Layout, LossChange, OpenedBy, PlannedPoint, timeline};
 
 impl Trainer {
     /// Looks at the loss of the step that was made, while the run waits for it to move: when it has, or when the window can

@@ -1,13 +1,9 @@
 //! Where a run's pruning window lies: known before the first step, or once the training loss has moved (METHOD §4.1).
 
 use crate::TrainError;
-use apt_core::arms::{self, Salience};
-use apt_core::schedule::{LossOnset, Opening, Timeline, TimelineConfig};
-use apt_experiment::Knobs;
+use apt_core::schedule::{LossOnset, Opening, Timeline};
+use apt_experiment::{Knobs, timeline};
 use serde::{Deserialize, Serialize};
-
-/// Share of the pruning window in which salience is only gathered.
-const SALIENCE_WARMUP: f64 = 0.2;
 
 /// Where the pruning window opens, as far as that is known.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -40,22 +36,4 @@ impl PruningWindow {
         let waits = matches!(opening, Opening::LossMoved { .. }) && opens > 0;
         Ok((Self { opens, waits_for: waits.then(LossOnset::default) }, timeline))
     }
-}
-
-/// The timeline of a run of `total` steps whose pruning window opens before step `opens`.
-pub(super) fn timeline(knobs: &Knobs, total: usize, opens: usize) -> Result<Timeline, TrainError> {
-    Ok(Timeline::new(&TimelineConfig {
-        total_steps: total,
-        schedule: knobs.schedule,
-        curve: knobs.curve,
-        density: knobs.density,
-        num_prunings: knobs.num_prunings,
-        opens,
-        prune_fraction: knobs.prune_fraction,
-        tuning_fraction: knobs.tuning_fraction,
-        warmup_fraction: SALIENCE_WARMUP,
-        distill_fraction: if knobs.distillation == arms::Distillation::Off { 0.0 } else { knobs.distill_fraction },
-        ranks_change: knobs.ranks_change(),
-        learned_masks: knobs.salience == Salience::L0,
-    })?)
 }

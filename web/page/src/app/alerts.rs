@@ -9,6 +9,7 @@ use apt_bridge::{Fault, RunState, StoredRun, StoredStudy, run_lock};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::pair::Pair;
 use super::state::{Engine, Lab};
 use super::visit::Visit;
 use super::{browser, study};
@@ -20,7 +21,10 @@ const LOOK_MS: u64 = 1_000;
 pub(crate) fn view(lab: Lab) -> impl IntoView {
     let visit = use_context::<Visit>();
     let held = held_elsewhere(lab);
-    let may_offer = move || !visit.is_some_and(|visit| visit.is_fresh.get());
+    // While two runs are shown, the second is neither cut off nor in another tab: it is here.
+    let pair = use_context::<Pair>();
+    let may_offer =
+        move || !visit.is_some_and(|visit| visit.is_fresh.get()) && !pair.is_some_and(|pair| pair.shown.get());
     let offers = move || {
         let held = held.get().filter(|_| may_offer())?;
         let study = study::resumable(lab).map(|study| {

@@ -2,6 +2,7 @@
 
 use apt_bridge::store::Store;
 use apt_bridge::{Command, RunState, StoredRun};
+use apt_experiment::duration;
 use leptos::html::{Button, Details};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -15,7 +16,7 @@ use super::{setup, study};
 use crate::actions::{Actions, Main};
 use crate::figures::bytes;
 use crate::pace::{self, Pace};
-use crate::runs::{hardware, state_name, title};
+use crate::runs::{hardware, title};
 
 /// What the buttons share.
 #[derive(Clone, Copy)]
@@ -55,7 +56,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 {controls.main_button()}
                 {controls.beside()}
                 {controls.menu()}
-                {duration(lab)}
+                {expected(lab)}
             </div>
             {controls.confirm.view()}
             {status(lab)}
@@ -265,16 +266,14 @@ pub(crate) fn expected_time(lab: Lab) -> Memo<Option<String>> {
             }
         });
     });
-    Memo::new(move |_| {
-        lab.settings.with(|settings| known.with(|known| known.seconds(&settings.knobs))).map(pace::in_words)
-    })
+    Memo::new(move |_| lab.settings.with(|settings| known.with(|known| known.seconds(&settings.knobs))).map(duration))
 }
 
-fn duration(lab: Lab) -> impl IntoView {
+fn expected(lab: Lab) -> impl IntoView {
     let expected = expected_time(lab);
     let words = move || {
         let told = expected.get().map(|time| format!("about {time} on this computer"));
-        told.unwrap_or_else(|| "how long it takes is told after a few steps".to_owned())
+        told.unwrap_or_else(|| "the time it takes is known after a few steps".to_owned())
     };
     move || (!lab.is_open()).then(|| view! { <span class="aside" data-testid="expected-time">{words}</span> })
 }
@@ -284,12 +283,7 @@ fn status(lab: Lab) -> impl IntoView {
         |of: fn(&StoredRun) -> String| Memo::new(move |_| lab.run.with(|run| run.as_ref().map(of)).unwrap_or_default());
     let (what, name) = (of_run(|run| title(run.preset.as_deref(), &run.knobs)), of_run(|run| run.name.clone()));
     let nothing = move || name.with(String::is_empty);
-    let state = move || match (lab.state(), lab.engine.get()) {
-        (_, Engine::Loading) => "loading the engine",
-        (_, Engine::Broken) => "stopped",
-        (Some(state), Engine::Ready) => state_name(state),
-        (None, Engine::Ready) => "ready",
-    };
+    let state = move || lab.state_in_words();
     let step =
         Memo::new(move |_| lab.status.get().step.max(lab.run.with(|run| run.as_ref().map_or(0, |run| run.step))));
     let steps = Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or(0, |run| run.steps)));

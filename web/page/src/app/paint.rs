@@ -1,7 +1,7 @@
 //! Draws the stage on a canvas. Cells are painted into pixels of their own and put there at once: the neurons of a large
 //! model are tens of thousands, more than a canvas draws as rectangles in a frame.
 
-use leptos::prelude::{document, window};
+use leptos::prelude::window;
 use wasm_bindgen::{Clamped, JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
@@ -78,13 +78,10 @@ pub(crate) fn draw(canvas: &HtmlCanvasElement, scene: &Scene, style: &Style) -> 
     Ok(())
 }
 
-/// What a canvas of this width is drawn on.
-pub(crate) fn sheet(width: f64) -> Sheet {
-    let root = document().document_element().and_then(|root| window().get_computed_style(&root).ok().flatten());
-    let size = root.and_then(|style| style.get_property_value("font-size").ok());
-    let pixels = size.and_then(|size| size.trim_end_matches("px").parse::<f64>().ok());
-    let type_size = pixels.map_or(1.0, |pixels| (pixels / 16.0).clamp(0.75, 3.0));
-    Sheet { width, dense: window().device_pixel_ratio().max(1.0), type_size }
+/// What a canvas of this width with type of this size is drawn on.
+pub(crate) fn sheet(width: u32, font: f64) -> Sheet {
+    let (dense, type_size) = (window().device_pixel_ratio().max(1.0), (font / 16.0).clamp(0.75, 3.0));
+    Sheet { width: f64::from(width), dense, type_size }
 }
 
 struct Painter<'a> {
@@ -161,8 +158,8 @@ impl Painter<'_> {
         if field.count == 0 {
             return Ok(());
         }
-        let list = |levels: &Levels| levels.neurons.get(layer).cloned().unwrap_or_default();
-        let [from, to] = [list(&self.scene.levels[0]), list(&self.scene.levels[1])];
+        let [from, to] =
+            self.scene.levels.each_ref().map(|levels| levels.neurons.get(layer).map(Vec::as_slice).unwrap_or_default());
         let percentiles = self.scene.percentiles.as_ref().and_then(|percentiles| percentiles.neurons.get(layer));
         let gone = self.scene.departures.0.neurons.get(layer);
         let mut pixels = Pixels::of(&field, self.dense);

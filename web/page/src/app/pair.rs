@@ -2,6 +2,7 @@
 
 use apt_bridge::{Command, RunState};
 use apt_experiment::Preset;
+use apt_report::FEWEST_SEEDS;
 use leptos::prelude::*;
 
 use super::buttons::action;
@@ -9,12 +10,11 @@ use super::playback::Playback;
 use super::stage::Look;
 use super::state::{Engine, Lab, Page};
 use super::{controls, figure, setup, stage};
-use crate::arms::called;
+use crate::arms::{APT, called};
 use crate::chart::Plot;
 use crate::history::History;
 use crate::outcome::Outcome;
-use crate::pair::{FIRST, SEEDS, arm, knobs, study, title, verdict};
-use crate::runs::state_name;
+use crate::pair::{FIRST, arm, knobs, study, title, verdict};
 use crate::stage::ticks;
 use crate::{phases, plots};
 
@@ -34,7 +34,7 @@ impl Pair {
         Self {
             first: lab,
             second: lab.another(),
-            arms: RwSignal::new(["apt", FIRST]),
+            arms: RwSignal::new([APT, FIRST]),
             shown: RwSignal::new(false),
             titles: RwSignal::default(),
         }
@@ -189,12 +189,7 @@ pub(crate) fn view(pair: Pair) -> impl IntoView {
 
 /// How far one of the two is.
 fn standing(lab: Lab, name: &'static str) -> impl IntoView {
-    let state = move || match (lab.state(), lab.engine.get()) {
-        (_, Engine::Loading) => "loading the engine",
-        (_, Engine::Broken) => "stopped",
-        (Some(state), Engine::Ready) => state_name(state),
-        (None, Engine::Ready) => "ready",
-    };
+    let state = move || lab.state_in_words();
     let steps = move || {
         let of = lab.run.with(|run| run.as_ref().map_or(0, |run| run.steps));
         (of > 0).then(|| format!("step {} of {of}", lab.status.get().step))
@@ -217,8 +212,8 @@ fn told(pair: Pair) -> impl IntoView {
     let done = Memo::new(move |_| [first, second].map(|lab| lab.status.with(|status| status.done)));
     let record = |lab: Lab| lab.history.with_value(|history| history.record().cloned());
     let as_study = move || {
-        let file = first.settings.with_untracked(|settings| study(settings, pair.presets()));
-        match first.queue_study(file) {
+        let Some(run) = record(first) else { return };
+        match first.queue_study(study(&run.config, pair.presets())) {
             Ok(queued) => {
                 first.run_study(&queued, false);
                 Page::Compare.open();
@@ -247,12 +242,10 @@ fn told(pair: Pair) -> impl IntoView {
                 <dl>{each.into_iter().collect_view()}</dl>
                 {lines.map(|line| view! { <p class="aside">{line}</p> }).collect_view()}
                 <p class="buttons">
-                    {action("Run it with 3 seeds", "pair-study", || true, || true, as_study)}
+                    {action(format!("Run it with {FEWEST_SEEDS} seeds"), "pair-study", || true, || true, as_study)}
                     <button type="button" class="button" on:click=move |_| Page::Compare.open()>"Compare"</button>
                 </p>
             </section>
         })
     }
 }
-
-const _: () = assert!(SEEDS == 3, "the button names the number of seeds");

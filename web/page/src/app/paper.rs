@@ -3,11 +3,10 @@
 
 use leptos::html::Div;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
-use web_sys::{KeyboardEvent, PointerEvent, ResizeObserver};
+use web_sys::{KeyboardEvent, PointerEvent};
 
 use super::figure::theme;
+use super::measured::size_of;
 use super::state::Lab;
 use crate::chart::{Drawing, Plot, Reading, moved, nearest, place_read};
 
@@ -159,30 +158,4 @@ pub(super) fn view(shown: Shown, enlarge: Option<Callback<()>>) -> impl IntoView
             ></span>
         </div>
     }
-}
-
-/// Width, height and size of the text of an element, as they are now.
-fn size_of(element: NodeRef<Div>) -> RwSignal<(u32, u32, f64)> {
-    let size = RwSignal::new((0, 0, 12.0));
-    Effect::new(move || {
-        let Some(element) = element.get() else { return };
-        let measured = element.clone();
-        let measure = Closure::<dyn FnMut()>::new(move || {
-            let font = window().get_computed_style(&measured).ok().flatten();
-            let font = font.and_then(|style| style.get_property_value("font-size").ok());
-            let font = font.and_then(|font| font.trim_end_matches("px").parse().ok()).unwrap_or(12.0);
-            let now = (measured.client_width() as u32, measured.client_height() as u32, font);
-            // A page that is not shown has no size; its charts stay as they are.
-            if now.0 > 0 && size.get_untracked() != now {
-                size.set(now);
-            }
-        });
-        let Ok(observer) = ResizeObserver::new(measure.as_ref().unchecked_ref()) else { return };
-        observer.observe(&element);
-        let kept = StoredValue::new_local((observer, measure));
-        on_cleanup(move || {
-            kept.try_with_value(|(observer, _)| observer.disconnect());
-        });
-    });
-    size
 }

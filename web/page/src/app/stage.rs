@@ -6,16 +6,16 @@ use std::rc::Rc;
 use leptos::html::Canvas;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use wasm_bindgen::closure::Closure;
-use web_sys::{KeyboardEvent, PointerEvent, ResizeObserver};
+use web_sys::{KeyboardEvent, PointerEvent};
 
 use super::figure::theme;
+use super::measured::size_of;
 use super::paint::{Colours, Scene, Style, draw, sheet};
 use super::playback::Playback;
 use super::state::Lab;
 use crate::figures::{count, share};
 use crate::history::{Frame, History};
-use crate::stage::{Departures, Layout, Levels, Moment, Percentiles, Unit, moment};
+use crate::stage::{Departures, Layout, Levels, Moment, Percentiles, Sheet, Unit, moment};
 
 /// How stages are looked at; those side by side are looked at alike. A handle.
 #[derive(Clone, Copy)]
@@ -49,7 +49,9 @@ impl Drawn {
 pub(crate) fn view(lab: Lab, playback: Playback, look: Look, name: &'static str) -> impl IntoView {
     let canvas = NodeRef::<Canvas>::new();
     let pointed = RwSignal::new(None::<Unit>);
-    let width = RwSignal::new(0.0);
+    let size = size_of(canvas);
+    // The height follows from what is drawn.
+    let sheet = Memo::new(move |_| size.with(|(width, _, font)| sheet(*width, *font)));
     let run = Memo::new(move |_| lab.run.with(|run| run.as_ref().map(|run| run.name.clone())));
     let frames = Memo::new(move |_| (run.get(), lab.status.with(|status| status.frames)));
     Effect::new(move || {
@@ -66,7 +68,7 @@ pub(crate) fn view(lab: Lab, playback: Playback, look: Look, name: &'static str)
     Effect::new(move || {
         frames.track();
         let (from, to) = ends.get();
-        let made = scene(lab, from, to, look.zoom.get(), width.get());
+        let made = scene(lab, from, to, look.zoom.get(), sheet.get());
         drawn.scene.set_value(made.map(Rc::new));
         drawn.made.update(|made| *made += 1);
     });
@@ -77,7 +79,6 @@ pub(crate) fn view(lab: Lab, playback: Playback, look: Look, name: &'static str)
         // A canvas that gives no context cannot be drawn on; the table below says the same.
         let _ = draw(&canvas, &scene, &style);
     });
-    follow_width(canvas, width);
     let place = Memo::new(move |_| now.with(shown));
     let words = move || {
         let scene = drawn.get()?;
@@ -177,33 +178,8 @@ fn first(layout: &Layout) -> Option<Unit> {
     layout.layers().next().map(Unit::Layer)
 }
 
-/// Keeps `width` at that of the canvas.
-fn follow_width(canvas: NodeRef<Canvas>, width: RwSignal<f64>) {
-    let watching = StoredValue::new_local(None::<(ResizeObserver, Closure<dyn Fn()>)>);
-    Effect::new(move || {
-        let Some(canvas) = canvas.get() else { return };
-        let measured = canvas.clone();
-        let changed = Closure::<dyn Fn()>::new(move || {
-            let now = f64::from(measured.client_width());
-            if now > 0.0 && width.try_get_untracked().is_some_and(|before| (before - now).abs() >= 1.0) {
-                width.set(now);
-            }
-        });
-        if let Ok(observer) = ResizeObserver::new(changed.as_ref().unchecked_ref()) {
-            observer.observe(&canvas);
-            watching.set_value(Some((observer, changed)));
-        }
-    });
-    on_cleanup(move || {
-        let watched = watching.try_update_value(Option::take).flatten();
-        if let Some((observer, _)) = watched {
-            observer.disconnect();
-        }
-    });
-}
-
-fn scene(lab: Lab, from: usize, to: usize, zoom: Option<usize>, width: f64) -> Option<Scene> {
-    if width <= 0.0 {
+fn scene(lab: Lab, from: usize, to: usize, zoom: Option<usize>, sheet: Sheet) -> Option<Scene> {
+    if sheet.width <= 0.0 {
         return None;
     }
     lab.history.with_value(|history| {
@@ -213,7 +189,7 @@ fn scene(lab: Lab, from: usize, to: usize, zoom: Option<usize>, width: f64) -> O
         // Between two points, units have the colours of the scores that decide at the second.
         let percentiles = Percentiles::of(ends.last()?, shape).or_else(|| Percentiles::of(ends.first()?, shape));
         Some(Scene {
-            layout: Layout::new(shape, frames, sheet(width), most(history), zoom),
+            layout: Layout::new(shape, frames, sheet, most(history), zoom),
             levels: [from, to].map(|place| Levels::at(frames, place, shape)),
             departures: (Departures::until(frames, to, shape), frames.len()),
             percentiles,

@@ -13,7 +13,7 @@ use super::link::Link;
 use crate::address::{self, Settings};
 use crate::history::History;
 use crate::phases;
-use crate::runs::is_open;
+use crate::runs::{is_open, state_name};
 
 /// Faults and notices that are kept.
 const MAX_ALERTS: usize = 20;
@@ -322,6 +322,16 @@ impl Lab {
     /// The state of the run that is shown.
     pub(crate) fn state(self) -> Option<RunState> {
         self.state.get()
+    }
+
+    /// That of its engine while it has none.
+    pub(crate) fn state_in_words(self) -> &'static str {
+        match (self.state(), self.engine.get()) {
+            (_, Engine::Loading) => "loading the engine",
+            (_, Engine::Broken) => "stopped",
+            (Some(state), Engine::Ready) => state_name(state),
+            (None, Engine::Ready) => "ready",
+        }
     }
 
     /// Whether the model is at an address that only a link has named: its host is not contacted before the user agrees.

@@ -1,7 +1,7 @@
 //! Studies: queueing one, how far each is and how long it will take.
 
 use apt_bridge::{Command, RunState, StoredCell, StoredStudy};
-use apt_experiment::{CellState, Explain, Problem, Study, StudyFile};
+use apt_experiment::{CellState, Explain, Problem, Study, StudyFile, duration};
 use leptos::prelude::*;
 
 use super::buttons::{action, never};
@@ -10,7 +10,7 @@ use super::export::offer;
 use super::state::{Engine, Lab};
 use super::{browser, study_form};
 use crate::export::Saved;
-use crate::pace::{Pace, in_words, runs_in_words};
+use crate::pace::{Pace, runs_in_words};
 use crate::phases;
 use crate::runs::rows;
 use crate::studies::{current_run, current_run_short, grid, name_for, progress, refusal, waiting};
@@ -108,7 +108,7 @@ fn time_left(lab: Lab) -> Memo<Option<String>> {
             _ => phases::seconds_left(history),
         });
         let present = present.or_else(|| run.get());
-        let known = waiting.get().zip(present).map(|(waiting, present)| in_words(waiting + present));
+        let known = waiting.get().zip(present).map(|(waiting, present)| duration(waiting + present));
         known.or(study.time_left)
     })
 }

@@ -3,7 +3,7 @@
 use apt_experiment::Record;
 
 use crate::history::{Frame, History};
-use crate::stage::Unit;
+use crate::stage::{Departures, Reason, Unit};
 
 /// A head: layer and number.
 pub type Head = (usize, usize);
@@ -38,9 +38,10 @@ impl Guess {
     pub fn of(history: &History) -> Option<Self> {
         let record = history.record().filter(|_| history.done)?;
         let frames = &history.frames;
+        let departures = Departures::until(frames, frames.len().checked_sub(1)?, &record.shape).heads;
         let mut all: Vec<(Head, Option<usize>)> = Vec::new();
-        for (layer, heads) in record.shape.heads.iter().enumerate() {
-            all.extend((0..*heads).map(|head| ((layer, head), went(frames, (layer, head)))));
+        for (layer, heads) in departures.iter().enumerate() {
+            all.extend(heads.iter().enumerate().map(|(head, went)| ((layer, head), went.map(usize::from))));
         }
         let last = all.iter().filter_map(|(_, went)| *went).max()?;
         let place_of = |place: Option<usize>| place.and_then(|place| frames.get(place));
@@ -48,13 +49,13 @@ impl Guess {
             let unit = Unit::Head(head.0, head.1);
             let decided = place_of(Some(went.unwrap_or(last)));
             let score = |frame: Option<&Frame>| Some(frame?.score(unit)?.0);
-            let kept = exceptions(frames.last(), *head);
+            let reason = frames.last().and_then(|frame| frame.reason(unit));
             Fate {
                 head: *head,
                 went: place_of(*went).map(|frame| frame.step),
                 salience: score(decided),
                 first: score(frames.get(1)),
-                by_floor: went.is_none() && kept,
+                by_floor: went.is_none() && reason == Some(Reason::Floor),
             }
         });
         let fates: Vec<Fate> = fates.collect();
@@ -108,19 +109,6 @@ pub fn besides(record: &Record, last: &Frame) -> String {
         gone => format!("{gone} hidden dims"),
     };
     format!("Besides heads, it removed {} of {all} neurons and {dims}.", all.saturating_sub(left))
-}
-
-/// The place of the frame at which a head went.
-fn went(frames: &[Frame], (layer, head): Head) -> Option<usize> {
-    let keeps = |frame: &Frame| frame.heads.get(layer).is_some_and(|kept| kept.contains(&head));
-    let missing = !keeps(frames.last()?);
-    missing.then(|| frames.iter().rposition(keeps).map_or(0, |last| last + 1))
-}
-
-/// Whether a head is kept only by the head floor.
-fn exceptions(frame: Option<&Frame>, (layer, head): Head) -> bool {
-    let floor = frame.and_then(|frame| frame.exceptions.as_ref()).map(|all| &all.by_floor);
-    floor.and_then(|floor| floor.get(layer)).is_some_and(|set| set.contains(head))
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub const QUESTIONS: [Question; 3] = [
         ],
     },
     Question {
-        question: "In one run with seed 1, pruning at random ends 0.6 points of accuracy above the method. What follows?",
+        question: "Suppose that in one run, pruning at random ends 0.6 points of accuracy above the method. What follows?",
         choices: [
             choice(
                 "Random pruning is better",

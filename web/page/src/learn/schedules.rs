@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use apt_experiment::{Opening, PruneSchedule, timeline};
+
 use crate::history::History;
 
 /// A schedule over the steps of a run.
@@ -56,63 +58,33 @@ const ALL: [(&str, &str, &str, &str); 4] = [
     ),
 ];
 
-/// Share of the pruning window of early and late in which scores are only gathered.
-const SCORES_FIRST: f64 = 0.2;
-/// Fewest steps between points, where the window has as many.
-const APART: usize = 4;
-
-/// The four schedules for the steps and shares of a run (METHOD §4); that of the run itself as it was laid out. Empty
+/// The four schedules for the steps and settings of a run (METHOD §4); that of the run itself as it was laid out. Empty
 /// while it is not laid out.
 #[must_use]
 pub fn schedules(history: &History) -> Vec<Planned> {
     let Some((record, layout)) = history.record().and_then(|record| Some((record, record.layout.as_ref()?))) else {
         return Vec::new();
     };
-    let (config, steps) = (&record.config, history.steps.max(2));
-    let own = record.config.text("schedule").unwrap_or_default();
+    let (own, steps) = (record.config.schedule, history.steps.max(2));
     // Gradual pruning begins where early pruning does; a run of another schedule does not say where that would be.
-    let opens = if matches!(own.as_str(), "early" | "gradual") { layout.collect.start } else { steps / 8 };
-    let length = share(config.prune_fraction, steps).clamp(1, steps - 1);
-    let end_of_late = (steps - share(config.tuning_fraction, steps)).clamp(1, steps - 1);
-    let warm = (SCORES_FIRST * length as f64 + 1e-9) as usize;
-    let plan = |(name, title, preset, words): (&'static str, &'static str, &'static str, &'static str)| {
-        let is_own = own == name;
-        let window = match name {
-            "early" => {
-                let start = opens.min(steps - 1 - length);
-                start..start + length
-            }
-            "late" => end_of_late.saturating_sub(length)..end_of_late,
-            "gradual" => opens.min(end_of_late - 1)..end_of_late,
-            _ => 0..0,
-        };
-        let points = match (is_own, name) {
-            (true, _) => layout.points.iter().map(|point| point.step).collect(),
-            (false, "one_shot") => vec![0],
-            (false, _) => spread((window.start + warm).min(window.end - 1), window.end, config.num_prunings),
-        };
-        let taught = match (is_own, name) {
-            (true, _) => layout.distill.clone(),
-            (false, "one_shot") => None,
-            (false, _) => layout.distill.as_ref().and_then(|_| {
-                let first = *points.first()?;
-                Some(first..(first + share(config.distill_fraction, steps)).min(steps))
-            }),
-        };
-        Planned { name, title, preset, window, points, taught, is_own, words }
+    let opens = match own {
+        PruneSchedule::Early | PruneSchedule::Gradual => layout.collect.start,
+        _ => Opening::new(PruneSchedule::Early, record.config.tune_first, steps).latest(),
     };
-    ALL.into_iter().map(plan).collect()
-}
-
-/// Rounded down, but for what floats leave.
-fn share(of: f64, steps: usize) -> usize {
-    (of * steps as f64 + 1e-9) as usize
-}
-
-/// So many points up to `end`, evenly after `start`.
-fn spread(start: usize, end: usize, points: usize) -> Vec<usize> {
-    let points = points.min((end - start) / APART).max(1);
-    (1..=points).map(|point| start + (end - start) * point / points).collect()
+    let plan = |(name, title, preset, words): (&'static str, &'static str, &'static str, &'static str)| {
+        let mut knobs = record.config.clone();
+        knobs.set("schedule", name).ok()?;
+        let is_own = knobs.schedule == own;
+        let (window, points, taught) = match is_own {
+            true => (layout.collect.clone(), layout.points.iter().map(|of| of.step).collect(), layout.distill.clone()),
+            false => {
+                let planned = timeline(&knobs, steps, opens).ok()?;
+                (planned.collect, planned.points.iter().map(|of| of.step).collect(), planned.distill)
+            }
+        };
+        Some(Planned { name, title, preset, window, points, taught, is_own, words })
+    };
+    ALL.into_iter().filter_map(plan).collect()
 }
 
 #[cfg(test)]
@@ -129,9 +101,10 @@ mod tests {
         let steps: Vec<usize> = layout.points.iter().map(|point| point.step).collect();
         assert_eq!((&all[0].points, &all[0].window), (&steps, &layout.collect));
         // Planned from the settings alone it would be the same.
-        assert_eq!(spread(layout.points[0].window_start, layout.collect.end, 10), steps);
-        let warm = layout.points[0].window_start - layout.collect.start;
-        assert_eq!(warm, (SCORES_FIRST * layout.collect.len() as f64) as usize);
+        let config = &history.record().expect("a run").config;
+        let planned = timeline(config, history.steps, layout.collect.start).expect("it can be laid out");
+        assert_eq!(planned.points.iter().map(|point| point.step).collect::<Vec<_>>(), steps);
+        assert_eq!((planned.collect, planned.distill), (layout.collect, layout.distill));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::Run;
+use crate::arms::{APT, called};
 use crate::learn::{Planned, schedules};
 
 pub(super) fn view(run: Run) -> impl IntoView {
@@ -74,7 +75,7 @@ fn told(plan: Planned, steps: usize) -> impl IntoView {
         view! {
             <p class="line">
                 <a class="button" href="#lab" data-testid="schedule-run">"Run it beside APT"</a>
-                <span class="aside">"In the Lab, choose " <b>"apt"</b> " and " <b>{plan.preset}</b> " under Side by side."</span>
+                <span class="aside">"In the Lab, choose " <b>{called(APT)}</b> " and " <b>{called(plan.preset)}</b> " under Side by side."</span>
             </p>
         }
     });
