@@ -65,7 +65,7 @@ test("first one button; what throws work away, or puts a run aside, asks", () =>
     await lab.state("ready");
     const buttons = () => lab.page.locator(".controls button:visible, .controls summary:visible").allInnerTexts();
     assert.deepEqual(await buttons(), ["Start"]);
-    assert.match(await lab.at("expected-time").innerText(), /told after a few steps/);
+    assert.match(await lab.at("expected-time").innerText(), /known after a few steps/);
     await lab.press("start");
     await lab.reach(3);
     assert.deepEqual(await buttons(), ["Pause", "Stop", "⋯"]);
