@@ -34,6 +34,20 @@ pub(crate) fn bench() -> Result<()> {
     Ok(())
 }
 
+/// Where pictures go.
+#[derive(clap::Args)]
+pub(crate) struct Screens {
+    /// The folder; made if it is not there.
+    folder: PathBuf,
+}
+
+/// Takes pictures of the lab's pages.
+pub(crate) fn screens(args: &Screens) -> Result<()> {
+    let mut script = Command::new("node");
+    script.arg("bench/screens.mjs").arg(std::path::absolute(&args.folder)?);
+    run_within(LIMIT, prepared(&mut script, web::delivered()?)?)
+}
+
 /// Installs what a script of `web/e2e` needs, and passes where things are.
 fn prepared(script: &mut Command, dist: PathBuf) -> Result<&mut Command> {
     node()?;

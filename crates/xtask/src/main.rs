@@ -42,6 +42,8 @@ enum Chore {
     Bench(engine::Args),
     /// Time the first step and a training step in a browser beside the program's.
     BenchBrowser,
+    /// Take pictures of every page of the lab at four widths in both themes.
+    Screens(browser::Screens),
     /// Make the built-in checkpoint in assets/builtin anew; arguments go to the program that makes it.
     Pretrain(engine::Args),
     /// Install the standard library for wasm32-unknown-unknown, also where rustup cannot fetch it.
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Web(args) => web::build(&args).map(drop),
         Chore::Bench(args) => engine::run("bench", &args),
         Chore::BenchBrowser => browser::bench(),
+        Chore::Screens(args) => browser::screens(&args),
         Chore::Pretrain(args) => engine::run("pretrain", &args),
         Chore::WasmTarget(args) => wasm_target::install(&args),
     };

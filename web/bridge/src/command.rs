@@ -18,6 +18,12 @@ pub enum Command {
         /// Its settings.
         knobs: Box<Knobs>,
     },
+    /// Make the first steps of a run and throw them away, to learn how fast this computer is; answered by
+    /// [`crate::Message::Timed`], unless a run is open.
+    Time {
+        /// Its settings.
+        knobs: Box<Knobs>,
+    },
     /// Begin a new run. A run that is open is saved and closed first.
     Start {
         /// Its entry, as [`StoredRun::new`] makes it.

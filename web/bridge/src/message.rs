@@ -1,7 +1,7 @@
 //! What the worker reports to the page.
 
 use crate::{DataLook, DeviceReport, Estimate, FileSet, Reading, StoredRun, StoredStudy};
-use apt_experiment::{Event, Problem, Record};
+use apt_experiment::{Event, Knobs, Problem, Record};
 use serde::{Deserialize, Serialize};
 
 /// A notification or an answer of the worker.
@@ -23,6 +23,8 @@ pub enum Message {
     Devices(Box<DeviceReport>),
     /// The answer to [`crate::Command::Estimate`].
     Estimate(Estimate),
+    /// The answer to [`crate::Command::Time`].
+    Timed(Box<Timed>),
     /// The open run is in another state or at another step; also the first message about a run.
     Run(Box<StoredRun>),
     /// A study has come further, is over, or is left.
@@ -112,6 +114,15 @@ pub struct Fault {
     /// What was wrong, where, and what to do.
     #[serde(flatten)]
     pub problem: Problem,
+}
+
+/// How long the first steps of a run take here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timed {
+    /// Its settings.
+    pub knobs: Knobs,
+    /// Seconds at the end of each step, the first first. The first few hold what is made once.
+    pub seconds: Vec<f64>,
 }
 
 /// What models predict for a text.

@@ -92,6 +92,15 @@ test("first one button; what throws work away, or puts a run aside, asks", () =>
     assert.equal(Object.keys(await lab.table("runs")).length, 2);
   }));
 
+test("how long a run takes here is told before anything was run here", () =>
+  withLab({ settings: { device: "cpu" } }, async (lab) => {
+    await lab.state("ready");
+    for (const name of ["expected-time", "pair-time"]) {
+      await lab.until(name, async () => /^about .* on this computer$/.test(await lab.at(name).innerText()));
+    }
+    assert.equal(Object.keys(await lab.table("runs")).length, 0, "a trial is no run");
+  }));
+
 test("the next group finds the lab as the link sets it, and the runs in Compare", () =>
   withLab({ settings: { ...RUN, steps: 30 } }, async (lab) => {
     const link = new URL(lab.page.url()).searchParams;

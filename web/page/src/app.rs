@@ -11,6 +11,7 @@ mod controls;
 mod crash;
 mod data_card;
 mod device;
+mod expected;
 mod export;
 mod figure;
 mod knob;
@@ -74,7 +75,10 @@ fn root() -> impl IntoView {
     follow_settings(lab);
     let pair = pair::Pair::new(lab);
     provide_context(pair);
-    shell::view(lab, recording::load(lab), pair)
+    let recording = recording::load(lab);
+    provide_context(recording);
+    provide_context(expected::Expected::begin(lab));
+    shell::view(lab, recording, pair)
 }
 
 fn follow_browser(lab: Lab) {

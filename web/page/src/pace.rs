@@ -1,9 +1,12 @@
 //! How long runs take on this computer, told from runs that it has finished.
 
-use apt_bridge::{RunState, StoredRun};
+use apt_bridge::{RunState, StoredRun, Timed as Trial};
 use apt_experiment::{Knobs, Record, SettingsId, duration};
 
 use crate::runs::Row;
+
+/// Steps at the beginning that hold what is made once.
+const MADE_ONCE: usize = 2;
 
 /// What a run of this computer took.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +53,20 @@ impl Pace {
     #[must_use]
     pub fn of_run(record: &Record) -> Self {
         Self { runs: Timed::of(record).into_iter().collect() }
+    }
+
+    /// Of a run that was made elsewhere, and the first steps of one like it here: the whole takes as much longer as they
+    /// do. `None` if they are of another model or task, or too few.
+    #[must_use]
+    pub fn of_trial(trial: &Trial, known: &Record) -> Option<Self> {
+        let knobs = Knobs { device: trial.knobs.device, ..known.config.clone() };
+        let last = trial.seconds.len();
+        let there = |step: usize| known.curve.iter().find(|of| of.step == step).map(|of| of.seconds);
+        let elsewhere = there(last)? - there(MADE_ONCE)?;
+        let here = trial.seconds.last()? - trial.seconds.get(MADE_ONCE - 1)?;
+        let is_measured = last > MADE_ONCE && here > 0.0 && elsewhere > 0.0 && are_alike(&knobs, &trial.knobs);
+        let Timed { steps, seconds, .. } = Timed::of(known).filter(|_| is_measured)?;
+        Some(Self { runs: vec![Timed { knobs, steps, seconds: seconds * here / elsewhere }] })
     }
 
     /// With a run that is under way, as far as it has come; `steps` is how many it will make.
@@ -178,6 +195,23 @@ mod tests {
         let pace = Pace::default().and_present(record, 50);
         let second = record.curve.last().expect("a step").seconds / record.curve.len() as f64;
         assert!(near(pace.seconds(&knobs), 50.0 * second), "{pace:?}");
+    }
+
+    #[test]
+    fn the_first_steps_here_tell_how_long_a_run_made_elsewhere_takes_here() {
+        let (_, history) = crate::recorded::read(include_str!("../../static/recorded.jsonl")).expect("a run");
+        let known = history.record().cloned().expect("a run");
+        let there = |step: usize| known.curve[step - 1].seconds;
+        let whole = Pace::of_run(&known).seconds(&known.config).expect("it is finished");
+        // Steps as long as there, of a computer that takes three times as long after the first two.
+        let seconds = (1..=8).map(|step| if step <= 2 { there(step) } else { 3.0 * there(step) - 2.0 * there(2) });
+        let trial = Trial { knobs: Knobs::default(), seconds: seconds.collect() };
+        let pace = Pace::of_trial(&trial, &known).expect("they are alike");
+        assert!(near(pace.seconds(&Knobs::default()), 3.0 * whole), "{pace:?} beside {whole}");
+        assert!(near(pace.seconds(&Knobs { steps: Some(192), ..Knobs::default() }), 1.5 * whole));
+        let nano = Knobs { model: "nano".to_owned(), ..Knobs::default() };
+        assert_eq!(Pace::of_trial(&Trial { knobs: nano, ..trial.clone() }, &known), None);
+        assert_eq!(Pace::of_trial(&Trial { seconds: vec![0.1, 0.2], ..trial }, &known), None);
     }
 
     #[test]

@@ -40,6 +40,8 @@ mod store_writer;
 #[cfg(target_family = "wasm")]
 mod study;
 #[cfg(target_family = "wasm")]
+mod trial;
+#[cfg(target_family = "wasm")]
 mod worker;
 
 #[cfg(target_family = "wasm")]

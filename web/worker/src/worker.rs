@@ -82,6 +82,11 @@ impl Worker {
         match command {
             Command::Devices { again } => self.report_devices(again).await,
             Command::Estimate { knobs } => self.estimate(&knobs).await,
+            Command::Time { knobs } => {
+                // What is wrong with these settings is told when a run is asked for.
+                let _ = self.time(*knobs).await;
+                Ok(())
+            }
             Command::Start { run } => {
                 self.close_all().await?;
                 self.start(*run).await

@@ -45,6 +45,11 @@ pub(crate) fn address() -> String {
     window().location().href().unwrap_or_default()
 }
 
+/// How many things this computer does at the same time, as far as the browser says.
+pub(crate) fn cores() -> usize {
+    window().navigator().hardware_concurrency() as usize
+}
+
 /// The computer that the lab comes from.
 pub(crate) fn host() -> String {
     window().location().hostname().unwrap_or_default()

@@ -1,21 +1,19 @@
 //! One button to start, hold and resume; what else can be done; and the state of the run.
 
-use apt_bridge::store::Store;
 use apt_bridge::{Command, RunState, StoredRun};
 use apt_experiment::duration;
 use leptos::html::{Button, Details};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 
 use super::buttons::{action, never};
 use super::confirm::Confirm;
+use super::expected::Expected;
 use super::state::{Engine, Lab, Progress};
 use super::visit::Visit;
 use super::{setup, study};
 use crate::actions::{Actions, Main};
 use crate::figures::bytes;
-use crate::pace::{self, Pace};
 use crate::runs::{hardware, title};
 
 /// What the buttons share.
@@ -248,31 +246,11 @@ impl Controls {
     }
 }
 
-/// How long a run with the settings as they are will take, in words; `None` where no run made here tells.
-pub(crate) fn expected_time(lab: Lab) -> Memo<Option<String>> {
-    let likest = Memo::new(move |_| {
-        let knobs = lab.settings.with(|settings| settings.knobs.clone());
-        lab.runs.with(|runs| pace::likest(&knobs, runs).map(|run| run.name.clone()))
-    });
-    let known = RwSignal::new(Pace::default());
-    Effect::new(move || {
-        let Some(run) = likest.get() else { return };
-        spawn_local(async move {
-            // Without storage there is no earlier run to tell from.
-            if let Ok(store) = Store::open().await
-                && let Ok(Some(record)) = store.record(&run).await
-            {
-                known.set(Pace::of_run(&record));
-            }
-        });
-    });
-    Memo::new(move |_| lab.settings.with(|settings| known.with(|known| known.seconds(&settings.knobs))).map(duration))
-}
-
 fn expected(lab: Lab) -> impl IntoView {
-    let expected = expected_time(lab);
+    let expected = use_context::<Expected>();
     let words = move || {
-        let told = expected.get().map(|time| format!("about {time} on this computer"));
+        let told = lab.settings.with(|settings| expected?.seconds(&settings.knobs));
+        let told = told.map(|time| format!("about {} on this computer", duration(time)));
         told.unwrap_or_else(|| "the time it takes is known after a few steps".to_owned())
     };
     move || (!lab.is_open()).then(|| view! { <span class="aside" data-testid="expected-time">{words}</span> })

@@ -1,15 +1,16 @@
 //! Two runs side by side, each in a worker of its own: from the same weights, on the same batches.
 
 use apt_bridge::{Command, RunState};
-use apt_experiment::Preset;
+use apt_experiment::{Preset, duration};
 use apt_report::FEWEST_SEEDS;
 use leptos::prelude::*;
 
 use super::buttons::action;
+use super::expected::Expected;
 use super::playback::Playback;
 use super::stage::Look;
 use super::state::{Engine, Lab, Page};
-use super::{controls, figure, setup, stage};
+use super::{browser, controls, figure, setup, stage};
 use crate::arms::{APT, called};
 use crate::chart::Plot;
 use crate::history::History;
@@ -95,6 +96,15 @@ pub(crate) fn starter(pair: Pair) -> impl IntoView {
             pair.arms.update(|arms| arms[place] = preset.name);
         }
     };
+    let expected = use_context::<Expected>();
+    let time = move || {
+        let arms = pair.arms.get().map(arm);
+        let of = lab.settings.with(|settings| knobs(settings, arms)).map(|knobs| expected?.seconds(&knobs));
+        let [Some(one), Some(other)] = of else { return String::new() };
+        // On a core each.
+        let both = if browser::cores() < 2 { one + other } else { one.max(other) };
+        format!("about {} on this computer", duration(both))
+    };
     view! {
         <div class="pair-start" role="group" aria-label="Two runs side by side">
             <span class="pair-words">"Side by side:"</span>
@@ -108,6 +118,7 @@ pub(crate) fn starter(pair: Pair) -> impl IntoView {
                 <select data-testid="pair-second" on:change=choose(1)>{setup::arm_options(move || pair.arms.get()[1])}</select>
             </label>
             {action("Run both", "pair-start", || false, ready, move || pair.begin())}
+            <span class="aside" data-testid="pair-time">{time}</span>
         </div>
     }
 }

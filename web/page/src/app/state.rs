@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use apt_bridge::{Answer, Command, DataLook, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy};
+use apt_bridge::{
+    Answer, Command, DataLook, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy, Timed,
+};
 use apt_experiment::{Explain, Knob, Knobs, Problem, Record, run_name};
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
@@ -131,6 +133,8 @@ pub(crate) struct Lab {
     pub(crate) saved: RwSignal<Option<usize>>,
     pub(crate) devices: RwSignal<Option<DeviceReport>>,
     pub(crate) estimate: RwSignal<Option<Estimate>>,
+    /// How long the first steps of a run take here.
+    pub(crate) timed: RwSignal<Option<Timed>>,
     /// What the data of the settings hold.
     pub(crate) look: RwSignal<Option<DataLook>>,
     pub(crate) answer: RwSignal<Option<Answer>>,
@@ -178,6 +182,7 @@ impl Lab {
             saved: RwSignal::default(),
             devices: RwSignal::default(),
             estimate: RwSignal::default(),
+            timed: RwSignal::default(),
             look: RwSignal::default(),
             answer: RwSignal::default(),
             asking: RwSignal::default(),
