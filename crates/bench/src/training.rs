@@ -40,6 +40,7 @@ impl Training {
             preset: None,
             source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
             task: TokenizedTask { objective, train: examples(2 * BATCH), validation: examples(BATCH), test: None },
+            watched: Vec::new(),
             provenance: Provenance::default(),
             device: device.clone(),
         };

@@ -9,6 +9,7 @@
 //! | [`wiring`] | which linear layer reads and writes which prunable axis |
 //! | [`blocks`] | what a head, a neuron and a hidden dimension cost |
 //! | [`salience`] | how much a block is worth |
+//! | [`outliers`] | what of that is √kurtosis |
 //! | [`search`] | which blocks stay within a budget |
 //! | [`masks`] | how blocks fade out, and come back |
 //! | [`schedule`] | when to prune, and to what density |
@@ -30,6 +31,7 @@ mod hex;
 pub mod l0;
 pub mod lr;
 pub mod masks;
+pub mod outliers;
 pub mod problem;
 pub mod ranks;
 pub mod reference;

@@ -15,7 +15,7 @@ use crate::knobs::Knobs;
 use crate::record::format::{
     CurvePoint, Evaluation, Growth, KnobChange, Measures, ModelShape, Provenance, TeacherUpdate,
 };
-use crate::record::{Layout, PruningPoint};
+use crate::record::{Layout, PruningPoint, WatchedExample};
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub enum Event {
         /// Names of the classes in the order of the head's outputs (`id2label`); empty where there are none.
         #[serde(default)]
         labels: Vec<String>,
+        /// The examples that evaluations say the answers to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        examples: Vec<WatchedExample>,
     },
     /// The run goes on from a checkpoint; what was reported after `step` is void.
     Resumed {

@@ -35,10 +35,10 @@ pub use knobs::{KNOBS, Knob, Knobs, knob};
 pub use names::{content_run_name, run_name};
 pub use presets::{PAPER_SCHEDULE, PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{
-    BatchTimes, Chance, Constant, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Layout,
-    LossChange, Measures, MetricMeasure, ModelShape, NamedMetric, OpenedBy, Params, PlannedPoint, Provenance,
-    PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError, Split, StepSeconds, TeacherUpdate, TrainMeasure,
-    UnitExceptions, UnitSalience, UnitScores, UnitSet, UnitSets,
+    BatchTimes, Chance, Constant, CurvePoint, DenseKept, Evaluation, ExampleAnswers, Growth, Inference, KnobChange,
+    LOSS, Layout, LossChange, Measures, MetricMeasure, ModelShape, NamedMetric, OpenedBy, Params, PlannedPoint,
+    Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError, Split, StepSeconds, TeacherUpdate,
+    TrainMeasure, UnitExceptions, UnitOutliers, UnitSalience, UnitScores, UnitSet, UnitSets, WatchedExample,
 };
 pub use study::{
     Arm, ArmFile, ArmId, AxisFile, Cell, CellState, Choice, Combination, ExperimentId, MOST_SEEDS, STUDIES, Seeds,

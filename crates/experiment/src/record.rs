@@ -6,6 +6,7 @@
 
 mod builder;
 mod chance;
+mod examples;
 pub(crate) mod format;
 mod layout;
 mod pruning_point;
@@ -16,6 +17,7 @@ mod units;
 
 pub use builder::RecordBuilder;
 pub use chance::{Chance, Constant};
+pub use examples::{ExampleAnswers, WatchedExample};
 pub use format::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Measures, MetricMeasure,
     ModelShape, NamedMetric, Params, Provenance, RECORD_SCHEMA, Record, Split, TeacherUpdate, TrainMeasure,
@@ -24,4 +26,4 @@ pub use layout::{Layout, LossChange, OpenedBy, PlannedPoint};
 pub use pruning_point::PruningPoint;
 pub use read::RecordError;
 pub use step_seconds::StepSeconds;
-pub use units::{UnitExceptions, UnitSalience, UnitScores, UnitSet, UnitSets};
+pub use units::{UnitExceptions, UnitOutliers, UnitSalience, UnitScores, UnitSet, UnitSets};

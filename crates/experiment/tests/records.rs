@@ -5,7 +5,7 @@ mod example;
 use apt_experiment::{
     Chance, Constant, CurvePoint, Evaluation, Event, Explain, KnobChange, Knobs, LayerSalience, Layout, Measures,
     MetricMeasure, NamedMetric, PlannedPoint, Problem, PruningPoint, Record, RecordBuilder, RecordError, Split,
-    StepSeconds, UnitSalience, UnitScores, without_times,
+    StepSeconds, UnitOutliers, UnitSalience, UnitScores, without_times,
 };
 use example::{events, point, pruned, record};
 use serde_json::Value;
@@ -101,6 +101,7 @@ fn time_to_target_is_the_first_validation_that_reaches_it() {
         split,
         metric,
         metrics: Default::default(),
+        examples: Vec::new(),
         seconds: step as f64 * 10.0,
     })
     .to_vec();
@@ -245,6 +246,24 @@ fn records_of_before_are_read() {
 }
 
 #[test]
+fn what_came_later_is_not_in_files_of_before_nor_asked_of_them() {
+    let (mut value, whole) = (serde_json::to_value(record()).expect("a record"), record());
+    value.as_object_mut().expect("an object").remove("examples").expect("examples are watched");
+    for evaluation in value["evaluations"].as_array_mut().expect("evaluations") {
+        evaluation.as_object_mut().expect("an object").remove("examples").expect("answers");
+    }
+    value["pruning_points"][0].as_object_mut().expect("an object").remove("outliers").expect("√kurtosis");
+    let read = Record::from_json(value.to_string().as_bytes(), "record.json").expect("a record of before");
+    assert!(read.examples.is_empty() && read.evaluations[0].examples.is_empty());
+    assert_eq!((read.pruning_points[0].outliers.as_ref(), read.curve.len()), (None, whole.curve.len()));
+    assert_eq!(serde_json::to_value(&read).expect("finite"), value, "what is not known is not written");
+    // The salience of a unit is its activation × gradient plus factor × root.
+    let first = &whole.pruning_points[0].outliers.as_ref().expect("the first point says it");
+    assert_eq!((first.factors.heads, first.roots.heads.lists()[0][3]), (0.25, 1.0));
+    assert!(whole.pruning_points[1].outliers.is_none());
+}
+
+#[test]
 fn every_error_names_what_where_and_the_remedy_in_fields() {
     let unreadable = Record::from_json(b"{", "a.json").expect_err("no record");
     let problem = unreadable.problem();
@@ -266,7 +285,7 @@ fn the_other_metrics_of_a_record_are_those_of_the_weights_that_were_measured() {
     let evaluation = |step, split, spearman| {
         let metrics = [("loss", 0.3), ("accuracy", 0.9), ("spearman", spearman)];
         let metrics = metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Event::Evaluation(Evaluation { step, split, metric: 0.9, metrics, seconds: 1.0 })
+        Event::Evaluation(Evaluation { step, split, metric: 0.9, metrics, examples: vec![], seconds: 1.0 })
     };
     let evaluations = [(3, Split::Validation, 0.1), (4, Split::Validation, 0.2), (4, Split::Test, 0.3)]
         .map(|(a, b, c)| evaluation(a, b, c));
@@ -300,7 +319,14 @@ fn costs_of_scoring_and_teaching_are_told_apart_and_evaluations_left_out() {
         record.curve.push(CurvePoint { step: step + 1, seconds, ..CurvePoint::default() });
         if step % 4 == 3 {
             let (split, metrics) = (Split::Validation, BTreeMap::new());
-            record.evaluations.push(Evaluation { step: step + 1, split, metric: 0.5, metrics, seconds });
+            record.evaluations.push(Evaluation {
+                step: step + 1,
+                split,
+                metric: 0.5,
+                metrics,
+                examples: vec![],
+                seconds,
+            });
             seconds += 100.0;
         }
     }
@@ -327,6 +353,15 @@ fn the_points_of_a_base_model_with_every_unit_fit_a_megabyte() {
                 heads: UnitScores::new(&vec![scores(left(12)); 12]),
                 neurons: UnitScores::new(&vec![scores(left(3072)); 12]),
                 hidden: UnitScores::new(&[scores(left(768))]),
+            }),
+            // As large as it gets, for every unit is there.
+            outliers: (index == 1).then(|| UnitOutliers {
+                roots: UnitSalience {
+                    heads: UnitScores::new(&vec![scores(12); 12]),
+                    neurons: UnitScores::new(&vec![scores(3072); 12]),
+                    hidden: UnitScores::new(&[scores(768)]),
+                },
+                ..UnitOutliers::default()
             }),
             ..pruned(index)
         }

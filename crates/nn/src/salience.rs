@@ -57,13 +57,33 @@ pub struct ScoreInputs<'a> {
     pub outliers: OutlierScale,
 }
 
-/// Scores of one step by `scorer`, `[heads | neurons | hidden]`. `None` for `random`, which looks at nothing, and when
-/// what the scorer needs was not collected.
-pub fn scores(scorer: Salience, inputs: &ScoreInputs<'_>) -> Option<Tensor<1>> {
+/// Scores of one step.
+pub struct StepScores {
+    parts: Parts,
+    outliers: Option<Parts>,
+}
+
+impl StepScores {
+    /// What every block scored, `[heads | neurons | hidden]`.
+    pub fn flat(&self) -> Tensor<1> {
+        self.parts.flat()
+    }
+
+    /// √max(kurtosis, 0) of every block in its own units, in the same order; `outlier_aware` only.
+    pub fn outliers(&self) -> Option<Tensor<1>> {
+        self.outliers.as_ref().map(Parts::flat)
+    }
+}
+
+/// Scores of one step by `scorer`. `None` for `random`, which looks at nothing, and when what the scorer needs was not
+/// collected.
+pub fn scores(scorer: Salience, inputs: &ScoreInputs<'_>) -> Option<StepScores> {
+    let mut own_units = None;
     let parts = match scorer {
         Salience::ActivationGradient => activation_gradient(inputs)?,
         Salience::OutlierAware | Salience::RandomWithin => {
             let (first, outliers) = (activation_gradient(inputs)?, kurtosis(inputs)?);
+            own_units = (scorer == Salience::OutlierAware).then(|| outliers.clone());
             match inputs.outliers {
                 OutlierScale::Raw => first.plus(outliers),
                 OutlierScale::Balanced => {
@@ -90,7 +110,7 @@ pub fn scores(scorer: Salience, inputs: &ScoreInputs<'_>) -> Option<Tensor<1>> {
         Salience::L0 => mask_gradient(inputs, |gradient| gradient)?,
         Salience::Random => return None,
     };
-    Some(parts.flat())
+    Some(StepScores { parts, outliers: own_units })
 }
 
 /// Cuts a flat vector of scores into blocks.
@@ -114,6 +134,7 @@ pub fn flat_len(shape: &ModelShape) -> usize {
 }
 
 /// Scores by axis. Of heads and neurons one entry per layer that still has the sub-block.
+#[derive(Clone)]
 struct Parts {
     heads: Vec<Tensor<1>>,
     neurons: Vec<Tensor<1>>,
@@ -139,8 +160,8 @@ impl Parts {
         self.hidden = self.hidden.clone() + scores;
     }
 
-    fn flat(self) -> Tensor<1> {
-        named::concat(self.heads.into_iter().chain(self.neurons).chain([self.hidden]).collect())
+    fn flat(&self) -> Tensor<1> {
+        named::concat(self.heads.iter().chain(&self.neurons).chain([&self.hidden]).cloned().collect())
     }
 
     /// These scores times one factor per axis, so that each axis' mean is that of `other`'s. An axis that is all zero

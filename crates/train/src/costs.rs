@@ -58,6 +58,11 @@ impl Costs {
         self.entered = self.now();
     }
 
+    /// What was done since `began`, on the probe's clock, counts for nothing.
+    pub(crate) fn leave_out_since(&mut self, began: f64) {
+        self.entered += self.now() - began;
+    }
+
     /// Adds the time since [`Self::enter`] to `phase`, and to training if the phase is part of it.
     pub(crate) fn leave(&mut self, phase: Phase) {
         let spent = self.now() - self.entered;

@@ -311,7 +311,7 @@ fn training_step(device: &Device, scorer: Salience, masked: bool, dropout: f64) 
     let scores = salience::scores(scorer, &seen);
     let flat = named::gradients(&model, &mut gradients);
     let scaled = |t: Tensor<1>| t.clone() / (t.abs().max() + 1e-12);
-    let parts = [Some(loss.without_autodiff()), scores.map(scaled), flat.map(scaled)];
+    let parts = [Some(loss.without_autodiff()), scores.map(|scores| scaled(scores.flat())), flat.map(scaled)];
     Tensor::cat(parts.into_iter().flatten().collect(), 0)
 }
 

@@ -18,6 +18,8 @@ pub(crate) const PAD_MULTIPLE: usize = 8;
 pub struct Predictions {
     /// The answer to each example.
     pub answers: Vec<Target>,
+    /// The outputs that it was read from, `[outputs]` for each example.
+    pub outputs: Vec<Vec<f32>>,
     /// Mean loss of the objective.
     pub loss: f64,
 }
@@ -34,6 +36,7 @@ pub async fn predict(
 ) -> Result<Predictions, TrainError> {
     let device = model.device();
     let mut answers: Vec<Target> = examples.iter().map(|example| example.target).collect();
+    let mut all = vec![Vec::new(); examples.len()];
     let mut loss = 0.0;
     for indices in eval_batches(&lengths(examples), EVAL_BATCH) {
         let sequences: Vec<&Encoded> = indices.iter().map(|&i| &examples[i].tokens).collect();
@@ -53,10 +56,11 @@ pub async fn predict(
                 return Err(TrainError::NotFinite { step: 0, tensor: "logits of an evaluation".into() });
             }
             answers[index] = objective.decode(row);
+            all[index] = row.to_vec();
             loss += objective.loss(row, examples[index].target);
         }
     }
-    Ok(Predictions { answers, loss: loss / examples.len().max(1) as f64 })
+    Ok(Predictions { answers, outputs: all, loss: loss / examples.len().max(1) as f64 })
 }
 
 /// Metrics of a model on the examples of a split.
@@ -67,6 +71,8 @@ pub(crate) struct Scores {
     pub(crate) all: BTreeMap<String, f64>,
     /// Names of those that are not.
     pub(crate) undefined: Vec<&'static str>,
+    /// The model's outputs for each example.
+    pub(crate) outputs: Vec<Vec<f32>>,
 }
 
 /// Scores of `model`, which must be without autodiff, on `split` of the task; a split that is not there is empty.
@@ -96,5 +102,5 @@ pub(crate) async fn evaluate(
             None => undefined.push(metric.name()),
         }
     }
-    Ok(Scores { metric, all, undefined })
+    Ok(Scores { metric, all, undefined, outputs: predictions.outputs })
 }

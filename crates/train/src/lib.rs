@@ -28,6 +28,7 @@ mod source;
 mod teacher;
 mod train_state;
 mod training;
+mod watched;
 
 pub use error::TrainError;
 pub use estimate::estimate;

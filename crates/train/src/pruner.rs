@@ -2,10 +2,11 @@
 //! them (METHOD §2–3).
 
 use crate::TrainError;
-use apt_core::arms::{KindWeighing, Salience};
+use apt_core::arms::{KindWeighing, OutlierScale, Salience};
 use apt_core::blocks::{BlockScores, Kept, ModelShape};
 use apt_core::l0::{Draw, Gates};
 use apt_core::masks::Masks;
+use apt_core::outliers::{OutlierMean, Outliers};
 use apt_core::salience::{RunningMean, ScoreSum, random_scores};
 use apt_core::schedule::{Timeline, mask_step};
 use apt_core::search::{Exceptions, KindWeights, Rounding, search_with_floor};
@@ -21,6 +22,9 @@ pub(crate) struct PrunerState {
     /// The dense model's blocks that are left.
     pub(crate) kept: Kept,
     scores: RunningMean,
+    /// What of them is √kurtosis, until the first pruning point.
+    #[serde(default)]
+    outliers: Option<OutlierMean>,
     /// Where masks are learned.
     gates: Option<Gates>,
     /// In a decay window.
@@ -48,6 +52,8 @@ impl Pruner {
         let state = PrunerState {
             kept: Kept::all(&dense),
             scores: RunningMean::new(knobs.beta, &dense),
+            outliers: (knobs.salience == Salience::OutlierAware && knobs.prunes())
+                .then(|| OutlierMean::new(knobs.beta, &dense)),
             gates: (knobs.salience == Salience::L0 && knobs.prunes()).then(|| Gates::new(&dense)),
             masks: None,
             weights: KindWeights::default(),
@@ -111,9 +117,22 @@ impl Pruner {
         knobs.prunes() && self.state.gates.is_none()
     }
 
-    /// Adds the scores of one step to the running mean.
-    pub(crate) fn add_scores(&mut self, scores: &BlockScores) {
+    /// Adds the scores of one step, and the √kurtosis in them, to the running means.
+    pub(crate) fn add_scores(&mut self, scores: &BlockScores, roots: Option<&BlockScores>, scale: OutlierScale) {
         self.state.scores.update(scores);
+        if let Some((outliers, roots)) = self.state.outliers.as_mut().zip(roots) {
+            outliers.update(scores, roots, scale);
+        }
+    }
+
+    /// Whether √kurtosis is still to be told apart in scores.
+    pub(crate) fn watches_outliers(&self) -> bool {
+        self.state.outliers.is_some()
+    }
+
+    /// What of the scores is √kurtosis, where that is told apart.
+    pub(crate) fn outliers(&self) -> Option<Outliers> {
+        self.state.outliers.as_ref().and_then(OutlierMean::value)
     }
 
     /// The scores of a scorer that reads no data.
@@ -125,10 +144,11 @@ impl Pruner {
     }
 
     /// Scores are the sum over calibration batches (`one_shot`; METHOD §3.5).
-    pub(crate) fn set_scores(&mut self, sum: &ScoreSum) {
+    pub(crate) fn set_scores(&mut self, sum: &ScoreSum, outliers: OutlierMean) {
         let mut scores = RunningMean::new(0.0, &self.dense);
         scores.update(sum.value());
         self.state.scores = scores;
+        self.state.outliers = Some(outliers).filter(|_| self.watches_outliers());
     }
 
     /// Seeded scores, the same for a block at every step.
@@ -279,9 +299,10 @@ impl Pruner {
         self.state.weights = weights;
     }
 
-    /// The decay window is over.
-    pub(crate) fn end_decay(&mut self) {
+    /// A pruning point: the decay window is over, and outliers have been told apart once.
+    pub(crate) fn end_window(&mut self) {
         self.state.masks = None;
+        self.state.outliers = None;
     }
 
     /// Follows the removal of all blocks but `kept` from the student.

@@ -16,6 +16,8 @@ pub(crate) struct StepReadout<T> {
     pub(crate) distill_loss: Option<T>,
     /// Scores of all blocks, `[heads | neurons | hidden]`.
     pub(crate) scores: Option<T>,
+    /// √kurtosis of all blocks, in the same order.
+    pub(crate) outliers: Option<T>,
     /// Importances of every adapter, one or one per component.
     pub(crate) importances: Vec<T>,
 }
@@ -29,6 +31,7 @@ impl<T> StepReadout<T> {
             grad_norm: f(self.grad_norm),
             distill_loss: self.distill_loss.map(&mut f),
             scores: self.scores.map(&mut f),
+            outliers: self.outliers.map(&mut f),
             importances: self.importances.into_iter().map(f).collect(),
         }
     }
@@ -64,8 +67,9 @@ mod tests {
 
     #[test]
     fn every_part_comes_back_as_itself() {
-        for (distill_loss, scores) in
-            [(None, None), (Some(&[4.0][..]), None), (Some(&[4.0][..]), Some(&[5.0, 6.0][..]))]
+        let (taught, scored) = (Some(&[4.0][..]), Some(&[5.0, 6.0][..]));
+        for (distill_loss, scores, outliers) in
+            [(None, None, None), (taught, None, None), (taught, scored, None), (None, scored, Some(&[0.5, 0.0][..]))]
         {
             let sent = StepReadout {
                 loss: tensor(&[1.0]),
@@ -73,12 +77,14 @@ mod tests {
                 grad_norm: tensor(&[3.0]),
                 distill_loss: distill_loss.map(tensor),
                 scores: scores.map(tensor),
+                outliers: outliers.map(tensor),
                 importances: vec![tensor(&[7.0]), tensor(&[8.0, 9.0])],
             };
             let read = block_on(sent.read()).expect("the CPU reads");
             assert_eq!([read.loss, read.task_loss, read.grad_norm], [[1.0], [2.0], [3.0]]);
             assert_eq!(read.distill_loss.as_deref(), distill_loss);
             assert_eq!(read.scores.as_deref(), scores);
+            assert_eq!(read.outliers.as_deref(), outliers);
             assert_eq!(read.importances, [vec![7.0], vec![8.0, 9.0]]);
         }
     }

@@ -9,6 +9,7 @@ mod window;
 
 use crate::TrainError;
 use crate::costs::Costs;
+use crate::evaluate::Scores;
 use crate::evaluator::{Evaluator, eval_interval};
 use crate::head::{head_misfit, pooling_note};
 use crate::measure::measure;
@@ -142,7 +143,7 @@ impl Session {
     }
 
     fn start(&mut self) {
-        let Setup { knobs, source, preset, provenance, task, .. } = &self.trainer.setup;
+        let Setup { knobs, source, preset, provenance, task, watched, .. } = &self.trainer.setup;
         let trained = &self.trainer.trained;
         let shape = self.trainer.pruner.dense();
         let dense = shape.parameters();
@@ -172,6 +173,7 @@ impl Session {
             adapters: trained.adapters().into_iter().map(adapter).collect(),
             steps: self.steps_planned(),
             labels: task.objective.labels().to_vec(),
+            examples: watched.clone(),
         };
         let scores_first = knobs.schedule == PruneSchedule::OneShot && knobs.prunes();
         self.stage = if scores_first { Stage::Score } else { Stage::Train };
@@ -299,10 +301,20 @@ impl Session {
             Split::Validation => self.costs.elapsed(),
             Split::Test => self.costs.seconds(),
         };
+        let examples = match split {
+            Split::Validation => {
+                let began = self.costs.now();
+                let answers = self.trainer.answers(&scores.outputs).await?;
+                self.costs.leave_out_since(began);
+                answers
+            }
+            Split::Test => Vec::new(),
+        };
         let step = self.steps_made();
-        self.emit(Event::Evaluation(Evaluation { step, split, metric: scores.metric, metrics: scores.all, seconds }));
-        if !scores.undefined.is_empty() {
-            let names = scores.undefined.join(" and ");
+        let Scores { metric, all: metrics, undefined, .. } = scores;
+        self.emit(Event::Evaluation(Evaluation { step, split, metric, metrics, examples, seconds }));
+        if !undefined.is_empty() {
+            let names = undefined.join(" and ");
             let reason = "fewer than two different answers or targets";
             self.emit(Event::Warning { message: format!("step {step}: {names} not defined ({reason}), counted as 0") });
         }

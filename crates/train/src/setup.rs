@@ -7,9 +7,10 @@ use crate::head::fit_head;
 use crate::learner::{Learner, Transform};
 use crate::simd::vectors;
 use crate::source::ModelSource;
+use crate::watched::watched;
 use apt_core::ranks::first_rank;
 use apt_data::{Encoded, Example, Objective, ObjectiveKind, RawTask, Stream, TokenizedTask, generator, tokenize_task};
-use apt_experiment::{CheckedKnobs, Knobs, ObjectiveChoice, PoolingChoice, Provenance};
+use apt_experiment::{CheckedKnobs, Knobs, ObjectiveChoice, PoolingChoice, Provenance, WatchedExample};
 use apt_nn::{Init, ModelConfig, Pooling, named};
 use burn::tensor::Device;
 
@@ -23,6 +24,8 @@ pub struct Setup {
     pub source: ModelSource,
     /// The tokenised task.
     pub task: TokenizedTask,
+    /// Validation examples that evaluations say the answers to.
+    pub watched: Vec<WatchedExample>,
     /// What the run is made on and from; reported as it is.
     pub provenance: Provenance,
     /// Where to compute, without autodiff.
@@ -86,6 +89,7 @@ impl Setup {
         Ok(Self {
             preset,
             task: tokenize_task(&task, &model.tokenizer, length)?,
+            watched: watched(&task),
             source: model.source,
             provenance,
             device: opened.device.clone(),

@@ -6,7 +6,7 @@ use crate::losses::{Targets, task_loss};
 use crate::teacher::{DistillWeights, TeacherOutput, distillation_loss};
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::tokens::TokenBatch;
-use apt_nn::salience::{self, ScoreInputs};
+use apt_nn::salience::{self, ScoreInputs, StepScores};
 use apt_nn::{Batch, DeviceMasks, Dropout, Forward, Output, Taps};
 use burn::tensor::{Device, Gradients, Tensor};
 
@@ -44,8 +44,8 @@ pub(crate) struct Backward {
     pub(crate) distill_loss: Option<Tensor<1>>,
     /// Share of the distillation loss.
     pub(crate) mu: Option<f64>,
-    /// `[heads | neurons | hidden]`.
-    pub(crate) scores: Option<Tensor<1>>,
+    /// Of the blocks, where they were asked for.
+    pub(crate) scores: Option<StepScores>,
 }
 
 impl Pass<'_> {

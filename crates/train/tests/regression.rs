@@ -36,7 +36,7 @@ fn knobs() -> Knobs {
 fn events(knobs: &Knobs, rows: u32) -> Vec<Event> {
     let tokenizer = Tokenizer::from_bytes(builtin::tokenizer_json().as_bytes(), "built-in").expect("a valid tokenizer");
     let task = tokenize_task(&task(rows), &tokenizer, knobs.max_length).expect("short texts");
-    let setup = Setup { task, ..common::setup(knobs) };
+    let setup = Setup { task, watched: Vec::new(), ..common::setup(knobs) };
     let mut session = Session::new(setup, Box::new(NoProbe)).expect("a session");
     let mut events = Vec::new();
     while let Some(event) = block_on(session.step()).expect("a step") {

@@ -115,7 +115,7 @@ fn oracle_magnitude_scores_of_a_model_match() {
     let gradients = Tensor::<1>::ones([1], &device()).require_grad().sum().backward();
     let seen =
         ScoreInputs { model: &model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
-    let flat = scores(Salience::Magnitude, &seen).expect("magnitude needs only weights");
+    let flat = scores(Salience::Magnitude, &seen).expect("magnitude needs only weights").flat();
     let flat: Vec<f32> = values(&flat).into_iter().map(|v| v as f32).collect();
     let ours = unflatten(&flat, &config.shape());
     let published = &fixture["magnitude"];

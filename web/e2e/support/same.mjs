@@ -23,6 +23,17 @@ export function sameMasks(ours, theirs) {
   return ours.pruning_points.length;
 }
 
+/** The same examples are watched and answered alike, to `tolerance`; returns how many answers there are. */
+export function sameAnswers(ours, theirs, tolerance) {
+  assert.deepEqual(ours.examples, theirs.examples, "other examples are watched");
+  const answers = ({ evaluations }) =>
+    evaluations.flatMap(({ examples = [] }) => examples.flatMap(({ student, teacher = [] }) => [...student, ...teacher]));
+  const [a, b] = [answers(ours), answers(theirs)];
+  assert.equal(a.length, b.length, "not as many answers");
+  a.forEach((value, i) => assert.ok(Math.abs(value - b[i]) <= tolerance, `${value} here, ${b[i]} on the desktop`));
+  return a.length;
+}
+
 const TIME = /^(seconds|phases|started_at)$|^seconds_|_seconds$|_ms$|_per_second$|^peak_.*_bytes$/;
 
 /** A record without times and what depends on the machine. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { withLab } from "../support/lab.mjs";
 import * as native from "../support/native.mjs";
-import { sameLosses, sameMasks } from "../support/same.mjs";
+import { sameAnswers, sameLosses, sameMasks } from "../support/same.mjs";
 
 const STEPS = 20;
 /** All pruning points lie within the few steps that the software adapter can make. */
@@ -21,6 +21,10 @@ async function agrees(lab, device) {
   const worst = sameLosses(ours, record, STEPS, 1e-3);
   const points = sameMasks(ours, record);
   assert.ok(points >= 3, `only ${points} pruning points`);
+  assert.ok(sameAnswers(ours, record, 5e-3) > 0, "no answers are recorded");
+  const said = (run) => run.pruning_points.map((point) => Object.keys(point.outliers?.factors ?? {}).length);
+  assert.deepEqual(said(ours), said(record), "√kurtosis is not recorded at the same points");
+  assert.equal(said(ours)[0], 3, "the first point does not say √kurtosis");
   const seconds = ours.curve.at(-1).seconds;
   console.log(`${device}: ${ours.provenance.device}; losses within ${worst.toExponential(1)}, ${points} pruning ` +
     `points equal, ${seconds.toFixed(2)} s for ${ours.curve.length} steps (native ${record.curve.at(-1).seconds.toFixed(2)} s)`);

@@ -271,6 +271,7 @@ pub(crate) mod tests {
                 adapters: adapters.to_vec(),
                 steps,
                 labels: Vec::new(),
+                examples: Vec::new(),
             },
             Event::Phase { name: Phase::Pruning, step: 0, seconds: 0.0 },
         ];
@@ -303,6 +304,7 @@ pub(crate) mod tests {
                     kept_hidden: vec![1, 2, 3],
                     kept_neurons: vec![vec![1, 3].into(), vec![1, 2, 3].into()],
                     salience: Some(salience),
+                    outliers: None,
                     exceptions: Some(UnitExceptions {
                         by_floor: vec![vec![1].into(), UnitSet::default()],
                         ..UnitExceptions::default()
@@ -320,6 +322,7 @@ pub(crate) mod tests {
             split: Split::Validation,
             metric: 0.75,
             metrics: BTreeMap::new(),
+            examples: Vec::new(),
             seconds: 2.0,
         }));
         events.push(Event::Measured(Box::default()));

@@ -131,8 +131,14 @@ mod tests {
         (params.dense, params.kept) = (Some(793_000), Some(316_000));
         (train.steps, train.seconds) = (Some(384), Some(48.0));
         (inference.batch_32.dense_ms, inference.batch_32.compact_ms) = (Some(55.1), Some(23.7));
-        let evaluation =
-            Evaluation { step: 80, split: Split::Validation, metric: 0.91, metrics: [].into(), seconds: 1.0 };
+        let evaluation = Evaluation {
+            step: 80,
+            split: Split::Validation,
+            metric: 0.91,
+            metrics: [].into(),
+            examples: vec![],
+            seconds: 1.0,
+        };
         record.evaluations.push(evaluation);
         record
     }

@@ -107,8 +107,14 @@ mod tests {
         (of.validation, of.test) = (Some(test), Some(test));
         let half = Constant { metric: 0.5, examples: 1000 };
         of.chance = Chance { validation: Some(half), test: Some(half) };
-        record.evaluations =
-            vec![Evaluation { step: at, split: Split::Validation, metric: 0.91, metrics: [].into(), seconds: 1.0 }];
+        record.evaluations = vec![Evaluation {
+            step: at,
+            split: Split::Validation,
+            metric: 0.91,
+            metrics: [].into(),
+            examples: vec![],
+            seconds: 1.0,
+        }];
         record
     }
 

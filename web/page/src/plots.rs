@@ -320,7 +320,14 @@ mod tests {
     fn the_difference_is_taken_where_both_were_evaluated() {
         let evaluation = |step, metric| {
             let metrics = [("accuracy".to_owned(), metric), ("loss".to_owned(), 0.4)].into();
-            Event::Evaluation(Evaluation { step, split: Split::Validation, metric, metrics, seconds: 0.0 })
+            Event::Evaluation(Evaluation {
+                step,
+                split: Split::Validation,
+                metric,
+                metrics,
+                examples: vec![],
+                seconds: 0.0,
+            })
         };
         let with = |extra: &[(usize, f64)]| {
             let mut events = crate::history::tests::run(Knobs::default(), 10, true);

@@ -109,6 +109,7 @@ fn point(contents: &Contents, dense: &ModelConfig) -> PruningPoint {
         kept_hidden: kept.hidden.clone(),
         kept_neurons: kept.neurons.iter().cloned().map(UnitSet::from).collect(),
         salience: None,
+        outliers: None,
         exceptions: None,
         kind_weights: None,
         ranks: ranks.clone(),

@@ -34,7 +34,7 @@ impl RecordBuilder {
 
     /// Takes in one event. Whatever comes before `started` is ignored.
     pub fn observe(&mut self, event: &Event) {
-        if let Event::Started { preset, config, provenance, shape, labels, .. } = event {
+        if let Event::Started { preset, config, provenance, shape, labels, examples, .. } = event {
             self.record = Some(Box::new(Record {
                 schema: RECORD_SCHEMA.to_owned(),
                 preset: preset.clone(),
@@ -42,6 +42,7 @@ impl RecordBuilder {
                 provenance: (**provenance).clone(),
                 shape: (**shape).clone(),
                 labels: labels.clone(),
+                examples: examples.clone(),
                 curve: Vec::new(),
                 evaluations: Vec::new(),
                 layout: None,

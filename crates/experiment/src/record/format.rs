@@ -8,6 +8,7 @@ use crate::finite::checked;
 use crate::knobs::Knobs;
 
 use super::chance::Chance;
+use super::examples::{ExampleAnswers, WatchedExample};
 use super::layout::Layout;
 use super::pruning_point::PruningPoint;
 use super::step_seconds::StepSeconds;
@@ -35,6 +36,10 @@ pub struct Record {
     /// Names of the classes in the order of the head's outputs (`id2label`); empty where there are none.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// The examples that evaluations say the answers to; none where the task has no or many classes, nor in files of
+    /// versions that did not watch any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<WatchedExample>,
     /// Every training step.
     pub curve: Vec<CurvePoint>,
     /// Every evaluation.
@@ -168,6 +173,9 @@ pub struct Evaluation {
     /// All metrics by name, [`LOSS`] included.
     #[serde(default, serialize_with = "checked")]
     pub metrics: BTreeMap<String, f64>,
+    /// The answers to each of [`Record::examples`], on validation data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<ExampleAnswers>,
     /// Seconds since training began.
     #[serde(serialize_with = "checked")]
     pub seconds: f64,

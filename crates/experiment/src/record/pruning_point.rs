@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finite::checked;
 
-use super::units::{UnitExceptions, UnitSalience, UnitSet};
+use super::units::{UnitExceptions, UnitOutliers, UnitSalience, UnitSet};
 
 /// What was left of the model at a pruning point.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ pub struct PruningPoint {
     /// What each unit that was there scored; of runs that do not prune, and in files of versions that did not say, nothing.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "checked")]
     pub salience: Option<UnitSalience>,
+    /// √kurtosis in it: at the first point of runs with outlier-aware salience, where every unit is still there, and
+    /// nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "checked")]
+    pub outliers: Option<UnitOutliers>,
     /// The units that do not follow their rank. Not reported where chance chooses within the shares of scores
     /// (`random_within`), nor in files of versions that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,8 @@
 //! bytes. A model of 12 layers with 3,072 neurons each has 38,000 of them at every pruning point.
 
 use apt_core::blocks::{BlockScores, Kept};
+use apt_core::outliers::Outliers;
+use apt_core::search::KindWeights;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use half::f16;
@@ -192,6 +194,28 @@ impl From<&BlockScores> for UnitSalience {
 impl Finite for UnitSalience {
     fn first_bad(&self) -> Option<f64> {
         [&self.heads, &self.neurons, &self.hidden].into_iter().find_map(Finite::first_bad)
+    }
+}
+
+/// The second term of outlier-aware scores: the salience of a unit is its activation × gradient plus factor × root.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UnitOutliers {
+    /// √max(kurtosis, 0) of each unit in its own units (METHOD §2.2), in the order of [`UnitSalience`]: a mean over the
+    /// scored steps that weighs each as the salience does.
+    pub roots: UnitSalience,
+    /// What one unit of it adds to the salience, for each kind.
+    pub factors: KindWeights,
+}
+
+impl From<&Outliers> for UnitOutliers {
+    fn from(outliers: &Outliers) -> Self {
+        Self { roots: (&outliers.roots).into(), factors: outliers.factors }
+    }
+}
+
+impl Finite for UnitOutliers {
+    fn first_bad(&self) -> Option<f64> {
+        self.roots.first_bad().or(self.factors.first_bad())
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use apt_core::search::KindWeights;
 use apt_experiment::{
-    AdapterInfo, BatchTimes, Chance, Constant, CurvePoint, DenseKept, Evaluation, Event, Growth, Inference, Knobs,
-    Layout, LossChange, Measures, MetricMeasure, ModelShape, OpenedBy, Parameters, Params, Phase, PlannedPoint,
-    Provenance, PruningPoint, Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure, UnitExceptions, UnitSalience,
-    UnitScores, UnitSet,
+    AdapterInfo, BatchTimes, Chance, Constant, CurvePoint, DenseKept, Evaluation, Event, ExampleAnswers, Growth,
+    Inference, Knobs, Layout, LossChange, Measures, MetricMeasure, ModelShape, OpenedBy, Parameters, Params, Phase,
+    PlannedPoint, Provenance, PruningPoint, Record, RecordBuilder, Split, TeacherUpdate, TrainMeasure, UnitExceptions,
+    UnitOutliers, UnitSalience, UnitScores, UnitSet, WatchedExample,
 };
 
 pub(crate) fn point(step: usize) -> CurvePoint {
@@ -39,6 +39,15 @@ pub(crate) fn pruned(step: usize) -> PruningPoint {
             heads: UnitScores::new(&[vec![2.0, 0.5, 0.25, 4.0], vec![1.0; 4]]),
             neurons: UnitScores::new(&[(0..32).map(f64::from).collect(), vec![1.0; 32]]),
             hidden: UnitScores::new(&[vec![1.0, 2.0, 3.0, 0.0, 0.0, 6.0, 7.0, 8.0]]),
+        }),
+        // At the first point alone.
+        outliers: (step == 2).then(|| UnitOutliers {
+            roots: UnitSalience {
+                heads: UnitScores::new(&[vec![0.5, 0.0, 0.25, 1.0], vec![1.0; 4]]),
+                neurons: UnitScores::new(&[(0..32).map(f64::from).collect(), vec![1.0; 32]]),
+                hidden: UnitScores::new(&[vec![0.0; 8]]),
+            },
+            factors: KindWeights { heads: 0.25, neurons: 1e-3, hidden: 0.0 },
         }),
         exceptions: Some(UnitExceptions {
             by_floor: vec![UnitSet::from(vec![0]), UnitSet::default()],
@@ -112,6 +121,10 @@ pub(crate) fn events() -> Vec<Event> {
         adapters: vec![AdapterInfo { name: "layers.0.query".to_owned(), inputs: 8, outputs: 8, rank: 8 }],
         steps: 4,
         labels: vec!["negative".to_owned(), "positive".to_owned()],
+        examples: vec![
+            WatchedExample { index: 0, label: 1, text: Some("a lovely room".to_owned()) },
+            WatchedExample { index: 3, label: 0, text: None },
+        ],
     };
     let evaluation = |step, metric| {
         Event::Evaluation(Evaluation {
@@ -119,6 +132,10 @@ pub(crate) fn events() -> Vec<Event> {
             split: Split::Validation,
             metric,
             metrics: BTreeMap::from([("loss".to_owned(), 0.3)]),
+            examples: vec![
+                ExampleAnswers { student: vec![0.25, 0.75], teacher: Some(vec![0.125, 0.875]) },
+                ExampleAnswers { student: vec![0.5, 0.5], teacher: None },
+            ],
             seconds: step as f64,
         })
     };

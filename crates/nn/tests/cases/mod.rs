@@ -180,7 +180,7 @@ impl Case {
             masks: Some(&masks),
             outliers,
         };
-        let flat = scores(scorer, &seen).expect("everything was collected");
+        let flat = scores(scorer, &seen).expect("everything was collected").flat();
         assert_eq!(flat.dims()[0], apt_nn::salience::flat_len(&self.model.config.shape()), "{}: {scorer}", self.name);
         values(&flat)
     }

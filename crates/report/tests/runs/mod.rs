@@ -42,6 +42,7 @@ pub(crate) fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
         },
         shape: ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64 },
         labels: Vec::new(),
+        examples: Vec::new(),
         curve: (1..=steps)
             .map(|step| CurvePoint {
                 step,
@@ -57,6 +58,7 @@ pub(crate) fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
                 split: Split::Validation,
                 metric: growth(step),
                 metrics: BTreeMap::new(),
+                examples: Vec::new(),
                 seconds: 0.5 * step as f64,
             })
             .collect(),
@@ -104,6 +106,7 @@ fn pruned(knobs: &Knobs, step: usize) -> PruningPoint {
         kept_hidden: (0..768).filter(|dim| dim % 3 != 1).collect(),
         kept_neurons: Vec::new(),
         salience: None,
+        outliers: None,
         exceptions: None,
         kind_weights: None,
         ranks: ranks.collect(),

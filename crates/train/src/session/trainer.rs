@@ -4,7 +4,7 @@ use super::window::PruningWindow;
 use crate::TrainError;
 use crate::costs::Costs;
 use crate::distiller::{Distiller, distill_weights};
-use crate::evaluate::{PAD_MULTIPLE, Scores, evaluate};
+use crate::evaluate::{PAD_MULTIPLE, Scores, evaluate, predict};
 use crate::losses::Targets;
 use crate::pruner::Pruner;
 use crate::rank_allocator::{RankAllocator, RankPoint, importances};
@@ -12,19 +12,23 @@ use crate::readout::StepReadout;
 use crate::setup::Setup;
 use crate::train_state::{TrainState, nothing_trainable};
 use crate::training::{Backward, Distillation, Pass};
+use crate::watched;
 use apt_core::arms::Salience;
 use apt_core::blocks::Kept;
 use apt_core::l0::Draw;
 use apt_core::lr::LrSchedule;
 use apt_core::masks::Masks;
+use apt_core::outliers::OutlierMean;
 use apt_core::salience::ScoreSum;
 use apt_core::schedule::{PruningPoint, Timeline};
 use apt_data::batch::lengths;
-use apt_data::{BatchPlan, Encoded, Stream, Target, collate, generator};
+use apt_data::{BatchPlan, Encoded, Example, Stream, Target, collate, generator};
 use apt_experiment::{
-    CheckedKnobs, CurvePoint, Event, Knobs, Phase, PruningPoint as Pruned, Split, UnitSalience, UnitSet,
+    CheckedKnobs, CurvePoint, Event, ExampleAnswers, Knobs, Phase, PruningPoint as Pruned, Split, UnitOutliers,
+    UnitSalience, UnitSet,
 };
 use apt_nn::checkpoint::read_back;
+use apt_nn::salience::StepScores;
 use apt_nn::{Batch, Dropout, named, salience};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -116,15 +120,24 @@ impl Trainer {
         let shape = self.trained.shape();
         let scorer = self.setup.knobs.salience;
         let mut sum = ScoreSum::new(&shape);
+        let mut outliers = OutlierMean::sum(&shape);
+        let flat = salience::flat_len(&shape);
         for step in 0..self.setup.knobs.calibration_batches {
             match self.backward(step, Some(scorer), None, None)?.scores {
                 Some(scores) => {
-                    sum.add(&salience::unflatten(&read_back(scores, "salience scores").await?, &shape));
+                    let parts = [Some(scores.flat()), scores.outliers()].into_iter().flatten().collect();
+                    let read = read_back(named::concat(parts), "salience scores").await?;
+                    let mut parts = read.chunks_exact(flat).map(|part| salience::unflatten(part, &shape));
+                    let (scored, roots) = (parts.next(), parts.next());
+                    if let Some((scored, roots)) = scored.as_ref().zip(roots.as_ref()) {
+                        outliers.update(scored, roots, self.setup.knobs.outlier_scale);
+                    }
+                    scored.iter().for_each(|scored| sum.add(scored));
                 }
                 None => sum.add(&self.pruner.random_scores(self.setup.knobs.seed)),
             }
         }
-        self.pruner.set_scores(&sum);
+        self.pruner.set_scores(&sum, outliers);
         Ok(())
     }
 
@@ -156,7 +169,8 @@ impl Trainer {
             task_loss: pass.task_loss.without_autodiff(),
             grad_norm,
             distill_loss: pass.distill_loss.map(Tensor::without_autodiff),
-            scores: pass.scores,
+            scores: pass.scores.as_ref().map(StepScores::flat),
+            outliers: pass.scores.filter(|_| self.pruner.watches_outliers()).and_then(|scores| scores.outliers()),
             importances,
         };
         let read = sent.read().await?;
@@ -196,7 +210,10 @@ impl Trainer {
                     let target = self.timeline.learned_target(self.step);
                     self.pruner.update_gates(draw, &scores, &shape, target);
                 }
-                None => self.pruner.add_scores(&scores),
+                None => {
+                    let outliers = read.outliers.as_ref().map(|roots| salience::unflatten(roots, &shape));
+                    self.pruner.add_scores(&scores, outliers.as_ref(), self.setup.knobs.outlier_scale);
+                }
             }
         } else if self.timeline.collect.contains(&self.step) {
             self.pruner.update_data_free_scores(&self.setup.knobs);
@@ -273,14 +290,15 @@ impl Trainer {
     pub(super) fn prune(&mut self, index: usize, point: &PruningPoint, seconds: f64) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
         let prunes = self.setup.knobs.prunes();
-        let (mut kind_weights, mut salience, mut exceptions) = (None, None, None);
+        let (mut kind_weights, mut salience, mut outliers, mut exceptions) = (None, None, None, None);
         if prunes {
             let (knobs, shape) = (&self.setup.knobs, self.trained.shape());
             kind_weights = self.pruner.kind_weights(knobs, &shape);
             salience = Some(UnitSalience::from(&self.pruner.block_scores(&shape)));
+            outliers = self.pruner.outliers().as_ref().map(UnitOutliers::from);
             let kept = self.pruner.search(point.density, knobs, &shape)?;
             exceptions = self.pruner.exceptions(&kept, point.density, knobs, &shape)?;
-            self.pruner.end_decay();
+            self.pruner.end_window();
             self.remove(&kept);
         }
         let rank_point = RankPoint { index, step: self.step, fraction: self.timeline.growth_fraction(index) };
@@ -300,6 +318,7 @@ impl Trainer {
             kept_hidden: kept.hidden.clone(),
             kind_weights,
             salience,
+            outliers,
             exceptions,
             ranks: self.trained.ranks(),
             removed: prunes,
@@ -325,6 +344,19 @@ impl Trainer {
         let device = &self.setup.device;
         let masks = self.pruner.masks().map(|m| self.pruner.device_masks(m, &self.setup.knobs, device, false));
         evaluate(&self.setup, &model, masks.as_ref(), split).await
+    }
+
+    /// The answers to the examples that are watched: the student's, whose outputs for all validation examples these are, and
+    /// the teacher's.
+    pub(super) async fn answers(&self, outputs: &[Vec<f32>]) -> Result<Vec<ExampleAnswers>, TrainError> {
+        let Setup { task, watched, .. } = &self.setup;
+        let examples: Vec<Example> = watched.iter().map(|of| task.validation[of.index].clone()).collect();
+        let student: Vec<&[f32]> = watched.iter().map(|of| outputs[of.index].as_slice()).collect();
+        let teacher = match self.distiller.teacher().filter(|_| !examples.is_empty()) {
+            Some(teacher) => Some(predict(&teacher.model, None, &examples, &task.objective).await?.outputs),
+            None => None,
+        };
+        Ok(watched::answers(&student, teacher.as_deref()))
     }
 }
 
