@@ -4,7 +4,7 @@
 use crate::cases::{BATCH, Case, LABELS, LENGTH, tokens};
 use anyhow::{Context, Result, bail};
 use apt_data::{Encoded, Example, Metric, Objective, Target, TokenizedTask};
-use apt_experiment::{CheckedKnobs, Event, Provenance, preset_entry};
+use apt_experiment::{CheckedKnobs, Event, Provenance, Share, preset_entry};
 use apt_nn::ModelConfig;
 use apt_train::{ModelSource, NoProbe, Session, Setup};
 use burn::tensor::Device;
@@ -39,7 +39,13 @@ impl Training {
             knobs: knobs(case)?,
             preset: None,
             source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
-            task: TokenizedTask { objective, train: examples(2 * BATCH), validation: examples(BATCH), test: None },
+            task: TokenizedTask {
+                objective,
+                train: examples(2 * BATCH),
+                validation: examples(BATCH),
+                test: None,
+                cut: Share::default(),
+            },
             watched: Vec::new(),
             provenance: Provenance::default(),
             device: device.clone(),

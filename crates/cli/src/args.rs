@@ -144,11 +144,21 @@ fn evaluate() -> Command {
                 .value_name("SPLIT")
                 .value_parser(PossibleValuesParser::new(["validation", "test"]))
                 .default_value("validation")
-                .help("Part of the data"),
+                .help("Part of the data; a file named with --data is evaluated whole"),
             path("predictions", "FILE").help("Also writes the answer to every example beside its label, as TSV"),
             json(),
         ])
-        .args(knobs_named(&["task", "objective", "data", "max_length", "device"]))
+        .args(knobs_named(&[
+            "task",
+            "objective",
+            "data",
+            "text",
+            "text_pair",
+            "label",
+            "no_header",
+            "max_length",
+            "device",
+        ]))
 }
 
 fn export() -> Command {

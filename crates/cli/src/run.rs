@@ -9,7 +9,6 @@ use crate::probe::DesktopProbe;
 use crate::reporter::Reporter;
 use crate::setup::{Prepared, prepare};
 use crate::{interrupt, settings::Request};
-use apt_data::{Target, TokenizedTask};
 use apt_experiment::{Event, Record, RecordBuilder, run_name};
 use apt_nn::Transformer;
 use apt_nn::checkpoint::{Precision, to_safetensors};
@@ -93,24 +92,10 @@ fn print_header(request: &Request, prepared: &Prepared, out: &Path, reporter: &R
         knobs.model, knobs.task, knobs.density, knobs.seed
     ));
     reporter.print(&format!("  {} training and {} validation examples", task.train.len(), task.validation.len()));
-    if !task.objective.labels().is_empty() {
-        reporter.print(&format!("  classes {} (in training)", class_counts(task)));
-    }
-    prepared.notes.iter().for_each(|note| reporter.print(&format!("  data    {note}")));
+    let read = prepared.setup.provenance.data.as_ref().map_or_else(Vec::new, |read| read.lines());
+    read.iter().for_each(|line| reporter.print(&format!("  data    {line}")));
     reporter.print(&format!("  device  {}", prepared.device));
     reporter.print(&format!("  folder  {}", out.display()));
-}
-
-/// The classes, each with the number of its training examples: "negative 12, positive 20".
-fn class_counts(task: &TokenizedTask) -> String {
-    const LISTED: usize = 12;
-    let labels = task.objective.labels();
-    let count =
-        |class: usize| task.train.iter().filter(|example| example.target == Target::Class(class as u32)).count();
-    let listed = labels.iter().enumerate().take(LISTED).map(|(class, label)| format!("{label} {}", count(class)));
-    let more = labels.len().saturating_sub(LISTED);
-    let rest = (more > 0).then(|| format!("and {more} more"));
-    listed.chain(rest).collect::<Vec<_>>().join(", ")
 }
 
 impl ActiveRun {

@@ -3,9 +3,9 @@
 use crate::device;
 use crate::error::CliError;
 use crate::model::ModelLocation;
-use apt_data::RawTask;
+use apt_data::{RawTask, Reading};
 use apt_experiment::{CheckedKnobs, Knobs};
-use apt_train::{Machine, Setup, objective_of};
+use apt_train::{Machine, Setup};
 use std::path::Path;
 
 /// What a run starts from.
@@ -14,8 +14,6 @@ pub(crate) struct Prepared {
     pub setup: Setup,
     /// `tokenizer.json`, to be written beside the exported model.
     pub tokenizer: Vec<u8>,
-    /// What was decided when the data were read, to be printed.
-    pub notes: Vec<String>,
     /// The device and why it was chosen, to be printed.
     pub device: String,
 }
@@ -29,7 +27,6 @@ pub(crate) fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<us
     let opened = device::open(knobs.device)?;
     let model = ModelLocation::from_knob(&knobs.model).files()?;
     let task = load_task(&knobs)?;
-    let notes = task.notes.clone();
     let tokenizer = model.tokenizer_file.clone();
     let machine = Machine {
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -39,7 +36,7 @@ pub(crate) fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<us
         jobs,
     };
     let setup = Setup::assemble(knobs, preset.map(str::to_owned), model, task, &opened, machine)?;
-    Ok(Prepared { setup, tokenizer, notes, device: format!("{} ({})", opened.name, opened.why) })
+    Ok(Prepared { setup, tokenizer, device: format!("{} ({})", opened.name, opened.why) })
 }
 
 /// The task that `knobs` name, with its examples.
@@ -47,5 +44,5 @@ pub(crate) fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<us
 /// # Errors
 /// An unknown task, and whatever is wrong with its files.
 pub(crate) fn load_task(knobs: &Knobs) -> Result<RawTask, CliError> {
-    Ok(apt_data::load_task(&knobs.task, knobs.data.as_deref().map(Path::new), objective_of(knobs))?)
+    Ok(apt_data::load_task(&knobs.task, knobs.data.as_deref().map(Path::new), &Reading::of(knobs))?)
 }

@@ -2,6 +2,7 @@
 //! (lengths, batch size, seed, k), so that a resumed run sees exactly the batches it would have seen.
 
 use apt_core::tokens::TokenBatch;
+use apt_experiment::Share;
 
 use crate::error::DataError;
 use crate::objective::Objective;
@@ -30,6 +31,8 @@ pub struct TokenizedTask {
     pub validation: Vec<Example>,
     /// Test examples, where labelled ones exist.
     pub test: Option<Vec<Example>>,
+    /// Examples whose texts were cut, of all.
+    pub cut: Share,
 }
 
 /// Tokenises every split, each example cut to `max_len` tokens.
@@ -37,19 +40,20 @@ pub struct TokenizedTask {
 /// # Errors
 /// [`DataError::Tokenizer`] when the tokenizer fails on a text or `max_len` leaves no room for one.
 pub fn tokenize_task(task: &RawTask, tokenizer: &Tokenizer, max_len: usize) -> Result<TokenizedTask, DataError> {
-    let split = |examples: &[RawExample]| -> Result<Vec<Example>, DataError> {
-        let tokenize = |example: &RawExample| {
-            let tokens = tokenizer.encode(&example.a, example.b.as_deref(), max_len)?;
-            Ok(Example { tokens, target: example.target })
-        };
-        examples.iter().map(tokenize).collect()
+    let mut cut = Share::default();
+    let mut split = |examples: &[RawExample]| -> Result<Vec<Example>, DataError> {
+        let mut tokenized = Vec::with_capacity(examples.len());
+        for example in examples {
+            let (tokens, is_cut) = tokenizer.encode_and_tell(&example.a, example.b.as_deref(), max_len)?;
+            cut.of += 1;
+            cut.some += usize::from(is_cut);
+            tokenized.push(Example { tokens, target: example.target });
+        }
+        Ok(tokenized)
     };
-    Ok(TokenizedTask {
-        objective: task.objective.clone(),
-        train: split(&task.train)?,
-        validation: split(&task.validation)?,
-        test: task.test.as_deref().map(split).transpose()?,
-    })
+    let (train, validation) = (split(&task.train)?, split(&task.validation)?);
+    let test = task.test.as_deref().map(split).transpose()?;
+    Ok(TokenizedTask { objective: task.objective.clone(), train, validation, test, cut })
 }
 
 /// Token counts of `examples`, for [`BatchPlan::new`] and [`eval_batches`].

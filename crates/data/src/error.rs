@@ -1,8 +1,6 @@
 //! One error type for everything that can be wrong with data: what is wrong, the file and the place in it, and what to do.
 
-use std::fmt::Write as _;
-
-use apt_core::problem::{Explain, Problem};
+mod words;
 
 use crate::objective::ObjectiveKind;
 
@@ -71,6 +69,45 @@ pub enum DataError {
         /// The layouts of files without a header, each as the names of its columns.
         layouts: Vec<String>,
     },
+    /// A file that is no text.
+    NoText {
+        /// The file.
+        file: String,
+        /// What it is.
+        what: &'static str,
+        /// What makes text of it.
+        remedy: &'static str,
+    },
+    /// A compressed file that cannot be unpacked.
+    Packed {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A first line that looks like an example.
+    NoHeader {
+        /// The file.
+        file: String,
+        /// Its cells.
+        first: Vec<String>,
+    },
+    /// A first line that names columns, although there is said to be no header.
+    HeaderAfterAll {
+        /// The file.
+        file: String,
+        /// Its cells.
+        first: Vec<String>,
+    },
+    /// Only some of the parts of a split are there.
+    MissingPart {
+        /// One that is there.
+        file: String,
+        /// How many there are to be.
+        parts: usize,
+        /// How many were found.
+        found: usize,
+    },
     /// The file holds nothing.
     Empty {
         /// The file.
@@ -116,10 +153,14 @@ pub enum DataError {
     MissingColumn {
         /// The file.
         file: String,
+        /// What the column would be used as.
+        role: &'static str,
         /// Names that would have been recognised.
         wanted: Vec<String>,
         /// Names in the header.
         found: Vec<String>,
+        /// The first row.
+        first: Vec<String>,
     },
     /// Two columns with one meaning.
     AmbiguousColumn {
@@ -131,6 +172,28 @@ pub enum DataError {
         first: String,
         /// The other.
         second: String,
+        /// Names in the header.
+        columns: Vec<String>,
+    },
+    /// Columns that hold texts, of which it is not known which are to be read.
+    SecondText {
+        /// The file.
+        file: String,
+        /// Their names.
+        texts: Vec<String>,
+        /// Names in the header.
+        columns: Vec<String>,
+    },
+    /// One column in two roles.
+    SameColumn {
+        /// The file.
+        file: String,
+        /// Its name.
+        column: String,
+        /// The roles.
+        roles: [&'static str; 2],
+        /// Names in the header.
+        columns: Vec<String>,
     },
     /// A row that cannot be read as an example.
     BadRow {
@@ -176,6 +239,11 @@ pub enum DataError {
         /// How many different ones there are.
         different: usize,
     },
+    /// −1 beside 0 and 1: a class, or no label.
+    MinusOne {
+        /// The training file.
+        file: String,
+    },
     /// A set of labels that cannot be classified into.
     LabelSet {
         /// The training file.
@@ -217,132 +285,33 @@ pub enum DataError {
         /// How many there are.
         rows: usize,
     },
+    /// No row can be held out without losing a class.
+    NothingToHoldOut {
+        /// The folder, or "the given files".
+        place: String,
+    },
 }
 
 apt_core::display_problem!(DataError);
 
-impl Explain for DataError {
-    fn problem(&self) -> Problem {
-        let at = |file: &str, line: u64| format!("{file}, line {line}");
+impl DataError {
+    /// Where columns can be chosen so that the files can be read: their names, each with what stands there in the first
+    /// row, as far as it is known. `None` for errors that no choice of columns mends.
+    pub fn columns(&self) -> Option<Vec<(String, String)>> {
+        let named = |names: &[String]| names.iter().map(|name| (name.clone(), String::new())).collect();
         match self {
-            Self::Unreadable { path, source } => {
-                Problem::new(path, format!("cannot be read ({source})"), "check that it exists and may be read")
+            Self::MissingColumn { found, first, .. } => {
+                let cells = first.iter().cloned().chain(std::iter::repeat(String::new()));
+                Some(found.iter().cloned().zip(cells).collect())
             }
-            Self::UnknownTask { name, known } => Problem::new(
-                "task",
-                format!("no task is called '{name}'"),
-                format!("choose one of {}", known.join(", ")),
-            ),
-            Self::NoFolder { task, expected } => Problem::new(
-                format!("task '{task}'"),
-                "its data come from a folder, and none is named",
-                format!("name one with --data DIR (expected there: {})", expected.join(", ")),
-            ),
-            Self::MissingSplit { task, split, place, looked_for, found } => Problem::new(
-                place,
-                format!("no {split} file of task '{task}'; found {}", listed(found)),
-                format!("add one of {}", looked_for.join(", ")),
-            ),
-            Self::OtherObjective { task, own, asked } => Problem::new(
-                format!("task '{task}'"),
-                format!("it is a {} and cannot be learned as a {}", own.name(), asked.name()),
-                "leave out --objective, or read the files with --task text",
-            ),
-            Self::UnknownFormat { file } => {
-                let remedy = "rename it to end in .tsv, .csv or .jsonl according to its layout";
-                Problem::new(file, "unknown kind of file", remedy)
+            Self::AmbiguousColumn { columns, .. } | Self::SecondText { columns, .. } => Some(named(columns)),
+            Self::NoHeader { first, .. } => {
+                Some((1..).zip(first).map(|(at, cell): (u32, _)| (at.to_string(), cell.clone())).collect())
             }
-            Self::UnknownLayout { file, line, header, cells, layouts } => Problem::new(
-                at(file, *line),
-                format!(
-                    "no header (a column called {}) and no known layout without one ({}): {cells} cells",
-                    alternatives(header),
-                    layouts.join("; ")
-                ),
-                "add a line with the names of the columns",
-            ),
-            Self::Empty { file } => Problem::new(file, "the file is empty", "give a file with one example a line"),
-            Self::NoRows { file } => {
-                let what = "there is a header but not one example below it";
-                Problem::new(file, what, "add rows, or leave the file out")
-            }
-            Self::Encoding { file, line, byte } => Problem::new(
-                at(file, *line),
-                format!("not valid UTF-8 at byte {byte} of the file"),
-                "save the file as UTF-8",
-            ),
-            Self::LineTooLong { file, line, bytes, limit } => Problem::new(
-                at(file, *line),
-                format!("{bytes} bytes in one line, the limit is {limit}"),
-                "check that this is the right file, with line breaks between examples",
-            ),
-            Self::Ragged { file, line, expected, found } => Problem::new(
-                at(file, *line),
-                format!("{found} cells where {expected} are expected"),
-                "look for a missing or an extra separator",
-            ),
-            Self::MissingColumn { file, wanted, found } => Problem::new(
-                file,
-                format!("no column called {}; found {}", alternatives(wanted), listed(found)),
-                "rename the column in the first line",
-            ),
-            Self::AmbiguousColumn { file, role, first, second } => Problem::new(
-                file,
-                format!("columns '{first}' and '{second}' could both be the {role}"),
-                "rename or remove one",
-            ),
-            Self::BadRow { file, line, what, remedy } => Problem::new(at(file, *line), what, *remedy),
-            Self::UnknownLabel { file, line, label, from, known } => Problem::new(
-                at(file, *line),
-                format!("unknown label '{label}'; {from} has the labels {}", listed(known)),
-                "correct the label, or remove the row",
-            ),
-            Self::ClassNumbers { file, line, what, classes } => {
-                Problem::new(at(file, *line), what, format!("write the names instead: {}", classes.join(", ")))
-            }
-            Self::RealLabels { file, example, different } => Problem::new(
-                file,
-                format!("the labels are real numbers ('{example}'; {different} different ones)"),
-                "learn them as values with --objective regression, or each as a class with --objective classification",
-            ),
-            Self::LabelSet { file, what, remedy } | Self::Tokenizer { file, what, remedy } => {
-                Problem::new(file, what, *remedy)
-            }
-            Self::Vocabulary { file, largest_id, model_vocab } => Problem::new(
-                file,
-                format!("the tokenizer makes ids up to {largest_id} but the model has {model_vocab} embeddings"),
-                "use the tokenizer.json that came with the model",
-            ),
-            Self::BuiltinExhausted { wanted, made } => Problem::new(
-                "the built-in task",
-                format!("{wanted} different sentences were asked for and only {made} found"),
-                "ask for fewer",
-            ),
-            Self::TooFewRows { place, rows } => Problem::new(
-                place,
-                format!("{rows} rows are too few to hold a tenth out for validation"),
-                "add rows, or a validation file beside the training file",
-            ),
+            Self::HeaderAfterAll { first: columns, .. } | Self::SameColumn { columns, .. } => Some(named(columns)),
+            _ => None,
         }
     }
-}
-
-/// How many names a message lists before it says how many more there are.
-const LISTED: usize = 12;
-
-fn listed(names: &[String]) -> String {
-    let mut text = match names {
-        [] => return "nothing".to_owned(),
-        _ => names.iter().take(LISTED).map(|name| format!("'{}'", shortened(name))).collect::<Vec<_>>().join(", "),
-    };
-    if names.len() > LISTED {
-        let _ = write!(text, " and {} more", names.len() - LISTED);
-    }
-    text
-}
-
-fn alternatives(names: &[String]) -> String {
-    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" or ")
 }
 
 /// `text` cut to what a one-line message can hold.

@@ -1,24 +1,32 @@
 //! From the cells of a label column to targets: classes, whose names are fixed for the known tasks and found in the
 //! training file for a file of one's own, or numbers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{DataError, shortened};
 use crate::metric::Metric;
 use crate::numbering::Numbering;
 use crate::objective::Objective;
 use crate::registry::Classes;
+use crate::table::Cell;
 use crate::target::Target;
 
-/// More classes than this is a column of something else.
-const MOST_LABELS: usize = 256;
+/// More different numbers than this are asked about: they may be values.
+const MANY_NUMBERS: usize = 256;
+
+/// Words that in some files mean that there is no label, and in others are one.
+const BLANKS: [&str; 6] = ["nan", "null", "none", "na", "n/a", "nil"];
+/// Marks of the same kind.
+const MARKS: [&str; 2] = ["-", "?"];
+/// What `datasets` writes where there is no label.
+const MINUS_ONE: &str = "-1";
 
 /// A label cell and where it stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LabelCell<'a> {
     pub(crate) file: &'a str,
     pub(crate) line: u64,
-    pub(crate) text: &'a str,
+    pub(crate) cell: &'a Cell<'a>,
     /// What numbers stand for, where that is not the index in class order.
     pub(crate) numbering: Option<Numbering>,
 }
@@ -33,16 +41,30 @@ pub(crate) enum LabelReader {
 }
 
 impl LabelReader {
-    /// What is to be predicted where this is the label.
+    /// What is to be predicted where this is the label; `None` where there is no label.
     ///
     /// # Errors
-    /// [`DataError::BadRow`] for an empty cell, NaN or, where numbers are read, anything that is no finite number;
+    /// [`DataError::BadRow`] for a list or, where numbers are read, anything that is no finite number;
     /// [`DataError::UnknownLabel`] for a class that is not among the known ones.
-    pub(crate) fn target(&self, cell: LabelCell<'_>) -> Result<Target, DataError> {
+    pub(crate) fn target(&self, cell: LabelCell<'_>) -> Result<Option<Target>, DataError> {
+        let value = cell.value()?;
         match self {
-            Self::Classes(labels) => labels.class(cell).map(Target::Class),
-            Self::Values => cell.number().map(Target::Value),
+            Self::Classes(labels) => Ok(labels.class(cell, &value)?.map(Target::Class)),
+            Self::Values if is_blank(&value) || is_mark(&value) => Ok(None),
+            Self::Values => cell.number(&value).map(|number| Some(Target::Value(number))),
         }
+    }
+
+    /// Whether a file whose label cells are these has labels at all. A test file as GLUE hands it out has −1 in every
+    /// row, others a mark.
+    pub(crate) fn are_labels<'a>(&self, mut cells: impl Iterator<Item = LabelCell<'a>>) -> bool {
+        cells.any(|cell| match cell.value() {
+            Ok(value) => match self {
+                Self::Classes(labels) => labels.find(cell, &value).is_some() || !may_be_none(&value),
+                Self::Values => !may_be_none(&value),
+            },
+            Err(_) => true,
+        })
     }
 
     /// What is learned from such labels; `metrics` are those of classes.
@@ -58,6 +80,8 @@ impl LabelReader {
 #[derive(Debug, Clone)]
 pub(crate) struct LabelSet {
     names: Vec<String>,
+    /// Classes by their names in lower case.
+    index: BTreeMap<String, usize>,
     /// Where the names come from, for messages.
     from: String,
     /// Whether a file may give the index instead of the name.
@@ -67,46 +91,67 @@ pub(crate) struct LabelSet {
 }
 
 impl LabelSet {
+    fn new(names: Vec<String>, from: String) -> Self {
+        let index = names.iter().enumerate().rev().map(|(index, name)| (name.to_lowercase(), index)).collect();
+        Self { names, index, from, indices_too: false, finer: false }
+    }
+
     /// The labels of a known task: files may use the names or numbers.
     pub(crate) fn of_task(task: &str, classes: &Classes) -> Self {
         let names = classes.names.iter().map(|&name| name.to_owned()).collect();
-        Self { names, from: format!("task '{task}'"), indices_too: true, finer: classes.finer }
+        Self { indices_too: true, finer: classes.finer, ..Self::new(names, format!("task '{task}'")) }
+    }
+
+    /// The labels of a model. `cells` may be their numbers, if all are.
+    ///
+    /// # Errors
+    /// [`DataError::BadRow`] for a list.
+    pub(crate) fn of_model<'a>(
+        names: &[String],
+        cells: impl Iterator<Item = LabelCell<'a>>,
+    ) -> Result<Self, DataError> {
+        let set = Self::new(names.to_vec(), "the model".to_owned());
+        let values = cells.map(LabelCell::value).collect::<Result<BTreeSet<String>, _>>()?;
+        let is_index = |value: &String| value.parse().is_ok_and(|index: usize| index < names.len());
+        let mut labels = values.iter().filter(|value| !may_be_none(value));
+        Ok(Self { indices_too: labels.all(is_index), ..set })
     }
 
     /// The labels that occur in a training file: numbers in numeric order, names in alphabetic order. Unless `asked`
-    /// for, real numbers are not taken for classes.
+    /// for, real numbers are not taken for classes, and what the others show to be no label is none.
     ///
     /// # Errors
-    /// [`DataError::BadRow`] for an empty cell or NaN, [`DataError::RealLabels`] for real numbers,
-    /// [`DataError::LabelSet`] for a set that cannot be classified into: one label, hundreds, or two that differ only
-    /// in upper and lower case.
+    /// [`DataError::BadRow`] for a list, [`DataError::RealLabels`] for numbers that may be values,
+    /// [`DataError::MinusOne`] where −1 may be a class, [`DataError::LabelSet`] for a set that cannot be classified
+    /// into: no label, one, or two that differ only in upper and lower case.
     pub(crate) fn of_training_file<'a>(
         file: &str,
         cells: impl Iterator<Item = LabelCell<'a>>,
         asked: bool,
     ) -> Result<Self, DataError> {
-        let names = cells.map(LabelCell::value).collect::<Result<BTreeSet<String>, _>>()?;
+        let mut names = cells.map(LabelCell::value).collect::<Result<BTreeSet<String>, _>>()?;
+        names.remove("");
+        let refused = |what: String, remedy| Err(DataError::LabelSet { file: file.to_owned(), what, remedy });
+        if names.iter().any(|name| is_list(name)) && names.iter().all(|name| is_list(name)) {
+            return refused("the labels are lists".to_owned(), ONE_LABEL);
+        }
+        if !asked {
+            remove_what_is_no_label(&mut names, file)?;
+        }
         let numeric = names.iter().all(|name| number(name).is_some());
-        if let Some(example) = names.iter().find(|name| !is_integer(name)).filter(|_| numeric && !asked) {
+        let example = names.iter().find(|name| !is_integer(name)).or(names.first());
+        let is_real = names.iter().any(|name| !is_integer(name)) || names.len() > MANY_NUMBERS;
+        if let Some(example) = example.filter(|_| numeric && !asked && is_real) {
             let (file, example) = (file.to_owned(), shortened(example));
             return Err(DataError::RealLabels { file, example, different: names.len() });
         }
-        let refused = |what: String, remedy| Err(DataError::LabelSet { file: file.to_owned(), what, remedy });
-        match names.len() {
-            0 | 1 => {
-                let only = names.iter().map(|name| format!("'{}'", shortened(name))).collect::<String>();
-                let what = format!("every row has the same label {only}");
+        match names.iter().next() {
+            None => return refused("not one row has a label".to_owned(), "give the rows labels"),
+            Some(only) if names.len() == 1 => {
+                let what = format!("every row has the same label '{}'", shortened(only));
                 return refused(what, "give at least two different labels");
             }
-            n if n > MOST_LABELS => {
-                let remedy = if numeric {
-                    "learn the numbers as values with --objective regression, or name another label column"
-                } else {
-                    "check that the label column is the right one"
-                };
-                return refused(format!("{n} different labels (at most {MOST_LABELS})"), remedy);
-            }
-            _ => {}
+            Some(_) => {}
         }
         let mut folded: Vec<(String, &String)> = names.iter().map(|name| (name.to_lowercase(), name)).collect();
         folded.sort();
@@ -118,7 +163,7 @@ impl LabelSet {
         if numeric {
             names.sort_by(|a, b| number(a).partial_cmp(&number(b)).unwrap_or(std::cmp::Ordering::Equal));
         }
-        Ok(Self { names, from: format!("the training file {file}"), indices_too: false, finer: false })
+        Ok(Self::new(names, format!("the training file {file}")))
     }
 
     /// The class that a cell names; `None` if it names none.
@@ -128,42 +173,91 @@ impl LabelSet {
     }
 
     fn index(&self, name: &str) -> Option<usize> {
-        let index = |name: &str| self.names.iter().position(|known| known.eq_ignore_ascii_case(name));
+        let index = |name: &str| self.index.get(&name.to_lowercase()).copied();
         let coarse = || name.split_once(':').filter(|(_, fine)| self.finer && !fine.is_empty());
         index(name).or_else(|| coarse().and_then(|(coarse, _)| index(coarse)))
     }
 
-    /// The class of a cell.
-    fn class(&self, cell: LabelCell<'_>) -> Result<u32, DataError> {
-        let value = cell.value()?;
+    /// The class that `value` names or is the number of.
+    fn find(&self, cell: LabelCell<'_>, value: &str) -> Option<usize> {
         let numbered = || match cell.numbering {
-            Some(numbering) => self.index(numbering.class(cell.class_number()?)?),
+            Some(numbering) => self.index(numbering.class(value.parse().ok()?)?),
             None => value.parse().ok().filter(|index| self.indices_too && *index < self.names.len()),
         };
-        self.index(&value).or_else(numbered).map(|class| class as u32).ok_or_else(|| DataError::UnknownLabel {
-            file: cell.file.to_owned(),
-            line: cell.line,
-            label: shortened(&value),
-            from: self.from.clone(),
-            known: self.names.clone(),
-        })
+        self.index(value).or_else(numbered)
+    }
+
+    /// The class of a cell, `None` where it has no label: what may mean that and is none of the classes.
+    fn class(&self, cell: LabelCell<'_>, value: &str) -> Result<Option<u32>, DataError> {
+        match self.find(cell, value) {
+            Some(class) => Ok(Some(class as u32)),
+            None if may_be_none(value) => Ok(None),
+            None => Err(DataError::UnknownLabel {
+                file: cell.file.to_owned(),
+                line: cell.line,
+                label: shortened(value),
+                from: self.from.clone(),
+                known: self.names.clone(),
+            }),
+        }
     }
 }
 
+/// Takes out of the labels of a training file those that the others show to be no label: −1 beside 0, 1, 2 (or names),
+/// a mark beside names, "NA" beside numbers. Beside names "NA" is a name.
+fn remove_what_is_no_label(names: &mut BTreeSet<String>, file: &str) -> Result<(), DataError> {
+    let others: Vec<&String> = names.iter().filter(|name| !may_be_none(name)).collect();
+    let are_numbers = !others.is_empty() && others.iter().all(|name| number(name).is_some());
+    let are_words = others.len() > 1 && others.iter().all(|name| name.chars().any(char::is_alphanumeric));
+    let count = |first: usize| (first..first + others.len()).all(|number| names.contains(&number.to_string()));
+    let is_count = count(0) || count(1);
+    if names.contains(MINUS_ONE) && are_numbers && others.len() == 2 && count(0) {
+        return Err(DataError::MinusOne { file: file.to_owned() });
+    }
+    let minus_one = if are_numbers { is_count && others.len() > 2 } else { are_words };
+    names.retain(|name| match name.as_str() {
+        MINUS_ONE => !minus_one,
+        name if is_mark(name) => !are_words,
+        name if is_blank(name) => !are_numbers,
+        _ => true,
+    });
+    Ok(())
+}
+
+/// Whether a label may mean that there is none.
+fn may_be_none(value: &str) -> bool {
+    value == MINUS_ONE || is_mark(value) || is_blank(value)
+}
+
+fn is_mark(value: &str) -> bool {
+    MARKS.contains(&value)
+}
+
+fn is_blank(value: &str) -> bool {
+    value.is_empty() || BLANKS.iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// Whether a label is a list as JSON and Python print it.
+fn is_list(value: &str) -> bool {
+    value.starts_with('[') && value.ends_with(']')
+}
+
+/// What to do about several labels of one text.
+const ONE_LABEL: &str = "one class is learned for each text: give each row one label, or make one file for each label, \
+                         with yes and no";
+
 impl LabelCell<'_> {
-    /// The label as it is compared: trimmed, and `1.0` (as spreadsheets write it) as `1`.
-    fn value(self) -> Result<String, DataError> {
-        let trimmed = self.text.trim();
-        let missing = ["", "nan", "null", "none", "na", "n/a"];
-        if missing.iter().any(|word| trimmed.eq_ignore_ascii_case(word)) {
-            let what = match trimmed {
-                "" => "the label is empty".to_owned(),
-                _ => format!("the label is '{trimmed}'"),
-            };
-            return Err(self.refused(what, "give the row a label or remove it"));
+    /// The label as it is compared: trimmed, and `1.0` (as spreadsheets write it) as `1`. Empty where there is none.
+    ///
+    /// # Errors
+    /// [`DataError::BadRow`] for a list or an object.
+    pub(crate) fn value(self) -> Result<String, DataError> {
+        if let Cell::Nested(what) = self.cell {
+            return Err(self.refused(format!("the label is {what}"), ONE_LABEL));
         }
-        let whole = trimmed.strip_suffix(".0").filter(|whole| is_integer(whole));
-        Ok(whole.unwrap_or(trimmed).to_owned())
+        let text = self.cell.text();
+        let whole = text.strip_suffix(".0").filter(|whole| is_integer(whole));
+        Ok(whole.unwrap_or(text).to_owned())
     }
 
     /// The label as the number of a class; `None` if it is none.
@@ -172,10 +266,9 @@ impl LabelCell<'_> {
     }
 
     /// The label as a number that single precision holds.
-    fn number(self) -> Result<f32, DataError> {
-        let value = self.value()?;
-        number(&value).map(|number| number as f32).filter(|number| number.is_finite()).ok_or_else(|| {
-            let what = format!("the label '{}' is not a number", shortened(&value));
+    fn number(self, value: &str) -> Result<f32, DataError> {
+        number(value).map(|number| number as f32).filter(|number| number.is_finite()).ok_or_else(|| {
+            let what = format!("the label '{}' is not a number", shortened(value));
             self.refused(what, "write numbers such as 3.8, or learn classes with --objective classification")
         })
     }

@@ -6,29 +6,35 @@
 pub mod batch;
 pub mod builtin;
 mod class_numbers;
+mod columns;
 mod error;
 mod files;
+mod hold_out;
 mod labels;
 mod load;
 pub mod metric;
 pub mod mlm;
 mod numbering;
 pub mod objective;
+mod reading;
 mod registry;
 mod seeded;
+mod split;
 mod table;
 pub mod target;
 pub mod task;
 pub mod tokenizer;
+mod unpack;
 
 pub use batch::{BatchPlan, Example, TokenizedTask, collate, eval_batches, tokenize_task};
 pub use error::DataError;
-#[cfg(not(target_family = "wasm"))]
-pub use load::load_task;
 pub use load::parse_task;
+#[cfg(not(target_family = "wasm"))]
+pub use load::{load_task, load_whole};
 pub use metric::Metric;
 pub use mlm::{MaskPolicy, MaskedBatch, mask_batch};
 pub use objective::{Objective, ObjectiveKind};
+pub use reading::Reading;
 pub use registry::{TASKS, TaskSpec};
 pub use seeded::{Stream, generator};
 pub use target::Target;

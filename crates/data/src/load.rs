@@ -2,32 +2,30 @@
 //! [`RawTask`] out.
 
 #[cfg(not(target_family = "wasm"))]
+use std::path::Path;
+
+#[cfg(not(target_family = "wasm"))]
 use apt_experiment::DATA_EXTENSIONS;
 
 use crate::builtin;
 use crate::error::DataError;
-use crate::files::read_files;
 #[cfg(not(target_family = "wasm"))]
 use crate::files::{Chosen, file_names};
-use crate::objective::ObjectiveKind;
+use crate::files::{Use, read_files};
+use crate::reading::Reading;
 use crate::registry::TaskSpec;
 use crate::task::{DATA_SEED, RawTask};
 
 /// Reads a task from `dir` (where validation rows may be held out also a single file, whose rows are then split). The
-/// built-in task takes no folder and ignores one. `objective` is what is to be learned, where that is asked for; `None`
-/// leaves it to the task and, for `text`, to the labels.
+/// built-in task takes no folder and ignores one.
 ///
 /// # Errors
 /// Every reader's [`DataError`], and those about missing folders and files.
 #[cfg(not(target_family = "wasm"))]
-pub fn load_task(
-    name: &str,
-    dir: Option<&std::path::Path>,
-    objective: Option<ObjectiveKind>,
-) -> Result<RawTask, DataError> {
+pub fn load_task(name: &str, dir: Option<&Path>, reading: &Reading) -> Result<RawTask, DataError> {
     let spec = TaskSpec::named(name)?;
     let Some(files) = spec.files else {
-        return parse_task(name, &[], objective);
+        return parse_task(name, &[], reading);
     };
     let Some(dir) = dir else {
         return Err(DataError::NoFolder {
@@ -35,20 +33,16 @@ pub fn load_task(
             expected: file_names(files.train, &DATA_EXTENSIONS[..3]),
         });
     };
-    let unreadable = |path: &std::path::Path| {
-        let path = path.display().to_string();
-        move |source| DataError::Unreadable { path, source }
-    };
     if dir.is_file() {
-        let bytes = std::fs::read(dir).map_err(unreadable(dir))?;
-        return read_files(spec, &files, objective, None, &[(dir.display().to_string(), bytes)], true);
+        let content = (dir.display().to_string(), std::fs::read(dir).map_err(unreadable(dir))?);
+        return read_files(spec, &files, reading, None, &[content], Use::Single);
     }
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
         names.push(entry.map_err(unreadable(dir))?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
-    let wanted = Chosen::among(&names, &files);
+    let wanted = Chosen::among(&names, &files)?;
     let mut contents = Vec::with_capacity(names.len());
     for name in names {
         let path = dir.join(&name);
@@ -56,7 +50,27 @@ pub fn load_task(
         let bytes = if wanted.uses(&name) { std::fs::read(&path).map_err(unreadable(&path))? } else { Vec::new() };
         contents.push((name, bytes));
     }
-    read_files(spec, &files, objective, Some(&dir.display().to_string()), &contents, false)
+    read_files(spec, &files, reading, Some(&dir.display().to_string()), &contents, Use::Splits)
+}
+
+/// Reads the examples of one file, all of them, as a task's validation split: to be evaluated.
+///
+/// # Errors
+/// As [`load_task`].
+#[cfg(not(target_family = "wasm"))]
+pub fn load_whole(name: &str, file: &Path, reading: &Reading) -> Result<RawTask, DataError> {
+    let spec = TaskSpec::named(name)?;
+    let Some(files) = spec.files else {
+        return parse_task(name, &[], reading);
+    };
+    let content = (file.display().to_string(), std::fs::read(file).map_err(unreadable(file))?);
+    read_files(spec, &files, reading, None, &[content], Use::Whole)
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> DataError + use<> {
+    let path = path.display().to_string();
+    move |source| DataError::Unreadable { path: path.clone(), source }
 }
 
 /// Reads a task from files given as `(name, bytes)`: the browser's form of `load_task`. One single
@@ -64,17 +78,16 @@ pub fn load_task(
 ///
 /// # Errors
 /// Every reader's [`DataError`], and those about missing files.
-pub fn parse_task(
-    name: &str,
-    files: &[(String, Vec<u8>)],
-    objective: Option<ObjectiveKind>,
-) -> Result<RawTask, DataError> {
+pub fn parse_task(name: &str, files: &[(String, Vec<u8>)], reading: &Reading) -> Result<RawTask, DataError> {
     let spec = TaskSpec::named(name)?;
     match spec.files {
         None => {
-            spec.check_objective(objective)?;
-            builtin::task(DATA_SEED, builtin::TRAIN, builtin::VALIDATION, builtin::TEST)
+            spec.check_objective(reading.objective)?;
+            Ok(builtin::task(DATA_SEED, builtin::TRAIN, builtin::VALIDATION, builtin::TEST)?.described())
         }
-        Some(layout) => read_files(spec, &layout, objective, None, files, files.len() == 1),
+        Some(layout) => {
+            let used_as = if files.len() == 1 { Use::Single } else { Use::Splits };
+            read_files(spec, &layout, reading, None, files, used_as)
+        }
     }
 }

@@ -96,7 +96,7 @@ pub(crate) enum Second {
 
 const SENTENCE: &[&str] = &["sentence", "text", "sentence1"];
 const LABEL: &[&str] = &["label", "labels", "gold_label"];
-const VALIDATION: Stems = &[&["dev"], &["validation"], &["valid"], &["val"]];
+const VALIDATION: Stems = &[&["dev"], &["validation"], &["valid"], &["val"], &["eval"], &["evaluation"]];
 const TEST: Stems = &[&["test_labeled"], &["test"]];
 
 /// As the hub's `trec` numbers them since its column is called `coarse_label`.
@@ -282,8 +282,8 @@ pub const TASKS: &[TaskSpec] = &[
     },
     TaskSpec {
         name: "text",
-        about: "your own file with the columns text and label (a second text in text2); TSV, CSV or JSONL; \
-                labels are classes, or numbers with --objective regression",
+        about: "your own file with the columns text and label (a second text in text2), or those that --text, --text-pair \
+                and --label name; CSV, TSV, JSON or JSONL; labels are classes, or numbers with --objective regression",
         files: Some(Files {
             train: &[&["train"]],
             validation: VALIDATION,
@@ -293,7 +293,7 @@ pub const TASKS: &[TaskSpec] = &[
             stray: None,
             headerless: &[],
             a: &["text", "sentence", "sentence1", "text1", "text_a", "premise", "review"],
-            b: Second::Optional(&["text2", "sentence2", "text_b", "hypothesis"]),
+            b: Second::Optional(&["text2", "sentence2", "text_b", "hypothesis", "text_pair"]),
             label: &["label", "labels", "class", "category", "target", "gold_label"],
             labels: Labels::Own(&[Metric::Accuracy]),
         }),

@@ -1,27 +1,43 @@
-//! Files of examples as rows with line numbers. TSV is taken literally (GLUE's files hold stray
-//! quotes), CSV follows RFC 4180, JSONL has one object a line. A byte order mark and CRLF are accepted.
+//! Files of examples as rows with line numbers: cells between separators ([`separated`]), or JSON ([`json`]). A byte
+//! order mark and CRLF are accepted.
+
+mod json;
+mod separated;
 
 use std::borrow::Cow;
 
-use crate::error::DataError;
+use crate::error::{DataError, shortened};
 
 /// The longest line that can be an example. Far beyond any text a model reads; a file without line
 /// breaks is refused here instead of filling the memory.
 pub(crate) const LONGEST_LINE: usize = 1 << 20;
 
-/// How a file is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
-    Tsv,
-    Csv,
-    Jsonl,
+/// What stands in one column of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell<'a> {
+    /// A text, or a number or truth value as text.
+    Text(Cow<'a, str>),
+    /// JSON's `null`, or no such key in this object.
+    None,
+    /// JSON that is no single value, called so: `a list`, `an object`.
+    Nested(&'static str),
+}
+
+impl Cell<'_> {
+    /// The text, trimmed; empty where there is none.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text.trim(),
+            Self::None | Self::Nested(_) => "",
+        }
+    }
 }
 
 /// A row: its cells, and the 1-based line it begins on.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) line: u64,
-    pub(crate) cells: Vec<Cow<'a, str>>,
+    pub(crate) cells: Vec<Cell<'a>>,
 }
 
 /// A file's columns and rows; every row has as many cells as there are columns.
@@ -29,6 +45,8 @@ pub(crate) struct Row<'a> {
 pub(crate) struct Table<'a> {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Row<'a>>,
+    /// What was decided in reading it, in words.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A layout of files without a header line.
@@ -57,7 +75,7 @@ impl Headerless {
         match self.cells {
             Cells::Exactly => cells == columns,
             Cells::AtLeast => cells >= columns,
-            Cells::FirstWord => cells == 1 && !first_word(&row.cells[0]).1.is_empty(),
+            Cells::FirstWord => cells == 1 && !first_word(row.cells[0].text()).1.is_empty(),
         }
     }
 
@@ -69,8 +87,9 @@ impl Headerless {
             Cells::FirstWord => {
                 check_cells(rows, 1, file)?;
                 for row in rows {
-                    let (word, rest) = first_word(&row.cells[0]);
-                    row.cells = vec![Cow::Owned(word.to_owned()), Cow::Owned(rest.to_owned())];
+                    let (word, rest) = first_word(row.cells[0].text());
+                    let cells = [word, rest].map(|part| Cell::Text(Cow::Owned(part.to_owned())));
+                    row.cells = cells.into();
                 }
             }
         }
@@ -84,56 +103,77 @@ fn first_word(line: &str) -> (&str, &str) {
     line.split_once(char::is_whitespace).map_or((line, ""), |(word, rest)| (word, rest.trim_start()))
 }
 
-/// Whether the first line names the columns.
+/// How the first line is to be taken.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Header {
-    /// It does.
-    FirstLine,
-    /// It does if one of its cells is a name of `text`; otherwise the columns are those of the first layout that it fits
-    /// (CoLA, STS-B, TREC and AG News, whose own files have no header while copies of them do).
-    Perhaps {
-        /// Layouts of a file without a header.
-        layouts: &'static [Headerless],
-        /// Names by which a header is recognised.
-        text: &'static [&'static str],
-    },
+pub(crate) struct Header<'a> {
+    /// Names of columns by which a header is recognised, the user's first.
+    pub(crate) names: &'a [&'a str],
+    /// Layouts of files without a header, by which their rows are read (CoLA, STS-B, TREC and AG News, whose own files
+    /// have none while copies of them do).
+    pub(crate) layouts: &'static [Headerless],
+    /// The user says that there is none.
+    pub(crate) absent: bool,
 }
 
 impl<'a> Table<'a> {
+    /// `file` is the file's name in messages, `format` one that ends as its layout has it.
+    ///
     /// # Errors
     /// Everything that can be wrong before the cells are looked at.
-    pub(crate) fn read(bytes: &'a [u8], file: &str, header: Header) -> Result<Self, DataError> {
+    pub(crate) fn read(bytes: &'a [u8], file: &str, format: &str, header: Header<'_>) -> Result<Self, DataError> {
         let text = decode(bytes, file)?;
-        let layout = layout_of(file, text)?;
         if text.trim().is_empty() {
             return Err(DataError::Empty { file: file.to_owned() });
         }
-        let mut rows = match layout {
-            Layout::Tsv => tsv_rows(text),
-            Layout::Csv => csv_rows(text, file)?,
-            Layout::Jsonl => return jsonl_table(text, file),
-        };
+        if let Some(table) = json::table(text, file, format)? {
+            return Ok(table);
+        }
+        let words = header.layouts.iter().any(|layout| layout.cells == Cells::FirstWord);
+        let (mut rows, notes) = separated::rows(text, file, format, words)?;
         let Some(first) = rows.first() else {
             return Err(DataError::Empty { file: file.to_owned() });
         };
-        let columns = match header {
-            Header::Perhaps { layouts, text } if !names_one_of(first, text) => {
-                let Some(layout) = layouts.iter().find(|layout| layout.fits(first)) else {
-                    return Err(unknown_layout(file, first, layouts, text));
-                };
-                layout.fill(&mut rows, file)?;
-                layout.columns.iter().map(|&column| column.to_owned()).collect()
+        let named = names_in(first, header.names);
+        let columns: Vec<String> = if header.layouts.is_empty() || named > 0 {
+            match (header.absent, named) {
+                (true, 2..) => return Err(DataError::HeaderAfterAll { file: file.to_owned(), first: shown(first) }),
+                (true, _) => (1..=first.cells.len()).map(|number| number.to_string()).collect(),
+                (false, 0) if is_data(&rows) => {
+                    return Err(DataError::NoHeader { file: file.to_owned(), first: shown(first) });
+                }
+                (false, _) => rows.remove(0).cells.iter().map(|cell| cell.text().to_owned()).collect(),
             }
-            Header::Perhaps { .. } | Header::FirstLine => {
-                rows.remove(0).cells.iter().map(|cell| cell.trim().to_owned()).collect::<Vec<String>>()
-            }
+        } else {
+            let Some(layout) = header.layouts.iter().find(|layout| layout.fits(first)) else {
+                return Err(unknown_layout(file, first, &header));
+            };
+            layout.fill(&mut rows, file)?;
+            layout.columns.iter().map(|&column| column.to_owned()).collect()
         };
         if rows.is_empty() {
             return Err(DataError::NoRows { file: file.to_owned() });
         }
+        let columns = without_empty_ends(columns, &mut rows);
         check_cells(&rows, columns.len(), file)?;
-        Ok(Self { columns, rows })
+        Ok(Self { columns, rows, notes })
     }
+}
+
+/// Columns without those at the end that have no name and hold nothing, as spreadsheets leave them; rows lose empty cells
+/// beyond the last column.
+fn without_empty_ends(mut columns: Vec<String>, rows: &mut [Row<'_>]) -> Vec<String> {
+    let is_empty = |cell: Option<&Cell<'_>>| cell.is_none_or(|cell| cell.text().is_empty());
+    while columns.last().is_some_and(String::is_empty)
+        && rows.iter().all(|row| is_empty(row.cells.get(columns.len() - 1)))
+    {
+        columns.pop();
+    }
+    for row in rows {
+        while row.cells.len() > columns.len() && is_empty(row.cells.last()) {
+            row.cells.pop();
+        }
+    }
+    columns
 }
 
 fn check_cells(rows: &[Row<'_>], expected: usize, file: &str) -> Result<(), DataError> {
@@ -146,39 +186,55 @@ fn check_cells(rows: &[Row<'_>], expected: usize, file: &str) -> Result<(), Data
     }
 }
 
-fn names_one_of(row: &Row<'_>, names: &[&str]) -> bool {
-    row.cells.iter().any(|cell| names.iter().any(|name| cell.trim().eq_ignore_ascii_case(name)))
+/// How many cells are among `names`.
+fn names_in(row: &Row<'_>, names: &[&str]) -> usize {
+    row.cells.iter().filter(|cell| names.iter().any(|name| same_name(cell.text(), name))).count()
 }
 
-fn unknown_layout(file: &str, first: &Row<'_>, layouts: &[Headerless], text: &[&str]) -> DataError {
+/// Whether two names of columns are the same, but for case and what stands between their words.
+pub(crate) fn same_name(one: &str, other: &str) -> bool {
+    let plain = |name: &str| -> String {
+        let letters = name.trim().chars().filter(|character| !matches!(character, '_' | '-' | ' '));
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    one.trim().eq_ignore_ascii_case(other.trim()) || plain(one) == plain(other)
+}
+
+/// Whether the first row looks like an example and not like names of columns: a number, a sentence, or what stands again
+/// in the same column.
+fn is_data(rows: &[Row<'_>]) -> bool {
+    const WORDS: usize = 5;
+    const LOOKED_AT: usize = 200;
+    let Some((first, rest)) = rows.split_first() else { return false };
+    let is_sentence = |text: &str| text.split_whitespace().count() >= WORDS;
+    first.cells.iter().enumerate().any(|(column, cell)| {
+        let text = cell.text();
+        let again = || {
+            let same = |row: &&Row<'_>| row.cells.get(column).is_some_and(|cell| cell.text() == text);
+            rest.iter().take(LOOKED_AT).filter(same).count() > 1
+        };
+        !text.is_empty() && (text.parse::<f64>().is_ok() || is_sentence(text) || again())
+    })
+}
+
+/// The first row's cells, for messages.
+fn shown(row: &Row<'_>) -> Vec<String> {
+    row.cells.iter().map(|cell| shortened(cell.text())).collect()
+}
+
+fn unknown_layout(file: &str, first: &Row<'_>, header: &Header<'_>) -> DataError {
     DataError::UnknownLayout {
         file: file.to_owned(),
         line: first.line,
-        header: text.iter().map(|&name| name.to_owned()).collect(),
+        header: header.names.iter().map(|&name| name.to_owned()).collect(),
         cells: first.cells.len(),
-        layouts: layouts.iter().map(|layout| layout.columns.join(", ")).collect(),
-    }
-}
-
-/// The layout that the file's extension says. A `.csv` whose first line has more tabs than commas is tab separated all
-/// the same, as STS-B's own `sts-train.csv` is.
-fn layout_of(file: &str, text: &str) -> Result<Layout, DataError> {
-    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
-    match extension.as_str() {
-        "tsv" | "txt" | "label" => Ok(Layout::Tsv),
-        "csv" => {
-            let count = |separator| lines(text).next().map_or(0, |(_, line)| line.matches(separator).count());
-            Ok(if count('\t') > count(',') { Layout::Tsv } else { Layout::Csv })
-        }
-        "jsonl" | "ndjson" => Ok(Layout::Jsonl),
-        _ => Err(DataError::UnknownFormat { file: file.to_owned() }),
+        layouts: header.layouts.iter().map(|layout| layout.columns.join(", ")).collect(),
     }
 }
 
 /// The bytes with those blanked that are `stray` and no UTF-8 where they stand, and how many these are.
-pub(crate) fn blanked(bytes: &[u8], stray: Option<u8>) -> (Cow<'_, [u8]>, usize) {
-    let (mut bytes, mut count) = (Cow::Borrowed(bytes), 0);
-    let mut sound = 0;
+pub(crate) fn blanked(mut bytes: Cow<'_, [u8]>, stray: Option<u8>) -> (Cow<'_, [u8]>, usize) {
+    let (mut sound, mut count) = (0, 0);
     while let Err(error) = std::str::from_utf8(&bytes[sound..]) {
         let at = sound + error.valid_up_to();
         if Some(bytes[at]) != stray {
@@ -190,21 +246,26 @@ pub(crate) fn blanked(bytes: &[u8], stray: Option<u8>) -> (Cow<'_, [u8]>, usize)
     (bytes, count)
 }
 
-/// UTF-8 text without its byte order mark, no line longer than [`LONGEST_LINE`].
+/// UTF-8 text without its byte order mark.
 fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, DataError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let byte = error.valid_up_to();
         let line = 1 + bytes[..byte].iter().filter(|b| **b == b'\n').count() as u64;
         DataError::Encoding { file: file.to_owned(), line, byte }
     })?;
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-    for (number, line) in (1..).zip(text.split('\n')) {
-        if line.len() > LONGEST_LINE {
-            let (file, bytes) = (file.to_owned(), line.len());
-            return Err(DataError::LineTooLong { file, line: number, bytes, limit: LONGEST_LINE });
+    Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
+}
+
+/// # Errors
+/// [`DataError::LineTooLong`].
+fn check_lines(text: &str, file: &str) -> Result<(), DataError> {
+    match (1..).zip(text.split('\n')).find(|(_, line)| line.len() > LONGEST_LINE) {
+        Some((line, content)) => {
+            let (file, bytes) = (file.to_owned(), content.len());
+            Err(DataError::LineTooLong { file, line, bytes, limit: LONGEST_LINE })
         }
+        None => Ok(()),
     }
-    Ok(text)
 }
 
 /// Lines that hold something, with their numbers.
@@ -213,83 +274,75 @@ fn lines(text: &str) -> impl Iterator<Item = (u64, &str)> {
     numbered.filter(|(_, line)| !line.trim().is_empty())
 }
 
-fn tsv_rows(text: &str) -> Vec<Row<'_>> {
-    lines(text).map(|(line, content)| Row { line, cells: content.split('\t').map(Cow::Borrowed).collect() }).collect()
-}
-
-fn csv_rows<'a>(text: &'a str, file: &str) -> Result<Vec<Row<'a>>, DataError> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| DataError::BadRow {
-            file: file.to_owned(),
-            line: error.position().map_or(1, csv::Position::line),
-            what: format!("not CSV ({error})"),
-            remedy: "quote cells that hold commas, quotes or line breaks",
-        })?;
-        let line = record.position().map_or(1, csv::Position::line);
-        rows.push(Row { line, cells: record.iter().map(|cell| Cow::Owned(cell.to_owned())).collect() });
-    }
-    Ok(rows)
-}
-
-/// Columns are the keys of the first object; later objects must have the same (in any order).
-fn jsonl_table<'a>(text: &'a str, file: &str) -> Result<Table<'a>, DataError> {
-    let mut columns: Vec<String> = Vec::new();
-    let mut rows = Vec::new();
-    for (line, content) in lines(text) {
-        let bad = |what: String, remedy| DataError::BadRow { file: file.to_owned(), line, what, remedy };
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(content)
-            .map_err(|error| bad(format!("not a JSON object ({error})"), "write one complete {…} object a line"))?;
-        if columns.is_empty() {
-            columns = object.keys().cloned().collect();
-        }
-        let mut cells = Vec::with_capacity(columns.len());
-        for column in &columns {
-            let cell = match object.get(column) {
-                Some(serde_json::Value::String(text)) => text.clone(),
-                Some(serde_json::Value::Number(number)) => number.to_string(),
-                Some(serde_json::Value::Bool(flag)) => flag.to_string(),
-                Some(serde_json::Value::Null) => String::new(),
-                Some(_) => format!("{}", object[column]),
-                None => {
-                    let what = format!("no key '{column}', which the first object has");
-                    return Err(bad(what, "give every object the same keys"));
-                }
-            };
-            cells.push(Cow::Owned(cell));
-        }
-        rows.push(Row { line, cells });
-    }
-    Ok(Table { columns, rows })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read<'a>(text: &'a str, file: &str) -> Table<'a> {
+        let header = Header { names: &["a", "text"], layouts: &[], absent: false };
+        Table::read(text.as_bytes(), file, file, header).expect("valid")
+    }
+
+    fn texts<'a>(row: &'a Row<'_>) -> Vec<&'a str> {
+        row.cells.iter().map(Cell::text).collect()
+    }
+
     #[test]
-    fn tsv_keeps_quotes_and_csv_reads_them() {
-        let tsv = Table::read(b"a\tb\n\"x\ty\"\n", "f.tsv", Header::FirstLine).expect("valid");
-        assert_eq!(tsv.rows[0].cells, ["\"x", "y\""]);
-        let csv = Table::read(b"a,b\n\"x, \"\"y\"\"\nz\",1\nq,2\n", "f.csv", Header::FirstLine).expect("valid");
-        assert_eq!(csv.rows[0].cells, ["x, \"y\"\nz", "1"]);
+    fn tsv_keeps_stray_quotes_and_csv_reads_them() {
+        assert_eq!(texts(&read("a\tb\n\"x\ty\"\n", "f.tsv").rows[0]), ["\"x", "y\""]);
+        let csv = read("a,b\n\"x, \"\"y\"\"\nz\",1\nq,2\n", "f.csv");
+        assert_eq!(texts(&csv.rows[0]), ["x, \"y\"\nz", "1"]);
         assert_eq!(csv.rows[1].line, 4, "the line after a cell of two lines");
     }
 
     #[test]
-    fn byte_order_mark_and_crlf_leave_no_trace() {
-        let table = Table::read("\u{FEFF}a\tb\r\nx\ty\r\n".as_bytes(), "f.tsv", Header::FirstLine).expect("valid");
-        assert_eq!(table.columns, ["a", "b"]);
-        assert_eq!(table.rows[0].cells, ["x", "y"]);
+    fn tsv_with_quotes_as_pandas_writes_them_is_read_as_it_was_meant() {
+        let quoted = read("a\tb\n\"he said \"\"no\"\"\nand left\"\tx\nplain\ty\n", "f.tsv");
+        assert_eq!(texts(&quoted.rows[0]), ["he said \"no\"\nand left", "x"]);
+        assert_eq!((quoted.rows[1].line, quoted.notes.len()), (4, 1), "{:?}", quoted.notes);
+        let all = read("\"a\"\t\"b\"\n\"x\"\t\"y\"\n", "f.tsv");
+        assert_eq!((all.columns.join(" "), texts(&all.rows[0])), ("a b".into(), vec!["x", "y"]));
+        // One quote that pandas would not write so, and all are what they are.
+        let literal = read("a\tb\n\"he said \"\"no\"\"\"\tx\n\"good\"\ty\n", "f.tsv");
+        assert_eq!(texts(&literal.rows[0]), ["\"he said \"\"no\"\"\"", "x"]);
     }
 
     #[test]
-    fn jsonl_keys_may_come_in_any_order() {
-        let text = b"{\"text\":\"x\",\"label\":1}\n\n{\"label\":0,\"text\":\"y\"}\n";
-        let table = Table::read(text, "f.jsonl", Header::FirstLine).expect("valid");
-        let text_at = table.columns.iter().position(|c| c == "text").expect("a text column");
-        assert_eq!(table.rows[1].cells[text_at], "y");
-        assert_eq!(table.rows[1].line, 3);
+    fn other_separators_are_found_in_the_first_line() {
+        for (text, note) in [("a;b\nx, y;1\n", 1), ("a|b\nx, y|1\n", 1), ("a\tb\nx, y\t1\n", 0)] {
+            let table = read(text, "f.csv");
+            assert_eq!((texts(&table.rows[0]), table.notes.len()), (vec!["x, y", "1"], note), "{text}");
+        }
+        assert_eq!(texts(&read("a,b\nx,1\n", "f.tsv").rows[0]), ["x", "1"]);
+    }
+
+    #[test]
+    fn empty_columns_at_the_end_are_none() {
+        let table = read("a,b,,\nx,1,,\ny,2,,,\n", "f.csv");
+        assert_eq!((table.columns.join(" "), table.rows[1].cells.len()), ("a b".into(), 2));
+        let kept = read("a,b,\nx,1,more\ny,2,\n", "f.csv");
+        assert_eq!(kept.columns, ["a", "b", ""], "what holds something is kept");
+    }
+
+    #[test]
+    fn byte_order_mark_and_crlf_leave_no_trace() {
+        let table = read("\u{FEFF}a\tb\r\nx\ty\r\n", "f.tsv");
+        assert_eq!((table.columns.join(" "), texts(&table.rows[0])), ("a b".into(), vec!["x", "y"]));
+    }
+
+    #[test]
+    fn json_objects_may_have_different_keys_in_any_order_in_lines_or_in_a_list() {
+        let lines = "{\"text\":\"x\",\"label\":1}\n\n{\"label\":0,\"text\":\"y\",\"by\":null}\n";
+        let list = "[{\"text\":\"x\",\"label\":1},\n{\"label\":0,\"text\":\"y\",\"by\":[1]}]";
+        for (text, file, line, by) in [
+            (lines, "f.jsonl", 3, Cell::None),
+            (lines, "f.json", 3, Cell::None),
+            (list, "f.jsonl", 2, Cell::Nested("a list")),
+        ] {
+            let table = read(text, file);
+            let at = |name: &str| table.columns.iter().position(|column| column == name).expect("a column");
+            assert_eq!((table.rows[1].cells[at("text")].text(), table.rows[1].line), ("y", line), "{text}");
+            assert_eq!((&table.rows[0].cells[at("by")], &table.rows[1].cells[at("by")]), (&Cell::None, &by), "{text}");
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! A task as text: labelled examples in splits, what is learned from them, and a digest of it all.
 
+use std::collections::BTreeMap;
+
+use apt_experiment::{ClassCount, DataRead, Share};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +21,12 @@ pub struct RawExample {
     pub target: Target,
 }
 
+impl RawExample {
+    fn texts(&self) -> (&str, Option<&str>) {
+        (&self.a, self.b.as_deref())
+    }
+}
+
 /// A task as text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RawTask {
@@ -33,9 +42,8 @@ pub struct RawTask {
     pub test: Option<Vec<RawExample>>,
     /// SHA-256 over everything above, in hexadecimal: the provenance of a run's data.
     pub hash: String,
-    /// What was decided when the files were read and ought to be known, such as which rows are held out: for people,
-    /// one line each.
-    pub notes: Vec<String>,
+    /// What was read, file by file, and what was decided in reading it.
+    pub read: DataRead,
 }
 
 /// Seed of the hold-out where a user's data has no validation file, and of the built-in task's data:
@@ -54,8 +62,8 @@ impl RawTask {
         validation: Vec<RawExample>,
         test: Option<Vec<RawExample>>,
     ) -> Self {
-        let (hash, notes) = (String::new(), Vec::new());
-        let mut task = Self { name: name.to_owned(), objective, train, validation, test, hash, notes };
+        let (hash, read) = (String::new(), DataRead::default());
+        let mut task = Self { name: name.to_owned(), objective, train, validation, test, hash, read };
         task.hash = task.digest();
         task
     }
@@ -69,9 +77,35 @@ impl RawTask {
             shuffle(&mut generator(seed, Stream::Subset, 0), &mut chosen);
             chosen.truncate(n);
             chosen.sort_unstable();
+            let note = format!("{n} of {} training examples are drawn, by the seed", self.train.len());
+            self.read.notes.push(note);
             self.train = chosen.into_iter().map(|index| self.train[index].clone()).collect();
             self.hash = self.digest();
+            return self.described();
         }
+        self
+    }
+
+    /// The same task, with what is to be said of its examples: how its classes are spread, and which texts occur twice.
+    #[must_use]
+    pub(crate) fn described(mut self) -> Self {
+        let mut counts = vec![0; self.objective.labels().len()];
+        let mut known: BTreeMap<(&str, Option<&str>), (Target, bool)> = BTreeMap::new();
+        for example in &self.train {
+            if let Some(count) = example.target.class().and_then(|class| counts.get_mut(class as usize)) {
+                *count += 1;
+            }
+            let (target, differs) = known.entry(example.texts()).or_insert((example.target, false));
+            *differs |= *target != example.target;
+        }
+        let differs = |example: &&RawExample| known.get(&example.texts()).is_some_and(|(_, differs)| *differs);
+        let contradicting = self.train.iter().filter(differs).count();
+        let others = || self.validation.iter().chain(self.test.iter().flatten());
+        let some = others().filter(|example| known.contains_key(&example.texts())).count();
+        let trained_on = Share { some, of: others().count() };
+        let named = self.objective.labels().iter().zip(counts);
+        let classes = named.map(|(name, examples)| ClassCount { name: name.clone(), examples }).collect();
+        self.read = DataRead { classes, contradicting, trained_on, ..self.read };
         self
     }
 

@@ -70,6 +70,14 @@ impl Tokenizer {
     /// [`DataError::Tokenizer`] when the tokenizer cannot express the text or `max_len` leaves no room
     /// beside the special tokens.
     pub fn encode(&self, a: &str, b: Option<&str>, max_len: usize) -> Result<Encoded, DataError> {
+        Ok(self.encode_and_tell(a, b, max_len)?.0)
+    }
+
+    /// As [`Self::encode`], and whether something was cut.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_and_tell(&self, a: &str, b: Option<&str>, max_len: usize) -> Result<(Encoded, bool), DataError> {
         let failed =
             |error: tokenizers::Error| self.refused(format!("cannot encode '{}' ({error})", shortened(a)), WHOLE_FILE);
         let specials = self.special_tokens_added(b.is_some());
@@ -79,12 +87,13 @@ impl Tokenizer {
         };
         let first = self.inner.encode(a, false).map_err(failed)?;
         let second = b.map(|b| self.inner.encode(b, false)).transpose().map_err(failed)?;
+        let is_cut = first.len() + second.as_ref().map_or(0, tokenizers::Encoding::len) > room;
         let limit = TruncationParams { max_length: room, ..TruncationParams::default() };
         let (mut first, mut second) = truncate_encodings(first, second, &limit).map_err(failed)?;
         drop(first.take_overflowing());
         drop(second.as_mut().map(tokenizers::Encoding::take_overflowing));
         let whole = self.inner.post_process(first, second, true).map_err(failed)?;
-        Ok(Encoded { ids: whole.get_ids().to_vec(), type_ids: whole.get_type_ids().to_vec() })
+        Ok((Encoded { ids: whole.get_ids().to_vec(), type_ids: whole.get_type_ids().to_vec() }, is_cut))
     }
 
     /// The text of `ids` without special tokens, for showing examples.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use apt_data::{RawExample, RawTask, Target, Tokenizer, builtin};
 
 fn default_task() -> RawTask {
-    apt_data::parse_task("builtin", &[], None).expect("the built-in task at its default size")
+    apt_data::parse_task("builtin", &[], &apt_data::Reading::default()).expect("the built-in task at its default size")
 }
 
 fn texts(examples: &[RawExample]) -> BTreeSet<&str> {

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use apt_data::{DataError, ObjectiveKind, RawTask, Target, Tokenizer, builtin, load_task, parse_task};
+use apt_data::{DataError, ObjectiveKind, RawTask, Reading, Target, Tokenizer, builtin, load_task, parse_task};
 
 const TRAIN: &str = "sentence\tlabel\na fine film\t1\na poor film\t0\n";
 
 /// SST-2 with this training file and a sound validation file.
 fn sst2(train: &[u8]) -> Result<RawTask, DataError> {
-    parse_task("sst2", &[("train.tsv".into(), train.to_vec()), ("dev.tsv".into(), TRAIN.into())], None)
+    parse_task("sst2", &[("train.tsv".into(), train.to_vec()), ("dev.tsv".into(), TRAIN.into())], &Reading::default())
 }
 
 /// A user's own task with these files.
@@ -19,7 +19,7 @@ fn own(files: &[(&str, &str)]) -> Result<RawTask, DataError> {
 
 fn parse(task: &str, files: &[(&str, &str)], objective: Option<ObjectiveKind>) -> Result<RawTask, DataError> {
     let files: Vec<(String, Vec<u8>)> = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
-    parse_task(task, &files, objective)
+    parse_task(task, &files, &Reading { objective, ..Reading::default() })
 }
 
 /// The message of a refusal; it must hold every one of `parts`.
@@ -72,8 +72,14 @@ fn bytes_that_are_not_utf8() {
 
 #[test]
 fn a_missing_column_lists_those_that_are_there() {
-    assert_refused(sst2(b"review\tstars\nfine\t5\n"), &["train.tsv", "'sentence'", "'review', 'stars'"]);
-    assert_refused(sst2(b"sentence\tstars\nfine\t5\n"), &["train.tsv", "'label'", "'sentence', 'stars'"]);
+    assert_refused(
+        sst2(b"review\tstars\nfine\t5\n"),
+        &["train.tsv", "'sentence'", "'review: fine', 'stars: 5'", "--text COLUMN"],
+    );
+    assert_refused(
+        sst2(b"sentence\tstars\nfine\t5\n"),
+        &["train.tsv", "'label'", "'sentence: fine', 'stars: 5'", "--label COLUMN"],
+    );
 }
 
 #[test]
@@ -84,9 +90,9 @@ fn two_columns_for_one_role() {
 
 #[test]
 fn labels_that_are_missing_or_nan() {
-    assert_refused(own(&[("train.csv", "text,label\na,x\nb,\n")]), &["train.csv, line 3", "label is empty"]);
-    assert_refused(own(&[("train.csv", "text,label\na,1\nb,NaN\n")]), &["line 3", "'NaN'"]);
-    assert_refused(own(&[("train.jsonl", "{\"text\":\"a\",\"label\":null}\n")]), &["line 1", "label is empty"]);
+    assert_refused(own(&[("train.csv", "text,label\na,x\nb,\n")]), &["train.csv", "same label 'x'"]);
+    assert_refused(own(&[("train.csv", "text,label\na,1\nb,NaN\n")]), &["train.csv", "same label '1'"]);
+    assert_refused(own(&[("train.jsonl", "{\"text\":\"a\",\"label\":null}\n")]), &["not one row has a label"]);
 }
 
 #[test]
@@ -95,17 +101,23 @@ fn label_sets_nobody_can_classify_into() {
     assert_refused(own(&[("train.csv", "text,label\na,Good\nb,good\n")]), &["'Good' and 'good'"]);
     let many: String = (0..400).map(|n| format!("text {n},{n}.5\n")).collect();
     let files = [("train.csv", &*format!("text,label\n{many}"))];
-    assert_refused(parse("text", &files, Some(ObjectiveKind::Classification)), &["400 different labels"]);
+    assert_refused(
+        parse("text", &files, Some(ObjectiveKind::Classification)),
+        &["every class has one row", "label column"],
+    );
     let many: String = (0..400).map(|n| format!("text {n},{n}\n")).collect();
     let files = [("train.csv", &*format!("text,label\n{many}"))];
-    assert_refused(own(&files), &["400 different labels", "--objective regression"]);
+    assert_refused(own(&files), &["400 different", "--objective regression"]);
 }
 
 #[test]
 fn real_labels_that_nobody_called_values_or_classes() {
     let rows: String = (0..400).map(|n| format!("text {n},{n}.5\n")).collect();
     let files = [("train.csv", &*format!("text,label\n{rows}"))];
-    assert_refused(own(&files), &["train.csv", "real numbers", "'0.5'", "400 different", "--objective regression"]);
+    assert_refused(
+        own(&files),
+        &["train.csv", "the labels are numbers", "'0.5'", "400 different", "--objective regression"],
+    );
     // One number that is not whole is enough; a name among the numbers makes them names.
     assert_refused(own(&[("train.csv", "text,label\na,1\nb,2\nc,2.5\n")]), &["'2.5'", "--objective classification"]);
     let names = [("train.csv", "text,label\na,2.5\nb,n\n"), ("dev.csv", "text,label\na,n\n")];
@@ -122,8 +134,7 @@ fn regression_on_what_is_no_number() {
     refused("a,3.8\nb,\"3,8\"\n", &["line 3", "'3,8' is not a number", "such as 3.8"]);
     refused("a,3.8\nb,inf\n", &["line 3", "'inf' is not a number"]);
     refused("a,3.8\nb,1e39\n", &["line 3", "'1e39' is not a number"]);
-    refused("a,3.8\nb,NaN\n", &["line 3", "the label is 'NaN'"]);
-    refused("a,3.8\nb,\n", &["line 3", "the label is empty"]);
+    refused("a,NaN\nb,\n", &["train.csv", "not one row has a label"]);
 }
 
 #[test]
@@ -131,7 +142,10 @@ fn an_objective_that_the_task_does_not_have() {
     let files = [("train.tsv", TRAIN), ("dev.tsv", TRAIN)];
     let parts = ["task 'sst2'", "is a classification", "as a regression", "--task text"];
     assert_refused(parse("sst2", &files, Some(ObjectiveKind::Regression)), &parts);
-    assert_refused(parse_task("builtin", &[], Some(ObjectiveKind::Regression)), &["task 'builtin'", "regression"]);
+    assert_refused(
+        parse_task("builtin", &[], &Reading::with_objective(ObjectiveKind::Regression)),
+        &["task 'builtin'", "regression"],
+    );
     let stsb = [("train.csv", "a,b,1.5\nc,d,2.0\n")];
     assert_refused(parse("stsb", &stsb, Some(ObjectiveKind::Classification)), &["'stsb'", "is a regression"]);
 }
@@ -167,32 +181,38 @@ fn an_unterminated_quote_in_csv() {
 #[test]
 fn json_lines_that_are_not_objects_or_lose_a_key() {
     assert_refused(own(&[("train.jsonl", "[1,2]\n")]), &["line 1", "JSON object"]);
-    assert_refused(own(&[("train.jsonl", "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\"}\n")]), &["line 2", "'label'"]);
+    assert_refused(own(&[("train.jsonl", "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\"}\n")]), &["same label '1'"]);
     assert_refused(own(&[("train.jsonl", "{\"text\":\"a\",\"lab")]), &["line 1", "JSON object"]);
 }
 
 #[test]
 fn a_kind_of_file_nobody_knows() {
-    assert_refused(own(&[("reviews.xlsx", "PK")]), &["reviews.xlsx", ".tsv, .csv or .jsonl"]);
+    assert_refused(own(&[("reviews.xlsx", "PK")]), &["reviews.xlsx", ".tsv, .csv, .json or .jsonl"]);
 }
 
 #[test]
 fn a_task_nobody_knows() {
-    assert_refused(parse_task("sst3", &[], None), &["'sst3'", "builtin", "sst2", "text"]);
+    assert_refused(parse_task("sst3", &[], &Reading::default()), &["'sst3'", "builtin", "sst2", "text"]);
 }
 
 #[test]
 fn missing_folders_and_files() {
     let empty = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(empty.path().join("notes.md"), "x").expect("a file");
-    assert_refused(load_task("rte", None, None), &["rte", "--data", "train.tsv"]);
-    assert_refused(load_task("rte", Some(Path::new("/no/such/folder")), None), &["/no/such/folder", "cannot be read"]);
-    assert_refused(load_task("rte", Some(empty.path()), None), &["no train file", "train.tsv", "'notes.md'"]);
+    assert_refused(load_task("rte", None, &Reading::default()), &["rte", "--data", "train.tsv"]);
+    assert_refused(
+        load_task("rte", Some(Path::new("/no/such/folder")), &Reading::default()),
+        &["/no/such/folder", "cannot be read"],
+    );
+    assert_refused(
+        load_task("rte", Some(empty.path()), &Reading::default()),
+        &["no train file", "train.tsv", "'notes.md'"],
+    );
     std::fs::write(empty.path().join("train.tsv"), "sentence1\tsentence2\tlabel\na\tb\tentailment\n").expect("a file");
-    assert_refused(load_task("rte", Some(empty.path()), None), &["no validation file", "dev.tsv"]);
+    assert_refused(load_task("rte", Some(empty.path()), &Reading::default()), &["no validation file", "dev.tsv"]);
     std::fs::write(empty.path().join("dev.tsv"), "").expect("a file");
     let shown = empty.path().join("dev.tsv").display().to_string();
-    assert_refused(load_task("rte", Some(empty.path()), None), &[&shown, "empty"]);
+    assert_refused(load_task("rte", Some(empty.path()), &Reading::default()), &[&shown, "empty"]);
 }
 
 #[test]
@@ -213,7 +233,7 @@ fn a_test_file_without_labels_is_no_test_file() {
     for test in ["index\tsentence\n0\tfine\n", "sentence\tlabel\nfine\t-1\n"] {
         let files = [("train.tsv", TRAIN), ("dev.tsv", TRAIN), ("test.tsv", test)];
         let files: Vec<(String, Vec<u8>)> = files.iter().map(|(n, t)| ((*n).to_owned(), (*t).into())).collect();
-        assert_eq!(parse_task("sst2", &files, None).expect("sound files").test, None, "{test}");
+        assert_eq!(parse_task("sst2", &files, &Reading::default()).expect("sound files").test, None, "{test}");
     }
 }
 
@@ -302,7 +322,7 @@ fn damaged_files_never_panic() {
         for (name, sound) in [("train.csv", csv), ("train.jsonl", jsonl)] {
             let dev = (name.replace("train", "dev"), sound.as_bytes().to_vec());
             let files = [(name.to_owned(), damaged(sound.as_bytes())), dev];
-            refused += u32::from(parse_task("text", &files, None).is_err());
+            refused += u32::from(parse_task("text", &files, &Reading::default()).is_err());
         }
     }
     assert!(refused > 1000, "{refused} of 6000 damaged files were refused");

@@ -1,12 +1,12 @@
 //! TREC and AG News: files as they are published and as copies have them, and what becomes of class numbers, which the
 //! copies give different meanings.
 
-use apt_data::{DataError, RawTask, Target, parse_task};
+use apt_data::{DataError, RawTask, Reading, Target, parse_task};
 
 fn read(task: &str, files: &[(&str, &[u8])]) -> Result<RawTask, DataError> {
     let files: Vec<(String, Vec<u8>)> =
         files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
-    parse_task(task, &files, None)
+    parse_task(task, &files, &Reading::default())
 }
 
 /// The task whose files are all `text`, under names with this extension.
@@ -50,7 +50,7 @@ fn trec_is_read_as_it_is_published() {
     assert_eq!(read[0], ("How does a kettle boil ?", "DESC".to_owned()));
     assert_eq!(read[6], ("Which sign is this ?", "ENTY".to_owned()), "one byte of the published file is no UTF-8");
     assert_eq!(read[7].0, "Who uses \u{1F600} ?", "the same byte as part of a character");
-    assert_eq!(task.notes, ["train_5500.label: bytes that are no UTF-8 and are read as blanks: 1"]);
+    assert_eq!(task.read.notes, ["train_5500.label: bytes that are no UTF-8 and are read as blanks: 1"]);
     assert_eq!(task.test.as_deref().map(|test| answers(&task, test)), Some(vec![("When ?", "NUM".to_owned())]));
 }
 
@@ -60,7 +60,7 @@ fn trec_without_a_validation_file_holds_a_tenth_out_and_says_so() {
     let task = read("trec", &[("trec_train.txt", rows.as_bytes()), ("trec_test.txt", QUESTIONS.as_bytes())]);
     let task = task.expect("sound files");
     assert_eq!((task.train.len(), task.validation.len(), task.test.map(|test| test.len())), (22, 2, Some(6)));
-    assert_eq!(task.notes, ["no validation file: 2 of 24 training rows are held out for it"]);
+    assert_eq!(task.read.notes, ["no validation file: 2 of 24 training rows are held out for it"]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn numbers_of_trec_are_settled_by_texts_that_another_file_names() {
         let classes: Vec<String> =
             task.test.iter().flatten().map(|example| task.objective.text(example.target)).collect();
         assert_eq!(classes, ["DESC", "LOC", "NUM"], "{numbering}");
-        assert_eq!(task.notes, [format!("trec_test.txt: the classes are numbered {numbering}")]);
+        assert_eq!(task.read.notes, [format!("trec_test.txt: the classes are numbered {numbering}")]);
     }
 }
 
@@ -132,7 +132,7 @@ fn columns_of_trec_say_how_they_are_numbered() {
     for (extension, text, notes) in [("csv", now, 3), ("jsonl", before, 3), ("tsv", names, 0)] {
         let task = read_all("trec", extension, text).expect("sound files");
         let expected = vec![("Where, then ?", "LOC".to_owned()), ("What is it ?", "DESC".to_owned())];
-        assert_eq!((answers(&task, &task.train), task.notes.len()), (expected, notes), "{extension}");
+        assert_eq!((answers(&task, &task.train), task.read.notes.len()), (expected, notes), "{extension}");
     }
     let numbers = "text,label\nWhere ?,4\nWhat ?,2\n";
     assert_refused(read_all("trec", "csv", numbers), &["train.csv, line 2", "nothing tells"]);
@@ -163,7 +163,10 @@ fn ag_news_is_read_as_it_is_published_and_as_copies_have_it() {
     ];
     assert_eq!(answers(&published, &published.train), expected, "title and description are one text");
     assert!(published.train.iter().all(|example| example.b.is_none()));
-    assert_eq!(published.notes[0], "train.csv: the classes are numbered 1 World, 2 Sports, 3 Business, 4 Sci/Tech");
+    assert_eq!(
+        published.read.notes[0],
+        "train.csv: the classes are numbered 1 World, 2 Sports, 3 Business, 4 Sci/Tech"
+    );
     let headed = format!("Class Index,Title,Description\n{REPORTS}");
     assert_eq!(answers(&read_all("agnews", "csv", &headed).expect("sound files"), &published.train), expected);
     let of_hub = "text,label\n\"Shares, again They fell by \"\"half\"\".\",2\nTalks Both sides met.,0\n";
@@ -175,7 +178,7 @@ fn ag_news_is_read_as_it_is_published_and_as_copies_have_it() {
     );
     let names = "Shares, again They fell by \"half\".\tBusiness\nTalks Both sides met.\tworld\n";
     let names = read_all("agnews", "tsv", names).expect("sound files");
-    assert_eq!((&names.train, names.notes.len()), (&published.train, 0));
+    assert_eq!((&names.train, names.read.notes.len()), (&published.train, 0));
     // One of the two may be empty.
     let half = read_all("agnews", "csv", "2,,Won.\n2,Lost,\n").expect("sound files");
     assert_eq!(half.train.iter().map(|example| example.a.as_str()).collect::<Vec<_>>(), ["Won.", "Lost"]);
@@ -185,7 +188,10 @@ fn ag_news_is_read_as_it_is_published_and_as_copies_have_it() {
 fn ag_news_in_a_label_column_is_numbered_from_0_or_from_1() {
     let targets = |rows: &str| {
         let task = read_all("agnews", "csv", &format!("label,text\n{rows}"))?;
-        Ok::<_, DataError>((task.train.iter().map(|example| example.target).collect::<Vec<_>>(), task.notes[0].clone()))
+        Ok::<_, DataError>((
+            task.train.iter().map(|example| example.target).collect::<Vec<_>>(),
+            task.read.notes[0].clone(),
+        ))
     };
     let (from_0, note) = targets("0,a\n3,b\n").expect("only counted from 0 has it a 0");
     assert_eq!((from_0, note.contains("0 World")), ([0, 3].map(Target::Class).into(), true), "{note}");
@@ -208,7 +214,7 @@ fn ag_news_in_a_layout_that_nobody_published() {
     refused("1,a,b,c\n", &["train.csv, line 1", "class from 1, title, description; text, class name", "4 cells"]);
     refused("1,a,b\n2,c\n", &["train.csv, line 2", "2 cells where 3"]);
     refused("a,Weather\n", &["train.csv, line 1", "unknown label 'Weather'", "'Sci/Tech'"]);
-    refused("title,label\na,World\n", &["train.csv", "'description'", "'title', 'label'"]);
+    refused("title,label\na,World\n", &["train.csv", "'description'", "'title: a', 'label: World'"]);
     refused("1,,\n", &["train.csv, line 1", "is empty"]);
 }
 
@@ -218,11 +224,11 @@ fn ag_news_without_its_training_file_takes_the_development_set_of_alps_and_says_
     let files = [("alps_dev10k.tsv", rows.as_bytes()), ("test.csv", REPORTS.as_bytes())];
     let task = read("agnews", &files).expect("sound files");
     assert_eq!((task.train.len(), task.validation.len(), task.test.as_ref().map(Vec::len)), (18, 2, Some(2)));
-    assert!(task.notes[0].contains("alps_dev10k.tsv stands in for the training file"), "{:?}", task.notes);
-    assert_eq!(task.notes.len(), 3, "the numbers of the test file and the rows held out: {:?}", task.notes);
+    assert!(task.read.notes[0].contains("alps_dev10k.tsv stands in for the training file"), "{:?}", task.read.notes);
+    assert_eq!(task.read.notes.len(), 3, "the numbers of the test file and the rows held out: {:?}", task.read.notes);
     let published = REPORTS.repeat(10);
     let task = read("agnews", &[&files[..], &[("train.csv", published.as_bytes())]].concat()).expect("sound files");
-    assert!(task.notes.iter().all(|note| !note.contains("stands in")), "{:?}", task.notes);
+    assert!(task.read.notes.iter().all(|note| !note.contains("stands in")), "{:?}", task.read.notes);
     assert!(task.train.iter().all(|example| !example.a.starts_with("Report")), "rows of the stand-in");
 }
 

@@ -6,12 +6,13 @@
 use std::path::PathBuf;
 
 use apt_data::{
-    Metric, Objective, ObjectiveKind, RawTask, Target, Tokenizer, builtin, load_task, parse_task, tokenize_task,
+    Metric, Objective, ObjectiveKind, RawTask, Reading, Target, Tokenizer, builtin, load_task, parse_task,
+    tokenize_task,
 };
 
 fn parse(name: &str, files: &[(&str, &str)]) -> RawTask {
     let files: Vec<(String, Vec<u8>)> = files.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
-    parse_task(name, &files, None).expect("sound files")
+    parse_task(name, &files, &Reading::default()).expect("sound files")
 }
 
 fn first(task: &RawTask) -> (&str, Option<&str>, Target) {
@@ -86,7 +87,7 @@ fn own_numbers_are_values_when_asked_for_and_whole_ones_classes_otherwise() {
     let parse = |rows: &str, objective| {
         let text = format!("text,label\n{rows}");
         let files = ["train.csv", "dev.csv"].map(|name| (name.to_owned(), text.clone().into_bytes()));
-        parse_task("text", &files, objective).expect("sound files")
+        parse_task("text", &files, &Reading { objective, ..Reading::default() }).expect("sound files")
     };
     let (real, whole) = ("a,3.8\nb,-2\nc,1e1\n", "a,3\nb,1.0\nc,2\n");
     let targets = |task: &RawTask| task.train.iter().map(|example| example.target).collect::<Vec<_>>();
@@ -126,7 +127,7 @@ fn one_own_file_is_split_in_the_same_way_every_time() {
     let path = folder.path().join("my reviews.csv");
     std::fs::write(&path, &file).expect("a file");
     assert_eq!(
-        load_task("text", Some(&path), None).expect("a single file").hash,
+        load_task("text", Some(&path), &Reading::default()).expect("a single file").hash,
         task.hash,
         "desktop and browser agree"
     );
@@ -184,7 +185,7 @@ fn published_data_sets_have_their_published_sizes() {
         ("agnews", (9001, 1000, Some(7600))),
     ];
     for (name, expected) in sizes {
-        let task = load_task(name, Some(&assets.join("data").join(name)), None).expect(name);
+        let task = load_task(name, Some(&assets.join("data").join(name)), &Reading::default()).expect(name);
         let found = (task.train.len(), task.validation.len(), task.test.as_ref().map(Vec::len));
         assert_eq!(found, expected, "{name}: train, validation, test");
     }
@@ -196,7 +197,7 @@ fn classes_of_published_test_sets_are_as_many_as_published() {
     // TREC's are those of Li and Roth's TREC_10.label, which names its classes; the copy here numbers them.
     let counts: [(&str, &[usize]); 2] = [("trec", &[9, 94, 138, 65, 81, 113]), ("agnews", &[1900; 4])];
     for (name, expected) in counts {
-        let task = load_task(name, Some(&assets.join("data").join(name)), None).expect(name);
+        let task = load_task(name, Some(&assets.join("data").join(name)), &Reading::default()).expect(name);
         let test = task.test.expect("a test set");
         let of = |class: usize| test.iter().filter(|example| example.target == Target::Class(class as u32)).count();
         let found: Vec<usize> = (0..task.objective.outputs()).map(of).collect();

@@ -144,7 +144,29 @@ pub(crate) fn knob_at(name: &str, location: &SettingLocation) -> Result<&'static
     })
 }
 
+/// The settings that decide what is read as the task: equal ones read the same examples.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DataSource {
+    task: TaskName,
+    objective: ObjectiveChoice,
+    data: Option<String>,
+    columns: [Option<String>; 3],
+    no_header: bool,
+}
+
 impl Knobs {
+    /// What is read as the task.
+    #[must_use]
+    pub fn data_source(&self) -> DataSource {
+        DataSource {
+            task: self.task.clone(),
+            objective: self.objective,
+            data: self.data.clone(),
+            columns: [&self.text, &self.text_pair, &self.label].map(Clone::clone),
+            no_header: self.no_header,
+        }
+    }
+
     /// Sets the knob `name` from text.
     ///
     /// # Errors
@@ -248,6 +270,18 @@ knobs! {
     /// Folder or file with the task's data; the built-in task needs none.
     #[knob(Task, "")]
     data: Option<String> = None,
+    /// Column of the text; none finds it by its name. Where it is named, only text_pair names a second one.
+    #[knob(Task, "")]
+    text: Option<String> = None,
+    /// Column of the second text of a pair.
+    #[knob(Task, "")]
+    text_pair: Option<String> = None,
+    /// Column of the label; none finds it by its name.
+    #[knob(Task, "")]
+    label: Option<String> = None,
+    /// The first line of the data is an example and names no columns; they are then called 1, 2, 3 and so on.
+    #[knob(Task, "")]
+    no_header: bool = false,
     /// Train on this many examples only; none takes all.
     #[knob(Task, "", 1..=1_000_000_000)]
     train_examples: Option<usize> = None,

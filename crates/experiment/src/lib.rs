@@ -25,20 +25,22 @@ pub use apt_core::{
 pub use differences::{Difference, differences};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
 pub use inputs::{
-    BUILTIN_MODEL, BUILTIN_TASK, DATA_EXTENSIONS, NANO_MODEL, TASK_NAMES, TEXT_TASK, TaskEntry, TaskName,
+    BUILTIN_MODEL, BUILTIN_TASK, COMPRESSED_EXTENSIONS, DATA_EXTENSIONS, NANO_MODEL, TASK_NAMES, TEXT_TASK, TaskEntry,
+    TaskName,
 };
 pub use knob::{
     Adapters, Axis, CheckedKnobs, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice, OptimizerState,
     PoolingChoice, SettingLocation, schema, table, table_json,
 };
-pub use knobs::{KNOBS, Knob, Knobs, knob};
+pub use knobs::{DataSource, KNOBS, Knob, Knobs, knob};
 pub use names::{content_run_name, run_name};
 pub use presets::{PAPER_SCHEDULE, PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{
-    BatchTimes, Chance, Constant, CurvePoint, DenseKept, Evaluation, ExampleAnswers, Growth, Inference, KnobChange,
-    LOSS, Layout, LossChange, Measures, MetricMeasure, ModelShape, NamedMetric, OpenedBy, Params, PlannedPoint,
-    Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError, Split, StepSeconds, TeacherUpdate,
-    TrainMeasure, UnitExceptions, UnitOutliers, UnitSalience, UnitScores, UnitSet, UnitSets, WatchedExample,
+    BatchTimes, Chance, ClassCount, Constant, CurvePoint, DataRead, DenseKept, Evaluation, ExampleAnswers, FileRead,
+    Growth, Inference, KnobChange, LOSS, Layout, LeftOut, LossChange, Measures, MetricMeasure, ModelShape, NamedMetric,
+    OpenedBy, Params, PlannedPoint, Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError, Share,
+    Split, StepSeconds, TeacherUpdate, TrainMeasure, UnitExceptions, UnitOutliers, UnitSalience, UnitScores, UnitSet,
+    UnitSets, WatchedExample,
 };
 pub use study::{
     Arm, ArmFile, ArmId, AxisFile, Cell, CellState, Choice, Combination, ExperimentId, MOST_SEEDS, STUDIES, Seeds,

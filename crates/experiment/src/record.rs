@@ -6,6 +6,7 @@
 
 mod builder;
 mod chance;
+mod data_read;
 mod examples;
 pub(crate) mod format;
 mod layout;
@@ -17,6 +18,7 @@ mod units;
 
 pub use builder::RecordBuilder;
 pub use chance::{Chance, Constant};
+pub use data_read::{ClassCount, DataRead, FileRead, LeftOut, Share};
 pub use examples::{ExampleAnswers, WatchedExample};
 pub use format::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Measures, MetricMeasure,

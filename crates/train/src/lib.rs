@@ -41,6 +41,6 @@ pub use optimizer::AdamW;
 pub use probe::{Memory, NoProbe, Probe};
 pub use session::Session;
 pub use session::snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
-pub use setup::{CODE, Machine, Setup, check_examples, check_input, objective_of, pooling_of};
+pub use setup::{CODE, Machine, Setup, check_examples, check_input, pooling_of};
 pub use source::ModelSource;
 pub use teacher::{DistillWeights, Teacher, TeacherOutput, distillation_loss};

@@ -9,8 +9,8 @@ use crate::simd::vectors;
 use crate::source::ModelSource;
 use crate::watched::watched;
 use apt_core::ranks::first_rank;
-use apt_data::{Encoded, Example, Objective, ObjectiveKind, RawTask, Stream, TokenizedTask, generator, tokenize_task};
-use apt_experiment::{CheckedKnobs, Knobs, ObjectiveChoice, PoolingChoice, Provenance, WatchedExample};
+use apt_data::{Encoded, Example, Objective, RawTask, Stream, TokenizedTask, generator, tokenize_task};
+use apt_experiment::{CheckedKnobs, DataRead, Knobs, PoolingChoice, Provenance, WatchedExample};
 use apt_nn::{Init, ModelConfig, Pooling, named};
 use burn::tensor::Device;
 
@@ -71,12 +71,16 @@ impl Setup {
         };
         // The model's positions are a limit of their own: texts are cut to the shorter of both.
         let length = knobs.max_length.min(model.source.config.max_length());
+        let read = task.read.clone();
+        let watched = watched(&task);
+        let task = tokenize_task(&task, &model.tokenizer, length)?;
         let provenance = Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             commit: machine.commit,
             device: opened.name.clone(),
             backend: opened.backend.into(),
             data_hash: Some(data_hash),
+            data: Some(Box::new(DataRead { cut: task.cut, cut_at: Some(length), ..read })),
             model_hash: Some(model.hash),
             seed: knobs.seed,
             os: machine.os,
@@ -86,15 +90,7 @@ impl Setup {
             simd: (opened.backend == "flex").then(|| vectors().to_owned()),
             jobs: machine.jobs,
         };
-        Ok(Self {
-            preset,
-            task: tokenize_task(&task, &model.tokenizer, length)?,
-            watched: watched(&task),
-            source: model.source,
-            provenance,
-            device: opened.device.clone(),
-            knobs,
-        })
+        Ok(Self { preset, task, watched, source: model.source, provenance, device: opened.device.clone(), knobs })
     }
 
     /// Whether task, tokenizer and model belong together.
@@ -128,15 +124,6 @@ impl Setup {
                 || (head && !freeze_head)
                 || (train_base && !head && !path.contains(".embeddings."))
         }))
-    }
-}
-
-/// The objective that the settings ask for; `None` leaves it to the task.
-pub fn objective_of(knobs: &Knobs) -> Option<ObjectiveKind> {
-    match knobs.objective {
-        ObjectiveChoice::Auto => None,
-        ObjectiveChoice::Classification => Some(ObjectiveKind::Classification),
-        ObjectiveChoice::Regression => Some(ObjectiveKind::Regression),
     }
 }
 

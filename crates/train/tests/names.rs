@@ -1,8 +1,8 @@
 //! What settings may name is what data and objectives can be read from.
 
-use apt_data::{ObjectiveKind, TASKS};
+use apt_data::{ObjectiveKind, Reading, TASKS};
 use apt_experiment::{BUILTIN_TASK, Knobs, ObjectiveChoice, PoolingChoice, TEXT_TASK};
-use apt_train::{objective_of, pooling_of};
+use apt_train::pooling_of;
 
 #[test]
 fn the_built_in_task_needs_no_files_and_a_file_of_ones_own_has_no_objective() {
@@ -15,7 +15,7 @@ fn the_built_in_task_needs_no_files_and_a_file_of_ones_own_has_no_objective() {
 #[test]
 fn every_objective_can_be_asked_for_by_its_name() {
     for choice in ObjectiveChoice::ALL {
-        let asked = objective_of(&Knobs { objective: *choice, ..Knobs::default() });
+        let asked = Reading::of(&Knobs { objective: *choice, ..Knobs::default() }).objective;
         assert_eq!(asked.map_or("auto", ObjectiveKind::name), choice.name());
     }
 }

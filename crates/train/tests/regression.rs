@@ -3,7 +3,7 @@
 mod common;
 
 use apt_core::arms::Distillation;
-use apt_data::{ObjectiveKind, RawTask, Tokenizer, builtin, parse_task, tokenize_task};
+use apt_data::{ObjectiveKind, RawTask, Reading, Tokenizer, builtin, parse_task, tokenize_task};
 use apt_experiment::{Event, Knobs, RecordBuilder, Split};
 use apt_train::{NoProbe, Session, Setup};
 use pollster::block_on;
@@ -17,7 +17,7 @@ fn task(rows: u32) -> RawTask {
     };
     let file = format!("text,label\n{}", (0..rows).map(row).collect::<String>());
     let files = [("ratings.csv".to_owned(), file.into_bytes())];
-    parse_task("text", &files, Some(ObjectiveKind::Regression)).expect("a sound file")
+    parse_task("text", &files, &Reading::with_objective(ObjectiveKind::Regression)).expect("a sound file")
 }
 
 fn knobs() -> Knobs {

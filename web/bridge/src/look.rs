@@ -1,5 +1,6 @@
 //! What dropped data hold, for people to look at before they train on them.
 
+use apt_experiment::{DataRead, Problem};
 use serde::{Deserialize, Serialize};
 
 /// Data as a run of the settings would read them.
@@ -17,8 +18,12 @@ pub struct DataLook {
     pub first: Vec<LookedRow>,
     /// How many texts are longer than is read of them; `None` if the model's tokenizer is not at hand.
     pub cut: Option<Cut>,
-    /// What was decided when the files were read.
-    pub notes: Vec<String>,
+    /// What was read, and what was not.
+    pub read: DataRead,
+    /// Columns to choose from, each with what stands there in the first row, as far as it is known.
+    pub columns: Vec<(String, String)>,
+    /// Why nothing can be read before columns are chosen; the rest is then empty.
+    pub problem: Option<Problem>,
 }
 
 /// What there is to be predicted.

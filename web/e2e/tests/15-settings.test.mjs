@@ -167,8 +167,8 @@ test("files are looked at when they are dropped, and what cannot be used is refu
     };
     await refused(HOSTILE_DATA["a table that is a picture"], /picture\.csv.*UTF-8/);
     await refused(csv("empty.csv", ""), /empty\.csv.*empty/);
-    await refused(csv("semicolons.csv", "text;label\nfine;good\nbad;bad\n"), /semicolons\.csv: .*semicolons \('text;label'\); save it with commas/);
-    await refused(csv("headless.csv", "fine,good\nbad,bad\n"), /headless\.csv.*'fine', 'good'; name the columns in the first line/);
+    await refused(csv("columns.csv", "PAR1 columns"), /columns\.csv: this is a Parquet file; convert it: python/);
+    await refused(csv("lists.csv", "text,label\nfine,['good']\nbad,['bad']\n"), /lists\.csv: the labels are lists; one class/);
     await refused(HOSTILE_MODELS["a web page in place of the weights"], /model\.safetensors/);
     await refused(HOSTILE_MODELS["sizes that are not those of the weights"], /model\.safetensors/);
     // A file of the same name that cannot be read leaves the one that can.
@@ -176,4 +176,33 @@ test("files are looked at when they are dropped, and what cannot be used is refu
     assert.deepEqual(Object.keys(await lab.table("files")), ["mine.csv"]);
     await lab.press("start");
     assert.equal((await lab.finished()).curve.length, NANO.steps);
+  }));
+
+test("columns are chosen where a file does not say which are read", () =>
+  withLab({ settings: NANO, complaints: true }, async (lab) => {
+    const rows = Array.from({ length: 40 }, (_, i) => `${i},the soup was ${i % 4 ? "superb" : "awful"},${i % 4 ? "yes" : "no"}`);
+    const bring = (name, header) => lab.bring("files", [{ name, body: [...header, ...rows, ""].join("\n"), type: "text/csv" }]);
+    const says = (id, what) => lab.until(`${id}: ${what}`, async () => what.test(await lab.at(id).innerText()));
+    await bring("own.csv", ["number,said,liked"]);
+    await says("data-problem", /own\.csv: no column called 'text'/);
+    assert.deepEqual(await findings(lab, ".setup"), []);
+    await lab.at("column-text").selectOption("said");
+    await says("data-problem", /own\.csv: no column called 'label'/);
+    await lab.at("column-label").selectOption("liked");
+    await says("data-card", /^40 rows: 36 for training, 4 for validation/);
+    await says("data-read", /text 'said', label 'liked'; unused: number/);
+    assert.deepEqual([asked(lab, "text"), asked(lab, "label")], ["said", "liked"]);
+    assert.deepEqual(await findings(lab, ".setup"), []);
+    await lab.press("start");
+    const { data } = (await lab.finished()).provenance;
+    assert.deepEqual([data.files[0].text, data.files[0].unused, data.cut_at], ["said", ["number"], NANO.max_length]);
+    // Another file is asked about anew.
+    await lab.go(NANO);
+    await bring("bare.csv", []);
+    await says("data-problem", /bare\.csv, line 1: there seems to be no header/);
+    await lab.at("column-no_header").check();
+    await says("data-problem", /no column called 'text'/);
+    await lab.at("column-text").selectOption("2");
+    await lab.at("column-label").selectOption("3");
+    await says("data-card", /^40 rows/);
   }));

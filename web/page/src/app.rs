@@ -5,6 +5,7 @@ mod answer;
 mod ask;
 mod browser;
 mod buttons;
+mod columns;
 mod compare;
 mod confirm;
 mod controls;

@@ -106,7 +106,7 @@ pub fn candidates(runs: &[StoredRun], kept: &BTreeSet<String>, open: Option<&Sto
 pub fn first_pair(candidates: &[Candidate], shown: Option<&str>) -> [Option<String>; 2] {
     let shown = candidates.iter().find(|of| Some(of.run.as_str()) == shown);
     let Some(right) = shown.or(candidates.first()) else { return [None, None] };
-    let source = |knobs: &Knobs| (knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective);
+    let source = |knobs: &Knobs| (knobs.model.clone(), knobs.data_source());
     let fits = |of: &&Candidate| of.run != right.run && source(&of.knobs) == source(&right.knobs);
     let fitting = || candidates.iter().filter(fits);
     let left = fitting().find(|of| !of.knobs.prunes()).or_else(|| fitting().next());

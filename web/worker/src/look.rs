@@ -6,8 +6,8 @@ use crate::sources;
 use crate::worker::Worker;
 use crate::{fetch, port};
 use apt_bridge::{Cut, DataLook, LabelCounts, LookedRow, Message};
-use apt_data::{DataError, RawExample, RawTask, Target, Tokenizer};
-use apt_experiment::{BUILTIN_TASK, Explain, Knobs, TEXT_TASK};
+use apt_data::{RawExample, RawTask, Target, Tokenizer};
+use apt_experiment::{BUILTIN_TASK, DataRead, Explain, Knobs, Problem, TEXT_TASK};
 use apt_train::TrainError;
 use burn::tensor::Device;
 use wasm_bindgen::{JsCast, JsValue};
@@ -38,7 +38,11 @@ impl Worker {
             for file in &files {
                 read.push((file.name(), fetch::read(file).await?));
             }
-            sources::parse(&for_data(knobs), &read).map_err(in_the_file)?;
+            // Columns are chosen once the files are kept.
+            match sources::parse(&for_data(knobs), &read) {
+                Err(error) if columns_of(&error).is_none() => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
         }
         port::post(&Message::Progress { what, done: 1, total: Some(1) });
         Ok(())
@@ -48,7 +52,14 @@ impl Worker {
     pub(crate) async fn look(&self, knobs: &Knobs) -> Result<(), WorkerError> {
         let Some(data) = knobs.data.clone() else { return Ok(()) };
         let store = self.store.as_deref();
-        let task = sources::task(knobs, store).await?;
+        let task = match sources::task(knobs, store).await {
+            Ok(task) => task,
+            Err(error) => {
+                let Some(columns) = columns_of(&error) else { return Err(error) };
+                port::post(&Message::Look(Box::new(unread(data, knobs, columns, error.problem()))));
+                return Ok(());
+            }
+        };
         let cut = match sources::near_tokenizer(&knobs.model, store).await? {
             Some((tokenizer, positions)) => Some(cut(&task, &tokenizer, knobs.max_length.min(positions))?),
             None => None,
@@ -58,22 +69,31 @@ impl Worker {
     }
 }
 
-/// An error about columns with what to do in the file.
-fn in_the_file(error: WorkerError) -> WorkerError {
-    let WorkerError::Train(TrainError::Data(DataError::MissingColumn { file, found, .. })) = &error else {
-        return error;
-    };
-    match found.as_slice() {
-        [only] if only.contains(';') => WorkerError::new(
-            file,
-            format!("its cells are separated by semicolons ('{only}')"),
-            "save it with commas or tabs between the cells",
-        ),
-        _ => {
-            let problem = error.problem();
-            let remedy = "name the columns in the first line, such as text,label; if there is no such line, add it";
-            WorkerError::new(problem.place, problem.what, remedy)
-        }
+/// The columns to choose from, if choosing some would mend the error.
+fn columns_of(error: &WorkerError) -> Option<Vec<(String, String)>> {
+    match error {
+        WorkerError::Train(TrainError::Data(error)) => error.columns(),
+        WorkerError::Train(_)
+        | WorkerError::Record(_)
+        | WorkerError::Store(_)
+        | WorkerError::Study(_)
+        | WorkerError::Busy { .. }
+        | WorkerError::Problem(_) => None,
+    }
+}
+
+/// What is shown of data before it is known which columns are read.
+fn unread(data: String, knobs: &Knobs, columns: Vec<(String, String)>, problem: Problem) -> DataLook {
+    DataLook {
+        data,
+        task: knobs.task.to_string(),
+        splits: Vec::new(),
+        labels: LabelCounts::Classes(Vec::new()),
+        first: Vec::new(),
+        cut: None,
+        read: DataRead::default(),
+        columns,
+        problem: Some(problem),
     }
 }
 
@@ -119,8 +139,17 @@ fn look(data: String, task: RawTask, cut: Option<Cut>) -> DataLook {
         labels,
         first: task.train.iter().take(SHOWN).map(row).collect(),
         cut,
-        notes: task.notes.clone(),
+        columns: columns(&task.read),
+        read: task.read,
+        problem: None,
     }
+}
+
+/// The columns of the first file: those that are used, then the others.
+fn columns(read: &DataRead) -> Vec<(String, String)> {
+    let Some(file) = read.files.first() else { return Vec::new() };
+    let used = [Some(&file.text), file.text_pair.as_ref(), file.label.as_ref()];
+    used.into_iter().flatten().chain(&file.unused).map(|name| (name.clone(), String::new())).collect()
 }
 
 /// How many of the first texts are longer than what is read of them.

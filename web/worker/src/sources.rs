@@ -5,11 +5,11 @@ use crate::error::WorkerError;
 use crate::{clock, fetch, port};
 use apt_bridge::store::Store;
 use apt_bridge::{MODEL_FILES, Message};
-use apt_data::{RawTask, TaskSpec, Tokenizer, parse_task};
-use apt_experiment::{Knobs, ObjectiveChoice, Sources, TaskName};
+use apt_data::{RawTask, Reading, TaskSpec, Tokenizer, parse_task};
+use apt_experiment::{DataSource, Knobs, Sources};
 use apt_nn::ModelConfig;
 use apt_train::device::OpenDevice;
-use apt_train::{BUILTIN, CODE, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, objective_of, sha256};
+use apt_train::{BUILTIN, CODE, Machine, ModelFiles, ModelSource, NANO, Setup, nano_config, sha256};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -41,8 +41,8 @@ pub(crate) async fn prepare(
     let knobs = knobs.clone().check()?;
     let model = model(&knobs.model, store).await?;
     let task = task(&knobs, store).await?;
-    if !task.notes.is_empty() {
-        port::post(&Message::Notice { text: task.notes.join("; ") });
+    if !task.read.notes.is_empty() {
+        port::post(&Message::Notice { text: task.read.notes.join("; ") });
     }
     let (tokenizer, labels) = (model.tokenizer_file.clone(), task.objective.labels().to_vec());
     let machine = Machine {
@@ -68,7 +68,7 @@ pub(crate) async fn config(model: &str, store: Option<&Store>) -> Result<ModelCo
 /// Digests of what cells are made from; what several cells share is read once.
 #[derive(Default)]
 pub(crate) struct Digests {
-    known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources>,
+    known: BTreeMap<(String, DataSource), Sources>,
 }
 
 impl Digests {
@@ -77,7 +77,7 @@ impl Digests {
     /// # Errors
     /// Files that are missing or cannot be read.
     pub(crate) async fn of(&mut self, knobs: &Knobs, store: Option<&Store>) -> Result<&Sources, WorkerError> {
-        match self.known.entry((knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective)) {
+        match self.known.entry((knobs.model.clone(), knobs.data_source())) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => {
                 let (model, data) = (model(&knobs.model, store).await?.hash, task(knobs, store).await?.hash);
@@ -87,9 +87,9 @@ impl Digests {
     }
 }
 
-/// How many outputs a task needs, with task, data and objective.
+/// How many outputs a task needs, with what is read as it.
 pub(crate) struct OutputCount {
-    of: (TaskName, Option<String>, ObjectiveChoice),
+    of: DataSource,
     count: usize,
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn output_count(
     knobs: &Knobs,
     store: Option<&Store>,
 ) -> Result<usize, WorkerError> {
-    let of = (knobs.task.clone(), knobs.data.clone(), knobs.objective);
+    let of = knobs.data_source();
     if let Some(known) = known
         && known.of == of
     {
@@ -180,7 +180,7 @@ pub(crate) async fn task(knobs: &Knobs, store: Option<&Store>) -> Result<RawTask
 /// # Errors
 /// Files that are not what the task needs.
 pub(crate) fn parse(knobs: &Knobs, files: &[(String, Vec<u8>)]) -> Result<RawTask, WorkerError> {
-    Ok(parse_task(&knobs.task, files, objective_of(knobs))?)
+    Ok(parse_task(&knobs.task, files, &Reading::of(knobs))?)
 }
 
 /// Where a model's files are.

@@ -1,20 +1,21 @@
 //! `eval`: the metric of a model in a folder.
 
 use crate::args::source_of;
+use crate::device;
 use crate::error::CliError;
 use crate::files::write_atomic;
 use crate::model::{ModelLocation, is_model};
 use crate::reporter::{print_stderr, print_stdout};
 use crate::run::resume::settings_of;
 use crate::settings::apply_flags;
-use crate::{device, setup};
-use apt_data::{Example, Target, tokenize_task};
-use apt_experiment::{Knobs, LOSS};
+use apt_data::{Example, Reading, Target, load_task, load_whole, tokenize_task};
+use apt_experiment::{DataRead, Knobs, LOSS};
 use apt_nn::checkpoint::load_dir;
 use apt_train::head_misfit;
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 ///
@@ -35,12 +36,22 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         ));
     };
     apply_flags(&mut knobs, matches)?;
+    let knobs = knobs.check()?;
     let opened = device::open(knobs.device)?;
     let location = ModelLocation::Folder(folder.clone());
     let config = location.config()?;
     let (_, tokenizer) = location.tokenizer(&config)?;
-    let task = setup::load_task(&knobs)?;
-    task.notes.iter().for_each(|note| print_stderr(&format!("data    {note}")));
+    // A file that is named here is to be evaluated, all of it; what a run was given is split as it was then.
+    let file = matches.get_one::<String>("data").map(Path::new).filter(|path| path.is_file());
+    let is_split_named = matches.value_source("split") == Some(ValueSource::CommandLine);
+    if let Some(file) = file.filter(|_| is_split_named) {
+        return Err(CliError::at(file, "a file has no splits, all of it is evaluated", "leave out --split"));
+    }
+    let reading = Reading { classes: config.label_names.clone(), ..Reading::of(&knobs) };
+    let task = match file {
+        Some(file) => load_whole(&knobs.task, file, &reading)?,
+        None => load_task(&knobs.task, knobs.data.as_deref().map(Path::new), &reading)?,
+    };
     if config.head.is_none() {
         let remedy = "train it with `apt-lab run --model`, and evaluate that run";
         return Err(CliError::at(&folder, "the model has no trained head", remedy));
@@ -49,10 +60,16 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         return Err(CliError::at(&folder, misfit, "name the task the model was trained on with --task"));
     }
     let model = load_dir(&folder, &opened.device)?;
-    let tokenized = tokenize_task(&task, &tokenizer, knobs.max_length.min(config.max_length()))?;
-    let split = matches.get_one::<String>("split").map_or("validation", String::as_str);
+    let length = knobs.max_length.min(config.max_length());
+    let tokenized = tokenize_task(&task, &tokenizer, length)?;
+    let read = DataRead { cut: tokenized.cut, cut_at: Some(length), ..task.read.clone() };
+    read.lines().iter().for_each(|line| print_stderr(&format!("data    {line}")));
+    let split = match file {
+        Some(_) => "file",
+        None => matches.get_one::<String>("split").map_or("validation", String::as_str),
+    };
     let examples: &[Example] = match split {
-        "validation" => &tokenized.validation,
+        "validation" | "file" => &tokenized.validation,
         _ => tokenized.test.as_deref().ok_or_else(|| {
             CliError::at(&folder, format!("the task {} has no labelled test set", task.name), "use --split validation")
         })?,
@@ -83,7 +100,8 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         print_stdout(&report.to_string());
     } else {
         let (name, examples) = (&task.name, targets.len());
-        print_stdout(&format!("{split} set of {name}, {examples} examples, on {} ({})", opened.name, opened.why));
+        let what = file.map_or(format!("{split} set of {name}"), |file| format!("all of {} as {name}", file.display()));
+        print_stdout(&format!("{what}, {examples} examples, on {} ({})", opened.name, opened.why));
         for (name, value) in metrics {
             let value = value.map_or("undefined: all answers or all targets are equal".into(), |v| format!("{v:.4}"));
             print_stdout(&format!("{name:9} {value}"));

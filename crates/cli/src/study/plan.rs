@@ -5,7 +5,7 @@ use crate::model::ModelLocation;
 use crate::reporter::Reporter;
 use crate::settings::{is_json, paper_schedule, read_text};
 use crate::setup::load_task;
-use apt_experiment::{Cell, KNOBS, Knobs, ObjectiveChoice, Sources, StudyFile, TaskName};
+use apt_experiment::{Cell, DataSource, KNOBS, Knobs, Sources, StudyFile};
 use apt_train::CODE;
 use clap::ArgMatches;
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub(crate) fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<()
 /// is printed.
 #[derive(Default)]
 pub(crate) struct Planner {
-    known: BTreeMap<(String, TaskName, Option<String>, ObjectiveChoice), Sources>,
+    known: BTreeMap<(String, DataSource), Sources>,
 }
 
 impl Planner {
@@ -80,13 +80,13 @@ impl Planner {
     }
 
     fn sources(&mut self, knobs: &Knobs, reporter: &Reporter) -> Result<&Sources, CliError> {
-        let key = (knobs.model.clone(), knobs.task.clone(), knobs.data.clone(), knobs.objective);
+        let key = (knobs.model.clone(), knobs.data_source());
         Ok(match self.known.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
                 let model = ModelLocation::from_knob(&knobs.model).files()?.hash;
                 let task = load_task(knobs)?;
-                task.notes.iter().for_each(|note| reporter.print(&format!("data    {note}")));
+                task.read.lines().iter().for_each(|line| reporter.print(&format!("data    {line}")));
                 unknown.insert(Sources { data: task.hash, model, code: CODE.to_owned() })
             }
         })

@@ -5,6 +5,7 @@ mod bad_model;
 mod lists;
 mod objectives;
 mod program;
+mod reading;
 mod runs;
 mod sandbox;
 #[cfg(target_os = "linux")]

@@ -8,6 +8,7 @@ use crate::finite::checked;
 use crate::knobs::Knobs;
 
 use super::chance::Chance;
+use super::data_read::DataRead;
 use super::examples::{ExampleAnswers, WatchedExample};
 use super::layout::Layout;
 use super::pruning_point::PruningPoint;
@@ -81,6 +82,9 @@ pub struct Provenance {
     pub backend: String,
     /// Digest of the data as they are read, before a sample is drawn.
     pub data_hash: Option<String>,
+    /// What was read of the data, and what was not; none in records of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Box<DataRead>>,
     /// Digest of the model started from.
     pub model_hash: Option<String>,
     /// The seed.

@@ -1,6 +1,6 @@
 //! A run of the nano model on the built-in task.
 
-use apt_data::parse_task;
+use apt_data::{Reading, parse_task};
 use apt_experiment::Knobs;
 use apt_nn::ModelConfig;
 use apt_train::device::cpu;
@@ -19,7 +19,7 @@ pub(crate) fn setup(knobs: &Knobs) -> Setup {
         let source = ModelSource::file(config, "model.safetensors", || Ok(WEIGHTS.to_vec()));
         ModelFiles::new(source, String::new(), TOKENIZER.to_vec(), "tokenizer.json")
     };
-    let task = parse_task("builtin", &[], None).expect("the built-in task");
+    let task = parse_task("builtin", &[], &Reading::default()).expect("the built-in task");
     let model = model.expect("the built-in files");
     let knobs = knobs.clone().check().expect("settings that fit together");
     Setup::assemble(knobs, None, model, task, &cpu("a test"), Machine::default()).expect("settings that fit")

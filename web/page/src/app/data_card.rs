@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use apt_bridge::{Command, DataLook, LookedRow};
 use apt_experiment::{BUILTIN_TASK, Knobs};
+use leptos::either::Either;
 use leptos::prelude::*;
 
+use super::columns;
 use super::state::{Engine, Lab};
-use crate::looking::{cut, labels, rows, short};
+use crate::looking::{cut, labels, read, rows, short};
 
 /// Milliseconds from the last change of the settings until the data are read.
 const DELAY_MS: u64 = 300;
@@ -18,14 +20,14 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         let of = lab.settings.with(|settings| (settings.knobs.data.clone(), settings.knobs.task.clone()));
         lab.look.get().filter(|look| (Some(&look.data), look.task.as_str()) == (of.0.as_ref(), &*of.1))
     });
-    move || shown.get().map(card)
+    move || shown.get().map(|look| card(lab, look))
 }
 
 /// Asks what the data hold when what decides it changes.
 fn follow(lab: Lab) {
     let asked = Memo::new(move |_| {
         let of = |knobs: &Knobs| {
-            (knobs.data.clone(), knobs.task.clone(), knobs.objective, knobs.model.clone(), knobs.max_length)
+            (knobs.data.clone(), knobs.task.clone(), knobs.data_source(), knobs.model.clone(), knobs.max_length)
         };
         lab.settings.with(|settings| of(&settings.knobs))
     });
@@ -54,15 +56,28 @@ fn follow(lab: Lab) {
     });
 }
 
-fn card(look: DataLook) -> impl IntoView {
+fn card(lab: Lab, look: DataLook) -> impl IntoView {
+    let choice = columns::view(lab, &look);
+    let Some(problem) = look.problem.clone() else { return Either::Left(read_card(look, choice)) };
+    Either::Right(view! {
+        <section class="data-card" data-testid="data-card" aria-labelledby="data-card-title">
+            <h3 id="data-card-title">"Which columns are read?"</h3>
+            <p data-testid="data-problem">{format!("{}: {}.", problem.place, problem.what)}</p>
+            {choice}
+        </section>
+    })
+}
+
+fn read_card(look: DataLook, choice: impl IntoView) -> impl IntoView {
     let cut = look.cut.and_then(cut).map(|words| view! { <p data-testid="data-cut">{words}</p> });
-    let notes = look.notes.iter().map(|note| view! { <p class="aside">{note.clone()}</p> }).collect_view();
+    let lines = read(&look).into_iter().map(|line| view! { <p class="aside">{line}</p> }).collect_view();
     view! {
         <section class="data-card" data-testid="data-card" aria-labelledby="data-card-title">
             <h3 id="data-card-title">{rows(&look)}</h3>
             <p data-testid="data-labels">{labels(&look)}</p>
             {cut}
-            {notes}
+            <div data-testid="data-read">{lines}</div>
+            {choice}
             <details open>
                 <summary>"First rows"</summary>
                 <ol>{look.first.into_iter().map(row).collect_view()}</ol>

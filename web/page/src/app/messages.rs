@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use apt_bridge::{Fault, FileSet, Message, RunState, StoredRun, transport};
-use apt_experiment::{BUILTIN_TASK, Event, Problem, Record, TEXT_TASK};
+use apt_experiment::{BUILTIN_TASK, Event, Knobs, Problem, Record, TEXT_TASK};
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
@@ -177,6 +177,9 @@ impl Lab {
                 return;
             }
             settings.knobs.data = Some(added.name);
+            // Columns were chosen for other files.
+            let Knobs { text, text_pair, label, no_header, .. } = Knobs::default();
+            settings.knobs = Knobs { text, text_pair, label, no_header, ..settings.knobs.clone() };
             if settings.knobs.task == BUILTIN_TASK {
                 settings.knobs.task = TEXT_TASK.into();
             }

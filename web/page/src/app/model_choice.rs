@@ -144,8 +144,8 @@ fn drop_zone(lab: Lab) -> impl IntoView {
         >
             <p>
                 "Bring your own: drop " <code>"config.json"</code> ", " <code>"tokenizer.json"</code> " and "
-                <code>"model.safetensors"</code> " together, or a " <code>".csv"</code> ", " <code>".tsv"</code> " or "
-                <code>".jsonl"</code> " with text and label."
+                <code>"model.safetensors"</code> " together, or a " <code>".csv"</code> ", " <code>".tsv"</code> ", "
+                <code>".json"</code> " or " <code>".jsonl"</code> " with text and label."
             </p>
             <label class="button file">
                 "Choose files"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use apt_bridge::store::{Store, StoreError};
 use apt_bridge::{Command, MODEL_FILES, StoredStudy};
-use apt_experiment::{DATA_EXTENSIONS, Explain, Problem, Record, StudyFile};
+use apt_experiment::{COMPRESSED_EXTENSIONS, DATA_EXTENSIONS, Explain, Problem, Record, StudyFile};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
@@ -14,6 +14,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
 use super::state::Lab;
+use crate::looking::holds_examples;
 
 impl Lab {
     /// Reads something from the database; an error is shown.
@@ -89,11 +90,14 @@ impl Lab {
 
     /// Takes dropped files: those of a model, of a task, records and studies.
     pub(crate) fn take_files(self, files: Vec<File>) {
+        // What a .json holds is seen when it is read.
+        let is_data = |ending: &str| {
+            ending != "json" && (DATA_EXTENSIONS.contains(&ending) || COMPRESSED_EXTENSIONS.contains(&ending))
+        };
         let ending = |file: &File| file.name().rsplit_once('.').map_or_else(String::new, |(_, e)| e.to_lowercase());
         let is_model = |file: &File| MODEL_FILES.contains(&file.name().as_str());
         let (model, others): (Vec<_>, Vec<_>) = files.into_iter().partition(is_model);
-        let (data, others): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|file| DATA_EXTENSIONS.contains(&ending(file).as_str()));
+        let (data, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| is_data(&ending(file)));
         let (records, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| ending(file) == "json");
         let (studies, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| ending(file) == "toml");
         if !model.is_empty() {
@@ -109,8 +113,8 @@ impl Lab {
             self.take_studies(studies);
         }
         for file in others {
-            let remedy = "Drop config.json, tokenizer.json and model.safetensors together, a .csv, .tsv or .jsonl file, \
-                          a record.json, or the file of a study.";
+            let remedy = "Drop config.json, tokenizer.json and model.safetensors together, a .csv, .tsv, .json or .jsonl file \
+                          with examples, a record.json, or the file of a study.";
             self.report(Problem::new(file.name(), "the lab has no use for this file", remedy));
         }
     }
@@ -169,6 +173,10 @@ impl Lab {
             for file in files {
                 let name = file.name();
                 let Some(text) = self.text_of(&file).await else { continue };
+                if holds_examples(&text) {
+                    self.take_data(vec![file]);
+                    continue;
+                }
                 match StudyFile::from_json(&text, &name) {
                     Ok(study) => {
                         if let Err(problem) = self.take_study_file(&name, study) {

@@ -1,0 +1,170 @@
+//! One file as examples: where in it texts and labels stand, which rows are left out, and what is said of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use apt_experiment::{FileRead, LeftOut};
+
+use crate::columns::{self, Columns, label_names};
+use crate::error::{DataError, shortened};
+use crate::labels::{LabelCell, LabelReader};
+use crate::numbering::Numbering;
+use crate::reading::Reading;
+use crate::registry::{Classes, Files};
+use crate::table::{Header, Row, Table};
+use crate::task::RawExample;
+
+/// One file, and where in it the texts and the label stand.
+#[derive(Debug)]
+pub(crate) struct Split<'a> {
+    /// Its name in messages.
+    pub(crate) file: String,
+    table: Table<'a>,
+    at: Columns,
+    /// Names the label column could have had.
+    label_names: Vec<String>,
+    /// What numbers in the label column stand for, where that had to be found out.
+    pub(crate) numbering: Option<Numbering>,
+}
+
+impl<'a> Split<'a> {
+    /// `format` is the name that says how the bytes are laid out.
+    ///
+    /// # Errors
+    /// What is wrong with the file or its columns.
+    pub(crate) fn read(
+        file: String,
+        format: &str,
+        bytes: &'a Cow<'_, [u8]>,
+        layout: &Files,
+        reading: &Reading,
+    ) -> Result<Self, DataError> {
+        let mut names = match layout.headerless {
+            [] => columns::known_names(layout),
+            _ => layout.a.to_vec(),
+        };
+        if !reading.no_header {
+            names.extend([&reading.text, &reading.pair, &reading.label].into_iter().flatten().map(String::as_str));
+        }
+        let header = Header { names: &names, layouts: layout.headerless, absent: reading.no_header };
+        let table = Table::read(bytes, &file, format, header)?;
+        let at = columns::find(&table, &file, layout, reading)?;
+        for column in [Some(at.a), at.b].into_iter().flatten() {
+            columns::refuse_lists(&table, &file, column)?;
+        }
+        Ok(Self { file, at, label_names: label_names(layout), numbering: None, table })
+    }
+
+    /// What was decided in reading it.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.table.notes
+    }
+
+    /// Whether it has labels, as `labels` reads them.
+    pub(crate) fn is_labelled(&self, labels: &LabelReader) -> bool {
+        self.at.label.is_some_and(|label| labels.are_labels(self.cells(label)))
+    }
+
+    /// The numberings of classes that are in use in its label column.
+    pub(crate) fn numberings_in_use(&self, classes: &Classes) -> &'static [Numbering] {
+        self.at.label.map_or(&[], |label| classes.numberings_of(&self.table.columns[label]))
+    }
+
+    /// # Errors
+    /// [`DataError::MissingColumn`] if there is no label column.
+    pub(crate) fn label_cells(&self) -> Result<impl Iterator<Item = LabelCell<'_>>, DataError> {
+        let label = self.at.label.ok_or_else(|| DataError::MissingColumn {
+            file: self.file.clone(),
+            role: "label",
+            wanted: self.label_names.clone(),
+            found: self.table.columns.clone(),
+            first: self.first_row(),
+        })?;
+        Ok(self.cells(label))
+    }
+
+    fn first_row(&self) -> Vec<String> {
+        let first = self.table.rows.first();
+        first.map_or_else(Vec::new, |row| row.cells.iter().map(|cell| cell.text().to_owned()).collect())
+    }
+
+    fn cells(&self, label: usize) -> impl Iterator<Item = LabelCell<'_>> {
+        self.table.rows.iter().map(move |row| self.label_cell(row, label))
+    }
+
+    fn label_cell<'s>(&'s self, row: &'s Row<'_>, label: usize) -> LabelCell<'s> {
+        LabelCell { file: &self.file, line: row.line, cell: &row.cells[label], numbering: self.numbering }
+    }
+
+    /// The text of a row and the second one.
+    fn texts(&self, row: &Row<'_>) -> Result<(String, Option<String>), DataError> {
+        let Columns { a, b, continued, .. } = self.at;
+        let cell = |at: usize| row.cells[at].text();
+        let text = |at: usize| match cell(at) {
+            "" => {
+                let (file, line) = (self.file.clone(), row.line);
+                let what = format!("the column '{}' is empty", self.table.columns[at]);
+                Err(DataError::BadRow { file, line, what, remedy: "give the row a text or remove it" })
+            }
+            text => Ok(text.to_owned()),
+        };
+        match b.filter(|_| continued) {
+            Some(rest) if cell(a).is_empty() => Ok((text(rest)?, None)),
+            Some(rest) => Ok((format!("{} {}", cell(a), cell(rest)).trim_end().to_owned(), None)),
+            None => Ok((text(a)?, b.map(text).transpose()?)),
+        }
+    }
+
+    /// Label cells with the texts beside them. What cannot be read is left to whoever reads it in earnest.
+    pub(crate) fn labelled_texts(&self) -> Vec<(LabelCell<'_>, String)> {
+        let row = |row| Some((self.label_cell(row, self.at.label?), self.texts(row).ok()?.0));
+        self.table.rows.iter().filter_map(row).collect()
+    }
+
+    /// Its examples, without the rows that have no label, and what is to be said of the file as `split`.
+    ///
+    /// # Errors
+    /// A row that cannot be read, and [`DataError::LabelSet`] if none has a label.
+    pub(crate) fn examples(&self, labels: &LabelReader, split: &str) -> Result<(Vec<RawExample>, FileRead), DataError> {
+        let mut examples = Vec::new();
+        let mut left_out: BTreeMap<&str, LeftOut> = BTreeMap::new();
+        for (row, cell) in self.table.rows.iter().zip(self.label_cells()?) {
+            match labels.target(cell)? {
+                Some(target) => {
+                    let (a, b) = self.texts(row)?;
+                    examples.push(RawExample { a, b, target });
+                }
+                None => {
+                    let label = cell.cell.text();
+                    let why = match label {
+                        "" => "without a label".to_owned(),
+                        label => format!("without a label ('{}')", shortened(label)),
+                    };
+                    left_out.entry(label).or_insert(LeftOut { why, rows: 0, line: row.line }).rows += 1;
+                }
+            }
+        }
+        if examples.is_empty() {
+            let what = "not one row has a label".to_owned();
+            return Err(DataError::LabelSet { file: self.file.clone(), what, remedy: "give the rows labels" });
+        }
+        let column = |at: usize| self.table.columns[at].clone();
+        let used = [Some(self.at.a), self.at.b, self.at.label];
+        let unused = (0..self.table.columns.len()).filter(|&at| !used.contains(&Some(at))).map(|at| match column(at) {
+            name if name.is_empty() => format!("column {} (no name)", at + 1),
+            name => name,
+        });
+        let file = self.file.rsplit(['/', '\\']).next().unwrap_or(&self.file).to_owned();
+        let read = FileRead {
+            file,
+            split: split.to_owned(),
+            examples: examples.len(),
+            text: column(self.at.a),
+            text_pair: self.at.b.map(column),
+            label: self.at.label.map(column),
+            unused: unused.collect(),
+            left_out: left_out.into_values().collect(),
+        };
+        Ok((examples, read))
+    }
+}

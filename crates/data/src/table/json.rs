@@ -1,0 +1,77 @@
+//! JSON: one object a line, or one list of objects.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Cell, Row, Table, check_lines, lines};
+use crate::error::DataError;
+
+const OBJECTS: &str = "write one complete {…} object a line";
+const ONE_OBJECT: &str = "write the examples as a list [{…}, {…}], or one object a line (in pandas: to_json(FILE, \
+                          orient='records', lines=True))";
+
+/// The table in `text`, if it is JSON by name or by what it begins with. A list is given the number of its object as the
+/// line. Columns are all keys that occur; an object without one of them has nothing there.
+///
+/// # Errors
+/// [`DataError::BadRow`] for what is no list of objects.
+pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<Table<'a>>, DataError> {
+    let extension = format.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    let named = ["json", "jsonl", "ndjson"].contains(&extension.as_str());
+    let text = text.trim_start();
+    // `[` may begin a text of a table; `[{` is JSON.
+    let begins =
+        text.starts_with("{\"") || text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with('{'));
+    if !named && !begins {
+        return Ok(None);
+    }
+    let bad = |line, what: String, remedy| DataError::BadRow { file: file.to_owned(), line, what, remedy };
+    let mut objects: Vec<(u64, Map<String, Value>)> = Vec::new();
+    if text.starts_with('[') {
+        let list: Vec<Map<String, Value>> = serde_json::from_str(text)
+            .map_err(|error| bad(error.line() as u64, format!("not a list of JSON objects ({error})"), OBJECTS))?;
+        objects.extend((1..).zip(list));
+    } else {
+        if let Ok(whole) = serde_json::from_str::<Map<String, Value>>(text)
+            && (lines(text).nth(1).is_some() || whole.values().all(|value| value.is_object() || value.is_array()))
+        {
+            let what = "one JSON object, and no list of examples".to_owned();
+            return Err(bad(1, what, ONE_OBJECT));
+        }
+        check_lines(text, file)?;
+        for (line, content) in lines(text) {
+            let object = serde_json::from_str(content)
+                .map_err(|error| bad(line, format!("not a JSON object ({error})"), OBJECTS))?;
+            objects.push((line, object));
+        }
+    }
+    if objects.is_empty() {
+        return Err(DataError::Empty { file: file.to_owned() });
+    }
+    let mut columns: Vec<String> = Vec::new();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for key in objects.iter().flat_map(|(_, object)| object.keys()) {
+        if !known.contains_key(key) {
+            known.insert(key.clone(), columns.len());
+            columns.push(key.clone());
+        }
+    }
+    let rows = objects.into_iter().map(|(line, mut object)| {
+        let cells = columns.iter().map(|column| object.remove(column).map_or(Cell::None, cell)).collect();
+        Row { line, cells }
+    });
+    Ok(Some(Table { rows: rows.collect(), columns, notes: Vec::new() }))
+}
+
+fn cell<'a>(value: Value) -> Cell<'a> {
+    match value {
+        Value::String(text) => Cell::Text(Cow::Owned(text)),
+        Value::Number(number) => Cell::Text(Cow::Owned(number.to_string())),
+        Value::Bool(flag) => Cell::Text(Cow::Owned(flag.to_string())),
+        Value::Null => Cell::None,
+        Value::Array(_) => Cell::Nested("a list"),
+        Value::Object(_) => Cell::Nested("an object"),
+    }
+}

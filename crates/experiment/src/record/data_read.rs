@@ -1,0 +1,238 @@
+//! What a run read of its data, and what it did not: so that nothing is misread in silence.
+
+use serde::{Deserialize, Serialize};
+
+/// Names that a line lists before it says how many more there are.
+const LISTED: usize = 12;
+
+/// What was read as a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DataRead {
+    /// Every file; none where the program makes the examples.
+    pub files: Vec<FileRead>,
+    /// Files beside them that were not read.
+    pub unread: Vec<String>,
+    /// The classes with their training examples; empty where numbers are learned.
+    pub classes: Vec<ClassCount>,
+    /// Training examples whose text stands there with another label too.
+    pub contradicting: usize,
+    /// Validation and test examples whose text is trained on.
+    pub trained_on: Share,
+    /// Texts that were cut.
+    pub cut: Share,
+    /// Tokens that are read of a text at most; none before texts are tokenised.
+    pub cut_at: Option<usize>,
+    /// What was decided in reading: one line each.
+    pub notes: Vec<String>,
+}
+
+/// What was read of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileRead {
+    /// Its name, without folders.
+    pub file: String,
+    /// What it is used as: `training`, `validation`, `test`.
+    pub split: String,
+    /// Examples read.
+    pub examples: usize,
+    /// The column of the text.
+    pub text: String,
+    /// The column of the second text, or of the rest of the text.
+    pub text_pair: Option<String>,
+    /// The column of the label; none if it was not needed.
+    pub label: Option<String>,
+    /// Columns that were not used.
+    pub unused: Vec<String>,
+    /// Rows that were left out.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Rows that were left out for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Why: "without a label ('-1')".
+    pub why: String,
+    /// How many.
+    pub rows: usize,
+    /// The line of the first, from 1.
+    pub line: u64,
+}
+
+/// A class with how many examples are of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassCount {
+    /// Its name.
+    pub name: String,
+    /// Training examples.
+    pub examples: usize,
+}
+
+/// Some of many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Those that are meant.
+    pub some: usize,
+    /// All.
+    pub of: usize,
+}
+
+impl Share {
+    fn percent(self) -> String {
+        format!("{:.1} %", 100.0 * self.some as f64 / self.of.max(1) as f64)
+    }
+}
+
+impl DataRead {
+    /// All of it in words, a line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.files.iter().flat_map(FileRead::lines).collect();
+        if !self.unread.is_empty() {
+            lines.push(format!("not read: {}", listed(&self.unread)));
+        }
+        lines.extend(self.class_line());
+        lines.extend(self.cut_line());
+        lines.extend(self.trained_on_line());
+        if self.contradicting > 0 {
+            lines.push(format!(
+                "{} training examples have texts that stand there with another label too",
+                self.contradicting
+            ));
+        }
+        lines.extend(self.notes.iter().cloned());
+        lines
+    }
+
+    /// The classes with their training examples; of many, the commonest and the rarest.
+    #[must_use]
+    pub fn class_line(&self) -> Option<String> {
+        let words = |class: &ClassCount| format!("{} {}", short(&class.name), class.examples);
+        let join = |classes: &[&ClassCount]| classes.iter().map(|class| words(class)).collect::<Vec<_>>().join(", ");
+        let mut classes: Vec<&ClassCount> = self.classes.iter().collect();
+        match classes.len() {
+            0 => None,
+            count if count <= LISTED => Some(format!("{count} classes: {}", join(&classes))),
+            count => {
+                classes.sort_by_key(|class| std::cmp::Reverse(class.examples));
+                let (most, least) = (classes.get(..3).unwrap_or(&[]), classes.get(count - 3..).unwrap_or(&[]));
+                Some(format!("{count} classes: from {} down to {}", join(most), join(least)))
+            }
+        }
+    }
+
+    /// How many texts lose their end; `None` before texts are tokenised.
+    #[must_use]
+    pub fn cut_line(&self) -> Option<String> {
+        let length = self.cut_at?;
+        let Share { some, of } = self.cut;
+        Some(match some {
+            0 => format!("no text is longer than the {length} tokens that are read"),
+            _ => {
+                let share = self.cut.percent();
+                format!(
+                    "{some} of {of} texts ({share}) are longer than the {length} tokens that are read; their end is cut off"
+                )
+            }
+        })
+    }
+
+    /// How many examples that are not trained on have a text that is; `None` if none has.
+    #[must_use]
+    pub fn trained_on_line(&self) -> Option<String> {
+        let Share { some, of } = self.trained_on;
+        let share = self.trained_on.percent();
+        (some > 0).then(|| {
+            format!("{some} of {of} held-out examples ({share}) have a text that is trained on: their metric flatters")
+        })
+    }
+}
+
+impl FileRead {
+    /// In words: file, columns used and left unused, examples; then the rows left out.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let pair = self.text_pair.as_ref().map(|pair| format!(" and '{}'", short(pair))).unwrap_or_default();
+        let label = self.label.as_ref().map(|label| format!(", label '{}'", short(label))).unwrap_or_default();
+        let unused = match self.unused.as_slice() {
+            [] => String::new(),
+            unused => format!("; unused: {}", listed(unused)),
+        };
+        let Self { file, split, examples, text, .. } = self;
+        let text = short(text);
+        let first = format!("{file}: {examples} examples for {split}; text '{text}'{pair}{label}{unused}");
+        let left_out = self.left_out.iter().map(|LeftOut { why, rows, line }| {
+            let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+            format!("{file}: {rows} left out {why}, first in line {line}")
+        });
+        [first].into_iter().chain(left_out).collect()
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let mut text = names.iter().take(LISTED).map(|name| short(name)).collect::<Vec<_>>().join(", ");
+    if let Some(more) = names.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// A name that fits into a line.
+fn short(name: &str) -> String {
+    const KEPT: usize = 40;
+    let mut characters = name.chars();
+    let head: String = characters.by_ref().take(KEPT).collect();
+    if characters.next().is_some() { format!("{head}…") } else { head }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classes(counts: &[(&str, usize)]) -> Vec<ClassCount> {
+        counts.iter().map(|(name, examples)| ClassCount { name: (*name).to_owned(), examples: *examples }).collect()
+    }
+
+    #[test]
+    fn what_was_read_is_told_in_a_line_each() {
+        let file = FileRead {
+            file: "train.csv".into(),
+            split: "training".into(),
+            examples: 119,
+            text: "premise".into(),
+            text_pair: Some("hypothesis".into()),
+            label: Some("label".into()),
+            unused: vec!["id".into(), "note".into()],
+            left_out: vec![LeftOut { why: "without a label ('-1')".into(), rows: 8, line: 2 }],
+        };
+        let read = DataRead {
+            files: vec![file],
+            classes: classes(&[("neg", 40), ("neu", 41), ("pos", 38)]),
+            trained_on: Share { some: 3, of: 12 },
+            cut: Share { some: 1, of: 8 },
+            cut_at: Some(64),
+            ..DataRead::default()
+        };
+        let expected = [
+            "train.csv: 119 examples for training; text 'premise' and 'hypothesis', label 'label'; unused: id, note",
+            "train.csv: 8 rows left out without a label ('-1'), first in line 2",
+            "3 classes: neg 40, neu 41, pos 38",
+            "1 of 8 texts (12.5 %) are longer than the 64 tokens that are read; their end is cut off",
+            "3 of 12 held-out examples (25.0 %) have a text that is trained on: their metric flatters",
+        ];
+        assert_eq!(read.lines(), expected);
+    }
+
+    #[test]
+    fn of_many_classes_the_commonest_and_the_rarest_are_named() {
+        let names: Vec<String> = (0..20).map(|n| format!("c{n}")).collect();
+        let many: Vec<(&str, usize)> = names.iter().map(String::as_str).zip(1..).collect();
+        let read = DataRead { classes: classes(&many), ..DataRead::default() };
+        assert_eq!(
+            read.class_line().as_deref(),
+            Some("20 classes: from c19 20, c18 19, c17 18 down to c2 3, c1 2, c0 1")
+        );
+        assert_eq!(DataRead::default().lines(), Vec::<String>::new());
+    }
+}
