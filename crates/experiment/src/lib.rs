@@ -16,6 +16,7 @@ mod study;
 mod timeline;
 
 pub use apt_core::arms::PruneSchedule;
+pub use apt_core::blocks::{Counts, LayerShape as LayerBlocks, ModelShape as Blocks};
 pub use apt_core::schedule::Opening;
 pub use apt_core::wiring::Site;
 pub use apt_core::{

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use apt_core::blocks::{LayerShape as LayerBlocks, ModelShape as Blocks};
+use apt_core::wiring::Wiring;
 use serde::{Deserialize, Serialize};
 
 use crate::finite::checked;
@@ -115,6 +117,16 @@ pub struct ModelShape {
     pub hidden: usize,
     /// Size of one head.
     pub head_size: usize,
+}
+
+impl ModelShape {
+    /// The same as blocks whose weights can be counted: every family is wired as an encoder.
+    #[must_use]
+    pub fn blocks(&self) -> Blocks {
+        let layers = self.heads.iter().zip(&self.neurons);
+        let layers = layers.map(|(&heads, &neurons)| LayerBlocks { heads, neurons });
+        Blocks { hidden: self.hidden, wiring: Wiring::encoder(self.head_size), layers: layers.collect() }
+    }
 }
 
 /// One training step.

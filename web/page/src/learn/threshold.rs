@@ -1,6 +1,6 @@
 //! The units of a model in the order of their salience per weight, cut at a threshold.
 
-use apt_experiment::{ModelShape, UnitSet};
+use apt_experiment::{Blocks, Counts, LayerBlocks, UnitSet};
 
 use crate::history::{Frame, History, Scores};
 use crate::stage::Unit;
@@ -54,7 +54,8 @@ pub struct Threshold {
     pub range: (f64, f64),
     /// From the highest salience per weight to the lowest.
     units: Vec<Scored>,
-    size: Size,
+    /// The model before anything was removed.
+    dense: Blocks,
 }
 
 /// What a threshold leaves.
@@ -73,11 +74,11 @@ impl Threshold {
     #[must_use]
     pub fn of(history: &History, place: usize) -> Option<Self> {
         let record = history.record()?;
-        let dense = history.parameters?.dense;
+        let weights = history.parameters?.dense;
         let (before, frame) = (history.frames.get(place.checked_sub(1)?)?, history.frames.get(place)?);
         let scores = frame.scores.as_ref()?;
-        let size = Size::of(&record.shape, dense)?;
-        let weights = size.of_units(&counts(before));
+        let dense = Some(record.shape.blocks()).filter(|blocks| blocks.parameters() as u64 == weights)?;
+        let weights = of_units(&dense, before);
         let mut units = scored(scores, frame, weights);
         let finite = units.iter().map(|unit| unit.value).filter(|value| value.is_finite());
         let range = finite.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
@@ -90,7 +91,7 @@ impl Threshold {
             weights,
             range,
             units,
-            size,
+            dense,
         })
     }
 
@@ -99,14 +100,14 @@ impl Threshold {
     pub fn left(&self, threshold: f64) -> Left {
         let count = |from: &[Scored]| Kind::ALL.map(|kind| from.iter().filter(|unit| unit.kind == kind).count());
         let above = self.units.get(..self.units.partition_point(|unit| unit.value >= threshold)).unwrap_or_default();
-        Left { above: count(above), all: count(&self.units), density: self.size.share(above) }
+        Left { above: count(above), all: count(&self.units), density: share(&self.dense, above) }
     }
 
     /// The threshold that leaves what was aimed at: between the last unit that fits and the next.
     #[must_use]
     pub fn own(&self) -> f64 {
         // What is left grows with every unit, so the last that fits is found by halving.
-        let fits = |count: &usize| self.size.share(self.units.get(..*count).unwrap_or_default()) <= self.target;
+        let fits = |count: &usize| share(&self.dense, self.units.get(..*count).unwrap_or_default()) <= self.target;
         let counts: Vec<usize> = (1..=self.units.len()).collect();
         let kept = counts.partition_point(fits);
         let value = |place: usize| self.units.get(place).map_or(self.range.0, |unit| unit.value);
@@ -173,68 +174,29 @@ fn scored(scores: &Scores, frame: &Frame, [head, neuron, hidden]: [u64; 3]) -> V
     units
 }
 
-/// Heads, neurons, hidden dims, and sub-blocks that are alive.
-type Counts = [u64; 4];
-
-fn counts(frame: &Frame) -> Counts {
-    let heads: Vec<usize> = frame.heads.iter().map(Vec::len).collect();
-    let sum = |list: &[usize]| list.iter().sum::<usize>() as u64;
-    let alive = heads.iter().chain(&frame.neurons).filter(|count| **count > 0).count() as u64;
-    [sum(&heads), sum(&frame.neurons), frame.hidden.len() as u64, alive]
+/// Weights of one unit of each kind in a model that has what the frame has, in the order of [`Kind::ALL`].
+fn of_units(dense: &Blocks, frame: &Frame) -> [u64; 3] {
+    let layers = frame.heads.iter().zip(&frame.neurons);
+    let layers = layers.map(|(heads, neurons)| LayerBlocks { heads: heads.len(), neurons: *neurons });
+    let costs = Blocks { hidden: frame.hidden.len(), layers: layers.collect(), ..dense.clone() }.block_costs();
+    [costs.head, costs.neuron, costs.hidden].map(|weights| weights as u64)
 }
 
-/// How weights are counted (METHOD §3.1).
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Size {
-    head_size: u64,
-    /// Matrices of a feed-forward.
-    matrices: u64,
-    /// Biases and norms, for each hidden dim and sub-block.
-    norms: u64,
-    /// Biases of heads and neurons count.
-    biases: u64,
-    dense: u64,
-    layers: usize,
-}
-
-impl Size {
-    /// Of a model with so many weights; `None` if it is of none of the kinds that this knows.
-    fn of(shape: &ModelShape, dense: u64) -> Option<Self> {
-        let head_size = shape.head_size as u64;
-        let layers = shape.heads.len().max(shape.neurons.len());
-        let all: Counts = [
-            shape.heads.iter().sum::<usize>() as u64,
-            shape.neurons.iter().sum::<usize>() as u64,
-            shape.hidden as u64,
-            2 * layers as u64,
-        ];
-        let kinds = [(2, 3, 1), (3, 3, 1), (2, 1, 0), (3, 1, 0)];
-        let sizes = kinds.map(|(matrices, norms, biases)| Self { head_size, matrices, norms, biases, dense, layers });
-        sizes.into_iter().find(|size| size.weights(&all) == dense)
-    }
-
-    fn weights(&self, [heads, neurons, hidden, alive]: &Counts) -> u64 {
-        hidden * (4 * self.head_size * heads + self.matrices * neurons + self.norms * alive)
-            + self.biases * (3 * self.head_size * heads + (self.matrices - 1) * neurons)
-    }
-
-    /// Weights of one head, neuron and hidden dim of a model with these.
-    fn of_units(&self, counts: &Counts) -> [u64; 3] {
-        let [heads, neurons, hidden, alive] = *counts;
-        let head = 4 * hidden * self.head_size + self.biases * 3 * self.head_size;
-        let neuron = self.matrices * hidden + self.biases * (self.matrices - 1);
-        [head, neuron, 4 * self.head_size * heads + self.matrices * neurons + self.norms * alive]
-    }
-
-    /// The share of the dense model that these units are.
-    fn share(&self, units: &[Scored]) -> f64 {
-        let count = |kind: Kind| units.iter().filter(|unit| unit.kind == kind).count() as u64;
-        let has = |kind: Kind, layer: usize| units.iter().any(|unit| unit.kind == kind && unit.layer == layer);
-        let alive = |kind: Kind| (0..self.layers).filter(|layer| has(kind, *layer)).count() as u64;
-        let counts =
-            [count(Kind::Heads), count(Kind::Neurons), count(Kind::Hidden), alive(Kind::Heads) + alive(Kind::Neurons)];
-        self.weights(&counts) as f64 / self.dense.max(1) as f64
-    }
+/// The share of the dense model's weights that these units are.
+fn share(dense: &Blocks, units: &[Scored]) -> f64 {
+    let count = |kind: Kind| units.iter().filter(|unit| unit.kind == kind).count();
+    let alive = |kind: Kind| {
+        let has = |layer: &usize| units.iter().any(|unit| unit.kind == kind && unit.layer == *layer);
+        (0..dense.layers.len()).filter(has).count()
+    };
+    let counts = Counts {
+        hidden: count(Kind::Hidden),
+        heads: count(Kind::Heads),
+        neurons: count(Kind::Neurons),
+        attentions: alive(Kind::Heads),
+        feed_forwards: alive(Kind::Neurons),
+    };
+    dense.parameters_of(&counts) as f64 / dense.parameters().max(1) as f64
 }
 
 #[cfg(test)]
