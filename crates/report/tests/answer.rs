@@ -55,7 +55,7 @@ fn the_short_table_has_arm_difference_and_verdict_first_and_no_arm_that_nobody_a
     let heads: Vec<&str> = heads.iter().filter_map(|rest| rest.split_once("</th>")).map(|(head, _)| head).collect();
     assert_eq!(&heads[..3], ["arm", "minus apt, points", "verdict"]);
     assert!(table.contains("weights left (no embeddings),\u{a0}%") && !table.contains("wanda"), "{table}");
-    assert!(table.contains("<td class=\"\">+0.60</td><td class=\"\">one seed</td><td class=\"minor\">"), "{table}");
+    assert!(table.contains("<td>+0.60</td><td>one seed</td><td class=\"minor\">"), "{table}");
     // `off` alone would not say what is off.
     let two = report(&[("apt", &[0.9]), ("distillation-off", &[0.89]), ("salience-random", &[0.906])]);
     let sentence = &two.sections[0].sentences()[0];

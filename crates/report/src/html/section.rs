@@ -78,7 +78,7 @@ pub(super) fn answer(of: &Section, place: usize) -> Markup {
                         @if !title.is_empty() {
                             tr.part { th colspan=(columns) scope="rowgroup" { (title) } }
                         }
-                        @for line in lines { tr.base[line.is_base] { (row(&head, &line.cells)) } }
+                        @for line in lines { tr class=[line.is_base.then_some("base")] { (row(&head, &line.cells)) } }
                     }
                 }
             }))
@@ -102,7 +102,7 @@ fn wide(head: &Grid, caption: Markup, id: &str, bodies: Markup) -> Markup {
                     thead {
                         tr {
                             @for (heading, minor) in head.headings.iter().zip(&head.minor) {
-                                th.minor[*minor] scope="col" { (breakable(&heading.replace(" %", "\u{a0}%"))) }
+                                th class=[minor.then_some("minor")] scope="col" { (breakable(&heading.replace(" %", "\u{a0}%"))) }
                             }
                         }
                     }
@@ -116,7 +116,7 @@ fn wide(head: &Grid, caption: Markup, id: &str, bodies: Markup) -> Markup {
 fn row(head: &Grid, cells: &[String]) -> Markup {
     html! {
         @for (place, (cell, minor)) in cells.iter().zip(&head.minor).enumerate() {
-            @if place == 0 { th scope="row" { (breakable(cell)) } } @else { td.minor[*minor] { (unbroken(cell)) } }
+            @if place == 0 { th scope="row" { (breakable(cell)) } } @else { td class=[minor.then_some("minor")] { (unbroken(cell)) } }
         }
     }
 }
@@ -138,11 +138,21 @@ fn table(table: &Table, section: &Section, id: &str) -> Markup {
         (wide(&grid, html! { (caption) }, id, html! {
             tbody {
                 @for (of, cells) in table.rows.iter().zip(&grid.rows) {
-                    tr.base[of.is_base].none[of.n == 0] { (row(&grid, cells)) }
+                    tr class=[class(of.is_base, of.n)] { (row(&grid, cells)) }
                 }
             }
         }))
         @for remark in remarks(table, section) { p.remark { (remark) } }
+    }
+}
+
+/// The class of an arm's row.
+fn class(is_base: bool, n: usize) -> Option<&'static str> {
+    match (is_base, n) {
+        (true, 0) => Some("base none"),
+        (true, _) => Some("base"),
+        (false, 0) => Some("none"),
+        (false, _) => None,
     }
 }
 
