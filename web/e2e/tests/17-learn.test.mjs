@@ -50,6 +50,12 @@ test("the tour runs through with the keyboard alone and leaves the settings alon
     assert.ok(Math.abs(before - 84) < 1, `the method's own threshold leaves ${before} %`);
     await keyboard.press("End");
     assert.ok((await left("threshold-words")) < 1, "above the greatest salience hardly anything is left");
+    // Both terms of salience, unit by unit: the arrow keys go from one kind to the next.
+    await reach("terms-neurons");
+    assert.match(await lab.at("terms-words").innerText(), /^The greatest outlier is layer \d, neuron \d+: √kurtosis /);
+    assert.match(await lab.at("terms-changed").innerText(), /^Kurtosis (changes nothing|hardly matters|matters) here/);
+    await keyboard.press("ArrowRight");
+    assert.match(await lab.at("terms-words").innerText(), /^The greatest outlier is hidden dim \d+: √kurtosis /);
     await reach("learn-next");
     await keyboard.press("Enter");
     await at(5);
@@ -64,6 +70,10 @@ test("the tour runs through with the keyboard alone and leaves the settings alon
     await reach("point-before");
     await keyboard.press("Enter");
     assert.equal(await lab.at("rank-words").innerText(), "12 of 24 adapters grew here. Ranks from 8 to 64.");
+    const answers = [0, 1].map((place) => lab.at(`learn-answer-${place}-words`).innerText());
+    const said = /^The right answer is (\w+)\. The student gives it [\d.]+ % at step \d+ and [\d.]+ % at step 384; the teacher gives it [\d.]+ %\.$/;
+    const labels = (await Promise.all(answers)).map((words) => words.match(said)?.[1]);
+    assert.deepEqual(labels.toSorted(), ["negative", "positive"]);
     await reach("learn-next");
     await keyboard.press("Enter");
     await at(7);

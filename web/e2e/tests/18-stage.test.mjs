@@ -37,7 +37,7 @@ test("a recorded run plays at once, and each unit and its fate is named with the
       await keys(lab, "ArrowRight");
       seen.push(await words());
     }
-    const gone = seen.find((said) => /^layer 0, neuron \d+: removed at step \d+, salience [^,]+, rank \d+ of \d+; \d+ of 512/.test(said));
+    const gone = seen.find((said) => /^layer 0, neuron \d+: removed at step \d+, salience [^,]+, rank \d+ of \d+, √kurtosis [^;]+; \d+ of 512/.test(said));
     assert.ok(gone, seen.at(-1));
     await keys(lab, "ArrowUp", 12);
     assert.match(await words(), /^hidden dim \d+: /);
@@ -52,6 +52,14 @@ test("a recorded run plays at once, and each unit and its fate is named with the
     const step = await tick.innerText();
     await tick.click();
     assert.match(await lab.at("last-point").innerText(), new RegExp(`^Step ${step}: `));
+    // Every choice of colours is another picture, and its words say what it shows.
+    const pictures = [];
+    for (const [colours, legend] of [["salience", /salience among/], ["kurtosis", /kurtosis among/]]) {
+      await lab.at("colours").selectOption(colours);
+      assert.match(await lab.at("legend").innerText(), legend);
+      pictures.push(await lab.at("picture").evaluate((canvas) => canvas.toDataURL()));
+    }
+    assert.notEqual(pictures[0], pictures[1]);
   }));
 
 test("two runs side by side are what each of them is alone", { timeout: 300_000 }, () =>

@@ -4,7 +4,7 @@ use apt_experiment::{KNOBS, Record, UnitSet, UnitSets};
 use serde_json::{Value, json};
 
 use crate::history::{Frame, History};
-use crate::stage::{Reason, Unit};
+use crate::stage::{Outliers, Reason, Unit};
 
 /// A file to save.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ fn point_json(frame: &Frame) -> Value {
             "hidden": scores.hidden,
         })
     });
+    let roots = frame.outliers.as_ref().map(|outliers| {
+        let roots = &outliers.roots;
+        json!({ "heads": roots.heads, "neurons": roots.neurons, "hidden": roots.hidden })
+    });
     json!({
         "step": frame.step,
         "density": frame.density,
@@ -46,6 +50,7 @@ fn point_json(frame: &Frame) -> Value {
         "kept_hidden": frame.hidden,
         "ranks": frame.ranks,
         "salience": salience,
+        "sqrt_kurtosis": roots,
         "by_floor": frame.exceptions.as_ref().map(|of| lists(&of.by_floor)),
         "filled": frame.exceptions.as_ref().map(|of| unit_lists(&of.filled)),
         "rounded": frame.exceptions.as_ref().map(|of| unit_lists(&of.rounded)),
@@ -106,30 +111,47 @@ pub fn ranks_csv(run: &str, history: &History) -> Option<Saved> {
 }
 
 /// One line per scored unit and pruning point, by its number in the dense model; neurons of a run of a version that did not
-/// say which were scored by their place among those that were there.
+/// say which were scored by their place among those that were there. A run that says which units are outliers has their
+/// √kurtosis, which its first point says for all.
 #[must_use]
 pub fn salience_csv(run: &str, history: &History) -> Option<Saved> {
     let mut lines = Vec::new();
+    let outliers = Outliers::until(&history.frames, history.frames.len());
     for scores in history.frames.iter().filter_map(|frame| frame.scores.as_ref()) {
-        let mut line = |kind: &str, layer: String, unit: usize, score: f64| {
-            lines.push([scores.step.to_string(), kind.to_owned(), layer, unit.to_string(), score.to_string()]);
+        let mut line = |of: Unit, score: f64| {
+            let Some([kind, layer, unit]) = place(of) else { return };
+            let root = outliers.map(|outliers| cell(outliers.roots.get(of)));
+            let line = [scores.step.to_string(), kind, layer, unit, score.to_string()].into_iter().chain(root);
+            lines.push(line.collect::<Vec<_>>());
         };
         for (layer, of_layer) in scores.layers.iter().enumerate() {
             let heads = scores.of_heads.get(layer).map(Vec::as_slice).unwrap_or_default();
             for (head, score) in heads.iter().zip(&of_layer.heads) {
-                line("head", layer.to_string(), *head, *score);
+                line(Unit::Head(layer, *head), *score);
             }
             let neurons = scores.of_neurons.get(layer).map(UnitSet::list);
             for (place, score) in of_layer.neurons.iter().enumerate() {
                 let neuron = neurons.and_then(|of| of.get(place)).copied().unwrap_or(place);
-                line("neuron", layer.to_string(), neuron, *score);
+                line(Unit::Neuron(layer, neuron), *score);
             }
         }
         for (dim, score) in scores.of_hidden.iter().zip(&scores.hidden) {
-            line("hidden", String::new(), *dim, *score);
+            line(Unit::Hidden(*dim), *score);
         }
     }
-    csv_file(format!("{run}-salience.csv"), &["step", "kind", "layer", "unit", "salience"], lines)
+    let header = ["step", "kind", "layer", "unit", "salience", "sqrt_kurtosis"];
+    let header = if outliers.is_some() { &header[..] } else { &header[..5] };
+    csv_file(format!("{run}-salience.csv"), header, lines)
+}
+
+/// The kind, layer and number of a unit; layers and adapters are none.
+fn place(unit: Unit) -> Option<[String; 3]> {
+    match unit {
+        Unit::Head(layer, head) => Some(["head".to_owned(), layer.to_string(), head.to_string()]),
+        Unit::Neuron(layer, neuron) => Some(["neuron".to_owned(), layer.to_string(), neuron.to_string()]),
+        Unit::Hidden(dim) => Some(["hidden".to_owned(), String::new(), dim.to_string()]),
+        Unit::Layer(_) | Unit::Rank(..) => None,
+    }
 }
 
 /// Runs side by side as CSV: measures, hardware, then every knob.
@@ -241,7 +263,15 @@ mod tests {
     fn ranks_and_salience_have_a_line_each() {
         assert!(ranks_csv("r", &history()).expect("a model").text.contains("5,layers.0.query,4\n"));
         let salience = salience_csv("r", &history()).expect("scores").text;
-        assert!(salience.contains("5,head,1,1,3\n") && salience.contains("5,hidden,,3,4\n"), "{salience}");
+        assert!(
+            salience.starts_with("step,kind,layer,unit,salience,sqrt_kurtosis\n5,head,0,0,0.5,0.5\n"),
+            "{salience}"
+        );
+        assert!(salience.contains("5,head,1,1,3,1\n") && salience.contains("5,hidden,,3,4,0\n"), "{salience}");
+        let mut unsaid = history();
+        unsaid.frames[1].outliers = None;
+        let salience = salience_csv("r", &unsaid).expect("scores").text;
+        assert!(salience.starts_with("step,kind,layer,unit,salience\n5,head,0,0,0.5\n"), "{salience}");
     }
 
     #[test]
@@ -251,6 +281,7 @@ mod tests {
         assert_eq!(value["points"][1]["kept_heads"], json!([[1], [0, 1]]));
         assert_eq!(value["points"][1]["kept_neurons"], json!([[1, 3], [1, 2, 3]]));
         assert_eq!(value["points"][1]["by_floor"], json!([[1], []]));
+        assert_eq!(value["points"][1]["sqrt_kurtosis"]["heads"], json!([[0.5, 0.0], [0.0, 1.0]]));
         assert_eq!(value["points"][1]["salience"]["hidden"], json!([1.0, 2.0, 3.0, 4.0]));
         assert_eq!(structure_json("r", &History::default()), None);
     }

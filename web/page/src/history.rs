@@ -2,11 +2,14 @@
 //! run is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use apt_experiment::{
     AdapterInfo, Event, LayerSalience, ModelShape, Parameters, Phase, PruningPoint, Record, RecordBuilder,
     UnitExceptions, UnitSet,
 };
+
+use crate::stage::Outliers;
 
 /// A run, rebuilt from its events.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +70,8 @@ pub struct Frame {
     pub ranks: BTreeMap<String, usize>,
     /// The scores by which blocks were removed.
     pub scores: Option<Scores>,
+    /// √kurtosis in them, at the first pruning point.
+    pub outliers: Option<Arc<Outliers>>,
     /// Units that do not follow their rank, as far as the run says.
     pub exceptions: Option<UnitExceptions>,
 }
@@ -208,6 +213,7 @@ impl History {
         frame.hidden.clone_from(&point.kept_hidden);
         frame.ranks.clone_from(&point.ranks);
         frame.scores = scores;
+        frame.outliers = point.outliers.as_ref().map(|outliers| Arc::new(outliers.into()));
         frame.exceptions.clone_from(&point.exceptions);
     }
 
@@ -215,7 +221,7 @@ impl History {
     fn frame_at(&mut self, step: usize) -> &mut Frame {
         if self.frames.len() < 2 || self.frames.last().is_none_or(|frame| frame.step != step) {
             let before = self.frames.last().cloned().unwrap_or_default();
-            self.frames.push(Frame { step, scores: None, exceptions: None, ..before });
+            self.frames.push(Frame { step, scores: None, outliers: None, exceptions: None, ..before });
         }
         let last = self.frames.len() - 1;
         &mut self.frames[last]
@@ -244,6 +250,7 @@ fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
         hidden: (0..shape.hidden).collect(),
         ranks: adapters.iter().map(|adapter| (adapter.name.clone(), adapter.rank)).collect(),
         scores: None,
+        outliers: None,
         exceptions: None,
     }
 }
@@ -251,7 +258,9 @@ fn whole(shape: &ModelShape, adapters: &[AdapterInfo]) -> Frame {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use apt_experiment::{CurvePoint, Evaluation, Growth, Knobs, Problem, Provenance, Split, UnitSalience, UnitScores};
+    use apt_experiment::{
+        CurvePoint, Evaluation, Growth, Knobs, Problem, Provenance, Split, UnitOutliers, UnitSalience, UnitScores,
+    };
 
     /// A run of `steps` steps on a model of two layers that is pruned once, in the middle.
     pub(crate) fn run(knobs: Knobs, steps: usize, grown: bool) -> Vec<Event> {
@@ -290,6 +299,15 @@ pub(crate) mod tests {
                     neurons: UnitScores::new(&lists(|layer| &layer.neurons)),
                     hidden: UnitScores::new(&[vec![1.0, 2.0, 3.0, 4.0]]),
                 };
+                let mut outliers = UnitOutliers {
+                    roots: UnitSalience {
+                        heads: UnitScores::new(&[vec![0.5, 0.0], vec![0.0, 1.0]]),
+                        neurons: UnitScores::new(&[vec![1.0; 4], vec![3.0; 4]]),
+                        hidden: UnitScores::new(&[vec![0.0; 4]]),
+                    },
+                    ..UnitOutliers::default()
+                };
+                outliers.factors.heads = 0.5;
                 if grown {
                     events.push(Event::Grown(Growth { step, ranks: ranks.clone(), ..Growth::default() }));
                 }
@@ -304,7 +322,7 @@ pub(crate) mod tests {
                     kept_hidden: vec![1, 2, 3],
                     kept_neurons: vec![vec![1, 3].into(), vec![1, 2, 3].into()],
                     salience: Some(salience),
-                    outliers: None,
+                    outliers: Some(outliers),
                     exceptions: Some(UnitExceptions {
                         by_floor: vec![vec![1].into(), UnitSet::default()],
                         ..UnitExceptions::default()

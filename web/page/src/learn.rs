@@ -1,24 +1,28 @@
 //! What the tour through the method computes: its steps and their addresses (`steps`), heads to guess (`guess`), units
-//! above a threshold (`threshold`), what was left at a density (`remains`), ranks by layer and site (`rank_map`), when
+//! above a threshold (`threshold`), the two terms of salience (`terms`), what two examples are answered (`answers`), what was left at a density (`remains`), ranks by layer and site (`rank_map`), when
 //! each schedule prunes (`schedules`), what to know about the run that is shown (`about`), and questions (`questions`);
 //! `app::learn` shows them.
 
 mod about;
+mod answers;
 mod guess;
 mod questions;
 mod rank_map;
 mod remains;
 mod schedules;
 mod steps;
+mod terms;
 mod threshold;
 
 pub use about::{about, measured, standing};
+pub use answers::{Answered, answered};
 pub use guess::{Fate, Guess, Head, besides};
 pub use questions::{Choice, QUESTIONS, Question};
 pub use rank_map::{Cell, RankMap, site_in_words};
 pub use remains::{Remains, nearest, remains};
 pub use schedules::{Planned, schedules};
 pub use steps::{STEPS, Step, fragment, place_in};
+pub use terms::{Terms, changed};
 pub use threshold::{Kind, Left, Threshold};
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use apt_experiment::{Phase, Record, Split};
 use crate::chart::{Curve, Plot, Style};
 use crate::figures::{bytes, milliseconds, plain, share};
 use crate::history::History;
+use crate::learn::Answered;
 use crate::outcome;
 use crate::series::{Point, smooth};
 
@@ -57,6 +58,15 @@ pub fn mu(history: &History) -> Plot {
     let points = points(history.record(), |point| point.mu);
     let curves = vec![curve("μ", 1, Style::Line, points)];
     Plot { from_zero: true, ..plot(history, "Share of distillation, μ", curves) }
+}
+
+/// The probability that student and teacher give to the right answer to an example.
+#[must_use]
+pub fn answers(history: &History, of: &Answered) -> Plot {
+    let teacher = Curve { ghost: true, ..curve("teacher", 3, Style::Dotted, of.teacher.clone()) };
+    let curves = vec![teacher, curve("student", 2, Style::Dotted, of.student.clone())];
+    let title = format!("Probability of “{}”", of.label);
+    Plot { from_zero: true, level: Some(0.5), show: Some(share), ..plot(history, &title, curves) }
 }
 
 /// How long steps took, apart for each part of the run.

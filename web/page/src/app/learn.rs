@@ -1,5 +1,6 @@
 //! Learn: the method in eight steps, each on a real run: the recorded one, or the visitor's own.
 
+mod answers;
 mod density;
 mod formula;
 mod guess;
@@ -10,6 +11,7 @@ mod ranks;
 mod salience;
 mod schedules;
 mod task;
+mod terms;
 
 use apt_experiment::Knobs;
 use leptos::ev::hashchange;

@@ -26,15 +26,19 @@ pub(crate) enum Colours {
     Kind,
     /// Its salience among its kind.
     Salience,
+    /// Its √kurtosis among its kind.
+    Kurtosis,
     /// The pruning point at which it went.
     Departure,
 }
 
 /// How a scene is drawn.
-pub(crate) struct Style {
+pub(crate) struct Style<'a> {
     pub(crate) theme: &'static Theme,
     pub(crate) dark: bool,
     pub(crate) colours: Colours,
+    /// How high each unit is among its kind in what colours say.
+    pub(crate) ranked: Option<&'a Percentiles>,
     pub(crate) pointed: Option<Unit>,
     /// How far it is on its way, from 0 to 1.
     pub(crate) share: f64,
@@ -54,7 +58,7 @@ const COLLAPSED: f64 = 0.3;
 const FAINT: f64 = 0.3;
 
 /// Draws a scene, to the size of its canvas.
-pub(crate) fn draw(canvas: &HtmlCanvasElement, scene: &Scene, style: &Style) -> Drawn {
+pub(crate) fn draw(canvas: &HtmlCanvasElement, scene: &Scene, style: &Style<'_>) -> Drawn {
     let (layout, Sheet { width, dense, type_size }) = (&scene.layout, scene.layout.sheet);
     let size = ((width * dense).round() as u32, (layout.height * dense).round() as u32);
     if (canvas.width(), canvas.height()) != size {
@@ -86,7 +90,7 @@ pub(crate) fn sheet(width: u32, font: f64) -> Sheet {
 
 struct Painter<'a> {
     context: CanvasRenderingContext2d,
-    style: &'a Style,
+    style: &'a Style<'a>,
     dense: f64,
     /// Size of type, of 16 pixels.
     type_size: f64,
@@ -104,7 +108,9 @@ impl Painter<'_> {
         let plain = self.style.theme.palette.get(kind).copied().unwrap_or(self.style.theme.text);
         match self.style.colours {
             Colours::Kind => plain,
-            Colours::Salience => percentile.map_or(plain, |share| ramp(f64::from(share), self.style.dark)),
+            Colours::Salience | Colours::Kurtosis => {
+                percentile.map_or(plain, |share| ramp(f64::from(share), self.style.dark))
+            }
             Colours::Departure => gone.map_or(plain, |point| {
                 let points = self.scene.departures.1.saturating_sub(2).max(1) as f64;
                 ramp((f64::from(point) - 1.0) / points, self.style.dark)
@@ -130,7 +136,7 @@ impl Painter<'_> {
             let unit = Unit::Head(layer, head);
             let [from, to] = &self.scene.levels;
             let level = self.level(from.get(unit), to.get(unit));
-            let percentile = self.scene.percentiles.as_ref().and_then(|percentiles| percentiles.get(unit).flatten());
+            let percentile = self.style.ranked.and_then(|percentiles| percentiles.get(unit).flatten());
             let colour = self.colour(HEADS, percentile, self.scene.departures.0.get(unit).flatten());
             let place = field.place(head);
             let room = Rect { w: place.w - 3.0, h: place.h - 3.0, ..place };
@@ -160,7 +166,7 @@ impl Painter<'_> {
         }
         let [from, to] =
             self.scene.levels.each_ref().map(|levels| levels.neurons.get(layer).map(Vec::as_slice).unwrap_or_default());
-        let percentiles = self.scene.percentiles.as_ref().and_then(|percentiles| percentiles.neurons.get(layer));
+        let percentiles = self.style.ranked.and_then(|percentiles| percentiles.neurons.get(layer));
         let gone = self.scene.departures.0.neurons.get(layer);
         let mut pixels = Pixels::of(&field, self.dense);
         for number in 0..field.count {
@@ -181,7 +187,7 @@ impl Painter<'_> {
         for column in 0..pixels.width {
             let dim = column * dims / pixels.width.max(1);
             let level = self.level(from.hidden.get(dim).copied(), to.hidden.get(dim).copied());
-            let percentile = self.scene.percentiles.as_ref();
+            let percentile = self.style.ranked;
             let percentile = percentile.and_then(|percentiles| percentiles.hidden.get(dim).copied().flatten());
             let gone = self.scene.departures.0.hidden.get(dim).copied().flatten();
             let high = ((pixels.height as f64 * self.side(level)).round() as usize).clamp(1, pixels.height);

@@ -2,6 +2,7 @@
 //! point that a [`Playback`] is at.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use leptos::html::Canvas;
 use leptos::prelude::*;
@@ -15,7 +16,7 @@ use super::playback::Playback;
 use super::state::Lab;
 use crate::figures::{count, share};
 use crate::history::{Frame, History};
-use crate::stage::{Departures, Layout, Levels, Moment, Percentiles, Sheet, Unit, moment};
+use crate::stage::{Departures, Layout, Levels, Moment, Outliers, Percentiles, Sheet, Unit, moment};
 
 /// How stages are looked at; those side by side are looked at alike. A handle.
 #[derive(Clone, Copy)]
@@ -72,10 +73,19 @@ pub(crate) fn view(lab: Lab, playback: Playback, look: Look, name: &'static str)
         drawn.scene.set_value(made.map(Rc::new));
         drawn.made.update(|made| *made += 1);
     });
+    // The same at every point of a run, and only computed when it is looked at.
+    let kurtosis = Memo::new(move |_| {
+        frames.track();
+        lab.history.with_value(|history| {
+            Outliers::until(&history.frames, history.frames.len()).map(|outliers| Arc::new(outliers.percentiles()))
+        })
+    });
     Effect::new(move || {
         let (Some(canvas), Some(scene)) = (canvas.get(), drawn.get()) else { return };
         let (theme, dark, colours, pointed) = (theme(lab), lab.dark.get(), look.colours.get(), pointed.get());
-        let style = Style { theme, dark, colours, pointed, share: now.with(|now| now.share) };
+        let kurtosis = if colours == Colours::Kurtosis { kurtosis.get() } else { None };
+        let ranked = if colours == Colours::Kurtosis { kurtosis.as_deref() } else { scene.percentiles.as_ref() };
+        let style = Style { theme, dark, colours, ranked, pointed, share: now.with(|now| now.share) };
         // A canvas that gives no context cannot be drawn on; the table below says the same.
         let _ = draw(&canvas, &scene, &style);
     });
@@ -253,6 +263,7 @@ impl Look {
         let colours = move |event| {
             self.colours.set(match event_target_value(&event).as_str() {
                 "salience" => Colours::Salience,
+                "kurtosis" => Colours::Kurtosis,
                 "departure" => Colours::Departure,
                 _ => Colours::Kind,
             });
@@ -260,16 +271,23 @@ impl Look {
         let chosen = move || match self.colours.get() {
             Colours::Kind => "kind",
             Colours::Salience => "salience",
+            Colours::Kurtosis => "kurtosis",
             Colours::Departure => "departure",
         };
         let zoom = move |event| self.zoom.set(event_target_value(&event).parse().ok());
         let zoomed = move || self.zoom.get().map_or_else(String::new, |layer| layer.to_string());
         let layer = |layer: usize| view! { <option value=layer.to_string()>{format!("layer {layer}")}</option> };
-        let help = move || match self.colours.get() {
+        let help = move || {
+            match self.colours.get() {
             Colours::Kind => view! { "Full cells are kept, small ones in their place are removed." }.into_any(),
             Colours::Salience => view! {
                 <span class="ramp" aria-hidden="true"></span>
                 " from the lowest to the highest salience among units of a kind, as scored at this point."
+            }
+            .into_any(),
+            Colours::Kurtosis => view! {
+                <span class="ramp" aria-hidden="true"></span>
+                " from the lowest to the highest kurtosis among units of a kind, as the first point scored it; runs that do not score it have no such colours."
             }
             .into_any(),
             Colours::Departure => view! {
@@ -277,6 +295,7 @@ impl Look {
                 " small cells: removed, from the first pruning point to the last."
             }
             .into_any(),
+        }
         };
         view! {
             <p class="look">
@@ -285,6 +304,7 @@ impl Look {
                     <select data-testid="colours" prop:value=chosen on:change=colours>
                         <option value="kind">"what is left"</option>
                         <option value="salience">"salience"</option>
+                        <option value="kurtosis">"kurtosis"</option>
                         <option value="departure">"when it went"</option>
                     </select>
                 </label>

@@ -36,6 +36,7 @@ impl Kind {
 struct Scored {
     kind: Kind,
     layer: usize,
+    unit: Unit,
     /// Decimal logarithm of its salience per weight.
     value: f64,
     kept: bool,
@@ -73,10 +74,15 @@ impl Threshold {
     /// Of the frame at this place; `None` where nothing was scored, and for models whose weights are counted otherwise.
     #[must_use]
     pub fn of(history: &History, place: usize) -> Option<Self> {
+        Self::of_scores(history, place, history.frames.get(place)?.scores.as_ref()?)
+    }
+
+    /// As if the units of that frame had scored this.
+    #[must_use]
+    pub fn of_scores(history: &History, place: usize, scores: &Scores) -> Option<Self> {
         let record = history.record()?;
         let weights = history.parameters?.dense;
         let (before, frame) = (history.frames.get(place.checked_sub(1)?)?, history.frames.get(place)?);
-        let scores = frame.scores.as_ref()?;
         let dense = Some(record.shape.blocks()).filter(|blocks| blocks.parameters() as u64 == weights)?;
         let weights = of_units(&dense, before);
         let mut units = scored(scores, frame, weights);
@@ -115,6 +121,12 @@ impl Threshold {
             0 => self.range.1,
             kept => f64::midpoint(value(kept - 1), value(kept)),
         }
+    }
+
+    /// Units below its own threshold.
+    pub fn below_own(&self) -> impl Iterator<Item = Unit> + '_ {
+        let own = self.own();
+        self.units.iter().filter(move |unit| unit.value < own).map(|scored| scored.unit)
     }
 
     /// Units that the method kept although they are below its threshold, and that it removed although above.
@@ -157,7 +169,7 @@ fn scored(scores: &Scores, frame: &Frame, [head, neuron, hidden]: [u64; 3]) -> V
     let mut units = Vec::new();
     let mut put = |kind: Kind, layer: usize, unit: Unit, score: f64, weights: u64| {
         let value = (score / weights.max(1) as f64).log10();
-        units.push(Scored { kind, layer, value, kept: frame.keeps(unit).unwrap_or(true) });
+        units.push(Scored { kind, layer, unit, value, kept: frame.keeps(unit).unwrap_or(true) });
     };
     for (layer, of) in scores.layers.iter().enumerate() {
         for (number, score) in scores.of_heads.get(layer).into_iter().flatten().zip(&of.heads) {

@@ -108,13 +108,6 @@ impl Percentiles {
     pub fn of(frame: &Frame, shape: &ModelShape) -> Option<Self> {
         let scores = frame.scores.as_ref()?;
         let mut percentiles = Self::all(shape, &None);
-        let order = |values: Vec<f64>| {
-            let mut values = values;
-            values.sort_by(f64::total_cmp);
-            move |value: f64| {
-                (values.partition_point(|other| *other < value) as f64 / values.len().max(1) as f64) as f32
-            }
-        };
         let head = order(scores.layers.iter().flat_map(|layer| &layer.heads).copied().collect());
         let neuron = order(scores.layers.iter().flat_map(|layer| &layer.neurons).copied().collect());
         let dim = order(scores.hidden.clone());
@@ -136,6 +129,12 @@ impl Percentiles {
         put(Some(&mut percentiles.hidden), &scores.of_hidden, &scores.hidden, &dim);
         Some(percentiles)
     }
+}
+
+/// How large a share of these values is below another.
+pub(super) fn order(mut values: Vec<f64>) -> impl Fn(f64) -> f32 {
+    values.sort_by(f64::total_cmp);
+    move |value| (values.partition_point(|other| *other < value) as f64 / values.len().max(1) as f64) as f32
 }
 
 /// Why a unit is there or not although its rank says otherwise.

@@ -26,7 +26,7 @@ impl Rect {
 }
 
 /// Something on the stage that can be pointed at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {
     /// A hidden dim.
     Hidden(usize),

@@ -1,6 +1,6 @@
 //! A unit in words: what it is, whether it is kept and why, how it was scored.
 
-use super::{Departures, Layout, Unit};
+use super::{Departures, Layout, Outliers, Unit};
 use crate::figures::plain;
 use crate::history::Frame;
 
@@ -9,9 +9,13 @@ impl Layout {
     #[must_use]
     pub fn describe(&self, unit: Unit, frames: &[Frame], place: usize) -> String {
         let Some(frame) = frames.get(place) else { return String::new() };
+        let outlying = || {
+            let root = Outliers::until(frames, place).and_then(|outliers| outliers.roots.get(unit));
+            root.map_or_else(String::new, |root| format!(", √kurtosis {}", plain(root)))
+        };
         let fate = || match frame.keeps(unit) {
             None => "the run does not say whether it is kept".to_owned(),
-            Some(true) => format!("kept{}{}", reason(frame, unit), standing(frame, unit)),
+            Some(true) => format!("kept{}{}{}", reason(frame, unit), standing(frame, unit), outlying()),
             Some(false) => {
                 let gone = Departures::until(frames, place, &self.shape).get(unit).flatten();
                 let gone = gone.and_then(|gone| frames.get(usize::from(gone)));
@@ -21,7 +25,7 @@ impl Layout {
                 // It was scored where it went; later points no longer score it.
                 let scored = gone.unwrap_or(frame);
                 let what = if is_masked { "masked" } else { "removed" };
-                format!("{what}{since}{}{}", reason(scored, unit), standing(scored, unit))
+                format!("{what}{since}{}{}{}", reason(scored, unit), standing(scored, unit), outlying())
             }
         };
         match unit {
@@ -82,11 +86,12 @@ mod tests {
         let layout = Layout::new(&shape, &history.frames, Sheet { width: 400.0, dense: 1.0, type_size: 1.0 }, 0, None);
         let mut frames = history.frames.clone();
         let said = |unit: Unit, frames: &[Frame], place: usize| layout.describe(unit, frames, place);
-        let gone = "layer 0, head 0: removed at step 5, salience 0.50, rank 4 of 4";
+        let gone = "layer 0, head 0: removed at step 5, salience 0.50, rank 4 of 4, √kurtosis 0.50";
         assert_eq!(said(Unit::Head(0, 0), &frames, 1), gone);
-        let floor = "layer 0, head 1: kept (by the head floor), salience 2.00, rank 2 of 4";
+        let floor = "layer 0, head 1: kept (by the head floor), salience 2.00, rank 2 of 4, √kurtosis 0";
         assert_eq!(said(Unit::Head(0, 1), &frames, 1), floor);
-        let neuron = "layer 1, neuron 0: removed at step 5, salience 1.00, rank 7 of 8; 3 of 4 neurons kept";
+        let neuron =
+            "layer 1, neuron 0: removed at step 5, salience 1.00, rank 7 of 8, √kurtosis 3.00; 3 of 4 neurons kept";
         assert_eq!(said(Unit::Neuron(1, 0), &frames, 1), neuron);
         let layer = "layer 1: 2 of 2 heads, 3 of 4 neurons kept; ranks: up 2";
         assert_eq!(said(Unit::Layer(1), &frames, 1), layer);
@@ -95,6 +100,9 @@ mod tests {
         // Later points still say when and with what score it went.
         frames.push(Frame { step: 8, scores: None, ..frames[1].clone() });
         assert_eq!(said(Unit::Head(0, 0), &frames, 2), gone);
+        // A run that does not say which units are outliers.
+        frames.iter_mut().for_each(|frame| frame.outliers = None);
+        assert_eq!(said(Unit::Head(0, 0), &frames, 2), gone.replace(", √kurtosis 0.50", ""));
         frames[1].removed = false;
         assert!(said(Unit::Head(0, 0), &frames, 1).starts_with("layer 0, head 0: masked at step 5,"));
         frames[1].kept_neurons = Vec::new();

@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::Run;
 use super::formula::{self, DISTILLATION, RANKS};
+use super::{Run, answers};
 use crate::app::figure;
 use crate::app::playback::Playback;
 use crate::figures::plain;
@@ -73,6 +73,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
             {figure::of_run(lab, 0, "learn-mu", plots::mu, "No teacher yet.")}
             {figure::of_run(lab, 1, "learn-teacher", plots::metric, "Not evaluated yet.")}
         </div>
+        {answers::view(run)}
     }
 }
 

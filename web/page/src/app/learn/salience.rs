@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::Run;
 use super::formula::{self, SALIENCE};
+use super::{Run, terms};
 use crate::figures::{count, share};
 use crate::learn::{Kind, Threshold};
 use crate::stage::ticks;
@@ -41,6 +41,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
             Some(threshold) => histogram(threshold).into_any(),
             None => view! { <p class="empty">"No unit has been scored yet in this run."</p> }.into_any(),
         }}
+        {terms::view(run)}
     }
 }
 
@@ -111,6 +112,6 @@ fn histogram(threshold: Threshold) -> impl IntoView {
         <p class="buttons">
             <button type="button" class="button" data-testid="threshold-own" on:click=move |_| at.set(own)>"To the method's line ▲"</button>
         </p>
-        <p class="help">{format!("▲ leaves {} of the weights, the target of this point. ", share(target))} {exceptions} " A record holds the salience as a whole, not its two terms."</p>
+        <p class="help">{format!("▲ leaves {} of the weights, the target of this point. ", share(target))} {exceptions}</p>
     }
 }
