@@ -131,7 +131,10 @@ pub(crate) fn read_files(
 ) -> Result<RawTask, DataError> {
     spec.check_objective(reading.objective)?;
     let names: Vec<String> = contents.iter().map(|(name, _)| name.clone()).collect();
-    let place = folder.unwrap_or("the given files");
+    let place = folder.unwrap_or(match contents {
+        [(file, _)] => file,
+        _ => "the given files",
+    });
     let shown = |name: &str| folder.map_or(name.to_owned(), |folder| format!("{folder}/{name}"));
     let chosen = match used_as {
         Use::Single if files.may_hold_out => Chosen { train: names.clone(), validation: Vec::new(), test: Vec::new() },
@@ -175,13 +178,13 @@ pub(crate) fn read_files(
     };
     let (mut train, mut validation, test) =
         (splits(&chosen.train)?, splits(&chosen.validation)?, splits(&chosen.test)?);
-    notes.extend([&train, &validation, &test].into_iter().flatten().flat_map(|split| split.notes().to_vec()));
+    notes.extend([&train, &validation, &test].into_iter().flatten().flat_map(Split::notes));
     let first = shown(&chosen.train.first().or(chosen.validation.first()).cloned().unwrap_or_default());
     let (labels, metrics) =
         label_reader(spec, files, reading, &first, if train.is_empty() { &validation } else { &train })?;
     let (mut test, unlabelled): (Vec<_>, Vec<_>) = test.into_iter().partition(|split| split.is_labelled(&labels));
     for split in &unlabelled {
-        notes.push(format!("{}: it has no labels and is not used", split.file));
+        notes.push(format!("{}: it has no labels and is not used", split.name()));
     }
     if !unlabelled.is_empty() {
         test.clear();
@@ -206,7 +209,7 @@ pub(crate) fn read_files(
             notes.push(format!("no validation file: {} of {rows} training rows are held out for it", held.len()));
             held
         }
-        used => examples(used, "validation")?,
+        used => examples(used, if used_as == Use::Whole { "evaluation" } else { "validation" })?,
     };
     let test = if test.is_empty() { None } else { Some(examples(&test, "test")?) };
     read.unread = names.iter().filter(|name| !chosen.uses(name) && is_data_file(name)).cloned().collect();
@@ -271,7 +274,7 @@ fn settle_numberings(
     let settled = settled.collect::<Result<Vec<Option<Numbering>>, _>>()?;
     for (split, numbering) in splits.iter_mut().zip(settled) {
         split.numbering = numbering;
-        notes.extend(numbering.map(|numbering| format!("{}: the classes are numbered {numbering}", split.file)));
+        notes.extend(numbering.map(|numbering| format!("{}: the classes are numbered {numbering}", split.name())));
     }
     Ok(())
 }

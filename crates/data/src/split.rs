@@ -1,6 +1,5 @@
 //! One file as examples: where in it texts and labels stand, which rows are left out, and what is said of it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use apt_experiment::{FileRead, LeftOut};
@@ -18,7 +17,7 @@ use crate::task::RawExample;
 #[derive(Debug)]
 pub(crate) struct Split<'a> {
     /// Its name in messages.
-    pub(crate) file: String,
+    file: String,
     table: Table<'a>,
     at: Columns,
     /// Names the label column could have had.
@@ -35,7 +34,7 @@ impl<'a> Split<'a> {
     pub(crate) fn read(
         file: String,
         format: &str,
-        bytes: &'a Cow<'_, [u8]>,
+        bytes: &'a [u8],
         layout: &Files,
         reading: &Reading,
     ) -> Result<Self, DataError> {
@@ -55,9 +54,14 @@ impl<'a> Split<'a> {
         Ok(Self { file, at, label_names: label_names(layout), numbering: None, table })
     }
 
+    /// Its name without folders.
+    pub(crate) fn name(&self) -> &str {
+        self.file.rsplit(['/', '\\']).next().unwrap_or(&self.file)
+    }
+
     /// What was decided in reading it.
-    pub(crate) fn notes(&self) -> &[String] {
-        &self.table.notes
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        self.table.notes.iter().map(|note| format!("{}: {note}", self.name()))
     }
 
     /// Whether it has labels, as `labels` reads them.
@@ -154,9 +158,8 @@ impl<'a> Split<'a> {
             name if name.is_empty() => format!("column {} (no name)", at + 1),
             name => name,
         });
-        let file = self.file.rsplit(['/', '\\']).next().unwrap_or(&self.file).to_owned();
         let read = FileRead {
-            file,
+            file: self.name().to_owned(),
             split: split.to_owned(),
             examples: examples.len(),
             text: column(self.at.a),

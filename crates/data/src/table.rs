@@ -308,6 +308,12 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_those_of_the_file_after_crlf_empty_lines_and_cells_of_two_lines() {
+        let table = read("a,b\r\nx,1\r\n\r\n\"y\r\nz\",2\r\nw,3\r\n", "f.csv");
+        assert_eq!(table.rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4, 6]);
+    }
+
+    #[test]
     fn other_separators_are_found_in_the_first_line() {
         for (text, note) in [("a;b\nx, y;1\n", 1), ("a|b\nx, y|1\n", 1), ("a\tb\nx, y\t1\n", 0)] {
             let table = read(text, "f.csv");

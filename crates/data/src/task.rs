@@ -91,10 +91,13 @@ impl RawTask {
     pub(crate) fn described(mut self) -> Self {
         let mut counts = vec![0; self.objective.labels().len()];
         let mut known: BTreeMap<(&str, Option<&str>), (Target, bool)> = BTreeMap::new();
-        for example in &self.train {
+        let counted = if self.train.is_empty() { &self.validation } else { &self.train };
+        for example in counted {
             if let Some(count) = example.target.class().and_then(|class| counts.get_mut(class as usize)) {
                 *count += 1;
             }
+        }
+        for example in &self.train {
             let (target, differs) = known.entry(example.texts()).or_insert((example.target, false));
             *differs |= *target != example.target;
         }

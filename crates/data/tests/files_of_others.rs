@@ -281,7 +281,7 @@ fn a_file_to_evaluate_is_read_whole() {
     let path = folder.path().join("mine.csv");
     std::fs::write(&path, CSV).expect("a file");
     let whole = load_whole("text", &path, &Reading::default()).expect("a sound file");
-    assert_eq!((whole.train.len(), whole.validation.len()), (0, 2));
+    assert_eq!((whole.train.len(), whole.validation.len(), whole.read.classes[1].examples), (0, 2, 1));
     refused(load_task("text", Some(&path), &Reading::default()), &["too few"]);
     std::fs::write(&path, "sentence\tlabel\nfine\t1\n").expect("a file");
     let sst2 = load_whole("sst2", &path, &Reading::default()).expect("one class alone may be evaluated");

@@ -30,7 +30,7 @@ pub(super) fn rows<'a>(
     let separator = if words { usual } else { separator(first, usual) };
     let mut notes = Vec::new();
     if separator != usual && separator != '\t' {
-        notes.push(format!("{file}: cells are separated by '{separator}'"));
+        notes.push(format!("cells are separated by '{separator}'"));
     }
     if separator != '\t' {
         return Ok((csv_rows(text, file, separator)?, notes));
@@ -40,7 +40,7 @@ pub(super) fn rows<'a>(
         && let Ok(quoted) = csv_rows(text, file, '\t')
         && is_as_pandas_writes(text, &quoted)
     {
-        notes.push(format!("{file}: quotes around cells are read as such, since all are written as CSV writes them"));
+        notes.push("quotes around cells are read as such, since all are written as CSV writes them".to_owned());
         return Ok((quoted, notes));
     }
     Ok((literal, notes))
@@ -77,6 +77,7 @@ fn csv_rows<'a>(text: &str, file: &str, separator: char) -> Result<Rows<'a>, Dat
     let mut reader = csv::ReaderBuilder::new();
     reader.has_headers(false).flexible(true).delimiter(separator as u8);
     let mut rows = Vec::new();
+    let (mut line, mut counted) = (1, 0);
     for record in reader.from_reader(text.as_bytes()).records() {
         let record = record.map_err(|error| DataError::BadRow {
             file: file.to_owned(),
@@ -84,7 +85,11 @@ fn csv_rows<'a>(text: &str, file: &str, separator: char) -> Result<Rows<'a>, Dat
             what: format!("not CSV ({error})"),
             remedy: "quote cells that hold separators, quotes or line breaks",
         })?;
-        let line = record.position().map_or(1, csv::Position::line);
+        // The reader's own lines are wrong after CRLF and after empty lines.
+        let start = record.position().map_or(0, |position| position.byte() as usize);
+        let skipped = text.as_bytes()[start..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        line += text.as_bytes()[counted..start + skipped].iter().filter(|byte| **byte == b'\n').count() as u64;
+        counted = start + skipped;
         rows.push(Row { line, cells: record.iter().map(|cell| Cell::Text(Cow::Owned(cell.to_owned()))).collect() });
     }
     Ok(rows)

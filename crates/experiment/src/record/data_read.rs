@@ -13,7 +13,8 @@ pub struct DataRead {
     pub files: Vec<FileRead>,
     /// Files beside them that were not read.
     pub unread: Vec<String>,
-    /// The classes with their training examples; empty where numbers are learned.
+    /// The classes with their training examples, or with those of a file that is evaluated; empty where numbers are
+    /// learned.
     pub classes: Vec<ClassCount>,
     /// Training examples whose text stands there with another label too.
     pub contradicting: usize,

@@ -7,8 +7,11 @@ use leptos::prelude::*;
 use super::state::Lab;
 use crate::looking::{column, may_choose};
 
-/// The roles with the settings that name their columns.
-const ROLES: [(&str, &str, fn(&Knobs) -> &Option<String>); 3] = [
+/// The column that a setting names.
+type Named = fn(&Knobs) -> &Option<String>;
+
+/// The roles: the setting that names the column, what it is called, its value.
+const ROLES: [(&str, &str, Named); 3] = [
     ("text", "Text", |knobs| &knobs.text),
     ("text_pair", "Second text", |knobs| &knobs.text_pair),
     ("label", "Label", |knobs| &knobs.label),
@@ -29,13 +32,7 @@ pub(crate) fn view(lab: Lab, look: &DataLook) -> impl IntoView + use<> {
     })
 }
 
-fn select(
-    lab: Lab,
-    look: &DataLook,
-    name: &'static str,
-    title: &'static str,
-    value: fn(&Knobs) -> &Option<String>,
-) -> impl IntoView {
+fn select(lab: Lab, look: &DataLook, name: &'static str, title: &'static str, value: Named) -> impl IntoView + use<> {
     let used = look.read.files.first().and_then(|file| match name {
         "text" => Some(file.text.clone()),
         "label" => file.label.clone(),
