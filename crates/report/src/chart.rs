@@ -51,6 +51,20 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_chart_has_what_lies_in_it_and_its_axis_ends_there() {
+        let steps = Curve { style: Style::Steps, points: vec![(0.0, 1.0), (5.0, 0.5)], ..Curve::default() };
+        let late = Curve { points: vec![(90.0, 3.0)], ..Curve::default() };
+        let mut whole = plot((0..=100).map(|x| (f64::from(x), f64::from(x))).collect());
+        whole.curves.extend([steps, late]);
+        let part = Plot { until: Some(100.0), vertical_lines: vec![5.0, 30.0], ..whole }.between((10.0, 40.0));
+        assert_eq!((part.curves[0].points.len(), part.curves[0].points[0]), (31, (10.0, 10.0)));
+        assert_eq!(part.curves[1].points, [(10.0, 0.5)], "what was left last still is");
+        assert_eq!((part.curves.len(), part.vertical_lines.as_slice()), (2, [30.0].as_slice()));
+        assert_eq!(part.drawing((400, 200), &LIGHT, 12.0).range, (10.0, 40.0));
+        assert_eq!([3.0, 25.0, 90.0].map(|at| part.clamp(at)), [10.0, 25.0, 40.0]);
+    }
+
+    #[test]
     fn places_and_values_of_a_drawing_agree_and_text_is_as_large_as_asked() {
         let plot = Plot { until: Some(200.0), ..plot(vec![(1.0, 0.2), (100.0, 0.9)]) };
         let drawing = plot.drawing((400, 200), &LIGHT, 21.0);

@@ -7,15 +7,14 @@ use apt_experiment::{
 };
 
 /// The studies that these runs could be of, that with the most runs first. The runs are from one model and one data set,
-/// which studies name as the first run does.
-pub(crate) fn infer(runs: &[(&str, &Record)]) -> Vec<Study> {
+/// which studies name as the first run does. Where one of them has the settings `base`, the others of its study are
+/// compared with it.
+pub(crate) fn infer(runs: &[(&str, &Record)], base: Option<&Knobs>) -> Vec<Study> {
     let Some((_, first)) = runs.first() else { return Vec::new() };
-    let at_first_paths = |record: &Record| Knobs {
-        model: first.config.model.clone(),
-        data: first.config.data.clone(),
-        ..record.config.clone()
-    };
-    let runs = runs.iter().map(|(_, record)| at_first_paths(record));
+    let at_first_paths =
+        |of: &Knobs| Knobs { model: first.config.model.clone(), data: first.config.data.clone(), ..of.clone() };
+    let base = base.map(at_first_paths);
+    let runs = runs.iter().map(|(_, record)| at_first_paths(&record.config));
     let mut settings: Vec<(Knobs, Vec<Knobs>)> = Vec::new();
     let (tuned, others): (Vec<Knobs>, Vec<Knobs>) = runs.partition(|run| run.train_base);
     for run in others {
@@ -38,13 +37,13 @@ pub(crate) fn infer(runs: &[(&str, &Record)]) -> Vec<Study> {
         }
     }
     let mut studies: Vec<(usize, Study)> =
-        settings.iter().map(|(key, own)| (own.len(), of_setting(key, own))).collect();
+        settings.iter().map(|(key, own)| (own.len(), of_setting(key, own, base.as_ref()))).collect();
     studies.extend(alone.iter().map(|(knobs, own)| (own.len(), of_one(knobs, own))));
     studies.sort_by_key(|(runs, _)| std::cmp::Reverse(*runs));
     studies.into_iter().map(|(_, study)| study).collect()
 }
 
-fn of_setting(setting: &Knobs, runs: &[Knobs]) -> Study {
+fn of_setting(setting: &Knobs, runs: &[Knobs], chosen: Option<&Knobs>) -> Study {
     let ran = |knobs: &Knobs| runs.iter().any(|run| same(run, knobs));
     let mut densities: Vec<f64> = runs.iter().filter(|run| run.prunes()).map(|run| run.density).collect();
     densities.sort_by(|a, b| b.total_cmp(a));
@@ -71,6 +70,9 @@ fn of_setting(setting: &Knobs, runs: &[Knobs]) -> Study {
         tune: None,
         base,
     };
+    if let Some(chosen) = chosen.filter(|chosen| ran(chosen) && !same(chosen, &study.base.knobs)) {
+        return beside(chosen, study, &at, runs);
+    }
     let arms_ran = |study: &Study, arm: &Arm| study.at_densities(arm).iter().any(&ran);
     if study.base.knobs.prunes() {
         for (axis, _) in ablation_axes() {
@@ -101,6 +103,29 @@ fn of_setting(setting: &Knobs, runs: &[Knobs]) -> Study {
         study.axes.push(StudyAxis { name: "methods".to_owned(), arms: others });
     }
     study
+}
+
+/// All arms of a setting beside one that was chosen to compare with. `at` is the whole method in this setting.
+fn beside(chosen: &Knobs, study: Study, at: &Knobs, runs: &[Knobs]) -> Study {
+    let named = |run: &Knobs| {
+        let density = if run.prunes() { at.density } else { run.density };
+        let knobs = Knobs { density, ..compared(run) };
+        let of_preset = PRESETS.iter().filter_map(|preset| Some((preset.name, arm(at, preset)?)));
+        let preset = of_preset.into_iter().find(|(_, arm)| same(&arm.knobs, &knobs));
+        let (name, preset) = preset.map_or_else(
+            || (differences(at, &knobs).into_iter().map(|of| format!("{} {}", of.knob, of.b)).collect(), "apt"),
+            |(name, arm)| (vec![name.to_owned()], arm.preset),
+        );
+        Arm { name: name.join(", "), preset, knobs }
+    };
+    let mut arms = vec![named(chosen)];
+    for run in runs {
+        let arm = named(run);
+        if !arms.iter().any(|of| same_at(&study, of, &arm)) {
+            arms.push(arm);
+        }
+    }
+    Study { base: named(chosen), axes: vec![StudyAxis { name: "methods".to_owned(), arms }], ..study }
 }
 
 /// Whether both ask for the same runs.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apt_experiment::{Choice, Record, Study};
+use apt_experiment::{Choice, Knobs, Record, Study};
 use serde::Serialize;
 
 use crate::assignment::{Arms, Assigned};
@@ -95,6 +95,12 @@ impl Report {
     /// arms, density and seed. Runs from another model, other data or other code are never one group.
     #[must_use]
     pub fn new(entries: &[Entry], study: Option<&Study>) -> Self {
+        Self::against(entries, study, None)
+    }
+
+    /// The same, but without a study the arm of these settings is what others are compared with, where it has runs.
+    #[must_use]
+    pub fn against(entries: &[Entry], study: Option<&Study>, base: Option<&Knobs>) -> Self {
         let mut left_out = Vec::new();
         let mut runs: Vec<(&str, &Record)> = Vec::new();
         for entry in entries {
@@ -107,7 +113,7 @@ impl Report {
             entries.iter().filter_map(|entry| Some((entry.name.as_str(), entry.failure.as_deref()?))).collect();
         let (sections, trials) = match study {
             Some(study) => of_study(study, &runs, &failures, &mut left_out),
-            None => (without_study(&runs, &mut left_out), 0),
+            None => (without_study(&runs, base, &mut left_out), 0),
         };
         let compared = sections.iter().flat_map(|section| &section.groups).map(|group| group.runs.len()).sum();
         Self {
@@ -193,12 +199,12 @@ fn of_study(
 }
 
 /// For each device and content, a section for each study that its runs could be of.
-fn without_study(runs: &[(&str, &Record)], left_out: &mut Vec<LeftOut>) -> Vec<Section> {
+fn without_study(runs: &[(&str, &Record)], base: Option<&Knobs>, left_out: &mut Vec<LeftOut>) -> Vec<Section> {
     let bases = Basis::all(runs.iter().map(|(_, record)| Basis::of(record)));
     let mut sections = Vec::new();
     for basis in &bases {
         let runs: Vec<_> = runs.iter().filter(|(_, record)| Basis::of(record) == *basis).copied().collect();
-        for study in infer(&runs) {
+        for study in infer(&runs, base) {
             let arms = Arms::new(&study, &runs);
             let own: Vec<Assigned> = runs.iter().filter_map(|(name, record)| arms.assign(name, record).ok()).collect();
             let title = [Some(study.summary.clone()), basis.title(&bases)];

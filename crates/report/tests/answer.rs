@@ -68,3 +68,19 @@ fn the_short_table_has_arm_difference_and_verdict_first_and_no_arm_that_nobody_a
     assert_eq!(table.matches("class=\"base\"").count(), 1, "{table}");
     assert_eq!(table.matches("scope=\"rowgroup\"").count(), 2, "{table}");
 }
+
+#[test]
+fn any_arm_can_be_what_the_others_are_compared_with() {
+    let entries = [("apt", 0.9), ("salience-random", 0.8), ("salience-wanda", 0.85), ("lora", 0.92)];
+    let entries = entries.map(|(preset, metric)| of(preset, 1, metric));
+    let random = apt_experiment::preset("salience-random").expect("a preset");
+    let report = Report::against(&entries, None, Some(&random));
+    let sentences = report.sections[0].sentences();
+    let expected = "Beside salience-random, on one seed: apt (+10.00 points), salience-wanda (+5.00 points), lora (+12.00 \
+                    points).";
+    assert_eq!((report.compared, sentences[0].as_str()), (4, expected));
+    // An arm without runs is nothing to compare with.
+    let late = apt_experiment::preset("schedule-late").expect("a preset");
+    let of = |report: Report| report.sections[0].sentences();
+    assert_eq!(of(Report::against(&entries, None, Some(&late))), of(Report::new(&entries, None)));
+}

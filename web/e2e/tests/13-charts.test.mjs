@@ -80,6 +80,18 @@ test("charts of a run are read by pointer and keys, and enlarged", () =>
     await lab.press("chart-metric-close");
     assert.equal(await focused(), "paper", "the focus does not return");
 
+    // The steps in which it prunes alone, in all charts, by a key; the button leads back.
+    const labelled = async () => {
+      const labels = await Promise.all(["chart-loss", "chart-density"].map(async (name) => (await shown(lab, name)).texts));
+      return labels.flat().filter((text) => /^\d+$/.test(text)).map(Number);
+    };
+    const last = record.pruning_points.at(-1).step;
+    await page.keyboard.press("z");
+    await lab.until("the pruning steps alone", async () => Math.max(...await labelled()) <= last + 20);
+    assert.ok((await shown(lab, "chart-density")).place <= last + 20, "values are of a step that is not shown");
+    await lab.press("charts-zoom");
+    await lab.until("all steps", async () => (await labelled()).includes(100));
+
     // The band: one mark for every pruning point, and the parts in words.
     const band = lab.at("phase-band");
     assert.equal(await band.locator(".bar .point").count(), record.pruning_points.length);

@@ -60,6 +60,34 @@ async function twoRuns(lab) {
   await lab.visitPage("compare");
 }
 
+test("any run can be what the others are compared with, in Compare and behind the curves of the Lab", { timeout: 300_000 }, () =>
+  withLab({}, async (lab) => {
+    await twoRuns(lab);
+    const runs = Object.entries(await lab.records());
+    const of = (preset) => runs.find(([, text]) => JSON.parse(text).preset === preset)[0];
+    const [apt, random] = [of("apt"), of("salience-random")];
+    const TITLE = "Salience: random · seed 1";
+    await lab.tab("runs");
+    await lab.press(`pin-${random}`);
+    assert.match(await lab.at("runs").locator("thead").innerText(), new RegExp(`against ${TITLE}`));
+    await lab.tab("answer");
+    assert.match(await lab.at("answer").innerText(), /salience-random, on one seed: apt \(/);
+    await lab.tab("curves");
+    const ghosts = (chart) => lab.at(chart).locator(".legend li:has(.dashes)").allInnerTexts();
+    const ghost = async (chart) => (await ghosts(chart)).map((text) => text.split("\n")[0].trim().slice(0, TITLE.length));
+    assert.deepEqual(await ghost("compare-metric"), [TITLE]);
+    // It is behind the other in the Lab, until none is to be.
+    await lab.tab("runs");
+    await lab.press(`open-${apt}`);
+    await lab.until("the run behind", async () => (await ghosts("chart-metric")).length > 0);
+    assert.deepEqual([await ghost("chart-metric"), await lab.at("behind").inputValue()], [[TITLE], random]);
+    await lab.at("behind").selectOption({ label: "none" });
+    await lab.until("no run behind", async () => (await ghosts("chart-metric")).length === 0);
+    // What is compared in Compare is then the whole method again.
+    await lab.visitPage("compare");
+    assert.match(await lab.at("answer").innerText(), /Beside apt, on one seed: random \(/);
+  }));
+
 /** Where the cells of a table's last row end, and whether they are on the screen. */
 const cells = (lab, table) =>
   lab.at(table).locator("tbody tr").last().locator("th, td").evaluateAll((cells) =>

@@ -123,8 +123,8 @@ test("any two models answer as one types; what they do not know or read is said"
       await answered();
     };
     await answered();
-    assert.match(await lab.at("try-left-answer").innerText(), /^lora · seed 1/i);
-    assert.match(await lab.at("try-right-answer").innerText(), /^random · seed 1[\s\S]* ms · .* weights/i);
+    assert.match(await lab.at("try-left-answer").innerText(), /^LoRA · seed 1/);
+    assert.match(await lab.at("try-right-answer").innerText(), /^Salience: random · seed 1[\s\S]* ms · .* weights/i);
     assert.equal(await lab.at("try-truth").innerText(), "Right is: positive.");
     assert.equal(await lab.at("try-known").count(), 0, "all words of the example are known");
     await write("The zebra xylophone was superb.");

@@ -75,7 +75,7 @@ test("first one button; what throws work away, or puts a run aside, asks", () =>
     const [name, held] = [await lab.name(), await lab.step()];
     for (const what of ["restart", "start"]) {
       await lab.press(what);
-      assert.match(await lab.at("confirm").innerText(), new RegExp(`apt · seed 1 is at step ${held} of 4000\\.`));
+      assert.match(await lab.at("confirm").innerText(), new RegExp(`APT · seed 1 is at step ${held} of 4000\\.`));
       await lab.press("confirm-no");
       assert.deepEqual([await lab.name(), await lab.step(), await lab.now()], [name, held, "paused"]);
     }
@@ -141,7 +141,7 @@ test("a run that goes on in another tab is not offered, until that tab lets go o
     await lab.reach(3);
     const other = await lab.beside({});
     await other.at("goes-on").waitFor();
-    assert.match(await other.at("goes-on").innerText(), /apt · seed 1 goes on in another tab of this browser/);
+    assert.match(await other.at("goes-on").innerText(), /APT · seed 1 goes on in another tab of this browser/);
     assert.equal(await other.at("resume-stored").count(), 0);
     // No goodbye: the tab is simply gone.
     await lab.page.close();

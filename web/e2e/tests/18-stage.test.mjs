@@ -15,7 +15,7 @@ async function keys(lab, key, times = 1) {
 
 test("a recorded run plays at once, and each unit and its fate is named with the keys alone", () =>
   withLab({}, async (lab) => {
-    assert.match(await lab.at("recorded").innerText(), /^A recorded run: apt, seed 1, 384 steps of the built-in model/);
+    assert.match(await lab.at("recorded").innerText(), /^A recorded run: APT · seed 1, 384 steps of the built-in model/);
     // It moves by itself.
     const place = () => lab.at("scrubber").inputValue();
     const before = await place();
@@ -98,4 +98,8 @@ test("the second of two runs is not said to be in another tab while it goes on",
     await lab.page.waitForTimeout(500);
     for (const offer of ["goes-on", "resume-stored"]) assert.equal(await lab.at(offer).count(), 0, offer);
     await lab.at("pair-outcome").waitFor({ timeout: 200_000 });
+    // The next group begins where the first did.
+    await lab.press("start-over");
+    await lab.at("opening").waitFor();
+    assert.deepEqual([await lab.at("pair").count(), await lab.at("pair-first").inputValue()], [0, "apt"]);
   }));

@@ -1,14 +1,12 @@
 //! The configuration in the address: `?preset=apt&density=0.5&lock=density&hide=seed`, or that of a study:
 //! `?study=salience&seeds=3`.
 //!
-//! Names and values are those of [`KNOBS`], as on the command line. Only what differs from the preset is written, so
+//! Names and values are those of the knobs, as on the command line. Only what differs from the preset is written, so
 //! that an address says what is special about an experiment.
 
-use std::collections::BTreeSet;
+use apt_experiment::{Explain, KnobError, MOST_SEEDS, StudyError, StudyFile, preset_entry};
 
-use apt_experiment::{
-    Explain, KNOBS, Knob, KnobError, Knobs, MOST_SEEDS, PRESETS, Preset, Seeds, StudyError, StudyFile, preset_entry,
-};
+pub use crate::settings::{Settings, StudyChoice};
 
 /// The word that stands for the preset among what can be locked or hidden.
 pub const PRESET: &str = "preset";
@@ -21,40 +19,6 @@ const HIDE: &str = "hide";
 const PRESENT: &str = "present";
 /// The page that an address without a fragment opens, unless it names a study.
 const FIRST_PAGE: &str = "lab";
-
-/// What an address asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// The preset the knobs start from.
-    pub preset: &'static Preset,
-    /// The knobs.
-    pub knobs: Knobs,
-    /// Names of knobs (or `preset`, `study`, `seeds`) that are shown and cannot be changed.
-    pub locked: BTreeSet<String>,
-    /// Names of knobs (or `preset`, `study`, `seeds`) that are not shown.
-    pub hidden: BTreeSet<String>,
-    /// The study, if there is one.
-    pub study: Option<StudyChoice>,
-    /// Whether the pages are shown as in front of an audience.
-    pub present: bool,
-}
-
-/// A built-in study and how many seeds it is to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StudyChoice {
-    /// Its name.
-    pub name: String,
-    /// Seeds from 1 on; those of its file if it does not say.
-    pub seeds: Option<u32>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        // The first preset is the defaults.
-        let (locked, hidden) = (BTreeSet::default(), BTreeSet::default());
-        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked, hidden, study: None, present: false }
-    }
-}
 
 /// What was read from an address.
 #[derive(Clone, Debug, Default)]
@@ -172,8 +136,7 @@ pub fn write(settings: &Settings) -> String {
         }
     }
     query.append_pair(PRESET, settings.preset.name);
-    let preset_knobs = settings.preset.knobs().unwrap_or_default();
-    for knob in own(settings, &preset_knobs) {
+    for knob in settings.changed() {
         query.append_pair(knob.name, &knob.text(&settings.knobs));
     }
     for (key, set) in [(LOCK, &settings.locked), (HIDE, &settings.hidden)] {
@@ -203,77 +166,10 @@ pub fn is_this_computer(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
 }
 
-fn own<'a>(settings: &'a Settings, preset_knobs: &'a Knobs) -> impl Iterator<Item = &'static Knob> + use<'a> {
-    KNOBS.iter().filter(|knob| knob.get(&settings.knobs) != knob.get(preset_knobs))
-}
-
-impl Settings {
-    /// The study that is chosen, the knobs that are changed here set in its every cell; `None` if none is chosen.
-    #[must_use]
-    pub fn study_file(&self) -> Option<StudyFile> {
-        let choice = self.study.as_ref()?;
-        let mut file = StudyFile::built_in(&choice.name).ok()?;
-        file.seeds = choice.seeds.map_or(file.seeds, Seeds::Count);
-        let preset_knobs = self.preset.knobs().unwrap_or_default();
-        // A study has seeds of its own.
-        for knob in own(self, &preset_knobs).filter(|knob| knob.name != "seed") {
-            file.knobs.insert(knob.name.to_owned(), knob.get(&self.knobs));
-        }
-        Some(file)
-    }
-
-    /// The knobs that differ from the preset, in their order.
-    #[must_use]
-    pub fn changed(&self) -> Vec<&'static Knob> {
-        let preset_knobs = self.preset.knobs().unwrap_or_default();
-        own(self, &preset_knobs).collect()
-    }
-
-    /// How many knobs differ from the preset.
-    #[must_use]
-    pub fn changed_count(&self) -> usize {
-        self.changed().len()
-    }
-
-    /// Whether the control of this name may not be changed.
-    #[must_use]
-    pub fn is_locked(&self, name: &str) -> bool {
-        self.locked.contains(name)
-    }
-
-    /// Whether the control of this name is not shown.
-    #[must_use]
-    pub fn is_hidden(&self, name: &str) -> bool {
-        self.hidden.contains(name)
-    }
-
-    /// Changes to another preset. Knobs that neither preset sets keep their values (the model, the seed, what the user
-    /// changed), and so do those that are locked.
-    pub fn choose(&mut self, preset: &'static Preset) {
-        let defaults = Knobs::default();
-        let back = self.preset.overrides.iter().filter_map(|(name, _)| Some((*name, defaults.text(name).ok()?)));
-        let forth = preset.overrides.iter().map(|(name, text)| (*name, (*text).to_owned()));
-        let changes: Vec<_> = back.chain(forth).filter(|(name, _)| !self.locked.contains(*name)).collect();
-        for (name, text) in changes {
-            // Presets hold only values that are in range; a test in apt-experiment sees to it.
-            let _ = self.knobs.set(name, &text);
-        }
-        self.preset = preset;
-    }
-
-    /// Every knob that is not locked back to the preset's value.
-    pub fn reset(&mut self) {
-        let preset_knobs = self.preset.knobs().unwrap_or_default();
-        for knob in KNOBS.iter().filter(|knob| !self.locked.contains(knob.name)) {
-            let _ = knob.set_json(&mut self.knobs, &knob.get(&preset_knobs));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_experiment::KnobKind;
+    use apt_experiment::{KNOBS, Knob, KnobKind, Knobs, PRESETS};
 
     #[test]
     fn an_address_says_what_differs_from_its_preset_and_reads_back() {
@@ -426,16 +322,5 @@ mod tests {
     fn the_preset_counts_first_wherever_it_stands() {
         let settings = read("density=0.5&preset=lora").settings;
         assert_eq!((settings.knobs.density, settings.changed_count()), (0.5, 1));
-    }
-
-    #[test]
-    fn another_preset_leaves_what_is_locked_or_of_no_preset() {
-        let mut settings = read("preset=lora&seed=9&lock=density").settings;
-        settings.choose(preset_entry("apt").expect("a preset"));
-        assert_eq!(settings.knobs.density, 1.0, "locked");
-        assert_eq!(settings.knobs.distillation, Knobs::default().distillation);
-        assert_eq!(settings.knobs.seed, 9);
-        settings.reset();
-        assert_eq!((settings.knobs.density, settings.knobs.seed), (1.0, 1));
     }
 }

@@ -3,6 +3,7 @@
 mod alerts;
 mod answer;
 mod ask;
+mod behind;
 mod browser;
 mod buttons;
 mod columns;
@@ -24,6 +25,7 @@ mod measured;
 mod messages;
 mod model_choice;
 mod outcome;
+mod page;
 mod paint;
 mod pair;
 mod paper;
@@ -44,6 +46,8 @@ mod study;
 mod study_form;
 mod verdicts;
 mod visit;
+mod worker;
+mod zoom;
 
 use leptos::prelude::*;
 

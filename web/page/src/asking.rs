@@ -186,8 +186,8 @@ mod tests {
         let titles = |open: Option<&StoredRun>| -> Vec<String> {
             candidates(&runs, &kept, open).into_iter().map(|of| of.title).collect()
         };
-        assert_eq!(titles(None), ["random · seed 1", "apt · seed 1 (b)", "apt · seed 1 (a)"]);
-        assert_eq!(titles(Some(&run("z", "lora", 1, RunState::Running)))[0], "lora · seed 1");
+        assert_eq!(titles(None), ["Salience: random · seed 1", "APT · seed 1 (b)", "APT · seed 1 (a)"]);
+        assert_eq!(titles(Some(&run("z", "lora", 1, RunState::Running)))[0], "LoRA · seed 1");
         assert_eq!(titles(Some(&run("z", "lora", 1, RunState::Loading))).len(), 3, "it has no model yet");
     }
 

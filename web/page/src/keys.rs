@@ -1,4 +1,4 @@
-//! The keys of the presentation mode. Each presses a button of the page, so that there is one definition of what
+//! The keys of the presentation mode, and those that count everywhere. Each presses a button of the page, so that there is one definition of what
 //! happens, and a key whose button is not there does nothing.
 
 /// What has the focus, and so takes some keys for itself.
@@ -26,11 +26,12 @@ pub enum Act {
 }
 
 /// Keys as they are shown, and what each does.
-pub const SHOWN: [(&str, &str); 5] = [
+pub const SHOWN: [(&str, &str); 6] = [
     ("Space", "play or pause"),
     (".", "one step"),
     ("← →", "pruning points"),
     ("B", "the other run"),
+    ("Z", "charts of the pruning steps"),
     ("Esc", "leave"),
 ];
 
@@ -43,6 +44,7 @@ pub fn act(key: &str, presenting: bool, focus: Focus, open: bool) -> Option<Act>
     }
     match key {
         "p" | "P" => return Some(Act::Toggle),
+        "z" | "Z" => return Some(Act::Press(&["charts-zoom"])),
         _ if !presenting => return None,
         _ => {}
     }
@@ -65,12 +67,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outside_of_a_presentation_one_key_alone_counts() {
+    fn outside_of_a_presentation_two_keys_alone_count() {
         for key in [" ", ".", "b", "ArrowLeft", "ArrowRight", "Escape"] {
             assert_eq!(act(key, false, Focus::Page, true), None, "{key}");
         }
         assert_eq!(act("p", false, Focus::Page, false), Some(Act::Toggle));
         assert_eq!(act("P", true, Focus::Button, false), Some(Act::Toggle));
+        for presenting in [false, true] {
+            assert_eq!(act("z", presenting, Focus::Slider, true), Some(Act::Press(&["charts-zoom"])));
+        }
     }
 
     #[test]
@@ -88,7 +93,7 @@ mod tests {
         assert_eq!(act("ArrowLeft", true, Focus::Slider, true), None);
         assert_eq!(act("ArrowLeft", true, Focus::Button, true), Some(Act::Press(&["point-before"])));
         assert_eq!(act(".", true, Focus::Slider, true), Some(Act::Press(&["step"])));
-        for key in ["p", "b", ".", " ", "Escape"] {
+        for key in ["p", "z", "b", ".", " ", "Escape"] {
             assert_eq!(act(key, true, Focus::Text, true), None, "{key}");
         }
     }

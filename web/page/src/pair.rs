@@ -23,12 +23,6 @@ pub fn knobs(settings: &Settings, arms: [&'static Preset; 2]) -> [Knobs; 2] {
     })
 }
 
-/// `Schedule: all at once · seed 1`.
-#[must_use]
-pub fn title(preset: &str, knobs: &Knobs) -> String {
-    format!("{} · seed {}", called(preset), knobs.seed)
-}
-
 /// The study of two arms over several seeds, with whatever else the run of the `baseline` was set to.
 #[must_use]
 pub fn study(run: &Knobs, [baseline, arm]: [&'static Preset; 2]) -> StudyFile {
@@ -127,7 +121,6 @@ mod tests {
         let differing: Vec<_> = KNOBS.iter().filter(|knob| knob.get(&apt) != knob.get(&random)).collect();
         assert_eq!(differing.iter().map(|knob| knob.name).collect::<Vec<_>>(), ["salience"]);
         assert_eq!((apt.seed, random.seed, apt.steps), (7, 7, Some(60)));
-        assert_eq!(title("salience-random", &random), "Salience: random · seed 7");
         // It does not matter which arm the settings stood at.
         settings.choose(arm("schedule-one-shot"));
         assert_eq!(knobs(&settings, [arm("apt"), arm("salience-random")]), [apt, random]);

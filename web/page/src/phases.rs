@@ -94,6 +94,16 @@ pub fn stretches(history: &History) -> Vec<Stretch> {
     stretches
 }
 
+/// The steps in which the run prunes, with a few around them; `None` before they are known and where none are pruned.
+#[must_use]
+pub fn pruning_steps(history: &History) -> Option<Range<usize>> {
+    let points = &history.record()?.layout.as_ref()?.points;
+    let (first, last) = (points.first()?, points.last()?);
+    let around = ((last.step - first.window_start.min(last.step)) / 8).max(3);
+    let end = (last.step + around).min(history.steps.max(last.step));
+    Some(first.window_start.saturating_sub(around)..end)
+}
+
 fn part_at(record: &Record, step: usize) -> Part {
     let layout = record.layout.as_ref();
     let points = layout.map(|layout| layout.points.as_slice()).unwrap_or_default();
@@ -211,6 +221,14 @@ mod tests {
         let seen: Vec<_> = stretches(&undecided).into_iter().map(|of| (of.part.purpose, of.steps)).collect();
         assert_eq!(seen, [(Purpose::Before, 0..3)]);
         assert!(stretches(&History::default()).is_empty());
+    }
+
+    #[test]
+    fn the_pruning_steps_have_a_few_around_them() {
+        assert_eq!(pruning_steps(&after(18)), Some(0..8));
+        assert_eq!(pruning_steps(&History::default()), None, "nothing is known");
+        let undecided = History::of(&crate::history::tests::run(Knobs::default(), 10, true)[..5]);
+        assert_eq!(pruning_steps(&undecided), None);
     }
 
     #[test]

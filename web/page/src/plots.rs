@@ -139,10 +139,10 @@ pub fn difference(runs: [(&str, &History); 2]) -> Plot {
     Plot { until, level: Some(0.0), show: Some(show), ..plot(before, &title, curves) }
 }
 
-/// The validation metric of several runs.
+/// The validation metric of several runs; as in all charts of several, the `base` is drawn as the ghost of the others.
 #[must_use]
-pub fn metrics(runs: &[(&str, &Record)]) -> Plot {
-    let plot = overlay("Metric on validation data", runs, Style::Dotted, |record| {
+pub fn metrics(runs: &[(&str, &Record)], base: Option<usize>) -> Plot {
+    let plot = overlay("Metric on validation data", (runs, base), Style::Dotted, |record| {
         validation(Some(record)).into_iter().map(|(step, metric)| (step as f64, metric)).collect()
     });
     let mut names: Vec<&str> = runs.iter().map(|(_, record)| metric_name(Some(record))).collect();
@@ -156,8 +156,8 @@ pub fn metrics(runs: &[(&str, &Record)]) -> Plot {
 
 /// The task loss of several runs.
 #[must_use]
-pub fn losses(runs: &[(&str, &Record)]) -> Plot {
-    overlay("Task loss, mean over the last steps", runs, Style::Line, |record| {
+pub fn losses(runs: &[(&str, &Record)], base: Option<usize>) -> Plot {
+    overlay("Task loss, mean over the last steps", (runs, base), Style::Line, |record| {
         let points = points(Some(record), |point| Some(point.task_loss));
         smooth(&points, smoothing(points.len()))
     })
@@ -165,8 +165,9 @@ pub fn losses(runs: &[(&str, &Record)]) -> Plot {
 
 /// The density of several runs.
 #[must_use]
-pub fn densities(runs: &[(&str, &Record)]) -> Plot {
-    let plot = overlay("Density", runs, Style::Line, |record| points(Some(record), |point| Some(point.density)));
+pub fn densities(runs: &[(&str, &Record)], base: Option<usize>) -> Plot {
+    let plot =
+        overlay("Density", (runs, base), Style::Line, |record| points(Some(record), |point| Some(point.density)));
     Plot { from_zero: true, ..plot }
 }
 
@@ -178,8 +179,16 @@ fn smoothing(steps: usize) -> usize {
     (steps / 40).clamp(1, 50)
 }
 
-fn overlay(title: &str, runs: &[(&str, &Record)], style: Style, of: impl Fn(&Record) -> Vec<Point>) -> Plot {
-    let curves = runs.iter().enumerate().map(|(colour, (name, record))| curve(name, colour, style, of(record)));
+fn overlay(
+    title: &str,
+    (runs, base): (&[(&str, &Record)], Option<usize>),
+    style: Style,
+    of: impl Fn(&Record) -> Vec<Point>,
+) -> Plot {
+    let curves = runs.iter().enumerate().map(|(place, (name, record))| {
+        let ghost = base == Some(place) && runs.len() > 1;
+        Curve { ghost, ..curve(name, place, style, of(record)) }
+    });
     let curves: Vec<Curve> = curves.collect();
     let until = curves.iter().filter_map(|curve| curve.points.last()).map(|last| last.0).reduce(f64::max);
     Plot { title: title.to_owned(), across: "step".to_owned(), curves, until, ..Plot::default() }
@@ -378,11 +387,12 @@ mod tests {
             })
             .collect();
         let [first, second] = &records[..] else { panic!("two runs") };
-        let plot = metrics(&[("a", first), ("b", second)]);
+        let plot = metrics(&[("a", first), ("b", second)], Some(1));
+        assert_eq!(plot.curves.iter().map(|curve| curve.ghost).collect::<Vec<_>>(), [false, true]);
         assert_eq!((plot.title.as_str(), plot.until), ("Accuracy on validation data", Some(20.0)));
         let mut other = second.clone();
         other.measures.metric.name = "f1".to_owned();
-        let plot = metrics(&[("a", first), ("b", &other)]);
+        let plot = metrics(&[("a", first), ("b", &other)], None);
         assert_eq!((plot.title.as_str(), plot.show.is_some()), ("Metric on validation data", false));
     }
 

@@ -3,6 +3,7 @@
 use apt_bridge::{RunState, StoredRun};
 use apt_experiment::Event;
 
+use crate::baseline::RECORDED as NAME;
 use crate::history::History;
 
 /// Reads the events of a finished run.
@@ -18,7 +19,7 @@ pub fn read(text: &str) -> Result<(StoredRun, History), String> {
         state: RunState::Done,
         steps: history.steps,
         step: history.step(),
-        ..StoredRun::new("recorded".to_owned(), record.preset.clone(), record.config.clone(), 0.0)
+        ..StoredRun::new(NAME.to_owned(), record.preset.clone(), record.config.clone(), 0.0)
     };
     Ok((run, history))
 }

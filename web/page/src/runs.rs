@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use apt_bridge::{RunState, StoredRun};
-use apt_experiment::{Knobs, Record, compared, differences, preset_entry};
+use apt_experiment::{Knobs, Record, compared, differences};
 pub use apt_report::hardware;
 
-use crate::arms::APT;
+use crate::arms::{APT, called};
+use crate::baseline::Pin;
 
 /// A run as the table has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,19 +64,22 @@ pub fn changed(base: &Knobs, knobs: &Knobs) -> Vec<String> {
     differences(base, knobs).into_iter().map(|difference| format!("{} {}", difference.knob, difference.b)).collect()
 }
 
-/// The run that others are compared with: the first of the whole method, else the first there is.
+/// The run that others are compared with where none is pinned: the first of the whole method, else the first there is.
 #[must_use]
 pub fn baseline<'a>(rows: &[&'a Row]) -> Option<&'a Row> {
     rows.iter().find(|row| row.preset.as_deref() == Some(APT)).or(rows.first()).copied()
 }
 
+/// What settings without a preset are called.
+const OWN: &str = "Own settings";
+
 /// Curves that a chart tells apart.
 const MOST_CURVES: usize = 8;
 
-/// The first run of each arm, as many as can be told apart.
+/// The run that is pinned and the first run of each other arm, as many as can be told apart.
 #[must_use]
-pub fn newest_of_each(rows: Vec<Row>) -> Vec<Row> {
-    let mut newest: Vec<Row> = Vec::new();
+pub fn newest_of_each(rows: Vec<Row>, pin: &Pin) -> Vec<Row> {
+    let mut newest: Vec<Row> = pin.row(&rows).cloned().into_iter().collect();
     for row in rows {
         if newest.iter().all(|of| compared(&of.knobs) != compared(&row.knobs)) {
             newest.push(row);
@@ -102,11 +106,10 @@ pub fn told_apart(all: &[(String, &str)]) -> Vec<String> {
     all.iter().map(of).collect()
 }
 
-/// What a run is of, for people: `random · seed 1`.
+/// What a run is of, for people: `Salience: random · seed 1`. Files keep the presets' own names.
 #[must_use]
 pub fn title(preset: Option<&str>, knobs: &Knobs) -> String {
-    let arm = preset.map_or("own settings", |name| preset_entry(name).map_or(name, |entry| entry.arm()));
-    format!("{} · seed {}", arm.replace('_', " "), knobs.seed)
+    format!("{} · seed {}", preset.map_or_else(|| OWN.to_owned(), called), knobs.seed)
 }
 
 /// What a state is called.
@@ -174,19 +177,25 @@ mod tests {
             "the whole method, wherever it stands"
         );
         assert_eq!(baseline(&[&rows[0]]).map(|row| row.name.as_str()), Some("a"));
-        assert_eq!(titles(&rows), ["random · seed 1", "apt · seed 1 (b)", "apt · seed 1 (c)"]);
+        assert_eq!(titles(&rows), ["Salience: random · seed 1", "APT · seed 1 (b)", "APT · seed 1 (c)"]);
         let knobs = Knobs { seed: 7, ..Knobs::default() };
         let other = Row { knobs: knobs.clone(), name: "d".to_owned(), ..rows[1].clone() };
         let dense = Row { knobs: Knobs { density: 1.0, ..knobs.clone() }, ..rows[2].clone() };
-        let newest = newest_of_each(vec![other, rows[1].clone(), dense]);
+        let newest = newest_of_each(vec![other.clone(), rows[1].clone(), dense.clone()], &Pin::Default);
         assert_eq!(
             newest.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(),
             ["d", "c"],
             "of each arm, whatever its seed"
         );
-        assert_eq!(title(Some("salience-random"), &knobs), "random · seed 7");
-        assert_eq!(title(Some("apt"), &knobs), "apt · seed 7");
-        assert_eq!(title(None, &knobs), "own settings · seed 7");
+        let pinned = newest_of_each(vec![other, rows[1].clone(), dense], &Pin::Run("b".to_owned()));
+        assert_eq!(
+            pinned.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(),
+            ["b", "c"],
+            "the pinned one of its arm"
+        );
+        assert_eq!(title(Some("salience-random"), &knobs), "Salience: random · seed 7");
+        assert_eq!(title(Some("apt"), &knobs), "APT · seed 7");
+        assert_eq!(title(None, &knobs), "Own settings · seed 7");
     }
 
     #[test]

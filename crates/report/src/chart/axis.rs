@@ -74,7 +74,7 @@ pub(super) fn axes(plot: &Plot, curves: &[(&Curve, Vec<Point>)], labels: (usize,
     }
     let points = || curves.iter().flat_map(|(_, points)| points);
     let bands = plot.bands.iter().flat_map(|band| &band.points).flat_map(|(_, low, high)| [*low, *high]);
-    let ends = plot.until.into_iter().flat_map(|until| [0.0, until]);
+    let ends = plot.until.into_iter().flat_map(|until| [plot.from, until]);
     let across = points().map(|point| point.0).chain(plot.vertical_lines.iter().copied()).chain(ends);
     // Steps are counted.
     let whole = across.clone().all(|at| at.fract() == 0.0);

@@ -24,8 +24,10 @@ pub struct Plot {
     pub vertical_lines: Vec<f64>,
     /// Where a horizontal line crosses the vertical axis: no difference.
     pub level: Option<f64>,
-    /// Where the horizontal axis ends at least; it then begins at 0.
+    /// Where the horizontal axis ends at least; it then begins at `from`.
     pub until: Option<f64>,
+    /// Where it begins, if it ends somewhere at least.
+    pub from: f64,
     /// Whether the vertical axis begins at 0.
     pub from_zero: bool,
     /// How numbers of the vertical axis are written.
@@ -96,6 +98,29 @@ impl Plot {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.markers.is_empty() && self.curves.iter().all(|curve| curve.points.is_empty())
+    }
+
+    /// The same between two places of the horizontal axis, with what curves have there alone.
+    #[must_use]
+    pub fn between(mut self, (from, until): (f64, f64)) -> Self {
+        for curve in &mut self.curves {
+            // A value that holds until the next holds at the left end, too.
+            let held = curve.points.iter().rfind(|point| point.0 < from).filter(|_| curve.style == Style::Steps);
+            let held = held.map(|point| (from, point.1));
+            curve.points.retain(|point| (from..=until).contains(&point.0));
+            if let Some(held) = held.filter(|_| curve.points.first().is_none_or(|first| first.0 > from)) {
+                curve.points.insert(0, held);
+            }
+        }
+        self.curves.retain(|curve| !curve.points.is_empty());
+        self.vertical_lines.retain(|at| (from..=until).contains(at));
+        Self { from, until: Some(until), ..self }
+    }
+
+    /// The place on its horizontal axis, where that has ends, that is nearest to this one.
+    #[must_use]
+    pub fn clamp(&self, across: f64) -> f64 {
+        self.until.map_or(across, |until| across.min(until).max(self.from))
     }
 
     /// Every curve with its first, last, least and greatest value, every marker with its place.

@@ -26,6 +26,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let (parts, pace) = (Memo::new(move |_| parts(lab)), study::pace(lab));
     view! {
         {report::choice(lab)}
+        {report::pinned(lab)}
         <div data-testid="answer">
             {move || match parts.get() {
                 none if none.is_empty() => nothing().into_any(),

@@ -104,6 +104,11 @@ pub(crate) fn media(query: &str) -> bool {
     window().match_media(query).ok().flatten().is_some_and(|list| list.matches())
 }
 
+/// Milliseconds by which the clock here is behind that of Greenwich.
+pub(crate) fn zone() -> f64 {
+    js_sys::Date::new_0().get_timezone_offset() * 60_000.0
+}
+
 /// Milliseconds since 1970.
 pub(crate) fn now() -> f64 {
     js_sys::Date::now()

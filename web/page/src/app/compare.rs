@@ -15,8 +15,11 @@ use super::state::{Lab, Page};
 use super::{answer, browser, paper, report, run_table, study};
 use crate::chart::Plot;
 use crate::plots;
-use crate::runs::{Row, newest_of_each, rows, titles};
+use crate::runs::{Row, baseline, newest_of_each, rows, titles};
 use crate::tabs::Tab;
+
+/// Draws runs over each other, one of them as the ghost of the others.
+type Overlay = fn(&[(&str, &Record)], Option<usize>) -> Plot;
 
 /// What the tabs share.
 #[derive(Clone, Copy)]
@@ -137,17 +140,21 @@ fn curves(lab: Lab, compare: Compare) -> impl IntoView {
     let picked = move || {
         let rows = compare.table.get().into_iter().filter(|row| row.record.is_some()).collect::<Vec<Row>>();
         let picked = match none.get() {
-            true => newest_of_each(rows),
+            true => newest_of_each(rows, &lab.pin.get()),
             false => rows.into_iter().filter(|row| compare.selected.with(|names| names.contains(&row.name))).collect(),
         };
+        let pinned = lab.pin.with(|pin| pin.row(&picked).map(|row| row.name.clone()));
+        let base = pinned.or_else(|| baseline(&picked.iter().collect::<Vec<_>>()).map(|row| row.name.clone()));
+        let base = picked.iter().position(|row| Some(&row.name) == base.as_ref());
         let titles = titles(&picked);
-        titles.into_iter().zip(picked).filter_map(|(title, row)| Some((title, row.record?))).collect::<Vec<_>>()
+        let picked = titles.into_iter().zip(picked).filter_map(|(title, row)| Some((title, row.record?)));
+        (picked.collect::<Vec<_>>(), base)
     };
-    let overlay = move |plot: fn(&[(&str, &Record)]) -> Plot| {
+    let overlay = move |plot: Overlay| {
         move || {
-            let picked: Vec<(String, Arc<Record>)> = picked();
+            let (picked, base): (Vec<(String, Arc<Record>)>, _) = picked();
             let runs: Vec<_> = picked.iter().map(|(name, record)| (name.as_str(), record.as_ref())).collect();
-            plot(&runs)
+            plot(&runs, base)
         }
     };
     let empty = "No run is finished yet.";
@@ -158,6 +165,7 @@ fn curves(lab: Lab, compare: Compare) -> impl IntoView {
                 ": the newest of each arm is drawn."
             </p>
         })}
+        <p class="aside">"Dashed is what the others are compared with."</p>
         <div class="charts">
             {figure(lab, "compare-metric", overlay(plots::metrics), empty)}
             {figure(lab, "compare-loss", overlay(plots::losses), empty)}

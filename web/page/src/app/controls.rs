@@ -259,17 +259,13 @@ fn expected(lab: Lab) -> impl IntoView {
 fn status(lab: Lab) -> impl IntoView {
     let of_run =
         |of: fn(&StoredRun) -> String| Memo::new(move |_| lab.run.with(|run| run.as_ref().map(of)).unwrap_or_default());
-    let (what, name) = (of_run(|run| title(run.preset.as_deref(), &run.knobs)), of_run(|run| run.name.clone()));
-    let nothing = move || name.with(String::is_empty);
+    let what = of_run(|run| title(run.preset.as_deref(), &run.knobs));
+    let nothing = move || what.with(String::is_empty);
     let state = move || lab.state_in_words();
     let step =
         Memo::new(move |_| lab.status.get().step.max(lab.run.with(|run| run.as_ref().map_or(0, |run| run.step))));
     let steps = Memo::new(move |_| lab.run.with(|run| run.as_ref().map_or(0, |run| run.steps)));
     let phase = Memo::new(move |_| if lab.is_open() { lab.status.get().part } else { "" });
-    let device = Memo::new(move |_| {
-        lab.run.with(|run| run.as_ref().map(|run| hardware(&run.device, &run.backend)).unwrap_or_default())
-    });
-    let saved = move || lab.saved.get().map(|step| format!("saved at step {step}"));
     view! {
         <div class="standing">
             <span class="run-title" data-testid="run-title">{what}</span>
@@ -279,9 +275,6 @@ fn status(lab: Lab) -> impl IntoView {
             </span>
             <span data-testid="run-phase">{phase}</span>
             <span data-testid="time-left">{move || lab.time_left()}</span>
-            <span class="aside" data-testid="run-name">{name}</span>
-            <span class="aside" data-testid="backend">{device}</span>
-            <span class="aside" data-testid="saved">{saved}</span>
             <progress
                 class="run-progress"
                 aria-label="Steps made"
@@ -290,6 +283,21 @@ fn status(lab: Lab) -> impl IntoView {
                 prop:value=move || step.get() as f64
             ></progress>
         </div>
+    }
+}
+
+/// What is seldom looked up: the run's own name, what it computes on, what of it is safe.
+pub(crate) fn facts(lab: Lab) -> impl IntoView {
+    let of_run =
+        |of: fn(&StoredRun) -> String| Memo::new(move |_| lab.run.with(|run| run.as_ref().map(of)).unwrap_or_default());
+    let (name, device) = (of_run(|run| run.name.clone()), of_run(|run| hardware(&run.device, &run.backend)));
+    let saved = move || lab.saved.get().map(|step| format!("saved at step {step}"));
+    view! {
+        <p class="facts-of-run aside">
+            <span data-testid="run-name">{name}</span>
+            <span data-testid="backend">{device}</span>
+            <span data-testid="saved">{saved}</span>
+        </p>
     }
 }
 

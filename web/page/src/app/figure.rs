@@ -4,8 +4,10 @@ use leptos::html::Dialog;
 use leptos::prelude::*;
 use web_sys::MouseEvent;
 
+use super::behind::Ghost;
 use super::paper::{self, Shown};
 use super::state::Lab;
+use super::zoom::{Zoom, zoomed};
 use crate::chart::{DARK, LIGHT, Plot, Reading, Theme};
 use crate::history::History;
 use crate::plots;
@@ -23,10 +25,23 @@ pub(crate) fn of_run(
     plot: fn(&History) -> Plot,
     empty: &'static str,
 ) -> impl IntoView {
-    let redraw = lab.redraw_signal(slot);
+    beside(lab, None, slot, name, plot, empty)
+}
+
+/// The same, before the run that it is compared with.
+pub(crate) fn beside(
+    lab: Lab,
+    ghost: Option<Ghost>,
+    slot: u64,
+    name: &'static str,
+    plot: fn(&History) -> Plot,
+    empty: &'static str,
+) -> impl IntoView {
+    let (redraw, zoom) = (lab.redraw_signal(slot), use_context::<Zoom>());
     let make = move || {
         redraw.get();
-        lab.history.with_value(plot)
+        let plot = ghost.map_or_else(|| lab.history.with_value(plot), |ghost| ghost.plot(plot));
+        zoomed(zoom, &[lab], plot)
     };
     figure(lab, name, make, empty)
 }
@@ -64,15 +79,16 @@ fn of_two(
     empty: &'static str,
 ) -> impl IntoView {
     let redraws = runs.map(|lab| lab.redraw_signal(slot));
-    let [baseline, run] = runs;
+    let ([baseline, run], zoom) = (runs, use_context::<Zoom>());
     let make = move || {
         for redraw in redraws {
             redraw.get();
         }
         let [behind, before] = names.map(|name| name.get());
-        baseline
+        let plot = baseline
             .history
-            .with_value(|first| run.history.with_value(|second| plot([(&behind, first), (&before, second)])))
+            .with_value(|first| run.history.with_value(|second| plot([(&behind, first), (&before, second)])));
+        zoomed(zoom, &runs, plot)
     };
     figure(run, name, make, empty)
 }

@@ -2,12 +2,14 @@
 
 use leptos::prelude::*;
 
+use super::behind::Ghost;
 use super::pair::{self, Pair};
 use super::playback::Playback;
 use super::recording::Recording;
 use super::stage::{self, Look};
 use super::state::Lab;
-use super::{controls, export, figure, outcome, paper, phase_band, setup};
+use super::{controls, export, figure, outcome, paper, phase_band, setup, zoom};
+use crate::runs::title;
 use crate::stage::ticks;
 use crate::{phases, plots};
 
@@ -22,6 +24,7 @@ enum Shown {
 
 pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView {
     paper::share_cursor();
+    zoom::share_zoom();
     let shown = Memo::new(move |_| match (pair.shown.get(), lab.run.with(Option::is_none)) {
         (true, _) => Shown::Pair,
         (false, true) => Shown::Recorded,
@@ -29,8 +32,8 @@ pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView 
     });
     let is_single = Memo::new(move |_| shown.get() != Shown::Pair);
     let parts = move || match shown.get() {
-        Shown::Recorded => view! { {model(recording.0, true)} {happening(recording.0)} }.into_any(),
-        Shown::Own => view! { {model(lab, false)} {happening(lab)} }.into_any(),
+        Shown::Recorded => view! { {model(recording.0, true)} {happening(recording.0, None)} }.into_any(),
+        Shown::Own => view! { {model(lab, false)} {happening(lab, Some(Ghost::new(lab, recording)))} }.into_any(),
         Shown::Pair => pair::view(pair).into_any(),
     };
     view! {
@@ -38,7 +41,8 @@ pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView 
             <h1 class="unseen">"Lab"</h1>
             {move || (shown.get() == Shown::Recorded).then(|| opening(lab))}
             {move || is_single.get().then(|| view! {
-                <div class="lead">{controls::view(lab)} {pair::starter(pair)}</div>
+                {controls::view(lab)}
+                <div class="lead">{pair::starter(pair)} {controls::facts(lab)}</div>
                 {outcome::view(lab)}
             })}
             <div class="main">{parts}</div>
@@ -109,10 +113,10 @@ fn provenance(lab: Lab) -> impl IntoView {
                 .train
                 .seconds
                 .map_or_else(String::new, |seconds| format!(" in {}", crate::figures::seconds(seconds)));
-            let preset = record.preset.as_deref().unwrap_or("own settings");
-            let (steps, seed) = (history.steps, record.config.seed);
             Some(format!(
-                "A recorded run: {preset}, seed {seed}, {steps} steps of the built-in model{seconds} on {}.",
+                "A recorded run: {}, {} steps of the built-in model{seconds} on {}.",
+                title(record.preset.as_deref(), &record.config),
+                history.steps,
                 record.provenance.device
             ))
         })
@@ -121,16 +125,20 @@ fn provenance(lab: Lab) -> impl IntoView {
 }
 
 /// The charts of a run.
-fn happening(lab: Lab) -> impl IntoView {
+fn happening(lab: Lab, ghost: Option<Ghost>) -> impl IntoView {
     view! {
         <section class="happening" aria-labelledby="charts-title">
-            <h2 id="charts-title">"What happens"</h2>
+            <div class="charts-head">
+                <h2 id="charts-title">"What happens"</h2>
+                {ghost.map(Ghost::view)}
+                {zoom::control([lab])}
+            </div>
             {phase_band::view(lab)}
             <div class="charts">
-                {figure::of_run(lab, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
-                {figure::of_run(lab, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
-                {figure::of_run(lab, 2, "chart-density", plots::density, "Nothing has been pruned yet.")}
-                {figure::of_run(lab, 3, "chart-mu", plots::mu, "Distillation has not started.")}
+                {figure::beside(lab, ghost, 0, "chart-loss", plots::loss, "Nothing has been trained yet.")}
+                {figure::beside(lab, ghost, 1, "chart-metric", plots::metric, "Not evaluated yet.")}
+                {figure::beside(lab, ghost, 2, "chart-density", plots::density, "Nothing has been pruned yet.")}
+                {figure::beside(lab, ghost, 3, "chart-mu", plots::mu, "Distillation has not started.")}
                 {figure::of_run(lab, 4, "chart-times", plots::times, "No step has been timed yet.")}
                 {figure::of_run(lab, 5, "chart-memory", plots::memory, "Nothing is measured yet.")}
             </div>

@@ -10,12 +10,14 @@ use super::expected::Expected;
 use super::playback::Playback;
 use super::stage::Look;
 use super::state::{Engine, Lab, Page};
-use super::{browser, controls, figure, setup, stage};
+use super::visit::Visit;
+use super::{browser, controls, figure, setup, stage, zoom};
 use crate::arms::{APT, called};
 use crate::chart::Plot;
 use crate::history::History;
 use crate::outcome::Outcome;
-use crate::pair::{FIRST, arm, knobs, study, title, verdict};
+use crate::pair::{FIRST, arm, knobs, study, verdict};
+use crate::runs::title;
 use crate::stage::ticks;
 use crate::{phases, plots};
 
@@ -53,7 +55,7 @@ impl Pair {
     fn begin(self) {
         let arms = self.presets();
         let knobs = self.first.settings.with_untracked(|settings| knobs(settings, arms));
-        self.titles.set([0, 1].map(|place| title(arms[place].name, &knobs[place])));
+        self.titles.set([0, 1].map(|place| title(Some(arms[place].name), &knobs[place])));
         self.shown.set(true);
         self.second.start_worker();
         for ((lab, arm), knobs) in self.both().into_iter().zip(arms).zip(knobs) {
@@ -74,6 +76,13 @@ impl Pair {
         }
     }
 
+    /// Back to what the visitor came with, for the next one.
+    fn start_over(self, visit: Visit) {
+        self.close();
+        self.arms.set([APT, FIRST]);
+        visit.start_over(self.first);
+    }
+
     /// Back to one run: the first stays, the second is kept in the list of runs as far as it was saved.
     fn close(self) {
         self.second.stop_worker();
@@ -89,6 +98,15 @@ impl Pair {
 /// Chooses two arms and starts them, where nothing is running.
 pub(crate) fn starter(pair: Pair) -> impl IntoView {
     let lab = pair.first;
+    // Two runs are begun with the arm that others are compared with.
+    Effect::new(move || {
+        let pinned = lab.pin.with(|pin| {
+            lab.runs.with_untracked(|runs| runs.iter().find(|run| Some(run.name.as_str()) == pin.run())?.preset.clone())
+        });
+        if let Some(preset) = pinned {
+            pair.arms.update(|arms| arms[0] = arm(&preset).name);
+        }
+    });
     let ready = move || lab.engine.get() == Engine::Ready && lab.refusal().is_none() && !lab.is_open();
     let choose = move |place: usize| {
         move |event: web_sys::Event| {
@@ -126,6 +144,7 @@ pub(crate) fn starter(pair: Pair) -> impl IntoView {
 /// Both runs.
 pub(crate) fn view(pair: Pair) -> impl IntoView {
     let [first, second] = pair.both();
+    let visit = use_context::<Visit>();
     let frames = move |lab: Lab| {
         lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
         lab.status.with(|status| status.frames);
@@ -174,6 +193,13 @@ pub(crate) fn view(pair: Pair) -> impl IntoView {
                 {action("Resume both", "pair-resume", || false, move || pair.any(RunState::Paused), move || pair.send(&Command::Resume))}
                 {action("Stop both", "pair-stop", || false, move || first.is_open() || second.is_open(), move || pair.send(&Command::Stop))}
                 {action("Back to one run", "pair-close", || false, move || !second.is_open(), move || pair.close())}
+                {visit.map(|visit| action(
+                    "Start over for the next group",
+                    "start-over",
+                    || false,
+                    move || !first.is_open() && !second.is_open(),
+                    move || pair.start_over(visit),
+                ))}
                 <button type="button" class="button pair-switch" data-testid="pair-switch" on:click=move |_| front.update(|front| *front = 1 - *front)>
                     "Switch"
                 </button>
@@ -187,7 +213,10 @@ pub(crate) fn view(pair: Pair) -> impl IntoView {
             {look.view(layers)}
         </section>
         <section class="happening" aria-labelledby="pair-charts">
-            <h2 id="pair-charts">"What happens"</h2>
+            <div class="charts-head">
+                <h2 id="pair-charts">"What happens"</h2>
+                {zoom::control(pair.both())}
+            </div>
             <div class="charts">
                 {chart(0, "pair-metric", plots::metric, "Not evaluated yet.")}
                 {figure::of_difference(pair.both(), names, 1, "pair-difference", "Not both evaluated yet.")}

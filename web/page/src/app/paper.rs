@@ -45,7 +45,8 @@ impl Shown {
     pub(super) fn new(lab: Lab, make: impl Fn() -> Plot + 'static) -> Self {
         let (plot, cursor) = (RwSignal::new(Plot::default()), Cursor::here());
         Effect::new(move || plot.set(make()));
-        let place = Memo::new(move |_| plot.with(|plot| place_read(&plot.stops(), cursor.get())));
+        let place =
+            Memo::new(move |_| plot.with(|plot| place_read(&plot.stops(), cursor.get().map(|at| plot.clamp(at)))));
         Self { lab, plot, cursor, place }
     }
 

@@ -7,7 +7,9 @@ use leptos::prelude::*;
 use super::buttons::{action, never};
 use super::export::offer;
 use super::state::Lab;
+use crate::baseline::Pin;
 use crate::export::Saved;
+use crate::runs::title;
 use crate::studies;
 
 /// Writes a report as a file.
@@ -25,6 +27,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     view! {
         <div data-testid="report">
             {choice(lab)}
+            {pinned(lab)}
             <p>
                 {move || if lab.report_of.with(Option::is_some) {
                     "The runs of the study, and whatever else is here of one of its arms: runs made by hand, imported records."
@@ -83,12 +86,38 @@ pub(crate) fn choice(lab: Lab) -> impl IntoView {
     }
 }
 
+/// What the others are compared with, where that was chosen.
+pub(crate) fn pinned(lab: Lab) -> impl IntoView {
+    let title = Memo::new(move |_| {
+        lab.pin.with(|pin| {
+            let record =
+                lab.records.with(|records| records.iter().find(|(of, _)| Some(of.as_str()) == pin.run()).cloned());
+            record.map(|(_, record)| title(record.preset.as_deref(), &record.config))
+        })
+    });
+    let reset = move |_| lab.pin.set(Pin::Default);
+    move || {
+        title.get().filter(|_| lab.report_of.with(Option::is_none)).map(|title| {
+            view! {
+                <p class="line" data-testid="pinned">
+                    <span>"Compared with " <b>{title}</b></span>
+                    <button type="button" class="button quiet" data-testid="unpin" on:click=reset>"Compare with APT again"</button>
+                </p>
+            }
+        })
+    }
+}
+
 /// The report on the chosen study, else on all records; names come from whoever wrote them, knobs decide what is
 /// compared.
 pub(crate) fn of(lab: Lab) -> Report {
     let chosen = lab.report_of.get();
     let stored = lab.studies.with(|studies| studies.iter().find(|study| Some(&study.name) == chosen.as_ref()).cloned());
     let study = stored.and_then(|stored| Some((Study::resolve(&stored.file, &stored.name).ok()?, stored)));
+    let pinned = lab.pin.with(|pin| {
+        let name = pin.run()?;
+        lab.records.with(|records| Some(records.iter().find(|(of, _)| of == name)?.1.config.clone()))
+    });
     lab.records.with(|records| match &study {
         Some((study, stored)) => Report::new(&studies::entries(stored, study, records), Some(study)),
         None => {
@@ -97,7 +126,7 @@ pub(crate) fn of(lab: Lab) -> Report {
                 record: Some(std::sync::Arc::clone(record)),
                 failure: None,
             };
-            Report::new(&records.iter().map(entry).collect::<Vec<_>>(), None)
+            Report::against(&records.iter().map(entry).collect::<Vec<_>>(), None, pinned.as_ref())
         }
     })
 }

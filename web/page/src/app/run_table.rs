@@ -13,6 +13,7 @@ use super::buttons::{action, never};
 use super::compare::Compare;
 use super::export::offer;
 use super::state::{Lab, Page};
+use crate::baseline::Pin;
 use crate::export::{Saved, comparison_csv, comparison_json};
 use crate::figures::{bytes, metric, milliseconds, or_nothing, seconds, share};
 use crate::runs::{Row, baseline, changed, state_name};
@@ -52,12 +53,14 @@ fn import(lab: Lab) -> impl IntoView {
 
 fn listing(lab: Lab, compare: Compare) -> impl IntoView {
     let Compare { table, selected, .. } = compare;
-    // What changed is said against the whole method if it is among the selected, else against the first of them.
+    // What changed is said against the pinned run, else the whole method if it is among the selected, else the first of
+    // them.
     let chosen = Memo::new(move |_| {
         table.with(|rows| {
-            let rows: Vec<&Row> =
+            let picked: Vec<&Row> =
                 rows.iter().filter(|row| selected.with(|selected| selected.contains(&row.name))).collect();
-            baseline(&rows).map(|row| (row.title.clone(), row.knobs.clone()))
+            let pinned = lab.pin.with(|pin| pin.row(rows));
+            pinned.or_else(|| baseline(&picked)).map(|row| (row.title.clone(), row.knobs.clone()))
         })
     });
     let base = Memo::new(move |_| chosen.get().map(|(_, knobs)| knobs).unwrap_or_default());
@@ -177,6 +180,7 @@ fn acts(lab: Lab, row: Row) -> impl IntoView {
         let act = move |_| save_record(lab, &of, &record);
         view! { <button type="button" class="button quiet" data-testid=test on:click=act>"Record"</button> }
     });
+    let pin = pin_button(lab, &name);
     let is_open_here = lab.run.with_untracked(|run| run.as_ref().is_some_and(|run| run.name == name)) && lab.is_open();
     let delete = (!is_open_here).then(|| {
         // The first press asks, the second removes.
@@ -194,7 +198,30 @@ fn acts(lab: Lab, row: Row) -> impl IntoView {
             </button>
         }
     });
-    (open, record, delete)
+    (open, record, pin, delete)
+}
+
+/// Makes a run what others are compared with, or no longer.
+fn pin_button(lab: Lab, name: &str) -> impl IntoView + use<> {
+    let test = format!("pin-{name}");
+    let pinned = Pin::Run(name.to_owned());
+    let is_pinned = Memo::new({
+        let pinned = pinned.clone();
+        move |_| lab.pin.with(|pin| *pin == pinned)
+    });
+    let act = move |_| lab.pin.update(|pin| *pin = if *pin == pinned { Pin::Default } else { pinned.clone() });
+    view! {
+        <button
+            type="button"
+            class="button quiet"
+            class:pinned=is_pinned
+            aria-pressed=move || if is_pinned.get() { "true" } else { "false" }
+            data-testid=test
+            on:click=act
+        >
+            "Baseline"
+        </button>
+    }
 }
 
 fn save_record(lab: Lab, name: &str, record: &Record) {

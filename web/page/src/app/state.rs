@@ -12,60 +12,15 @@ use wasm_bindgen::JsValue;
 
 use super::browser;
 use super::link::Link;
+pub(crate) use super::page::Page;
 use crate::address::{self, Settings};
+use crate::baseline::Pin;
 use crate::history::History;
 use crate::phases;
 use crate::runs::{is_open, state_name};
 
 /// Faults and notices that are kept.
 const MAX_ALERTS: usize = 20;
-
-/// A page of the lab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Page {
-    Lab,
-    Compare,
-    Try,
-    Learn,
-    Device,
-}
-
-impl Page {
-    pub(crate) const ALL: [Self; 5] = [Self::Lab, Self::Compare, Self::Try, Self::Learn, Self::Device];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Lab => "lab",
-            Self::Compare => "compare",
-            Self::Try => "try",
-            Self::Learn => "learn",
-            Self::Device => "device",
-        }
-    }
-
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Lab => "Lab",
-            Self::Compare => "Compare",
-            Self::Try => "Try",
-            Self::Learn => "Learn",
-            Self::Device => "Device",
-        }
-    }
-
-    /// The page that the address names; the Lab if it names none.
-    pub(crate) fn now() -> Self {
-        let fragment = browser::fragment();
-        // What follows a slash is the page's own matter.
-        let name = fragment.split('/').next().unwrap_or_default();
-        Self::ALL.into_iter().find(|page| page.name() == name).unwrap_or(Self::Lab)
-    }
-
-    /// Goes to this page by the address, as links do.
-    pub(crate) fn open(self) {
-        browser::set_fragment(self.name());
-    }
-}
 
 /// The state of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +106,8 @@ pub(crate) struct Lab {
     pub(crate) cut_off: RwSignal<Option<String>>,
     /// The study that the report is on; on all records if none.
     pub(crate) report_of: RwSignal<Option<String>>,
+    /// What runs are compared with.
+    pub(crate) pin: RwSignal<Pin>,
     pub(crate) sets: RwSignal<Vec<FileSet>>,
     /// The address of a model whose host may be contacted: typed here, not only part of a link.
     pub(crate) confirmed_address: RwSignal<Option<String>>,
@@ -160,7 +117,7 @@ pub(crate) struct Lab {
     pub(crate) history: StoredValue<History, LocalStorage>,
     pub(crate) link: StoredValue<Option<Link>, LocalStorage>,
     /// Commands that wait until the worker is loaded.
-    unsent: StoredValue<Vec<(Command, Vec<JsValue>)>, LocalStorage>,
+    pub(super) unsent: StoredValue<Vec<(Command, Vec<JsValue>)>, LocalStorage>,
     pub(crate) pending: StoredValue<PendingUpdate, LocalStorage>,
     /// The run whose events are taken in.
     pub(crate) current: StoredValue<Option<String>>,
@@ -195,6 +152,7 @@ impl Lab {
             studies: RwSignal::default(),
             cut_off: RwSignal::default(),
             report_of: RwSignal::default(),
+            pin: RwSignal::default(),
             sets: RwSignal::default(),
             confirmed_address: RwSignal::default(),
             dark: RwSignal::default(),
@@ -223,62 +181,12 @@ impl Lab {
             studies: self.studies,
             cut_off: self.cut_off,
             report_of: self.report_of,
+            pin: self.pin,
             sets: self.sets,
             confirmed_address: self.confirmed_address,
             dark: self.dark,
             width: self.width,
             ..own
-        }
-    }
-
-    /// Ends the worker, and with it what runs in it.
-    pub(crate) fn stop_worker(self) {
-        self.link.set_value(None);
-        self.engine.set(Engine::Loading);
-        self.progress.set(None);
-        self.run.set(None);
-        self.history.set_value(History::default());
-        self.due();
-    }
-
-    /// Starts a worker, in place of the one there may be.
-    pub(crate) fn start_worker(self) {
-        self.engine.set(Engine::Loading);
-        self.panic.set(None);
-        self.link.set_value(None);
-        let fail = move |report| self.broken(report);
-        match Link::start(move |message, attachments| self.on_message(message, &attachments), fail) {
-            Ok(link) => self.link.set_value(Some(link)),
-            Err(why) => self.broken(why),
-        }
-    }
-
-    /// Sends a command to the worker.
-    pub(crate) fn send(self, command: Command) {
-        self.send_with(command, Vec::new());
-    }
-
-    /// Sends a command with attachments to the worker, once it is loaded.
-    pub(crate) fn send_with(self, command: Command, attachments: Vec<JsValue>) {
-        if self.engine.get_untracked() == Engine::Loading {
-            self.unsent.update_value(|unsent| unsent.push((command, attachments)));
-            return;
-        }
-        let is_broken = self.engine.get_untracked() == Engine::Broken;
-        let sent = self.link.with_value(|link| match link {
-            Some(link) if !is_broken => link.send(&command, &attachments),
-            _ => Err("the worker is not running".to_owned()),
-        });
-        if let Err(what) = sent {
-            self.report(Problem::new("the connection to the worker", what, "Restart the engine."));
-        }
-    }
-
-    /// Sends what waited for the worker to be loaded.
-    pub(crate) fn send_unsent(self) {
-        let unsent = self.unsent.try_update_value(std::mem::take);
-        for (command, attachments) in unsent.unwrap_or_default() {
-            self.send_with(command, attachments);
         }
     }
 

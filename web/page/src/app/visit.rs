@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 use super::state::{Lab, Page};
 use crate::address::{Reading, Settings};
+use crate::baseline::Pin;
 
 /// What the link asked for. A handle: copies are the same.
 #[derive(Clone, Copy)]
@@ -72,6 +73,7 @@ impl Visit {
         lab.asking.set(false);
         lab.saved.set(None);
         lab.report_of.set(None);
+        lab.pin.set(Pin::Default);
         lab.drafts.update(std::collections::BTreeMap::clear);
         lab.faults.update(std::collections::VecDeque::clear);
         lab.notices.update(std::collections::VecDeque::clear);
