@@ -31,9 +31,9 @@ pub(crate) fn native() -> Result<()> {
 /// # Errors
 /// A warning of clippy or rustdoc.
 pub(crate) fn browser() -> Result<()> {
-    for name in ["worker", "page"] {
+    for (name, profile) in [("worker", "web"), ("page", "page")] {
         let manifest = format!("--manifest-path web/{name}/Cargo.toml --bin apt-{name}");
-        lint(&format!("build --profile web --target {TARGET} {manifest}"))?;
+        lint(&format!("build --profile {profile} --target {TARGET} {manifest}"))?;
     }
     Ok(())
 }

@@ -48,7 +48,8 @@ impl Step {
         }
     }
 
-    /// Native code is built in the profile `release`, as the program is, and what browsers run in the profile `web`.
+    /// Native code is built in the profile `release`, as the program is, and what browsers run in the profiles `web`
+    /// and `page`.
     /// `dist` is the lab for browsers, once a step has built it.
     fn make(self, dist: &mut Option<PathBuf>) -> Result<()> {
         match self {

@@ -37,7 +37,7 @@ fn trunk(verb: &str, args: &Args) -> Result<()> {
     let mut trunk = tools.command("trunk");
     // All it needs is there: without `--offline` it would look for it elsewhere.
     trunk.args([verb, "--offline", "--locked"]).args(&args.arguments);
-    // A release differs in wasm-opt only: both use the cargo profile `web`.
+    // A release is optimised by wasm-opt, and the page of one has a cargo profile of its own (index.html).
     if verb == "build" && tools.wasm_opt {
         trunk.arg("--release");
     }
