@@ -18,6 +18,32 @@ test("every page opens from a sub-path without a complaint, and every request st
     assert.deepEqual(strays, [], "requests outside the sub-path");
   }));
 
+test("it can be installed everywhere, and a link to it has a picture", () =>
+  withLab({}, async (lab) => {
+    const found = await lab.page.evaluate(async () => {
+      const size = async (address) => {
+        const picture = await createImageBitmap(await (await fetch(address)).blob());
+        return `${picture.width}x${picture.height}`;
+      };
+      const manifest = await (await fetch(document.querySelector("link[rel=manifest]").href)).json();
+      const pngs = manifest.icons.filter(({ type }) => type === "image/png");
+      const icons = await Promise.all(pngs.map(async (icon) => [icon.purpose, icon.sizes, await size(icon.src)].join(" ")));
+      const meta = (name) => document.querySelector(`meta[property="og:${name}"]`).content;
+      return {
+        icons,
+        touch: await size(document.querySelector("link[rel=apple-touch-icon]").href),
+        preview: await size(meta("image")),
+        said: `${meta("image:width")}x${meta("image:height")}`,
+      };
+    });
+    assert.deepEqual(found, {
+      icons: ["any 192x192 192x192", "any 512x512 512x512", "maskable 512x512 512x512"],
+      touch: "180x180",
+      preview: "1200x630",
+      said: "1200x630",
+    });
+  }));
+
 test("the policy allows no inline script and no code from text", () =>
   withLab({ complaints: true }, async (lab) => {
     // In a task of the page's own: what DevTools evaluates is exempt from the policy.
