@@ -44,7 +44,7 @@ fn probabilities(outputs: &[f32]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_data::{Metric, Objective, Target, parse_task};
+    use apt_data::{Metric, Objective, Reading, Target, parse_task};
 
     fn task(classes: &[u32], labels: usize) -> RawTask {
         let example = |class: &u32| RawExample { a: "x".repeat(300), b: None, target: Target::Class(*class) };
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn texts_of_the_built_in_task_are_whole() {
-        let task = parse_task(builtin::NAME, &[], None).expect("the built-in task");
+        let task = parse_task(builtin::NAME, &[], &Reading::default()).expect("the built-in task");
         for of in watched(&task) {
             assert_eq!(of.text.as_ref(), Some(&task.validation[of.index].a));
         }
