@@ -38,20 +38,25 @@ fn select(lab: Lab, look: &DataLook, name: &'static str, title: &'static str, va
         "label" => file.label.clone(),
         _ => file.text_pair.clone(),
     });
-    let none = used.map_or_else(|| "none".to_owned(), |used| format!("{used} (found by its name)"));
-    let option = |of: &(String, String)| view! { <option value=of.0.clone()>{column(of)}</option> };
+    let named = Memo::new(move |_| lab.settings.with(|settings| value(&settings.knobs).clone().unwrap_or_default()));
+    let none = match used.filter(|_| named.with_untracked(String::is_empty)) {
+        Some(used) => format!("{used} (found by its name)"),
+        None => "none named".to_owned(),
+    };
+    let option = |of: &(String, String)| {
+        let (name, words) = (of.0.clone(), column(of));
+        view! { <option value=of.0.clone() prop:selected=move || named.get() == name>{words}</option> }
+    };
     let id = format!("column-{name}");
-    let text = move || lab.settings.with(|settings| value(&settings.knobs).clone().unwrap_or_default());
     view! {
         <label for=id.clone()>{title}</label>
         <select
             id=id.clone()
             data-testid=id
             disabled=move || is_fixed(lab, name)
-            prop:value=text
             on:change=move |event| set(lab, name, &event_target_value(&event))
         >
-            <option value="">{none}</option>
+            <option value="" prop:selected=move || named.with(String::is_empty)>{none}</option>
             {look.columns.iter().map(option).collect_view()}
         </select>
     }
