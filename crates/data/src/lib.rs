@@ -28,9 +28,9 @@ mod unpack;
 
 pub use batch::{BatchPlan, Example, TokenizedTask, collate, eval_batches, tokenize_task};
 pub use error::DataError;
-pub use load::parse_task;
 #[cfg(not(target_family = "wasm"))]
 pub use load::{load_task, load_whole};
+pub use load::{parse_task, parse_whole};
 pub use metric::Metric;
 pub use mlm::{MaskPolicy, MaskedBatch, mask_batch};
 pub use objective::{Objective, ObjectiveKind};

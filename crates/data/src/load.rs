@@ -59,12 +59,20 @@ pub fn load_task(name: &str, dir: Option<&Path>, reading: &Reading) -> Result<Ra
 /// As [`load_task`].
 #[cfg(not(target_family = "wasm"))]
 pub fn load_whole(name: &str, file: &Path, reading: &Reading) -> Result<RawTask, DataError> {
+    let bytes = std::fs::read(file).map_err(unreadable(file))?;
+    parse_whole(name, (file.display().to_string(), bytes), reading)
+}
+
+/// As `load_whole`, of a file given as `(name, bytes)`.
+///
+/// # Errors
+/// As [`parse_task`].
+pub fn parse_whole(name: &str, file: (String, Vec<u8>), reading: &Reading) -> Result<RawTask, DataError> {
     let spec = TaskSpec::named(name)?;
-    let Some(files) = spec.files else {
-        return parse_task(name, &[], reading);
-    };
-    let content = (file.display().to_string(), std::fs::read(file).map_err(unreadable(file))?);
-    read_files(spec, &files, reading, None, &[content], Use::Whole)
+    match spec.files {
+        None => parse_task(name, &[], reading),
+        Some(files) => read_files(spec, &files, reading, None, &[file], Use::Whole),
+    }
 }
 
 #[cfg(not(target_family = "wasm"))]
