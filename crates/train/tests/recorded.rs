@@ -101,3 +101,26 @@ fn every_evaluation_has_the_answers_to_two_examples_and_the_teachers_while_there
     let none = |event: &Event| matches!(event, Event::Evaluation(of) if of.examples.is_empty());
     assert!(tests.clone().count() == 1 && tests.into_iter().all(none));
 }
+
+#[test]
+fn a_run_that_is_resumed_while_units_are_scored_says_the_same_of_outliers() {
+    let knobs = Knobs { num_prunings: 1, prune_fraction: 0.5, ..knobs() };
+    let whole = points(&knobs).remove(0);
+    let mut session = Session::new(common::setup(&knobs), Box::new(NoProbe)).expect("a session");
+    while session.steps_made() < 5 || session.has_pending_events() {
+        block_on(session.step()).expect("a step");
+    }
+    assert!(whole.step > 5, "the point at step {} is not to come", whole.step);
+    let saved = block_on(session.snapshot()).expect("a snapshot");
+    let setup = common::setup(&knobs);
+    let mut resumed = Session::resume(setup, Box::new(NoProbe), &saved.bytes, "a test").expect("a resume");
+    let point = loop {
+        match block_on(resumed.step()).expect("a step") {
+            Some(Event::Pruned(point)) => break *point,
+            Some(_) => {}
+            None => panic!("it has no point"),
+        }
+    };
+    assert!(point.outliers.is_some());
+    assert_eq!((point.outliers, point.salience), (whole.outliers, whole.salience));
+}
