@@ -32,10 +32,10 @@ fn the_baseline_is_shared_by_the_axes_and_run_once_per_seed() {
     let file = StudyFile { seeds: Seeds::List(vec![3, 7]), ..StudyFile::built_in("all").expect("built in") };
     let study = Study::resolve(&file, "all").expect("it resolves");
     let cells = study.cells();
-    let apt = cells.iter().filter(|cell| cell.arm == "apt").count();
-    assert_eq!(apt, 2, "one per seed");
+    let apt = |density| cells.iter().filter(|cell| cell.arm == "apt" && cell.knobs.density == density).count();
+    assert_eq!((apt(0.4), apt(0.2)), (2, 2), "one per seed and density");
     let arms: usize = study.axes.iter().map(|axis| axis.arms.len() - 1).sum();
-    assert_eq!(cells.len(), 2 * (arms + 2), "base and reference beside the arms");
+    assert_eq!(cells.len(), 2 * (2 * (arms + 1) + 1), "base and reference beside the arms");
     assert!(study.axes.iter().all(|axis| axis.arms[0].knobs == study.base.knobs), "each axis begins with the baseline");
     assert_eq!(study.axes[3].arms[0].name, "early", "under the axis' own name for it");
 }

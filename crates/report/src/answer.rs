@@ -65,7 +65,7 @@ impl Section {
                 sentences.push("One arm is finished; it takes a second one to compare.".to_owned())
             }
             None => sentences.push("No arm shares a seed with the baseline yet.".to_owned()),
-            Some((base, ..)) => sentences.extend(kinds(base).map(|(what, with_points, is)| {
+            Some((base, ..)) => sentences.extend(kinds(&self.base_in_words(base)).map(|(what, with_points, is)| {
                 let arms = compared.iter().filter(|(.., of)| is(of));
                 let arms = arms.map(|(_, arm, of)| match with_points {
                     true => format!("{arm} ({} points)", points(&of.summary)),
@@ -78,6 +78,11 @@ impl Section {
         sentences.extend(few_seeds(self.seeds_finished()));
         sentences.retain(|sentence| !sentence.is_empty());
         sentences
+    }
+
+    /// What sentences call the baseline: each arm is compared with that of its own density.
+    fn base_in_words(&self, base: &str) -> String {
+        if several_densities(self) { format!("{base} at the same density") } else { base.to_owned() }
     }
 
     /// Baseline, arm and difference, each pair once.
@@ -99,7 +104,12 @@ impl Section {
                         true => format!("{} {}", table.axis, name(row.group)),
                         false => name(row.group),
                     };
-                    arms.push((name(base.group), arm, difference));
+                    // What prunes nothing stands beside the baseline of every density.
+                    let arm = match several && self.groups[row.group].density.is_none() {
+                        true => format!("{arm} beside {}", name(base.group)),
+                        false => arm,
+                    };
+                    arms.push((words(&self.groups[base.group].arm), arm, difference));
                 }
             }
         }

@@ -28,6 +28,34 @@ fn arms_are_told_by_what_their_difference_amounts_to() {
     assert!(html(&report).contains(expected[0]), "the report begins with them");
 }
 
+/// It failed: arms of all densities were said to be worse than the baseline of the first.
+#[test]
+fn at_several_densities_each_arm_is_told_beside_the_baseline_of_its_own() {
+    let study = study(
+        "seeds = 3\ndensities = [0.4, 0.2]\nreference = \"lora\"\n[[axes]]\nname = \"x\"\narms = [\"salience-random\", \"lora\"]\n",
+    );
+    let metric = |cell: &apt_experiment::Cell| {
+        let noise = 0.001 * cell.knobs.seed.pow(2) as f64;
+        match (cell.arm.as_str(), cell.knobs.density) {
+            ("random", 0.2) => 0.80 + noise,
+            ("lora", _) => 0.90,
+            _ => 0.91 + 0.5 * noise,
+        }
+    };
+    let report = Report::new(&cells(&study, 5, metric), Some(&study));
+    let sentences = report.sections[0].sentences();
+    assert!(sentences[0].starts_with("Worse than apt at the same density: "), "{sentences:?}");
+    assert!(sentences[0].contains("random at 0.2 (−10."), "{sentences:?}");
+    assert!(
+        sentences[0].contains("lora beside apt at 0.4 (") && sentences[0].contains("lora beside apt at 0.2 ("),
+        "{sentences:?}"
+    );
+    assert!(
+        sentences[1].starts_with("Not distinguishable from apt at the same density: random at 0.4."),
+        "{sentences:?}"
+    );
+}
+
 #[test]
 fn too_few_seeds_are_said_to_be_too_few() {
     let one = report(&[("apt", &[0.9]), ("salience-random", &[0.906])]).sections[0].sentences();

@@ -40,16 +40,16 @@ fn names(html: &str) -> Vec<String> {
 #[test]
 fn a_whole_study_is_one_html_file_of_at_most_two_megabytes() {
     let study = built_in("all");
-    assert_eq!(study.cells().len(), 75, "15 arms with 5 seeds");
+    assert_eq!(study.cells().len(), 145, "14 arms at two densities and one dense, with 5 seeds");
     let page = html(&Report::new(&cells(&study, 400, some_metric), Some(&study)));
     assert!(page.len() <= 2_000_000, "{} bytes", page.len());
     let names = names(&page);
     let count = |name: &str| names.iter().filter(|of| *of == name).count();
-    // Four axes and the paper's form, provenance, commands.
-    assert_eq!(count("table"), 7);
-    assert_eq!((count("caption"), count("script"), count("img"), count("link")), (7, 0, 0, 0));
-    // Four charts of curves, four fronts, 14 arms that prune.
-    assert_eq!(count("figure"), 22);
+    // Four axes at two densities and the paper's form, provenance, commands.
+    assert_eq!(count("table"), 11);
+    assert_eq!((count("caption"), count("script"), count("img"), count("link")), (11, 0, 0, 0));
+    // Eight charts of curves, four fronts, 28 arms that prune.
+    assert_eq!(count("figure"), 40);
     assert_eq!(count("figcaption"), count("figure"));
     for loads in ["src=", "href=", "url(", "@import", "style=\""] {
         assert!(!page.contains(loads), "{loads} stands in the page");
@@ -108,7 +108,7 @@ fn nothing_has_four_outputs() {
     assert_eq!((json["schema"].as_str(), json["compared"].as_u64()), (Some("apt-lab/report/1"), Some(0)));
     let study = built_in("density");
     let empty = Report::new(&[], Some(&study));
-    assert!(html(&empty).contains("No run is finished yet.") && markdown(&empty).contains("0 of 3"));
+    assert!(html(&empty).contains("No run is finished yet.") && markdown(&empty).contains("0 of 5"));
     parsed(&html(&empty));
 }
 
