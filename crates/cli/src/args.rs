@@ -130,6 +130,7 @@ fn report() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("A study's folder; or folders of runs, or records"),
             out("Folder for report.{html, md, csv, json} [default: the study's folder]"),
+            path("brief", "FILE").help("Also writes what arms gave in brief, as the lab's page reads it (study.json)"),
             json(),
         ])
 }

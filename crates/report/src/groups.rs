@@ -49,6 +49,8 @@ pub struct Run {
     pub started_at: Option<String>,
     /// How many runs were made at once on its machine.
     pub jobs: Option<usize>,
+    /// Steps of training.
+    pub steps: Option<usize>,
     /// Its measures by key; what was not measured is not there.
     pub values: BTreeMap<&'static str, f64>,
 }
@@ -141,6 +143,7 @@ impl Run {
             seed: record.config.seed,
             started_at: record.provenance.started_at.clone(),
             jobs: record.provenance.jobs,
+            steps: record.measures.train.steps,
             values: METRICS.iter().filter_map(|metric| Some((metric.key, value(metric.read)?))).collect(),
         }
     }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod assignment;
+mod brief;
 pub mod chart;
 mod column;
 mod command;
@@ -37,6 +38,7 @@ mod texts;
 mod tuning;
 
 pub use answer::FEWEST_SEEDS;
+pub use brief::{BRIEF_SCHEMA, Brief, BriefArm, Compared};
 pub use column::Column;
 pub use command::{command, study_command};
 pub use comparison::{comparison_markdown, comparison_table};

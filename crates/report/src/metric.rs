@@ -1,9 +1,12 @@
 //! What is measured of a run: each measure with its name, unit, how it is read from a record and which way is better.
 
-use apt_experiment::Record;
+use apt_experiment::{Evaluation, Record, Split};
 use serde::Serialize;
 
 use crate::figures;
+
+/// The accuracy whose first step is told: well above chance, and below what the built-in model ends with.
+pub const LANDMARK: f64 = 0.9;
 
 /// A measure.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +121,12 @@ metrics! {
     seconds_to_target "time to target" Seconds LESS true
         "Time until an evaluation on validation data reached the target."
         |run| run.measures.train.seconds_to_target;
+    steps_to_landmark "steps to 0.9" Count LESS false
+        "Steps until an evaluation on validation data reached an accuracy of 0.9."
+        |run| landmark(run).map(|first| first.step as f64);
+    seconds_to_landmark "time to 0.9" Seconds LESS true
+        "Time until an evaluation on validation data reached an accuracy of 0.9."
+        |run| landmark(run).map(|first| first.seconds);
     peak_device_bytes "peak device memory" Bytes LESS false
         "Most memory that tensors took on the device in training."
         |run| whole(run.measures.train.peak_device_bytes);
@@ -161,6 +170,16 @@ metrics! {
 #[must_use]
 pub fn metric(key: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.key == key)
+}
+
+/// The first evaluation on validation data that reached [`LANDMARK`]; none of a run that is judged by another metric than
+/// accuracy, or whose model is at chance.
+#[must_use]
+pub fn landmark(run: &Record) -> Option<&Evaluation> {
+    let metric = &run.measures.metric;
+    let counts = metric.name == "accuracy" && !metric.is_at_chance();
+    let mut all = run.evaluations.iter().filter(|of| counts && of.split == Split::Validation);
+    all.find(|of| of.metric >= LANDMARK)
 }
 
 /// A dense run has no compacted model of its own: the dense model is the one it leaves.

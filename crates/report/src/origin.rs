@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use apt_experiment::Record;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::assignment::Assigned;
 
@@ -93,7 +93,7 @@ fn short(digest: &str) -> String {
 }
 
 /// Where the numbers of a section come from; each value that its runs have, once.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Origin {
     /// Versions of the program.
     pub versions: BTreeSet<String>,

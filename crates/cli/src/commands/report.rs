@@ -1,11 +1,12 @@
-//! `report`: runs of a study, or any runs, compared in one HTML file, as Markdown, CSV and JSON.
+//! `report`: runs of a study, or any runs, compared in one HTML file, as Markdown, CSV and JSON; and in brief.
 
 use crate::error::CliError;
+use crate::files::write_atomic;
 use crate::reporter::print_stdout;
 use crate::study::folder::StudyFolder;
 use crate::study::report::{cell_entry, run_entry, write_report};
 use apt_experiment::Study;
-use apt_report::{Report, json, markdown};
+use apt_report::{Brief, Report, json, markdown, study_command};
 use clap::ArgMatches;
 use std::path::PathBuf;
 
@@ -17,11 +18,13 @@ pub(super) fn report(matches: &ArgMatches) -> Result<(), CliError> {
     let paths: Vec<&PathBuf> = matches.get_many("runs").into_iter().flatten().collect();
     let mut entries = Vec::new();
     let mut study: Option<Study> = None;
+    let mut commands = Vec::new();
     for path in &paths {
         let folder = StudyFolder::new(path);
         if folder.exists() {
             let file = folder.study()?;
             let found = Study::resolve(&file, "study")?;
+            commands.push(study_command(&found.name, &file));
             // Folders of one study from several machines are one study; different ones are compared as single runs.
             study = match study {
                 None if paths.len() == 1 || entries.is_empty() => Some(found),
@@ -39,6 +42,12 @@ pub(super) fn report(matches: &ArgMatches) -> Result<(), CliError> {
         _ => PathBuf::from("report"),
     });
     write_report(&report, &out)?;
+    if let Some(file) = matches.get_one::<PathBuf>("brief") {
+        let brief = Brief::of(&report, commands).ok_or_else(|| {
+            CliError::at(file, "there is no finished run to write of", "name folders of runs that are finished")
+        })?;
+        write_atomic(file, brief.to_json()?.as_bytes())?;
+    }
     if matches.get_flag("json") {
         print_stdout(&json(&report)?);
     } else {

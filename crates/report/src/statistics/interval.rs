@@ -1,12 +1,12 @@
 //! An interval around a mean.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How sure an interval is.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// An interval, ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub low: f64,

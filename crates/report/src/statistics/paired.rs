@@ -1,13 +1,13 @@
 //! Arm against baseline, seed by seed, and corrected for the number of such tests.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::interval::{CONFIDENCE, Interval};
 use super::student::two_sided;
 use super::summary::{Summary, summarise};
 
 /// Arm minus baseline over the seeds that both have.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// The seeds that both have.
     pub seeds: Vec<u64>,
@@ -24,7 +24,7 @@ pub struct Difference {
 }
 
 /// What a difference amounts to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// One seed gives no estimate of chance.

@@ -1,13 +1,13 @@
 //! Mean, spread and interval of a few values.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bootstrap::bootstrap;
 use super::interval::{CONFIDENCE, Interval};
 use super::student::quantile;
 
 /// Values of one measure over seeds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// How many values.
     pub n: usize,

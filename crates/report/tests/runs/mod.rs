@@ -82,6 +82,7 @@ pub(crate) fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
             file_bytes: DenseKept { dense: Some(500_000_000), kept: kept(500_000_000) },
             train: TrainMeasure {
                 seconds: Some(0.5 * steps as f64),
+                steps: Some(steps),
                 peak_device_bytes: Some(2_000_000_000),
                 mean_density: Some(knobs.density),
                 ..TrainMeasure::default()
