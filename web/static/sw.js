@@ -15,6 +15,7 @@ const SHELL = [
   "./apt-worker.js",
   "./apt-worker_bg.wasm",
   "./recorded.jsonl",
+  "./study.json",
   "./LECTURE.md",
   "./builtin/config.json",
   "./builtin/tokenizer.json",

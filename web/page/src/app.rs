@@ -39,6 +39,7 @@ mod run_table;
 mod setup;
 mod share;
 mod shell;
+mod shipped;
 mod stage;
 mod state;
 mod storage;
@@ -78,6 +79,7 @@ fn root() -> impl IntoView {
     print::watch(lab);
     follow_browser(lab);
     follow_settings(lab);
+    shipped::Shipped::load(lab);
     let pair = pair::Pair::new(lab);
     provide_context(pair);
     let recording = recording::load(lab);

@@ -53,7 +53,7 @@ pub const WHOLE: Choice = choice(
      switched:",
 );
 
-/// The four ideas, the one whose loss shows most first.
+/// The four ideas, in the order in which a run meets them: when it prunes, which blocks go, what grows, what teaches.
 pub const SWITCHES: [Switch; 4] = [
     Switch {
         axis: Axis::Schedule,

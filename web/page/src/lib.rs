@@ -1,8 +1,8 @@
 //! The lab's pages.
 //!
 //! What can be decided without a browser stands in modules of its own and is tested natively: the configuration in the
-//! address, what can be done with a run and how long one takes, what the events of a run amount to, how far studies are, charts as SVG, files to export. `app` puts it on
-//! the screen.
+//! address, what can be done with a run, how long one takes and what it can be expected to give, what the events of a run
+//! amount to, how far studies are, charts as SVG, files to export. `app` puts it on the screen.
 
 pub mod actions;
 pub mod address;
@@ -27,6 +27,7 @@ pub mod qr;
 pub mod recorded;
 pub mod runs;
 pub mod settings;
+pub mod shipped;
 pub mod stage;
 pub mod studies;
 pub mod tabs;

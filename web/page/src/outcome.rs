@@ -1,11 +1,9 @@
 //! What a finished run is worth, in words: how well the model does, what is left of it, what that buys.
 
-use apt_experiment::{Constant, Record, Split};
+use apt_experiment::{Constant, Record};
+use apt_report::metric::{LANDMARK, landmark};
 
 use crate::figures::{bytes, count, metric, milliseconds, seconds, share};
-
-/// The accuracy whose first step is reported.
-pub const LANDMARK: f64 = 0.9;
 
 /// What came out of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +46,7 @@ impl Outcome {
                 .into_iter()
                 .filter_map(line),
         );
-        lines.extend(line(("training", training(record, at_chance))));
+        lines.extend(line(("training", training(record))));
         Some(Self { headline, at_chance, lines })
     }
 }
@@ -105,11 +103,10 @@ fn memory(record: &Record) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-fn training(record: &Record, at_chance: bool) -> Option<String> {
+fn training(record: &Record) -> Option<String> {
     let train = &record.measures.train;
     let whole = format!("{} steps in {}", train.steps?, seconds(train.seconds?));
-    let first = record.evaluations.iter().find(|of| of.split == Split::Validation && of.metric >= LANDMARK);
-    let reached = match first.filter(|_| !at_chance && record.measures.metric.name == "accuracy") {
+    let reached = match landmark(record) {
         Some(first) => format!("; {} on validation data from step {} on", share(LANDMARK), first.step),
         None => String::new(),
     };
@@ -119,7 +116,7 @@ fn training(record: &Record, at_chance: bool) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_experiment::{Chance, Evaluation, Knobs, Measures, RecordBuilder};
+    use apt_experiment::{Chance, Evaluation, Knobs, Measures, RecordBuilder, Split};
 
     fn record(knobs: Knobs, test: f64) -> Record {
         let mut record = RecordBuilder::from_events(&crate::history::tests::run(knobs, 10, true)).expect("a run");

@@ -1,16 +1,12 @@
 //! Two arms side by side: what each of them runs with, and what their difference is, in words.
 
-use apt_experiment::{ArmFile, AxisFile, KNOBS, Knobs, Preset, Record, Seeds, Split, StudyFile, preset_entry};
-
+use apt_experiment::{ArmFile, AxisFile, KNOBS, Knobs, Preset, Record, Seeds, StudyFile, preset_entry};
 use apt_report::FEWEST_SEEDS;
+use apt_report::metric::{LANDMARK, landmark};
 
 use crate::address::Settings;
 use crate::arms::called;
 use crate::figures::{metric, share};
-use crate::outcome::LANDMARK;
-
-/// The ablation whose effect one run shows best, and that is offered first.
-pub const FIRST: &str = "schedule-one-shot";
 
 /// The knobs of two arms: whatever else is changed in the settings holds for both, so that they start from the same
 /// weights and see the same batches.
@@ -21,6 +17,14 @@ pub fn knobs(settings: &Settings, arms: [&'static Preset; 2]) -> [Knobs; 2] {
         settings.choose(arm);
         settings.knobs
     })
+}
+
+/// `Schedule: all at once · seed 1`, with the density where it is not the default.
+#[must_use]
+pub fn title(preset: &str, knobs: &Knobs) -> String {
+    let title = crate::runs::title(Some(preset), knobs);
+    let is_default = !knobs.prunes() || knobs.density == Knobs::default().density;
+    if is_default { title } else { format!("{title} · density {}", knobs.density) }
 }
 
 /// The study of two arms over several seeds, with whatever else the run of the `baseline` was set to.
@@ -77,10 +81,8 @@ pub fn verdict([first, second]: [(&str, &Record); 2]) -> Option<Vec<String>> {
         lines.push(format!("Weights left: {} and {}.", share(a), share(b)));
     }
     if name == "accuracy" {
-        let reached = |record: &Record| {
-            let mut all = record.evaluations.iter().filter(|of| of.split == Split::Validation);
-            all.find(|of| of.metric >= LANDMARK).map_or_else(|| "never".to_owned(), |of| format!("step {}", of.step))
-        };
+        let reached =
+            |record: &Record| landmark(record).map_or_else(|| "never".to_owned(), |of| format!("step {}", of.step));
         let (a, b) = (reached(first.1), reached(second.1));
         lines.push(format!("{} on validation data first: {a} and {b}.", share(LANDMARK)));
     }
@@ -91,7 +93,9 @@ pub fn verdict([first, second]: [(&str, &Record); 2]) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use apt_experiment::{Chance, Constant, Evaluation, RecordBuilder, Study};
+    use apt_experiment::{Chance, Constant, Evaluation, RecordBuilder, Split, Study};
+
+    const ABLATION: &str = "schedule-one-shot";
 
     fn record(test: f64, at: usize) -> Record {
         let events = crate::history::tests::run(Knobs::default(), 10, true);
@@ -121,6 +125,9 @@ mod tests {
         let differing: Vec<_> = KNOBS.iter().filter(|knob| knob.get(&apt) != knob.get(&random)).collect();
         assert_eq!(differing.iter().map(|knob| knob.name).collect::<Vec<_>>(), ["salience"]);
         assert_eq!((apt.seed, random.seed, apt.steps), (7, 7, Some(60)));
+        assert_eq!(title("salience-random", &random), "Salience: random · seed 7");
+        let smaller = Knobs { density: 0.2, ..random.clone() };
+        assert_eq!(title("salience-random", &smaller), "Salience: random · seed 7 · density 0.2");
         // It does not matter which arm the settings stood at.
         settings.choose(arm("schedule-one-shot"));
         assert_eq!(knobs(&settings, [arm("apt"), arm("salience-random")]), [apt, random]);
@@ -129,9 +136,9 @@ mod tests {
     #[test]
     fn a_pair_becomes_a_study_of_its_two_arms_with_its_settings() {
         let mut settings = Settings::default();
-        settings.choose(arm(FIRST));
+        settings.choose(arm(ABLATION));
         settings.knobs.set("steps", "60").expect("steps");
-        let arms = [arm("apt"), arm(FIRST)];
+        let arms = [arm("apt"), arm(ABLATION)];
         let file = study(&knobs(&settings, arms)[0], arms);
         let cells = Study::resolve(&file, "pair").expect("a study").cells();
         assert_eq!(cells.len(), 2 * FEWEST_SEEDS);

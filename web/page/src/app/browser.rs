@@ -4,7 +4,7 @@ use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, Event, File, FileList, HtmlAnchorElement, HtmlInputElement, Url};
+use web_sys::{Blob, BlobPropertyBag, Event, File, FileList, HtmlAnchorElement, HtmlInputElement, Response, Url};
 
 /// The part of the address after `?`.
 pub(crate) fn query() -> String {
@@ -67,6 +67,21 @@ pub(crate) async fn held_locks() -> Vec<String> {
         Ok::<_, JsValue>(held.iter().filter_map(name).collect())
     };
     asked.await.unwrap_or_default()
+}
+
+/// The text of a file that stands beside the page.
+///
+/// # Errors
+/// In words, if the host does not give it.
+pub(crate) async fn text_of(file: &str) -> Result<String, String> {
+    let error = |error: JsValue| format!("{error:?}");
+    let response = JsFuture::from(window().fetch_with_str(file)).await.map_err(error)?;
+    let response: Response = response.dyn_into().map_err(error)?;
+    if !response.ok() {
+        return Err(format!("the host answers {}", response.status()));
+    }
+    let text = JsFuture::from(response.text().map_err(error)?).await.map_err(error)?;
+    text.as_string().ok_or_else(|| "it is not text".to_owned())
 }
 
 /// Copies text; `false` if the browser does not allow it.

@@ -43,7 +43,7 @@ pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView 
             {move || is_single.get().then(|| view! {
                 {controls::view(lab)}
                 <div class="lead">{pair::starter(pair)} {controls::facts(lab)}</div>
-                {outcome::view(lab)}
+                {outcome::view(lab, pair)}
             })}
             <div class="main">{parts}</div>
             {setup::view(lab)}

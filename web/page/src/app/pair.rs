@@ -5,19 +5,21 @@ use apt_experiment::{Preset, duration};
 use apt_report::FEWEST_SEEDS;
 use leptos::prelude::*;
 
-use super::buttons::action;
+use super::buttons::{action, never};
 use super::expected::Expected;
 use super::playback::Playback;
+use super::shipped::Shipped;
 use super::stage::Look;
 use super::state::{Engine, Lab, Page};
 use super::visit::Visit;
 use super::{browser, controls, figure, setup, stage, zoom};
+use crate::address::Settings;
 use crate::arms::{APT, called};
 use crate::chart::Plot;
 use crate::history::History;
 use crate::outcome::Outcome;
-use crate::pair::{FIRST, arm, knobs, study, verdict};
-use crate::runs::title;
+use crate::pair::{arm, knobs, study, title, verdict};
+use crate::shipped::{Offer, of_pair};
 use crate::stage::ticks;
 use crate::{phases, plots};
 
@@ -26,18 +28,25 @@ use crate::{phases, plots};
 pub(crate) struct Pair {
     first: Lab,
     second: Lab,
-    /// The arms, by their presets' names.
-    arms: RwSignal<[&'static str; 2]>,
+    /// The arms that were chosen, by their presets' names.
+    chosen: RwSignal<[Option<&'static str>; 2]>,
+    /// The second arm until one is chosen.
+    offer: Memo<Offer>,
+    /// The arms of the runs that are shown.
+    running: RwSignal<[&'static str; 2]>,
     pub(crate) shown: RwSignal<bool>,
     titles: RwSignal<[String; 2]>,
 }
 
 impl Pair {
     pub(crate) fn new(lab: Lab) -> Self {
+        let shipped = Shipped::here();
         Self {
             first: lab,
             second: lab.another(),
-            arms: RwSignal::new([APT, FIRST]),
+            chosen: RwSignal::default(),
+            offer: Memo::new(move |_| shipped.offer(lab)),
+            running: RwSignal::new([APT; 2]),
             shown: RwSignal::new(false),
             titles: RwSignal::default(),
         }
@@ -48,14 +57,34 @@ impl Pair {
     }
 
     fn presets(self) -> [&'static Preset; 2] {
-        self.arms.get_untracked().map(arm)
+        self.running.get_untracked().map(arm)
     }
 
-    /// Starts both.
-    fn begin(self) {
+    /// The arms that would be run.
+    fn arms(self) -> [&'static str; 2] {
+        let [first, second] = self.chosen.get();
+        [first.unwrap_or(APT), second.unwrap_or_else(|| self.offer.with(|offer| offer.preset))]
+    }
+
+    /// Whether they can be started.
+    pub(crate) fn is_ready(self) -> bool {
+        let lab = self.first;
+        lab.engine.get() == Engine::Ready && lab.refusal().is_none() && !lab.is_open()
+    }
+
+    /// Starts both with the Lab's settings; at this density, if one is given.
+    fn begin(self, density: Option<f64>) {
+        let mut settings = self.first.settings.get_untracked();
+        settings.knobs.density = density.unwrap_or(settings.knobs.density);
+        self.begin_with(untrack(|| self.arms()), &settings);
+    }
+
+    /// Starts two arms with these settings.
+    pub(crate) fn begin_with(self, arms: [&'static str; 2], settings: &Settings) {
+        self.running.set(arms);
         let arms = self.presets();
-        let knobs = self.first.settings.with_untracked(|settings| knobs(settings, arms));
-        self.titles.set([0, 1].map(|place| title(Some(arms[place].name), &knobs[place])));
+        let knobs = knobs(settings, arms);
+        self.titles.set([0, 1].map(|place| title(arms[place].name, &knobs[place])));
         self.shown.set(true);
         self.second.start_worker();
         for ((lab, arm), knobs) in self.both().into_iter().zip(arms).zip(knobs) {
@@ -79,7 +108,7 @@ impl Pair {
     /// Back to what the visitor came with, for the next one.
     fn start_over(self, visit: Visit) {
         self.close();
-        self.arms.set([APT, FIRST]);
+        self.chosen.set([None; 2]);
         visit.start_over(self.first);
     }
 
@@ -104,19 +133,18 @@ pub(crate) fn starter(pair: Pair) -> impl IntoView {
             lab.runs.with_untracked(|runs| runs.iter().find(|run| Some(run.name.as_str()) == pin.run())?.preset.clone())
         });
         if let Some(preset) = pinned {
-            pair.arms.update(|arms| arms[0] = arm(&preset).name);
+            pair.chosen.update(|arms| arms[0] = Some(arm(&preset).name));
         }
     });
-    let ready = move || lab.engine.get() == Engine::Ready && lab.refusal().is_none() && !lab.is_open();
     let choose = move |place: usize| {
         move |event: web_sys::Event| {
             let preset = arm(&event_target_value(&event));
-            pair.arms.update(|arms| arms[place] = preset.name);
+            pair.chosen.update(|arms| arms[place] = Some(preset.name));
         }
     };
     let expected = use_context::<Expected>();
     let time = move || {
-        let arms = pair.arms.get().map(arm);
+        let arms = pair.arms().map(arm);
         let of = lab.settings.with(|settings| knobs(settings, arms)).map(|knobs| expected?.seconds(&knobs));
         let [Some(one), Some(other)] = of else { return String::new() };
         // On a core each.
@@ -128,16 +156,42 @@ pub(crate) fn starter(pair: Pair) -> impl IntoView {
             <span class="pair-words">"Side by side:"</span>
             <label>
                 <span class="unseen">"The first run"</span>
-                <select data-testid="pair-first" on:change=choose(0)>{setup::arm_options(move || pair.arms.get()[0])}</select>
+                <select data-testid="pair-first" on:change=choose(0)>{setup::arm_options(move || pair.arms()[0])}</select>
             </label>
             <span>"and"</span>
             <label>
                 <span class="unseen">"The second run"</span>
-                <select data-testid="pair-second" on:change=choose(1)>{setup::arm_options(move || pair.arms.get()[1])}</select>
+                <select data-testid="pair-second" on:change=choose(1)>{setup::arm_options(move || pair.arms()[1])}</select>
             </label>
-            {action("Run both", "pair-start", || false, ready, move || pair.begin())}
+            {action("Run both", "pair-start", never, move || pair.is_ready(), move || pair.begin(None))}
             <span class="aside" data-testid="pair-time">{time}</span>
+            {offered(pair)}
         </div>
+    }
+}
+
+/// Why these two: what the study says of them.
+fn offered(pair: Pair) -> impl IntoView {
+    let shipped = Shipped::here();
+    let told = Memo::new(move |_| {
+        let [first, second] = pair.arms();
+        let offer = pair.offer.get();
+        if pair.chosen.get() == [None; 2] {
+            return (offer.words, offer.density);
+        }
+        let words = shipped.read(|brief| {
+            let knobs = pair.first.settings.with(|settings| knobs(settings, [arm(first), arm(second)]));
+            of_pair(brief, [&knobs[0], &knobs[1]])
+        });
+        (words, None)
+    });
+    move || {
+        let (words, density) = told.get();
+        let elsewhere = density.map(|density| {
+            let label = format!("Run both at density {density}");
+            action(label, "pair-start-there", never, move || pair.is_ready(), move || pair.begin(Some(density)))
+        });
+        words.map(|words| view! { <p class="pair-offer" data-testid="pair-offer">{words} " " {elsewhere}</p> })
     }
 }
 
@@ -249,6 +303,7 @@ fn standing(lab: Lab, name: &'static str) -> impl IntoView {
 /// What came out of both, and of their difference.
 fn told(pair: Pair) -> impl IntoView {
     let [first, second] = pair.both();
+    let shipped = Shipped::here();
     let done = Memo::new(move |_| [first, second].map(|lab| lab.status.with(|status| status.done)));
     let record = |lab: Lab| lab.history.with_value(|history| history.record().cloned());
     let as_study = move || {
@@ -272,6 +327,7 @@ fn told(pair: Pair) -> impl IntoView {
         let lines = verdict([(&names[0], &one), (&names[1], &other)])?;
         let mut lines = lines.into_iter();
         let headline = lines.next()?;
+        let expected = shipped.read(|brief| of_pair(brief, [&one.config, &other.config]));
         let each = [(a, &one), (b, &other)].map(|(title, record)| {
             Outcome::of(record).map(|outcome| view! { <dt>{title.clone()}</dt> <dd>{outcome.headline}</dd> })
         });
@@ -279,6 +335,7 @@ fn told(pair: Pair) -> impl IntoView {
             <section class="outcome" aria-labelledby="pair-outcome" data-testid="pair-outcome">
                 <h2 id="pair-outcome">"The difference"</h2>
                 <p class="headline">{headline}</p>
+                {expected.map(|words| view! { <p class="expected" data-testid="pair-expected">{words}</p> })}
                 <dl>{each.into_iter().collect_view()}</dl>
                 {lines.map(|line| view! { <p class="aside">{line}</p> }).collect_view()}
                 <p class="buttons">

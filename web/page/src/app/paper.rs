@@ -25,6 +25,11 @@ impl Cursor {
         use_context().unwrap_or_else(|| Self(RwSignal::new(None)))
     }
 
+    /// Points there.
+    pub(crate) fn point_to(self, place: Option<f64>) {
+        self.0.set(place);
+    }
+
     /// Where it points to.
     pub(crate) fn get(self) -> Option<f64> {
         self.0.get()

@@ -3,10 +3,8 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::Response;
 
+use super::browser;
 use super::state::Lab;
 use crate::recorded::read;
 
@@ -21,7 +19,7 @@ pub(crate) struct Recording(pub(crate) Lab);
 pub(crate) fn load(lab: Lab) -> Recording {
     let recorded = lab.another();
     spawn_local(async move {
-        let read = async { read(&fetch().await?) };
+        let read = async { read(&browser::text_of(FILE).await?) };
         match read.await {
             Ok((run, history)) => {
                 recorded.history.set_value(history);
@@ -32,15 +30,4 @@ pub(crate) fn load(lab: Lab) -> Recording {
         }
     });
     Recording(recorded)
-}
-
-async fn fetch() -> Result<String, String> {
-    let error = |error: wasm_bindgen::JsValue| format!("{error:?}");
-    let response = JsFuture::from(window().fetch_with_str(FILE)).await.map_err(error)?;
-    let response: Response = response.dyn_into().map_err(error)?;
-    if !response.ok() {
-        return Err(format!("the host answers {}", response.status()));
-    }
-    let text = JsFuture::from(response.text().map_err(error)?).await.map_err(error)?;
-    text.as_string().ok_or_else(|| "it is not text".to_owned())
 }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::buttons::lock_mark;
+use super::shipped::Shipped;
 use super::state::Lab;
 use super::{knobs, model_choice};
 use crate::address::PRESET;
@@ -51,7 +52,10 @@ pub(crate) fn arm_select(lab: Lab) -> impl IntoView {
                 >
                     {arm_options(move || lab.settings.with(arms::chosen))}
                 </select>
-                <span class="card-words">{move || arms::words(lab.settings.with(arms::chosen))}</span>
+                <span class="card-words">
+                    {move || arms::words(lab.settings.with(arms::chosen))} " "
+                    {expected(lab, move || Some(lab.settings.with(arms::chosen)))}
+                </span>
             </label>
         }
     })
@@ -103,7 +107,7 @@ fn card(lab: Lab, choice: Choice) -> impl IntoView {
                 on:change=move |_| choose(lab, choice.preset)
             />
             <span class="card-name">{choice.name} " " {code(choice)}</span>
-            <span class="card-words">{choice.words}</span>
+            <span class="card-words">{choice.words} " " {expected(lab, move || Some(choice.preset))}</span>
         </label>
     }
 }
@@ -125,8 +129,15 @@ fn switch(lab: Lab, switch: Switch) -> impl IntoView {
             lab.settings.update(|settings| switch.choose(arm, settings));
         }
     };
+    let study = Shipped::here();
     let option = move |of: &'static Choice| {
-        let text = if of.is_apt() { format!("{} (APT)", of.name) } else { of.name.to_owned() };
+        let text = move || match of.is_apt() {
+            true => format!("{} (APT)", of.name),
+            false => {
+                let shows = study.short_of_preset(lab, of.preset);
+                shows.map_or_else(|| of.name.to_owned(), |points| format!("{}, {points}", of.name))
+            }
+        };
         view! { <option value=of.preset prop:selected=move || arm.get() == Some(of)>{text}</option> }
     };
     // The knob is set to what is no arm, or another method is chosen.
@@ -157,11 +168,19 @@ fn switch(lab: Lab, switch: Switch) -> impl IntoView {
                 </select>
                 <p class="card-words" id=words>
                     {move || arm.get().map(|arm| arm.words)} " "
-                    {move || arm.get().filter(|arm| !arm.is_apt()).map(|arm| view! { <code class="code">{arm.preset}</code> })}
+                    {move || arm.get().filter(|arm| !arm.is_apt()).map(|arm| view! { <code class="code">{arm.preset}</code> })} " "
+                    {expected(lab, move || arm.get().filter(|arm| !arm.is_apt()).map(|arm| arm.preset))}
                 </p>
             </div>
         }
     })
+}
+
+/// What a preset can be expected to give, where the study says so.
+fn expected(lab: Lab, preset: impl Fn() -> Option<&'static str> + Send + Sync + 'static) -> impl IntoView {
+    let study = Shipped::here();
+    let words = Memo::new(move |_| study.of_preset(lab, preset()?));
+    move || words.get().map(|words| view! { <span class="expected">{words}</span> })
 }
 
 fn choose(lab: Lab, preset: &str) {

@@ -4,8 +4,11 @@ use apt_experiment::Record;
 use leptos::prelude::*;
 
 use super::{Run, questions};
+use crate::app::outcome::told;
+use crate::app::shipped::Shipped;
 use crate::figures::{bytes, count, milliseconds, share};
 use crate::outcome::Outcome;
+use crate::shipped::beside;
 
 /// A measure of the whole and of the small model.
 #[derive(Clone, PartialEq)]
@@ -17,15 +20,24 @@ struct Pair {
 }
 
 pub(super) fn view(run: Run) -> impl IntoView {
+    let shipped = Shipped::here();
     let outcome = run.memo(|history| {
         let record = history.record().filter(|_| history.done)?;
         Some((Outcome::of(record)?.headline, pairs(record)))
     });
+    let study = move || {
+        run.version.track();
+        run.lab.history.with_value(|history| {
+            let record = history.record().filter(|_| history.done)?;
+            shipped.read(|brief| beside(brief, record)).flatten().map(|beside| told(beside, "learn-beside"))
+        })
+    };
     move || {
         let measured = match outcome.get() {
             None => view! { <p class="empty">"The run is measured when its training is over."</p> }.into_any(),
             Some((headline, pairs)) => view! {
                 <p class="headline" data-testid="learn-headline">{headline}</p>
+                {study}
                 <table class="plain measures" data-testid="learn-measures">
                     <thead>
                         <tr><td></td><th scope="col">"whole"</th><th scope="col">"pruned"</th><th scope="col">"what is left"</th></tr>

@@ -3,12 +3,22 @@
 use leptos::prelude::*;
 
 use super::Run;
+use crate::app::shipped::Shipped;
 use crate::arms::{APT, called};
 use crate::learn::{Planned, schedules};
+use crate::shipped::{schedule, source, why_not};
 
 pub(super) fn view(run: Run) -> impl IntoView {
     let all = run.memo(|history| (schedules(history), history.steps.max(1)));
     let chosen = RwSignal::new(0usize);
+    let shipped = Shipped::here();
+    let config = run.memo(|history| history.record().map(|record| record.config.clone()));
+    let measured = move |name: &'static str| {
+        config.with(|config| {
+            let config = config.as_ref()?;
+            shipped.read(|brief| schedule(brief, config, name)).flatten()
+        })
+    };
     let row = move |steps: usize, (place, plan): (usize, Planned)| {
         let percent = move |step: usize| format!("{:.2}%", 100.0 * step as f64 / steps as f64);
         let length = |of: &std::ops::Range<usize>| percent(of.end - of.start);
@@ -18,6 +28,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
         });
         let point = |step: &usize| view! { <span class="cut-point" style:left=percent(*step)></span> };
         let points = plan.points.iter().map(point).collect_view();
+        let worth = move || measured(plan.name).map(|(figures, _)| view! { <span class="aside">{figures}</span> });
         view! {
             <button
                 type="button"
@@ -26,7 +37,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
                 aria-pressed=move || if chosen.get() == place { "true" } else { "false" }
                 on:click=move |_| chosen.set(place)
             >
-                <span class="schedule-name">{plan.title}{plan.is_own.then(|| view! { <span class="aside">" this run"</span> })}</span>
+                <span class="schedule-name">{plan.title}{plan.is_own.then(|| view! { <span class="aside">" this run"</span> })} " " {worth}</span>
                 <span class="schedule-line" aria-hidden="true">
                     <span class="window-part" style:left=from style:width=width></span>
                     {taught}
@@ -41,7 +52,21 @@ pub(super) fn view(run: Run) -> impl IntoView {
     };
     let told = move || {
         let (plans, steps) = all.get();
-        Some(told(plans.into_iter().nth(chosen.get())?, steps))
+        let plan = plans.into_iter().nth(chosen.get())?;
+        let worth = measured(plan.name).map(|(_, words)| words);
+        Some(told(plan, steps, worth))
+    };
+    let standing = move || {
+        let known = config.with(|config| {
+            let config = config.as_ref()?;
+            shipped.read(|brief| match brief.arm(config) {
+                Some(_) => source(brief),
+                None => why_not(brief, config),
+            })
+        });
+        known.unwrap_or_else(|| {
+            "Their accuracy and time are not known here: run one beside the whole method to see them.".to_owned()
+        })
     };
     let is_empty = move || all.with(|(plans, _)| plans.is_empty());
     view! {
@@ -56,11 +81,11 @@ pub(super) fn view(run: Run) -> impl IntoView {
             </ul>
         </div>
         <div role="status" data-testid="schedule-words">{told}</div>
-        <p class="help">"That of the run is as it was laid out; the others are as its settings would lay them out. Their accuracy and time are not recorded: run one beside the whole method to see them."</p>
+        <p class="help">"That of the run is as it was laid out; the others are as its settings would lay them out. " {standing}</p>
     }
 }
 
-fn told(plan: Planned, steps: usize) -> impl IntoView {
+fn told(plan: Planned, steps: usize, worth: Option<String>) -> impl IntoView {
     let facts = match (plan.points.first(), plan.points.last(), plan.points.len()) {
         (Some(0), _, 1) => "One pruning point, before the first step".to_owned(),
         (Some(only), _, 1) => format!("One pruning point, at step {only} of {steps}"),
@@ -79,5 +104,6 @@ fn told(plan: Planned, steps: usize) -> impl IntoView {
             </p>
         }
     });
-    view! { <p class="words">{plan.words}</p> <p>{facts}{taught}</p> {invitation} }
+    let worth = worth.map(|words| view! { <p class="expected" data-testid="schedule-worth">{words}</p> });
+    view! { <p class="words">{plan.words}</p> {worth} <p>{facts}{taught}</p> {invitation} }
 }
