@@ -93,6 +93,13 @@ test("the tour runs through with the keyboard alone and leaves the settings alon
     assert.equal(new URL(lab.page.url()).hash, "#learn/8");
     await lab.reload();
     await at(8);
+    // What a schedule costs is one press away.
+    await lab.page.evaluate(() => (location.hash = "learn/7"));
+    await at(7);
+    await lab.press("schedule-late");
+    await lab.press("schedule-run");
+    await lab.at("page-lab").waitFor();
+    assert.equal(await lab.at("pair-second").inputValue(), "schedule-late");
   }));
 
 test("a symbol is explained with its setting, and a run that is an ablation is said to be one", () =>

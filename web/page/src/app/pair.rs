@@ -66,6 +66,11 @@ impl Pair {
         [first.unwrap_or(APT), second.unwrap_or_else(|| self.offer.with(|offer| offer.preset))]
     }
 
+    /// Chooses the whole method and another arm, for who comes from another page to start them.
+    pub(crate) fn choose(self, preset: &'static str) {
+        self.chosen.set([Some(APT), Some(preset)]);
+    }
+
     /// Whether they can be started.
     pub(crate) fn is_ready(self) -> bool {
         let lab = self.first;

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::Run;
+use crate::app::pair::Pair;
 use crate::app::shipped::Shipped;
 use crate::arms::{APT, called};
 use crate::learn::{Planned, schedules};
@@ -96,11 +97,13 @@ fn told(plan: Planned, steps: usize, worth: Option<String>) -> impl IntoView {
         || "; no teacher.".to_owned(),
         |taught| format!("; a teacher from step {} to {}.", taught.start, taught.end),
     );
-    let invitation = (plan.preset != "schedule-early").then(|| {
+    let preset = plan.preset;
+    let pair = use_context::<Pair>().filter(|_| preset != "schedule-early");
+    let invitation = pair.map(|pair| {
         view! {
             <p class="line">
-                <a class="button" href="#lab" data-testid="schedule-run">"Run it beside APT"</a>
-                <span class="aside">"In the Lab, choose " <b>{called(APT)}</b> " and " <b>{called(plan.preset)}</b> " under Side by side."</span>
+                <a class="button" href="#lab" data-testid="schedule-run" on:click=move |_| pair.choose(preset)>"Run it beside APT"</a>
+                <span class="aside">"Chooses " <b>{called(APT)}</b> " and " <b>{called(preset)}</b> " in the Lab, where “Run both” starts them."</span>
             </p>
         }
     });
