@@ -12,6 +12,7 @@ use crate::store_writer::StoreWriter;
 use crate::{clock, port, sources};
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
 use apt_experiment::{CellState, Event};
+use apt_train::TrainError;
 use burn::tensor::Device;
 use futures::StreamExt;
 use wasm_bindgen::JsValue;
@@ -81,7 +82,11 @@ impl Worker {
     async fn handle(&mut self, command: Command, attachments: &[JsValue]) -> Result<(), WorkerError> {
         match command {
             Command::Devices { again } => self.report_devices(again).await,
-            Command::Estimate { knobs } => self.estimate(&knobs).await,
+            Command::Estimate { knobs } => match self.estimate(&knobs).await {
+                // What is wrong with the data is told where their columns are chosen, and when a run is asked for.
+                Err(WorkerError::Train(TrainError::Data(_))) if knobs.data.is_some() => Ok(()),
+                estimated => estimated,
+            },
             Command::Time { knobs } => {
                 // What is wrong with these settings is told when a run is asked for.
                 let _ = self.time(*knobs).await;
