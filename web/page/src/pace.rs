@@ -64,7 +64,7 @@ impl Pace {
         let there = |step: usize| known.curve.iter().find(|of| of.step == step).map(|of| of.seconds);
         let elsewhere = there(last)? - there(MADE_ONCE)?;
         let here = trial.seconds.last()? - trial.seconds.get(MADE_ONCE - 1)?;
-        let is_measured = last > MADE_ONCE && here > 0.0 && elsewhere > 0.0 && are_alike(&knobs, &trial.knobs);
+        let is_measured = last > MADE_ONCE && here > 0.0 && elsewhere > 0.0 && can_try(&trial.knobs, known);
         let Timed { steps, seconds, .. } = Timed::of(known).filter(|_| is_measured)?;
         Some(Self { runs: vec![Timed { knobs, steps, seconds: seconds * here / elsewhere }] })
     }
@@ -97,6 +97,13 @@ impl Pace {
     pub fn all<'a>(&self, runs: impl IntoIterator<Item = &'a Knobs>) -> Option<f64> {
         runs.into_iter().map(|knobs| self.seconds(knobs)).sum()
     }
+}
+
+/// Whether the first steps of a run with these settings say how long it takes, beside a known one: only of the same model,
+/// data and batches, on whatever device.
+#[must_use]
+pub fn can_try(knobs: &Knobs, known: &Record) -> bool {
+    are_alike(knobs, &Knobs { device: knobs.device, ..known.config.clone() })
 }
 
 /// Whether a step of both is about as much work: what prunes, teaches or trains less is not looked at.
@@ -209,6 +216,10 @@ mod tests {
         let pace = Pace::of_trial(&trial, &known).expect("they are alike");
         assert!(near(pace.seconds(&Knobs::default()), 3.0 * whole), "{pace:?} beside {whole}");
         assert!(near(pace.seconds(&Knobs { steps: Some(192), ..Knobs::default() }), 1.5 * whole));
+        assert!(can_try(&Knobs { density: 0.2, ..Knobs::default() }, &known));
+        for model in ["nano", "https://models.invalid/mine"] {
+            assert!(!can_try(&Knobs { model: model.to_owned(), ..Knobs::default() }, &known), "{model}");
+        }
         let nano = Knobs { model: "nano".to_owned(), ..Knobs::default() };
         assert_eq!(Pace::of_trial(&Trial { knobs: nano, ..trial.clone() }, &known), None);
         assert_eq!(Pace::of_trial(&Trial { seconds: vec![0.1, 0.2], ..trial }, &known), None);

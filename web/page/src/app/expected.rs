@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use apt_bridge::Command;
 use apt_bridge::store::Store;
-use apt_experiment::{BUILTIN_TASK, Knobs};
+use apt_experiment::Knobs;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::recording::Recording;
 use super::state::{Engine, Lab};
-use crate::pace::{Pace, likest};
+use crate::pace::{Pace, can_try, likest};
 
 /// Milliseconds after the engine is ready until steps are tried: by then it is known which runs were made here.
 const TRIAL_DELAY_MS: u64 = 500;
@@ -52,7 +52,9 @@ impl Expected {
             let trial = lab.timed.get()?;
             recorded.history.with_value(|history| Pace::of_trial(&trial, history.record()?))
         });
-        try_steps(lab);
+        if let Some(recorded) = recorded {
+            try_steps(lab, recorded);
+        }
         Self { known, tried }
     }
 
@@ -63,8 +65,8 @@ impl Expected {
     }
 }
 
-/// Tries the first steps of a run once, if none was made here and nothing else is going on.
-fn try_steps(lab: Lab) {
+/// Tries the first steps of a run once, if none was made here, nothing else is going on, and the recorded run is like it.
+fn try_steps(lab: Lab, recorded: Lab) {
     let tried = StoredValue::new(false);
     Effect::new(move || {
         if lab.engine.get() != Engine::Ready {
@@ -74,7 +76,8 @@ fn try_steps(lab: Lab) {
             let knobs = lab.settings.with_untracked(|settings| settings.knobs.clone());
             let is_idle = untrack(|| !lab.is_open() && !lab.is_studying() && lab.refusal().is_none());
             let is_new = lab.runs.with_untracked(|runs| likest(&knobs, runs).is_none());
-            if is_idle && is_new && knobs.task == BUILTIN_TASK && !tried.get_value() {
+            let tells = || recorded.history.with_value(|of| of.record().is_some_and(|record| can_try(&knobs, record)));
+            if is_idle && is_new && tells() && !tried.get_value() {
                 tried.set_value(true);
                 lab.send(Command::Time { knobs: Box::new(knobs) });
             }
