@@ -20,7 +20,7 @@ use leptos::prelude::*;
 use super::buttons::{action, never};
 use super::recording::Recording;
 use super::state::{Engine, Lab, Page};
-use super::{browser, paper, zoom};
+use super::{browser, paper};
 use crate::history::History;
 use crate::learn::{STEPS, Step, about, fragment, place_in};
 
@@ -59,8 +59,6 @@ impl Run {
 
 pub(crate) fn view(lab: Lab, recording: Recording) -> impl IntoView {
     paper::share_cursor();
-    // Not that of the Lab's charts, which is gone with them.
-    zoom::share_zoom();
     let now = || place_in(&browser::fragment());
     let at = RwSignal::new(now());
     let followed = window_event_listener(hashchange, move |_| {

@@ -28,12 +28,18 @@ pub(crate) fn view(lab: Lab, recording: Recording, pair: Pair) -> impl IntoView 
         </header>
         <main id="main" tabindex="-1">
             {alerts::view(lab)}
-            {move || match lab.page.get() {
-                Page::Lab => lab_page::view(lab, recording, pair).into_any(),
-                Page::Compare => compare::view(lab).into_any(),
-                Page::Try => ask::view(lab).into_any(),
-                Page::Learn => learn::view(lab, recording).into_any(),
-                Page::Device => device::view(lab).into_any(),
+            {move || {
+                let page = lab.page.get();
+                // What a page shares with its charts ends with it: a context outlives the signal in it.
+                Owner::new().with(|| {
+                    OwnedView::new(match page {
+                        Page::Lab => lab_page::view(lab, recording, pair).into_any(),
+                        Page::Compare => compare::view(lab).into_any(),
+                        Page::Try => ask::view(lab).into_any(),
+                        Page::Learn => learn::view(lab, recording).into_any(),
+                        Page::Device => device::view(lab).into_any(),
+                    })
+                })
             }}
         </main>
         <footer class="foot">
