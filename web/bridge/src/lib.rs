@@ -17,7 +17,7 @@ pub mod transport;
 
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};
-pub use look::{Cut, DataLook, LabelCounts, LookedRow};
+pub use look::{DataLook, LookedRow};
 pub use message::{Answer, Fault, Message, ModelAnswer, Outcome, Prediction, Timed};
 pub use reading::{Reading, Segment, Word, segments};
 pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy, record_name, run_lock};

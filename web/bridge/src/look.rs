@@ -12,28 +12,17 @@ pub struct DataLook {
     pub task: String,
     /// Names of the splits, with how many examples each has.
     pub splits: Vec<(String, usize)>,
-    /// The labels of the training and validation examples.
-    pub labels: LabelCounts,
+    /// The least and the greatest label, where numbers are learned.
+    pub values: Option<(f64, f64)>,
     /// The first training examples.
     pub first: Vec<LookedRow>,
-    /// How many texts are longer than is read of them; `None` if the model's tokenizer is not at hand.
-    pub cut: Option<Cut>,
-    /// What was read, and what was not.
+    /// What was read, and what was not. Whether texts are cut is told of the first ones, and not at all if the model's
+    /// tokenizer is not at hand.
     pub read: DataRead,
     /// Columns to choose from, each with what stands there in the first row, as far as it is known.
     pub columns: Vec<(String, String)>,
     /// Why nothing can be read before columns are chosen; the rest is then empty.
     pub problem: Option<Problem>,
-}
-
-/// What there is to be predicted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LabelCounts {
-    /// Classes, each with how many examples are of it.
-    Classes(Vec<(String, usize)>),
-    /// Numbers: the smallest and the largest.
-    Values(f64, f64),
 }
 
 /// One example.
@@ -45,15 +34,4 @@ pub struct LookedRow {
     pub pair: Option<String>,
     /// Its label.
     pub label: String,
-}
-
-/// How many texts are longer than what a model reads of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cut {
-    /// Texts that are longer.
-    pub longer: usize,
-    /// Texts that were looked at.
-    pub of: usize,
-    /// Tokens that are read.
-    pub length: usize,
 }

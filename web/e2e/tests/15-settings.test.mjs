@@ -153,7 +153,7 @@ test("files are looked at when they are dropped, and what cannot be used is refu
     await lab.at("data-card").waitFor();
     const card = await lab.at("data-card").innerText();
     assert.match(card, /^40 rows: 36 for training, 4 for validation/);
-    assert.match(card, /2 labels: bad 10, good 30\./);
+    assert.match(card, /2 classes: bad 9, good 27 \(in training\)\./);
     assert.match(await lab.at("data-cut").innerText(), /^10 of 40 texts \(25\.0 %\) are longer than the 16 tokens/);
     assert.equal(await lab.at("data-card").locator("li").count(), 3);
     assert.deepEqual(await findings(lab, ".setup"), []);

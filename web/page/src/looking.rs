@@ -1,14 +1,12 @@
 //! What is said of data before they are trained on.
 
-use apt_bridge::{Cut, DataLook, LabelCounts};
+use apt_bridge::DataLook;
 use apt_experiment::{DataRead, Knobs};
 
-use crate::figures::{plain, share};
+use crate::figures::plain;
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 90;
-/// Labels that are counted one by one.
-const LISTED: usize = 8;
 
 /// How many examples there are: `1080 for training, 120 for validation`.
 #[must_use]
@@ -19,18 +17,13 @@ pub fn rows(look: &DataLook) -> String {
     format!("{total} rows: {splits}")
 }
 
-/// Which labels there are and how often.
+/// Which classes there are and how often in training, or between which numbers labels lie.
 #[must_use]
 pub fn labels(look: &DataLook) -> String {
-    match &look.labels {
-        LabelCounts::Classes(classes) => {
-            let of = |(name, number): &(String, usize)| format!("{} {number}", short(name));
-            let listed = classes.iter().take(LISTED).map(of).collect::<Vec<_>>().join(", ");
-            let more = classes.len().saturating_sub(LISTED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("{} labels: {listed}{more}.", classes.len())
-        }
-        LabelCounts::Values(low, high) => format!("Labels are numbers from {} to {}.", plain(*low), plain(*high)),
+    match (look.read.class_line(), look.values) {
+        (Some(classes), _) => format!("{classes} (in training)."),
+        (None, Some((low, high))) => format!("Labels are numbers from {} to {}.", plain(low), plain(high)),
+        (None, None) => String::new(),
     }
 }
 
@@ -65,14 +58,8 @@ pub fn column((name, first): &(String, String)) -> String {
 
 /// How many texts lose their end; `None` if none does.
 #[must_use]
-pub fn cut(cut: Cut) -> Option<String> {
-    let Cut { longer, of, length } = cut;
-    (longer > 0).then(|| {
-        let share = share(longer as f64 / of as f64);
-        format!(
-            "{longer} of {of} texts ({share}) are longer than the {length} tokens that are read; their end is cut off."
-        )
-    })
+pub fn cut(look: &DataLook) -> Option<String> {
+    look.read.cut_line().filter(|_| look.read.cut.some > 0)
 }
 
 /// A text that fits a line or two.
@@ -85,7 +72,7 @@ pub fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use apt_experiment::{FileRead, Problem};
+    use apt_experiment::{ClassCount, FileRead, Problem, Share};
 
     use super::*;
 
@@ -100,9 +87,8 @@ mod tests {
             data: "mine.csv".into(),
             task: "text".into(),
             splits: Vec::new(),
-            labels: LabelCounts::Classes(Vec::new()),
+            values: None,
             first: Vec::new(),
-            cut: None,
             read: DataRead { files: vec![file(unused)], ..DataRead::default() },
             columns: Vec::new(),
             problem,
@@ -127,28 +113,28 @@ mod tests {
 
     #[test]
     fn data_are_told_in_words() {
-        let classes = [("bad", 4), ("good", 8)].map(|(name, number)| (name.to_owned(), number));
+        let class = |(name, examples): (&str, usize)| ClassCount { name: name.to_owned(), examples };
         let look = DataLook {
             data: "mine.csv".into(),
             task: "text".into(),
             splits: vec![("training".into(), 11), ("validation".into(), 1)],
-            labels: LabelCounts::Classes(classes.into()),
+            values: None,
             first: Vec::new(),
-            cut: None,
-            read: DataRead::default(),
+            read: DataRead { classes: [("bad", 4), ("good", 7)].map(class).into(), ..DataRead::default() },
             columns: Vec::new(),
             problem: None,
         };
         assert_eq!(rows(&look), "12 rows: 11 for training, 1 for validation");
-        assert_eq!(labels(&look), "2 labels: bad 4, good 8.");
-        let many = (0..10).map(|label| (label.to_string(), 1)).collect();
-        let many = DataLook { labels: LabelCounts::Classes(many), ..look.clone() };
-        assert!(labels(&many).ends_with("7 1 and 2 more."), "{}", labels(&many));
-        let values = DataLook { labels: LabelCounts::Values(0.0, 4.8), ..look };
+        assert_eq!(labels(&look), "2 classes: bad 4, good 7 (in training).");
+        let values = DataLook { values: Some((0.0, 4.8)), read: DataRead::default(), ..look.clone() };
         assert_eq!(labels(&values), "Labels are numbers from 0 to 4.80.");
-        let told = cut(Cut { longer: 3, of: 12, length: 16 }).expect("some are cut");
+        let of = |some: usize| {
+            let read = DataRead { cut: Share { some, of: 12 }, cut_at: Some(16), ..DataRead::default() };
+            cut(&DataLook { read, ..look.clone() })
+        };
+        let told = of(3).expect("some are cut");
         assert!(told.starts_with("3 of 12 texts (25.0 %) are longer than the 16 tokens"), "{told}");
-        assert_eq!(cut(Cut { longer: 0, of: 12, length: 16 }), None);
+        assert_eq!(of(0), None);
         assert_eq!(short(&"a".repeat(91)), format!("{}…", "a".repeat(90)));
         assert_eq!(short("short"), "short");
     }

@@ -5,9 +5,9 @@ use crate::error::WorkerError;
 use crate::sources;
 use crate::worker::Worker;
 use crate::{fetch, port};
-use apt_bridge::{Cut, DataLook, LabelCounts, LookedRow, Message};
+use apt_bridge::{DataLook, LookedRow, Message};
 use apt_data::{RawExample, RawTask, Target, Tokenizer};
-use apt_experiment::{BUILTIN_TASK, DataRead, Explain, Knobs, Problem, TEXT_TASK};
+use apt_experiment::{BUILTIN_TASK, DataRead, Explain, Knobs, Problem, Share, TEXT_TASK};
 use apt_train::TrainError;
 use burn::tensor::Device;
 use wasm_bindgen::{JsCast, JsValue};
@@ -52,7 +52,7 @@ impl Worker {
     pub(crate) async fn look(&self, knobs: &Knobs) -> Result<(), WorkerError> {
         let Some(data) = knobs.data.clone() else { return Ok(()) };
         let store = self.store.as_deref();
-        let task = match sources::task(knobs, store).await {
+        let mut task = match sources::task(knobs, store).await {
             Ok(task) => task,
             Err(error) => {
                 let Some(columns) = columns_of(&error) else { return Err(error) };
@@ -60,17 +60,17 @@ impl Worker {
                 return Ok(());
             }
         };
-        let cut = match sources::near_tokenizer(&knobs.model, store).await? {
-            Some((tokenizer, positions)) => Some(cut(&task, &tokenizer, knobs.max_length.min(positions))?),
-            None => None,
-        };
-        port::post(&Message::Look(Box::new(look(data, task, cut))));
+        if let Some((tokenizer, positions)) = sources::near_tokenizer(&knobs.model, store).await? {
+            let length = knobs.max_length.min(positions);
+            (task.read.cut, task.read.cut_at) = (cut(&task, &tokenizer, length)?, Some(length));
+        }
+        port::post(&Message::Look(Box::new(look(data, task))));
         Ok(())
     }
 }
 
 /// The columns to choose from, if choosing some would mend the error.
-fn columns_of(error: &WorkerError) -> Option<Vec<(String, String)>> {
+pub(crate) fn columns_of(error: &WorkerError) -> Option<Vec<(String, String)>> {
     match error {
         WorkerError::Train(TrainError::Data(error)) => error.columns(),
         WorkerError::Train(_)
@@ -88,9 +88,8 @@ fn unread(data: String, knobs: &Knobs, columns: Vec<(String, String)>, problem: 
         data,
         task: knobs.task.to_string(),
         splits: Vec::new(),
-        labels: LabelCounts::Classes(Vec::new()),
+        values: None,
         first: Vec::new(),
-        cut: None,
         read: DataRead::default(),
         columns,
         problem: Some(problem),
@@ -106,21 +105,14 @@ fn for_data(knobs: &Knobs) -> Knobs {
     knobs
 }
 
-fn look(data: String, task: RawTask, cut: Option<Cut>) -> DataLook {
+fn look(data: String, task: RawTask) -> DataLook {
     let names = task.objective.labels();
     let examples = || task.train.iter().chain(&task.validation);
-    let labels = match names {
-        [] => {
-            let values = || examples().filter_map(|example| example.target.value()).map(f64::from);
-            LabelCounts::Values(values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
-        }
-        names => {
-            let of = |class: usize| {
-                examples().filter(|example| example.target.class().is_some_and(|of| of as usize == class)).count()
-            };
-            LabelCounts::Classes(names.iter().enumerate().map(|(class, name)| (name.clone(), of(class))).collect())
-        }
-    };
+    let values = examples().filter_map(|example| example.target.value()).map(f64::from);
+    let values = values.fold(None, |ends: Option<(f64, f64)>, value| {
+        let (low, high) = ends.unwrap_or((value, value));
+        Some((low.min(value), high.max(value)))
+    });
     let label = |target: Target| match target {
         Target::Class(class) => names.get(class as usize).cloned().unwrap_or_default(),
         Target::Value(value) => value.to_string(),
@@ -136,9 +128,8 @@ fn look(data: String, task: RawTask, cut: Option<Cut>) -> DataLook {
         data,
         task: task.name.clone(),
         splits: splits.into_iter().filter_map(|(name, of)| Some((name.to_owned(), of?.len()))).collect(),
-        labels,
+        values,
         first: task.train.iter().take(SHOWN).map(row).collect(),
-        cut,
         columns: columns(&task.read),
         read: task.read,
         problem: None,
@@ -153,13 +144,12 @@ fn columns(read: &DataRead) -> Vec<(String, String)> {
 }
 
 /// How many of the first texts are longer than what is read of them.
-fn cut(task: &RawTask, tokenizer: &Tokenizer, length: usize) -> Result<Cut, WorkerError> {
-    let mut cut = Cut { longer: 0, of: 0, length };
+fn cut(task: &RawTask, tokenizer: &Tokenizer, length: usize) -> Result<Share, WorkerError> {
+    let mut cut = Share::default();
     for example in task.train.iter().chain(&task.validation).take(MEASURED) {
-        // One token more than is read shows that there is more.
-        let tokens = tokenizer.encode(&example.a, example.b.as_deref(), length + 1)?;
+        let (_, is_cut) = tokenizer.encode_and_tell(&example.a, example.b.as_deref(), length)?;
         cut.of += 1;
-        cut.longer += usize::from(tokens.ids.len() > length);
+        cut.some += usize::from(is_cut);
     }
     Ok(cut)
 }

@@ -2,6 +2,7 @@
 
 use crate::error::WorkerError;
 use crate::gpu::Gpu;
+use crate::look::columns_of;
 use crate::port::Commands;
 use crate::predictions::Asked;
 use crate::queue::Queue;
@@ -12,7 +13,6 @@ use crate::store_writer::StoreWriter;
 use crate::{clock, port, sources};
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
 use apt_experiment::{CellState, Event};
-use apt_train::TrainError;
 use burn::tensor::Device;
 use futures::StreamExt;
 use wasm_bindgen::JsValue;
@@ -83,12 +83,12 @@ impl Worker {
         match command {
             Command::Devices { again } => self.report_devices(again).await,
             Command::Estimate { knobs } => match self.estimate(&knobs).await {
-                // What is wrong with the data is told where their columns are chosen, and when a run is asked for.
-                Err(WorkerError::Train(TrainError::Data(_))) if knobs.data.is_some() => Ok(()),
+                // The data card asks for the columns.
+                Err(error) if columns_of(&error).is_some() => Ok(()),
                 estimated => estimated,
             },
             Command::Time { knobs } => {
-                // What is wrong with these settings is told when a run is asked for.
+                // A run with these settings says what is wrong with them.
                 let _ = self.time(*knobs).await;
                 Ok(())
             }

@@ -69,7 +69,7 @@ fn card(lab: Lab, look: DataLook) -> impl IntoView {
 }
 
 fn read_card(look: DataLook, choice: impl IntoView) -> impl IntoView {
-    let cut = look.cut.and_then(cut).map(|words| view! { <p data-testid="data-cut">{words}</p> });
+    let cut = cut(&look).map(|words| view! { <p data-testid="data-cut">{words}</p> });
     let lines = read(&look).into_iter().map(|line| view! { <p class="aside">{line}</p> }).collect_view();
     view! {
         <section class="data-card" data-testid="data-card" aria-labelledby="data-card-title">
