@@ -271,8 +271,7 @@ impl Finder<'_> {
     fn missing(&self, wanted: &[&str], role: &'static str) -> DataError {
         let wanted = wanted.iter().map(|&name| name.to_owned()).collect();
         let (file, found) = (self.file.to_owned(), self.table.columns.clone());
-        let first = self.table.rows.first().map(|row| row.cells.iter().map(|cell| cell.text().to_owned()).collect());
-        DataError::MissingColumn { file, role, wanted, found, first: first.unwrap_or_default() }
+        DataError::MissingColumn { file, role, wanted, found, first: self.table.first_row() }
     }
 
     fn second_text(&self, texts: Vec<String>) -> DataError {

@@ -82,14 +82,9 @@ impl<'a> Split<'a> {
             role: "label",
             wanted: self.label_names.clone(),
             found: self.table.columns.clone(),
-            first: self.first_row(),
+            first: self.table.first_row(),
         })?;
         Ok(self.cells(label))
-    }
-
-    fn first_row(&self) -> Vec<String> {
-        let first = self.table.rows.first();
-        first.map_or_else(Vec::new, |row| row.cells.iter().map(|cell| cell.text().to_owned()).collect())
     }
 
     fn cells(&self, label: usize) -> impl Iterator<Item = LabelCell<'_>> {

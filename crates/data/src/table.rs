@@ -49,6 +49,14 @@ pub(crate) struct Table<'a> {
     pub(crate) notes: Vec<String>,
 }
 
+impl Table<'_> {
+    /// The cells of the first row, for messages.
+    pub(crate) fn first_row(&self) -> Vec<String> {
+        let first = self.rows.first();
+        first.map_or_else(Vec::new, |row| row.cells.iter().map(|cell| cell.text().to_owned()).collect())
+    }
+}
+
 /// A layout of files without a header line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Headerless {
@@ -248,11 +256,16 @@ pub(crate) fn blanked(mut bytes: Cow<'_, [u8]>, stray: Option<u8>) -> (Cow<'_, [
 
 /// UTF-8 text without its byte order mark.
 fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, DataError> {
+    let line_at = |byte: usize| 1 + bytes[..byte].iter().filter(|b| **b == b'\n').count() as u64;
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let byte = error.valid_up_to();
-        let line = 1 + bytes[..byte].iter().filter(|b| **b == b'\n').count() as u64;
-        DataError::Encoding { file: file.to_owned(), line, byte }
+        DataError::Encoding { file: file.to_owned(), line: line_at(byte), byte }
     })?;
+    if let Some(byte) = text.find('\0') {
+        let line = line_at(byte);
+        let what = format!("a NUL at byte {byte} of the file, which no text holds");
+        return Err(DataError::BadRow { file: file.to_owned(), line, what, remedy: "save the file as UTF-8 text" });
+    }
     Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
 }
 

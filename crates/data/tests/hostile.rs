@@ -68,6 +68,7 @@ fn a_validation_label_that_training_never_has() {
 fn bytes_that_are_not_utf8() {
     assert_refused(sst2(b"sentence\tlabel\nfine\t1\ncaf\xE9\t0\n"), &["line 3", "byte 25", "UTF-8"]);
     assert_refused(sst2(b"\xFF\xFEs\0e\0n\0"), &["line 1", "byte 0", "UTF-8"]);
+    assert_refused(sst2(b"sentence\tlabel\nfi\0ne\t1\n"), &["line 2", "a NUL at byte 17", "UTF-8"]);
 }
 
 #[test]

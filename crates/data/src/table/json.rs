@@ -29,10 +29,12 @@ pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<T
     }
     let bad = |line, what: String, remedy| DataError::BadRow { file: file.to_owned(), line, what, remedy };
     let mut objects: Vec<(u64, Map<String, Value>)> = Vec::new();
+    let mut notes = Vec::new();
     if text.starts_with('[') {
         let list: Vec<Map<String, Value>> = serde_json::from_str(text)
             .map_err(|error| bad(error.line() as u64, format!("not a list of JSON objects ({error})"), OBJECTS))?;
         objects.extend((1..).zip(list));
+        notes.push("a list of objects; where lines are named, objects are counted".to_owned());
     } else {
         if let Ok(whole) = serde_json::from_str::<Map<String, Value>>(text)
             && (lines(text).nth(1).is_some() || whole.values().all(|value| value.is_object() || value.is_array()))
@@ -62,7 +64,7 @@ pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<T
         let cells = columns.iter().map(|column| object.remove(column).map_or(Cell::None, cell)).collect();
         Row { line, cells }
     });
-    Ok(Some(Table { rows: rows.collect(), columns, notes: Vec::new() }))
+    Ok(Some(Table { rows: rows.collect(), columns, notes }))
 }
 
 fn cell<'a>(value: Value) -> Cell<'a> {
