@@ -42,8 +42,9 @@ impl Terms {
     pub fn of(history: &History, kind: Kind) -> Option<Self> {
         let (place, frame, outliers) = first(history)?;
         let scores = frame.scores.as_ref()?;
-        let units: Vec<Term> = scored(scores)
-            .filter(|(unit, _)| kind_of(*unit) == Some(kind))
+        let units: Vec<Term> = scores
+            .units()
+            .filter(|(unit, _)| Kind::of(*unit) == Some(kind))
             .filter_map(|(unit, salience)| {
                 let root = outliers.roots.get(unit)?;
                 let product = (salience - outliers.factor(unit)? * root).max(0.0);
@@ -86,7 +87,7 @@ impl Terms {
             line,
             across,
             up,
-            outlier: (at(outlier.product, outlier.root), name(outlier.unit), words),
+            outlier: (at(outlier.product, outlier.root), outlier.unit.name(), words),
         })
     }
 }
@@ -99,7 +100,7 @@ fn said(outlier: &Term, units: &[Term], frame: &Frame) -> String {
     format!(
         "The greatest outlier is {}: √kurtosis {}. By activation × gradient alone it is number {} of {}, with √kurtosis \
          number {}. {fate}.",
-        name(outlier.unit),
+        outlier.unit.name(),
         plain(outlier.root),
         count(without as u64),
         count(units.len() as u64),
@@ -163,35 +164,6 @@ fn first(history: &History) -> Option<(usize, &Frame, &Outliers)> {
     let place = history.frames.iter().position(|frame| frame.outliers.is_some())?;
     let frame = history.frames.get(place)?;
     Some((place, frame, frame.outliers.as_deref()?))
-}
-
-fn kind_of(unit: Unit) -> Option<Kind> {
-    match unit {
-        Unit::Head(..) => Some(Kind::Heads),
-        Unit::Neuron(..) => Some(Kind::Neurons),
-        Unit::Hidden(_) => Some(Kind::Hidden),
-        Unit::Layer(_) | Unit::Rank(..) => None,
-    }
-}
-
-fn name(unit: Unit) -> String {
-    match unit {
-        Unit::Head(layer, head) => format!("layer {layer}, head {head}"),
-        Unit::Neuron(layer, neuron) => format!("layer {layer}, neuron {neuron}"),
-        Unit::Hidden(dim) => format!("hidden dim {dim}"),
-        Unit::Layer(layer) | Unit::Rank(layer, _) => format!("layer {layer}"),
-    }
-}
-
-/// Every unit with its salience.
-fn scored(scores: &Scores) -> impl Iterator<Item = (Unit, f64)> + '_ {
-    let layers = scores.layers.iter().zip(&scores.of_heads).zip(&scores.of_neurons).enumerate();
-    let in_layers = layers.flat_map(|(layer, ((of, heads), neurons))| {
-        let heads = heads.iter().zip(&of.heads).map(move |(head, score)| (Unit::Head(layer, *head), *score));
-        let neurons = neurons.list().iter().zip(&of.neurons);
-        heads.chain(neurons.map(move |(neuron, score)| (Unit::Neuron(layer, *neuron), *score)))
-    });
-    in_layers.chain(scores.of_hidden.iter().zip(&scores.hidden).map(|(dim, score)| (Unit::Hidden(*dim), *score)))
 }
 
 /// Leaves of all scores their activation × gradient.

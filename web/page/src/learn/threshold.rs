@@ -1,6 +1,6 @@
 //! The units of a model in the order of their salience per weight, cut at a threshold.
 
-use apt_experiment::{Blocks, Counts, LayerBlocks, UnitSet};
+use apt_experiment::{Blocks, Counts, LayerBlocks};
 
 use crate::history::{Frame, History, Scores};
 use crate::stage::Unit;
@@ -19,6 +19,17 @@ pub enum Kind {
 impl Kind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::Heads, Self::Neurons, Self::Hidden];
+
+    /// That of a unit; layers and adapters have none.
+    #[must_use]
+    pub fn of(unit: Unit) -> Option<Self> {
+        match unit {
+            Unit::Head(..) => Some(Self::Heads),
+            Unit::Neuron(..) => Some(Self::Neurons),
+            Unit::Hidden(_) => Some(Self::Hidden),
+            Unit::Layer(_) | Unit::Rank(..) => None,
+        }
+    }
 
     /// What people call them.
     #[must_use]
@@ -166,24 +177,17 @@ impl Threshold {
 }
 
 fn scored(scores: &Scores, frame: &Frame, [head, neuron, hidden]: [u64; 3]) -> Vec<Scored> {
-    let mut units = Vec::new();
-    let mut put = |kind: Kind, layer: usize, unit: Unit, score: f64, weights: u64| {
+    let of = |(unit, score): (Unit, f64)| {
+        let kind = Kind::of(unit)?;
+        let (layer, weights) = match unit {
+            Unit::Head(layer, _) => (layer, head),
+            Unit::Neuron(layer, _) => (layer, neuron),
+            Unit::Hidden(_) | Unit::Layer(_) | Unit::Rank(..) => (0, hidden),
+        };
         let value = (score / weights.max(1) as f64).log10();
-        units.push(Scored { kind, layer, unit, value, kept: frame.keeps(unit).unwrap_or(true) });
+        Some(Scored { kind, layer, unit, value, kept: frame.keeps(unit).unwrap_or(true) })
     };
-    for (layer, of) in scores.layers.iter().enumerate() {
-        for (number, score) in scores.of_heads.get(layer).into_iter().flatten().zip(&of.heads) {
-            put(Kind::Heads, layer, Unit::Head(layer, *number), *score, head);
-        }
-        let numbers = scores.of_neurons.get(layer).map(UnitSet::list).unwrap_or_default();
-        for (number, score) in numbers.iter().zip(&of.neurons) {
-            put(Kind::Neurons, layer, Unit::Neuron(layer, *number), *score, neuron);
-        }
-    }
-    for (number, score) in scores.of_hidden.iter().zip(&scores.hidden) {
-        put(Kind::Hidden, 0, Unit::Hidden(*number), *score, hidden);
-    }
-    units
+    scores.units().filter_map(of).collect()
 }
 
 /// Weights of one unit of each kind in a model that has what the frame has, in the order of [`Kind::ALL`].

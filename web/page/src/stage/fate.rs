@@ -3,7 +3,7 @@
 use apt_experiment::{ModelShape, UnitSet, UnitSets};
 
 use super::Unit;
-use crate::history::Frame;
+use crate::history::{Frame, Scores};
 
 /// Something about every unit of the dense model.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -167,6 +167,20 @@ impl Reason {
             Self::Filled => "in the room that rounding left",
             Self::Rounded => "to round the width",
         }
+    }
+}
+
+impl Scores {
+    /// Every unit that was scored, with its score.
+    pub fn units(&self) -> impl Iterator<Item = (Unit, f64)> + '_ {
+        let in_layers = self.layers.iter().enumerate().flat_map(|(layer, of)| {
+            let heads = self.of_heads.get(layer).into_iter().flatten().zip(&of.heads);
+            let heads = heads.map(move |(head, score)| (Unit::Head(layer, *head), *score));
+            let neurons = self.of_neurons.get(layer).map(UnitSet::list).unwrap_or_default();
+            let neurons = neurons.iter().zip(&of.neurons);
+            heads.chain(neurons.map(move |(neuron, score)| (Unit::Neuron(layer, *neuron), *score)))
+        });
+        in_layers.chain(self.of_hidden.iter().zip(&self.hidden).map(|(dim, score)| (Unit::Hidden(*dim), *score)))
     }
 }
 

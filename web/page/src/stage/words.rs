@@ -4,6 +4,19 @@ use super::{Departures, Layout, Outliers, Unit};
 use crate::figures::plain;
 use crate::history::Frame;
 
+impl Unit {
+    /// What it is called: `layer 1, head 0`. Adapters are called by their layer.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Head(layer, head) => format!("layer {layer}, head {head}"),
+            Self::Neuron(layer, neuron) => format!("layer {layer}, neuron {neuron}"),
+            Self::Hidden(dim) => format!("hidden dim {dim}"),
+            Self::Layer(layer) | Self::Rank(layer, _) => format!("layer {layer}"),
+        }
+    }
+}
+
 impl Layout {
     /// A unit at the frame at this place.
     #[must_use]
@@ -29,8 +42,8 @@ impl Layout {
             }
         };
         match unit {
-            Unit::Hidden(dim) => {
-                format!("hidden dim {dim}: {}; {} of {} kept", fate(), frame.hidden.len(), self.shape.hidden)
+            Unit::Hidden(_) => {
+                format!("{}: {}; {} of {} kept", unit.name(), fate(), frame.hidden.len(), self.shape.hidden)
             }
             Unit::Layer(layer) => {
                 let ranks = (0..self.sites.len())
@@ -39,17 +52,15 @@ impl Layout {
                 let ranks = if ranks.is_empty() { String::new() } else { format!("; ranks: {}", ranks.join(", ")) };
                 let heads = frame.heads.get(layer).map_or(0, Vec::len);
                 let of = self.shape.heads.get(layer).copied().unwrap_or(0);
-                format!("layer {layer}: {heads} of {of} heads, {}{ranks}", self.neurons_left(frame, layer))
+                format!("{}: {heads} of {of} heads, {}{ranks}", unit.name(), self.neurons_left(frame, layer))
             }
-            Unit::Head(layer, head) => format!("layer {layer}, head {head}: {}", fate()),
-            Unit::Neuron(layer, neuron) => {
-                format!("layer {layer}, neuron {neuron}: {}; {}", fate(), self.neurons_left(frame, layer))
-            }
+            Unit::Head(..) => format!("{}: {}", unit.name(), fate()),
+            Unit::Neuron(layer, _) => format!("{}: {}; {}", unit.name(), fate(), self.neurons_left(frame, layer)),
             Unit::Rank(layer, site) => {
                 let name = self.sites.get(site).copied().unwrap_or_default();
                 match self.rank(frame, layer, site) {
-                    Some(rank) => format!("layer {layer}, {name} adapter: rank {rank}"),
-                    None => format!("layer {layer}: no {name} adapter"),
+                    Some(rank) => format!("{}, {name} adapter: rank {rank}", unit.name()),
+                    None => format!("{}: no {name} adapter", unit.name()),
                 }
             }
         }
