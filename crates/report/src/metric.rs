@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::figures;
 
-/// The accuracy whose first step is told: well above chance, and below what the built-in model ends with.
+/// The accuracy whose first step is reported: well above chance, and below what the built-in model ends with.
 pub const LANDMARK: f64 = 0.9;
 
 /// A measure.
