@@ -18,6 +18,6 @@ pub mod transport;
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};
 pub use look::{DataLook, LookedRow};
-pub use message::{Answer, Fault, Message, ModelAnswer, Outcome, Prediction, Timed};
+pub use message::{Answer, Fault, FirstSteps, Message, ModelAnswer, Outcome, Prediction};
 pub use reading::{Reading, Segment, Word, segments};
 pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy, record_name, run_lock};

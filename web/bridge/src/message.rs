@@ -24,7 +24,7 @@ pub enum Message {
     /// The answer to [`crate::Command::Estimate`].
     Estimate(Estimate),
     /// The answer to [`crate::Command::Time`].
-    Timed(Box<Timed>),
+    Timed(Box<FirstSteps>),
     /// The open run is in another state or at another step; also the first message about a run.
     Run(Box<StoredRun>),
     /// A study has come further, is over, or is left.
@@ -118,7 +118,7 @@ pub struct Fault {
 
 /// How long the first steps of a run take here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Timed {
+pub struct FirstSteps {
     /// Its settings.
     pub knobs: Knobs,
     /// Seconds at the end of each step, the first first. The first few hold what is made once.

@@ -98,7 +98,7 @@ test("how long a run takes here is told before anything was run here", () =>
     for (const name of ["expected-time", "pair-time"]) {
       await lab.until(name, async () => /^about .* on this computer$/.test(await lab.at(name).innerText()));
     }
-    assert.equal(Object.keys(await lab.table("runs")).length, 0, "a trial is no run");
+    assert.equal(Object.keys(await lab.table("runs")).length, 0, "steps that are thrown away are no run");
   }));
 
 test("the next group finds the lab as the link sets it, and the runs in Compare", () =>

@@ -1,6 +1,6 @@
 //! How long runs take on this computer, told from runs that it has finished.
 
-use apt_bridge::{RunState, StoredRun, Timed as Trial};
+use apt_bridge::{FirstSteps, RunState, StoredRun};
 use apt_experiment::{Knobs, Record, SettingsId, duration};
 
 use crate::runs::Row;
@@ -58,13 +58,13 @@ impl Pace {
     /// Of a run that was made elsewhere, and the first steps of one like it here: the whole takes as much longer as they
     /// do. `None` if they are of another model or task, or too few.
     #[must_use]
-    pub fn of_trial(trial: &Trial, known: &Record) -> Option<Self> {
-        let knobs = Knobs { device: trial.knobs.device, ..known.config.clone() };
-        let last = trial.seconds.len();
+    pub fn of_first_steps(first: &FirstSteps, known: &Record) -> Option<Self> {
+        let knobs = Knobs { device: first.knobs.device, ..known.config.clone() };
+        let last = first.seconds.len();
         let there = |step: usize| known.curve.iter().find(|of| of.step == step).map(|of| of.seconds);
         let elsewhere = there(last)? - there(MADE_ONCE)?;
-        let here = trial.seconds.last()? - trial.seconds.get(MADE_ONCE - 1)?;
-        let is_measured = last > MADE_ONCE && here > 0.0 && elsewhere > 0.0 && can_try(&trial.knobs, known);
+        let here = first.seconds.last()? - first.seconds.get(MADE_ONCE - 1)?;
+        let is_measured = last > MADE_ONCE && here > 0.0 && elsewhere > 0.0 && can_try(&first.knobs, known);
         let Timed { steps, seconds, .. } = Timed::of(known).filter(|_| is_measured)?;
         Some(Self { runs: vec![Timed { knobs, steps, seconds: seconds * here / elsewhere }] })
     }
@@ -212,8 +212,8 @@ mod tests {
         let whole = Pace::of_run(&known).seconds(&known.config).expect("it is finished");
         // Steps as long as there, of a computer that takes three times as long after the first two.
         let seconds = (1..=8).map(|step| if step <= 2 { there(step) } else { 3.0 * there(step) - 2.0 * there(2) });
-        let trial = Trial { knobs: Knobs::default(), seconds: seconds.collect() };
-        let pace = Pace::of_trial(&trial, &known).expect("they are alike");
+        let first = FirstSteps { knobs: Knobs::default(), seconds: seconds.collect() };
+        let pace = Pace::of_first_steps(&first, &known).expect("they are alike");
         assert!(near(pace.seconds(&Knobs::default()), 3.0 * whole), "{pace:?} beside {whole}");
         assert!(near(pace.seconds(&Knobs { steps: Some(192), ..Knobs::default() }), 1.5 * whole));
         assert!(can_try(&Knobs { density: 0.2, ..Knobs::default() }, &known));
@@ -221,8 +221,8 @@ mod tests {
             assert!(!can_try(&Knobs { model: model.to_owned(), ..Knobs::default() }, &known), "{model}");
         }
         let nano = Knobs { model: "nano".to_owned(), ..Knobs::default() };
-        assert_eq!(Pace::of_trial(&Trial { knobs: nano, ..trial.clone() }, &known), None);
-        assert_eq!(Pace::of_trial(&Trial { seconds: vec![0.1, 0.2], ..trial }, &known), None);
+        assert_eq!(Pace::of_first_steps(&FirstSteps { knobs: nano, ..first.clone() }, &known), None);
+        assert_eq!(Pace::of_first_steps(&FirstSteps { seconds: vec![0.1, 0.2], ..first }, &known), None);
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod error;
 #[cfg(target_family = "wasm")]
 mod fetch;
 #[cfg(target_family = "wasm")]
+mod first_steps;
+#[cfg(target_family = "wasm")]
 mod gpu;
 #[cfg(target_family = "wasm")]
 mod gpu_errors;
@@ -39,8 +41,6 @@ mod storage;
 mod store_writer;
 #[cfg(target_family = "wasm")]
 mod study;
-#[cfg(target_family = "wasm")]
-mod trial;
 #[cfg(target_family = "wasm")]
 mod worker;
 

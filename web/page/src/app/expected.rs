@@ -14,7 +14,7 @@ use super::state::{Engine, Lab};
 use crate::pace::{Pace, can_try, likest};
 
 /// Milliseconds after the engine is ready until steps are tried: by then it is known which runs were made here.
-const TRIAL_DELAY_MS: u64 = 500;
+const FIRST_STEPS_DELAY_MS: u64 = 500;
 
 /// What is known of how long runs take here. A handle: copies are the same.
 #[derive(Clone, Copy)]
@@ -49,8 +49,8 @@ impl Expected {
             let recorded = recorded?;
             // Told anew when the recording is there.
             recorded.run.track();
-            let trial = lab.timed.get()?;
-            recorded.history.with_value(|history| Pace::of_trial(&trial, history.record()?))
+            let steps = lab.first_steps.get()?;
+            recorded.history.with_value(|history| Pace::of_first_steps(&steps, history.record()?))
         });
         if let Some(recorded) = recorded {
             try_steps(lab, recorded);
@@ -82,6 +82,6 @@ fn try_steps(lab: Lab, recorded: Lab) {
                 lab.send(Command::Time { knobs: Box::new(knobs) });
             }
         };
-        set_timeout(ask, Duration::from_millis(TRIAL_DELAY_MS));
+        set_timeout(ask, Duration::from_millis(FIRST_STEPS_DELAY_MS));
     });
 }

@@ -58,7 +58,7 @@ impl Lab {
             }
             Message::Devices(report) => self.devices.set(Some(*report)),
             Message::Estimate(estimate) => self.estimate.set(Some(estimate)),
-            Message::Timed(timed) => self.timed.set(Some(*timed)),
+            Message::Timed(steps) => self.first_steps.set(Some(*steps)),
             Message::Run(run) => self.on_run(*run),
             Message::Study(study) => self.take_study(*study),
             Message::Events { run, events } if self.follows(&run) => self.on_events(&events),

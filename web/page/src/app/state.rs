@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use apt_bridge::{
-    Answer, Command, DataLook, DeviceReport, Estimate, Fault, FileSet, RunState, StoredRun, StoredStudy, Timed,
+    Answer, Command, DataLook, DeviceReport, Estimate, Fault, FileSet, FirstSteps, RunState, StoredRun, StoredStudy,
 };
 use apt_experiment::{Explain, Knob, Knobs, Problem, Record, run_name};
 use leptos::prelude::*;
@@ -89,7 +89,7 @@ pub(crate) struct Lab {
     pub(crate) devices: RwSignal<Option<DeviceReport>>,
     pub(crate) estimate: RwSignal<Option<Estimate>>,
     /// How long the first steps of a run take here.
-    pub(crate) timed: RwSignal<Option<Timed>>,
+    pub(crate) first_steps: RwSignal<Option<FirstSteps>>,
     /// What the data of the settings hold.
     pub(crate) look: RwSignal<Option<DataLook>>,
     pub(crate) answer: RwSignal<Option<Answer>>,
@@ -139,7 +139,7 @@ impl Lab {
             saved: RwSignal::default(),
             devices: RwSignal::default(),
             estimate: RwSignal::default(),
-            timed: RwSignal::default(),
+            first_steps: RwSignal::default(),
             look: RwSignal::default(),
             answer: RwSignal::default(),
             asking: RwSignal::default(),

@@ -5,7 +5,7 @@ use crate::error::WorkerError;
 use crate::run::Run;
 use crate::worker::Worker;
 use crate::{port, sources};
-use apt_bridge::{Message, Timed};
+use apt_bridge::{FirstSteps, Message};
 use apt_experiment::{Event, Knobs};
 use apt_train::Session;
 
@@ -33,7 +33,7 @@ impl Worker {
                 seconds.push(point.seconds);
             }
         }
-        port::post(&Message::Timed(Box::new(Timed { knobs, seconds })));
+        port::post(&Message::Timed(Box::new(FirstSteps { knobs, seconds })));
         Ok(())
     }
 }
