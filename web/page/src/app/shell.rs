@@ -1,6 +1,7 @@
 //! What surrounds every page: the way to the others, alerts, the theme.
 
 use leptos::prelude::*;
+use leptos::tachys::reactive_graph::OwnedView;
 use wasm_bindgen::JsCast;
 
 use super::pair::Pair;
