@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use apt_bridge::{Answer, ModelAnswer, Outcome, Prediction, Reading, RunState, StoredRun};
 use apt_experiment::Knobs;
 
+use crate::arms::APT;
 use crate::figures::share;
 use crate::runs::{title, told_apart};
 
@@ -17,6 +18,8 @@ pub struct Candidate {
     pub title: String,
     /// Its settings.
     pub knobs: Knobs,
+    /// Whether others are compared with it: it pruned nothing, or it is APT itself.
+    pub is_base: bool,
 }
 
 /// A text with its true label, where that is known.
@@ -95,13 +98,17 @@ pub fn candidates(runs: &[StoredRun], kept: &BTreeSet<String>, open: Option<&Sto
     });
     let all: Vec<&StoredRun> = open.into_iter().chain(others).collect();
     let titles: Vec<_> = all.iter().map(|run| (title(run.preset.as_deref(), &run.knobs), run.name.as_str())).collect();
-    let candidate =
-        |(run, title): (&&StoredRun, String)| Candidate { run: run.name.clone(), title, knobs: run.knobs.clone() };
+    let candidate = |(run, title): (&&StoredRun, String)| Candidate {
+        run: run.name.clone(),
+        title,
+        knobs: run.knobs.clone(),
+        is_base: !run.knobs.prunes() || run.preset.as_deref() == Some(APT),
+    };
     all.iter().zip(told_apart(&titles)).map(candidate).collect()
 }
 
-/// The two that are asked at first: the run that is `shown`, else the newest, on the right; on the left a run of the same
-/// task from the same model, best one that pruned nothing.
+/// The two that are asked at first: the run that is `shown`, else the newest, and a run of the same task from the same
+/// model, best one that pruned nothing. What the other is compared with stands on the left: a model that is whole, else APT.
 #[must_use]
 pub fn first_pair(candidates: &[Candidate], shown: Option<&str>) -> [Option<String>; 2] {
     let shown = candidates.iter().find(|of| Some(of.run.as_str()) == shown);
@@ -110,7 +117,11 @@ pub fn first_pair(candidates: &[Candidate], shown: Option<&str>) -> [Option<Stri
     let fits = |of: &&Candidate| of.run != right.run && source(&of.knobs) == source(&right.knobs);
     let fitting = || candidates.iter().filter(fits);
     let left = fitting().find(|of| !of.knobs.prunes()).or_else(|| fitting().next());
-    [left.map(|left| left.run.clone()), Some(right.run.clone())]
+    let name = |of: &Candidate| Some(of.run.clone());
+    match left {
+        Some(left) if right.is_base && !left.is_base => [name(right), name(left)],
+        _ => [left.and_then(name), name(right)],
+    }
 }
 
 /// The answer in a word; `None` for a number.
@@ -196,7 +207,12 @@ mod tests {
         let of = |names: &[(&str, &str)]| -> Vec<Candidate> {
             let of = |&(name, preset): &(&str, &str)| {
                 let run = run(name, preset, 1, RunState::Done);
-                Candidate { run: run.name, title: String::new(), knobs: run.knobs }
+                Candidate {
+                    run: run.name,
+                    title: String::new(),
+                    is_base: preset != "salience-random",
+                    knobs: run.knobs,
+                }
             };
             names.iter().map(of).collect()
         };
@@ -206,9 +222,11 @@ mod tests {
         assert_eq!(pair(&all, None), ["b", "c"]);
         assert_eq!(pair(&all[..1], Some("c")), ["", "c"]);
         assert_eq!(pair(&[all[0], all[2]], Some("c")), ["a", "c"], "two that prune can be compared too");
+        assert_eq!(pair(&[all[0], all[2]], Some("a")), ["a", "c"], "APT stands on the left, whichever is shown");
+        assert_eq!(pair(&all[..2], Some("b")), ["b", "c"], "and so does a model that is whole");
         let mut other = of(&all);
         other[1].knobs.model = "nano".to_owned();
-        assert_eq!(first_pair(&other, Some("a"))[0].as_deref(), Some("c"), "of another model");
+        assert_eq!(first_pair(&other, Some("a"))[1].as_deref(), Some("c"), "the other is of another model");
         assert_eq!(first_pair(&[], None), [None, None]);
     }
 

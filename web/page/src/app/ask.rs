@@ -61,6 +61,8 @@ impl Form {
             let is_there = |run: &String| candidates.iter().any(|of| of.run == *run);
             let right = right.filter(is_there);
             let [first_left, first_right] = first_pair(candidates, right.as_deref().or(shown.as_deref()));
+            // Whichever side it was put on, what was chosen stands on the right.
+            let first_left = if right.is_some() && first_left == right { first_right.clone() } else { first_left };
             [left.filter(is_there).or(first_left), right.or(first_right)]
         })
     }

@@ -157,7 +157,7 @@ fn layout(lab: Lab) -> impl IntoView {
             let layout = history.record().filter(|_| laid_out)?.layout.as_ref()?;
             Some(layout.sentence())
         });
-        sentence.map(|sentence| view! { <p class="aside" data-testid="layout">{sentence}</p> })
+        sentence.map(|sentence| view! { <p class="aside layout-words" data-testid="layout">{sentence}</p> })
     }
 }
 

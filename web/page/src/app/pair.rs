@@ -242,12 +242,13 @@ pub(crate) fn view(pair: Pair) -> impl IntoView {
         }
     };
     let names = [0, 1].map(|place| Signal::derive(move || pair.titles.with(|titles| titles[place].clone())));
+    let is_over = move || !first.is_open() && !second.is_open();
     let chart = move |slot: u64, name: &'static str, plot: fn(&History) -> Plot, empty: &'static str| {
         figure::of_pair(pair.both(), names, slot, name, plot, empty)
     };
     view! {
         <section class="controls" aria-label="Both runs" data-testid="pair">
-            <div class="buttons" role="group" aria-label="Controls of both runs">
+            <div class="buttons" class:over=is_over role="group" aria-label="Controls of both runs">
                 {action("Pause both", "pair-pause", || false, move || pair.any(RunState::Running), move || pair.send(&Command::Pause))}
                 {action("Resume both", "pair-resume", || false, move || pair.any(RunState::Paused), move || pair.send(&Command::Resume))}
                 {action("Stop both", "pair-stop", || false, move || first.is_open() || second.is_open(), move || pair.send(&Command::Stop))}
@@ -256,7 +257,7 @@ pub(crate) fn view(pair: Pair) -> impl IntoView {
                     "Start over for the next group",
                     "start-over",
                     || false,
-                    move || !first.is_open() && !second.is_open(),
+                    is_over,
                     move || pair.start_over(visit),
                 ))}
                 <button type="button" class="button pair-switch" data-testid="pair-switch" on:click=move |_| front.update(|front| *front = 1 - *front)>
