@@ -80,9 +80,22 @@ impl Section {
         sentences
     }
 
-    /// What sentences call the baseline: each arm is compared with that of its own density.
+    /// What sentences call the baseline: each arm is compared with that of its own density, unless the study asks for
+    /// another.
     fn base_in_words(&self, base: &str) -> String {
-        if several_densities(self) { format!("{base} at the same density") } else { base.to_owned() }
+        if !several_densities(self) {
+            return base.to_owned();
+        }
+        let density = |row: &Row| self.groups[row.group].density;
+        let mut apart = self.own_tables().filter_map(|table| {
+            let base = table.rows.iter().find(|row| row.is_base)?;
+            let is_apart = |row: &Row| density(row).is_some_and(|own| density(base).is_some_and(|of| of != own));
+            table.rows.iter().any(is_apart).then_some(base)
+        });
+        match apart.next() {
+            Some(row) => words(&self.groups[row.group].name(true)),
+            None => format!("{base} at the same density"),
+        }
     }
 
     /// Baseline, arm and difference, each pair once.

@@ -56,11 +56,13 @@ pub struct Run {
 }
 
 impl Group {
-    /// What tables without an axis call it: the arm, and its density where arms have several.
+    /// What tables without an axis call it: the arm, and its density where arms have several; a study may have named the
+    /// arm so already.
     #[must_use]
     pub fn name(&self, with_density: bool) -> String {
-        match self.density.filter(|_| with_density) {
-            Some(density) => format!("{} at {density}", self.arm),
+        let density = self.density.filter(|_| with_density).map(|density| format!(" at {density}"));
+        match density.filter(|density| !self.arm.ends_with(density)) {
+            Some(density) => format!("{}{density}", self.arm),
             None => self.arm.clone(),
         }
     }

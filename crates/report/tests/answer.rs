@@ -56,6 +56,19 @@ fn at_several_densities_each_arm_is_told_beside_the_baseline_of_its_own() {
     );
 }
 
+/// It said "apt at 0.2 at 0.2" and "at the same density", which it was not.
+#[test]
+fn arms_of_densities_of_their_own_are_told_beside_the_baseline_of_another() {
+    let study = study(
+        "seeds = 3\n[[axes]]\nname = \"x\"\narms = [{ name = \"apt at 0.2\", preset = \"apt\", knobs = { density = 0.2 } }]\n",
+    );
+    let metric = |cell: &apt_experiment::Cell| cell.knobs.density * (0.5 + 0.01 * cell.knobs.seed.pow(2) as f64) + 0.6;
+    let report = Report::new(&cells(&study, 5, metric), Some(&study));
+    let sentences = report.sections[0].sentences();
+    assert!(sentences[0].contains("apt at 0.4: apt at 0.2"), "{sentences:?}");
+    assert!(!sentences[0].contains("same density") && !sentences[0].contains("0.2 at 0.2"), "{sentences:?}");
+}
+
 #[test]
 fn too_few_seeds_are_said_to_be_too_few() {
     let one = report(&[("apt", &[0.9]), ("salience-random", &[0.906])]).sections[0].sentences();

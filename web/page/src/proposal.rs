@@ -25,7 +25,7 @@ impl Proposal {
         if !too_few || section.arms_finished() < 2 || is_at_chance {
             return None;
         }
-        let groups: Vec<&Group> = section.groups.iter().filter(|group| !group.runs.is_empty()).collect();
+        let groups = comparable(section.groups.iter().filter(|group| !group.runs.is_empty()).collect());
         let base = base(section, &groups)?;
         let mut knobs = own(&preset(&base.preset).ok()?, &compared(&base.knobs));
         let mut shared = preset(&base.preset).ok()?;
@@ -65,6 +65,19 @@ impl Proposal {
         let missing = study.cells().into_iter().map(|cell| cell.knobs).filter(|knobs| !is_here(knobs)).collect();
         Some(Self { file, missing })
     }
+}
+
+/// Those of the density that most arms have, and what prunes nothing: arms at several densities do not show what an idea
+/// is worth. Where every density has but one arm, density itself is compared.
+fn comparable(mut groups: Vec<&Group>) -> Vec<&Group> {
+    let count = |density: f64| groups.iter().filter(|group| group.density == Some(density)).count();
+    let densities = groups.iter().filter_map(|group| group.density);
+    // Of equals the first.
+    let most = densities.rev().map(|density| (count(density), density)).max_by_key(|(count, _)| *count);
+    if let Some((2.., density)) = most {
+        groups.retain(|group| group.density.is_none_or(|of| of == density));
+    }
+    groups
 }
 
 /// What the tables compare with if it has runs, else the first arm that has.
@@ -168,6 +181,21 @@ mod tests {
         let densities: Vec<f64> = study.arms().map(|arm| arm.knobs.density).collect();
         assert_eq!(densities, [0.6, 0.2], "{:?}", of.file);
         assert_eq!(of.missing.len(), 4);
+    }
+
+    #[test]
+    fn arms_are_compared_at_one_density() {
+        let entries = [
+            entry("a", "apt", &[]),
+            entry("b", "apt", &[("density", "0.2")]),
+            entry("c", "salience-wanda", &[("density", "0.2")]),
+            entry("d", "lora", &[]),
+        ];
+        let of = proposal(&entries).expect("a study");
+        assert_eq!(of.file.summary, "lora, wanda beside apt, with seeds 1, 2, 3.");
+        let study = Study::resolve(&of.file, "arms").expect("it can be run");
+        let arms: Vec<_> = study.arms().filter(|arm| arm.knobs.prunes()).map(|arm| arm.knobs.density).collect();
+        assert_eq!(arms, [0.2, 0.2], "{:?}", of.file);
     }
 
     #[test]
