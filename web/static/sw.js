@@ -16,6 +16,7 @@ const SHELL = [
   "./apt-worker_bg.wasm",
   "./recorded.jsonl",
   "./study.json",
+  "./study-128.json",
   "./LECTURE.md",
   "./builtin/config.json",
   "./builtin/tokenizer.json",

@@ -11,7 +11,7 @@ import { withLab } from "../support/lab.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const study = JSON.parse(await readFile(new URL("study.json", new URL(`${DIST}/`, "file:")), "utf8"));
-const file = (body) => ({ [`${BASE}study.json`]: { type: "application/json", body: JSON.stringify(body) } });
+const file = (body, name = "study.json") => ({ [`${BASE}${name}`]: { type: "application/json", body: JSON.stringify(body) } });
 const NANO = { model: "nano", device: "cpu", steps: 24, batch_size: 8, max_length: 16, train_examples: 256 };
 /** Long enough to be better than chance. */
 const SHORT = { device: "cpu", steps: 100, train_examples: 2048 };
@@ -59,7 +59,7 @@ test("a run of other settings is told why there is no reference, and one at chan
     assert.equal(await lab.at("pair-offer").count(), 0);
     await lab.press("start");
     await lab.finished();
-    assert.match(await told(lab), /^reference\s+No reference beside it: the study that comes with this page is of 384 steps\./);
+    assert.match(await told(lab), /^reference\s+No reference beside it: the study that comes with this page is of 128 steps\./, "of two, that of runs nearer in length");
     await lab.go(NANO);
     await lab.press("start");
     await lab.finished();
@@ -71,8 +71,9 @@ test("a run of other settings is told why there is no reference, and one at chan
 test("what is offered first, and what arms can be expected to do, follows from the study", () =>
   withLab({}, async (lab) => {
     await lab.at("pair-offer").waitFor();
-    assert.equal(await lab.at("pair-second").inputValue(), "salience-wanda");
-    assert.match(await lab.at("pair-offer").innerText(), /^At density 0\.4 no single change makes a difference .+ At 0\.2 one does: Salience: Wanda, −1\.4 ± 0\.4 points\.\s*Run both at density 0\.2$/);
+    await lab.until("both studies", async () => (await lab.at("pair-offer").innerText()).includes("128 steps"));
+    assert.equal(await lab.at("pair-second").inputValue(), "salience-random");
+    assert.match(await lab.at("pair-offer").innerText(), /^At density 0\.4 no single change makes a difference .+ At 0\.1, in 128 steps one does: Salience: random, −13\.3 ± 8\.4 points\.\s*Run both at density 0\.1, in 128 steps$/);
     const card = lab.page.locator(".card", { has: lab.at("preset-lora") });
     assert.match(await card.innerText(), /Accuracy 94\.\d ± \d\.\d % over 5 seeds\./);
     await lab.choose("salience-random");
@@ -117,8 +118,18 @@ test("in Learn the density moves along the study's curve, by keys, and schedules
     assert.match(await lab.at("learn-beside").innerText(), /LoRA reaches 94\.\d ± \d\.\d % over 5 seeds: this run is /);
   }));
 
-test("without the study's file the page is whole and says so", { timeout: 200_000 }, () =>
-  withLab({ settings: { ...NANO, density: 0.4 }, files: file({ schema: "another" }) }, async (lab) => {
+test("a run of 128 steps is judged beside the study of such runs", () =>
+  withLab({ settings: { steps: 128, device: "cpu" } }, async (lab) => {
+    const card = lab.page.locator(".card", { has: lab.at("preset-lora") });
+    await card.getByText(/Accuracy 9[23]\.\d ± \d\.\d % over 5 seeds\./).waitFor();
+    await lab.choose("salience-random");
+    const words = lab.page.locator("#switch-salience-words");
+    await words.getByText(/^−\d\.\d ± \d\.\d points against APT over 5 seeds at density 0\.4: /).waitFor();
+  }));
+
+test("without the studies' files the page is whole and says so", { timeout: 200_000 }, () => {
+  const broken = { ...file({ schema: "another" }), ...file({ schema: "another" }, "study-128.json") };
+  return withLab({ settings: { ...NANO, density: 0.4 }, files: broken }, async (lab) => {
     await lab.page.getByText("The study study.json cannot be shown").waitFor();
     assert.equal(await lab.at("pair-second").inputValue(), "salience-random");
     assert.equal(await lab.page.locator(".expected").count(), 0);
@@ -132,4 +143,5 @@ test("without the study's file the page is whole and says so", { timeout: 200_00
     assert.equal(await lab.at("learn-curve").count(), 0);
     await lab.press("learn-7");
     await lab.page.getByText("Their accuracy and time are not known here").waitFor();
-  }));
+  });
+});

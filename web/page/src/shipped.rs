@@ -7,7 +7,7 @@ mod offer;
 mod tests;
 
 pub use density::{curve, densities, told};
-pub use offer::{Next, Offer, next, offer};
+pub use offer::{Elsewhere, Next, Offer, next, offer};
 
 use apt_experiment::{Knobs, Record, compared, differences};
 use apt_report::metric::landmark;
@@ -32,6 +32,16 @@ pub fn read(text: &str) -> Result<Brief, String> {
         ("accuracy", "test") => Ok(brief),
         (metric, by) => Err(format!("it is judged by {metric} on {by} data")),
     }
+}
+
+/// The study whose runs are nearest in length to those of these settings: of several the first that is as near.
+#[must_use]
+pub fn fitting<'a>(studies: impl IntoIterator<Item = &'a Brief>, knobs: &Knobs) -> Option<&'a Brief> {
+    let apart = |brief: &Brief| match (knobs.steps, brief.settings.steps) {
+        (None, asked) => usize::from(asked.is_some()),
+        (Some(own), asked) => asked.or(brief.steps).map_or(usize::MAX, |steps| own.abs_diff(steps)),
+    };
+    studies.into_iter().min_by_key(|brief| apart(brief))
 }
 
 /// A run of these settings in the study: its arm, and the whole method with as much pruned.

@@ -20,7 +20,7 @@ pub(crate) fn view(lab: Lab, pair: Pair) -> impl IntoView {
         let done = lab.status.with(|status| status.done);
         lab.history.with_value(|history| {
             let record = history.record().filter(|_| done)?;
-            Some((Outcome::of(record)?, shipped.read(|brief| beside(brief, record)).flatten()))
+            Some((Outcome::of(record)?, shipped.read_for(&record.config, |brief| beside(brief, record)).flatten()))
         })
     });
     let next = Memo::new(move |_| {

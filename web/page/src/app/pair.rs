@@ -19,7 +19,7 @@ use crate::chart::Plot;
 use crate::history::History;
 use crate::outcome::Outcome;
 use crate::pair::{arm, knobs, study, title, verdict};
-use crate::shipped::{Offer, of_pair};
+use crate::shipped::{Elsewhere, Offer, of_pair};
 use crate::stage::ticks;
 use crate::{phases, plots};
 
@@ -77,10 +77,12 @@ impl Pair {
         lab.engine.get() == Engine::Ready && lab.refusal().is_none() && !lab.is_open()
     }
 
-    /// Starts both with the Lab's settings; at this density, if one is given.
-    fn begin(self, density: Option<f64>) {
+    /// Starts both with the Lab's settings, but where the study shows something, if that is elsewhere.
+    fn begin(self, elsewhere: Option<Elsewhere>) {
         let mut settings = self.first.settings.get_untracked();
-        settings.knobs.density = density.unwrap_or(settings.knobs.density);
+        if let Some(elsewhere) = elsewhere {
+            elsewhere.set(&mut settings.knobs);
+        }
         self.begin_with(untrack(|| self.arms()), &settings);
     }
 
@@ -182,19 +184,17 @@ fn offered(pair: Pair) -> impl IntoView {
         let [first, second] = pair.arms();
         let offer = pair.offer.get();
         if pair.chosen.get() == [None; 2] {
-            return (offer.words, offer.density);
+            return (offer.words, offer.elsewhere);
         }
-        let words = shipped.read(|brief| {
-            let knobs = pair.first.settings.with(|settings| knobs(settings, [arm(first), arm(second)]));
-            of_pair(brief, [&knobs[0], &knobs[1]])
-        });
+        let knobs = pair.first.settings.with(|settings| knobs(settings, [arm(first), arm(second)]));
+        let words = shipped.read_for(&knobs[0], |brief| of_pair(brief, [&knobs[0], &knobs[1]]));
         (words, None)
     });
     move || {
-        let (words, density) = told.get();
-        let elsewhere = density.map(|density| {
-            let label = format!("Run both at density {density}");
-            action(label, "pair-start-there", never, move || pair.is_ready(), move || pair.begin(Some(density)))
+        let (words, elsewhere) = told.get();
+        let elsewhere = elsewhere.map(|at| {
+            let label = format!("Run both {at}");
+            action(label, "pair-start-there", never, move || pair.is_ready(), move || pair.begin(Some(at)))
         });
         words.map(|words| view! { <p class="pair-offer" data-testid="pair-offer">{words} " " {elsewhere}</p> })
     }
@@ -333,7 +333,7 @@ fn told(pair: Pair) -> impl IntoView {
         let lines = verdict([(&names[0], &one), (&names[1], &other)])?;
         let mut lines = lines.into_iter();
         let headline = lines.next()?;
-        let expected = shipped.read(|brief| of_pair(brief, [&one.config, &other.config]));
+        let expected = shipped.read_for(&one.config, |brief| of_pair(brief, [&one.config, &other.config]));
         let each = [(a, &one), (b, &other)].map(|(title, record)| {
             Outcome::of(record).map(|outcome| view! { <dt>{title.clone()}</dt> <dd>{outcome.headline}</dd> })
         });

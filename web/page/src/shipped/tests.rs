@@ -5,6 +5,7 @@ use crate::address::{self, Settings};
 use apt_experiment::{Chance, Constant, Evaluation, RecordBuilder, Split, Study, StudyFile, preset};
 
 const STUDY: &str = include_str!("../../../static/study.json");
+const SHORT: &str = include_str!("../../../static/study-128.json");
 
 pub(super) fn study() -> Brief {
     read(STUDY).expect("the study that stands beside the program")
@@ -39,14 +40,12 @@ fn words(record: &Record) -> Vec<String> {
     lines.into_iter().map(|(name, words)| format!("{name}: {words}")).collect()
 }
 
-#[test]
-fn it_is_of_the_method_as_it_is_now_and_has_what_built_in_studies_ask_for() {
-    let brief = study();
-    // With other defaults it would be of another method: make it anew (CONTRIBUTING).
-    assert_eq!(brief.settings, Knobs::default());
+/// That a study has all runs of these built-in ones, and of the model and data that the recorded run is of.
+fn has_all(brief: &Brief, names: &[&str]) {
     let mut asked = 0;
-    for name in ["all", "density"] {
-        let file = StudyFile::built_in(name).expect("built in");
+    for name in names {
+        let mut file = StudyFile::built_in(name).expect("built in");
+        file.knobs.extend(brief.settings.steps.map(|steps| ("steps".to_owned(), steps.into())));
         let study = Study::resolve(&file, name).expect("it can be run");
         for cell in study.cells() {
             let arm = brief.arm(&cell.knobs).unwrap_or_else(|| panic!("{} is not in it: make it anew", cell.name()));
@@ -58,13 +57,38 @@ fn it_is_of_the_method_as_it_is_now_and_has_what_built_in_studies_ask_for() {
             asked += 1;
         }
     }
-    assert!(asked > 5 * brief.arms.len(), "{asked}");
-    assert_eq!((brief.steps, brief.metric.as_str()), (Some(384), "accuracy"));
-    assert!(STUDY.len() < 40_000, "it is fetched by every visitor: {} bytes", STUDY.len());
+    assert!(asked >= 5 * brief.arms.len(), "{asked}");
     let recorded = crate::recorded::read(include_str!("../../../static/recorded.jsonl")).expect("a run").1;
     let from = &recorded.record().expect("a run").provenance;
     let (model, data) = (from.model_hash.as_ref().expect("known"), from.data_hash.as_ref().expect("known"));
     assert!(brief.origin.models.contains(model) && brief.origin.data.contains(data), "of another model or other data");
+}
+
+#[test]
+fn they_are_of_the_method_as_it_is_now_and_have_what_built_in_studies_ask_for() {
+    let (brief, short) = (study(), read(SHORT).expect("the second study"));
+    // With other defaults they would be of another method: make them anew (CONTRIBUTING).
+    assert_eq!(brief.settings, Knobs::default());
+    assert_eq!(short.settings, Knobs { steps: Some(128), ..Knobs::default() });
+    has_all(&brief, &["all", "density"]);
+    has_all(&short, &["all", "density"]);
+    assert_eq!((brief.steps, brief.metric.as_str()), (Some(384), "accuracy"));
+    assert!(STUDY.len() + SHORT.len() < 80_000, "visitors fetch them: {} and {} bytes", STUDY.len(), SHORT.len());
+}
+
+#[test]
+fn a_run_is_judged_by_the_study_of_runs_about_as_long() {
+    let (brief, short) = (study(), read(SHORT).expect("the second study"));
+    let steps_of = |all: &[&Brief], steps| {
+        fitting(all.iter().copied(), &Knobs { steps, ..Knobs::default() }).and_then(|of| of.steps)
+    };
+    for (asked, found) in [(None, 384), (Some(384), 384), (Some(1000), 384), (Some(128), 128), (Some(60), 128)] {
+        assert_eq!(steps_of(&[&brief, &short], asked), Some(found), "{asked:?}");
+        assert_eq!(steps_of(&[&short, &brief], asked), Some(found), "{asked:?}, whichever comes first");
+    }
+    assert_eq!((steps_of(&[&short], None), steps_of(&[], None)), (Some(128), None));
+    let run = Knobs { steps: Some(128), ..of("salience-random", 0.2) };
+    assert!(expectation(&short, &run).is_some_and(|words| words.contains("against APT over 5 seeds at density 0.2")));
 }
 
 #[test]
@@ -176,36 +200,49 @@ fn two_arms_side_by_side_are_told_what_to_expect() {
 
 #[test]
 fn the_arm_that_clearly_loses_most_is_offered_where_it_shows() {
-    let brief = study();
-    let at_default = offer(Some(&brief), &Settings::default());
-    assert_eq!((at_default.preset, at_default.density), ("salience-wanda", Some(0.2)));
-    let words = at_default.words.expect("the study says why");
-    assert!(
-        words.starts_with("At density 0.4 no single change makes a difference that so few seeds show. At 0.2 one does: Salience: Wanda, −1.4"),
-        "{words}"
-    );
-    let there = offer(Some(&brief), &address::read("?density=0.2").settings);
-    assert_eq!((there.preset, there.density), ("salience-wanda", None));
-    assert!(there.words.is_some_and(|words| words == "Loses most over 5 seeds at density 0.2: −1.4 ± 0.4 points."));
-    let locked = offer(Some(&brief), &address::read("?lock=density").settings);
-    assert_eq!((locked.preset, locked.density), (CONTROL, None));
-    let without = Offer { preset: CONTROL, density: None, words: None };
-    assert_eq!(offer(None, &Settings::default()), without);
-    assert_eq!(offer(Some(&brief), &address::read("?steps=128").settings), without, "it says nothing of short runs");
+    let (brief, short) = (study(), read(SHORT).expect("the second study"));
+    let offered = |studies: &[&Brief], query: &str| {
+        let Offer { preset, elsewhere, words } = offer(studies, &address::read(query).settings);
+        (preset, elsewhere.map(|at| at.to_string()).unwrap_or_default(), words.unwrap_or_default())
+    };
+    let none = "At density 0.4 no single change makes a difference that so few seeds show.";
+    let (preset, place, words) = offered(&[&brief], "");
+    assert_eq!((preset, place.as_str()), ("salience-wanda", "at density 0.2"));
+    assert!(words.starts_with(&format!("{none} At 0.2 one does: Salience: Wanda, −1.4")), "{words}");
+    // Of two studies, where most shows.
+    let (preset, place, words) = offered(&[&brief, &short], "");
+    assert_eq!((preset, place.as_str()), ("salience-random", "at density 0.1, in 128 steps"));
+    assert!(words.starts_with(&format!("{none} At 0.1, in 128 steps one does: Salience: random, −13.3")), "{words}");
+    assert_eq!(offered(&[&brief, &short], "?lock=steps").0, "salience-wanda");
+    let (preset, place, _) = offered(&[&brief, &short], "?steps=128");
+    assert_eq!((preset, place.as_str()), ("salience-random", "at density 0.1"));
+    let (preset, place, _) = offered(&[&brief, &short], "?steps=128&density=0.2");
+    assert_eq!((preset, place.as_str()), ("salience-magnitude", ""));
+    let (preset, place, words) = offered(&[&brief, &short], "?density=0.2");
+    assert_eq!((preset, place.as_str()), ("salience-wanda", ""));
+    assert_eq!(words, "Loses most over 5 seeds at density 0.2: −1.4 ± 0.4 points.");
+    assert_eq!(offered(&[&brief], "?lock=density"), (CONTROL, String::new(), none.to_owned()));
+    let without = (CONTROL, String::new(), String::new());
+    assert_eq!(offered(&[], ""), without);
+    assert_eq!(offered(&[&brief], "?steps=128"), without, "it says nothing of short runs");
+    let mut moved = Knobs::default();
+    Elsewhere { density: 0.2, steps: Some((Some(128), 128)) }.set(&mut moved);
+    assert_eq!((moved.density, moved.steps), (0.2, Some(128)));
 }
 
 #[test]
 fn after_a_run_it_is_offered_what_tells_more() {
-    let brief = study();
+    let (brief, short) = (study(), read(SHORT).expect("the second study"));
     let next = |query: &str, preset: &str| {
         let settings = address::read(query).settings;
         let run = settings.knobs.clone();
-        super::next(Some(&brief), settings, preset, &run)
+        super::next(&[&brief, &short], settings, preset, &run)
     };
     let whole = next("?seed=4", "apt").expect("an offer");
-    assert_eq!((whole.arms, whole.is_ablation), (["apt", "salience-wanda"], false));
-    assert_eq!((whole.settings.knobs.density, whole.settings.knobs.seed), (0.2, 4));
-    assert_eq!(whole.label, "Side by side with Salience: Wanda, at density 0.2");
+    assert_eq!((whole.arms, whole.is_ablation), (["apt", "salience-random"], false));
+    let knobs = &whole.settings.knobs;
+    assert_eq!((knobs.density, knobs.steps, knobs.seed), (0.1, Some(128), 4));
+    assert_eq!(whole.label, "Side by side with Salience: random, at density 0.1, in 128 steps");
     let ablation = next("?preset=salience-random&density=0.6", "salience-random").expect("an offer");
     assert_eq!((ablation.arms, ablation.is_ablation), (["apt", "salience-random"], true));
     assert_eq!(ablation.settings.knobs.density, 0.6);

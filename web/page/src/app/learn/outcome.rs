@@ -29,7 +29,10 @@ pub(super) fn view(run: Run) -> impl IntoView {
         run.version.track();
         run.lab.history.with_value(|history| {
             let record = history.record().filter(|_| history.done)?;
-            shipped.read(|brief| beside(brief, record)).flatten().map(|beside| told(beside, "learn-beside"))
+            shipped
+                .read_for(&record.config, |brief| beside(brief, record))
+                .flatten()
+                .map(|beside| told(beside, "learn-beside"))
         })
     };
     move || {

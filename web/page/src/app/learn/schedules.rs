@@ -17,7 +17,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
     let measured = move |name: &'static str| {
         config.with(|config| {
             let config = config.as_ref()?;
-            shipped.read(|brief| schedule(brief, config, name)).flatten()
+            shipped.read_for(config, |brief| schedule(brief, config, name)).flatten()
         })
     };
     let row = move |steps: usize, (place, plan): (usize, Planned)| {
@@ -60,7 +60,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
     let standing = move || {
         let known = config.with(|config| {
             let config = config.as_ref()?;
-            shipped.read(|brief| match brief.arm(config) {
+            shipped.read_for(config, |brief| match brief.arm(config) {
                 Some(_) => source(brief),
                 None => why_not(brief, config),
             })
