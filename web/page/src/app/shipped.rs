@@ -24,15 +24,19 @@ impl Shipped {
     /// Fetches them for every view; that one cannot be had is said, and nothing else changes.
     pub(crate) fn load(lab: Lab) {
         let studies = Self(RwSignal::default());
-        for (place, file) in FILES.into_iter().enumerate() {
-            spawn_local(async move {
+        spawn_local(async move {
+            let mut missing = Vec::new();
+            for (place, file) in FILES.into_iter().enumerate() {
                 let read = async { read(&browser::text_of(file).await?) };
                 match read.await {
                     Ok(brief) => studies.0.update(|all| all[place] = Some(Arc::new(brief))),
-                    Err(why) => lab.notice(format!("The study {file} cannot be shown: {why}.")),
+                    Err(why) => missing.push(format!("The study {file} cannot be shown: {why}.")),
                 }
-            });
-        }
+            }
+            if !missing.is_empty() {
+                lab.notice(missing.join(" "));
+            }
+        });
         provide_context(studies);
     }
 
