@@ -76,6 +76,11 @@ impl LabelReader {
     }
 }
 
+/// A label without what does not show: case, and whether a letter and its accent are one character or two.
+fn folded(label: &str) -> String {
+    tokenizers::NormalizedString::from(label).nfc().get().to_lowercase()
+}
+
 /// Names of the classes; a label's index is its class.
 #[derive(Debug, Clone)]
 pub(crate) struct LabelSet {
@@ -153,10 +158,16 @@ impl LabelSet {
             }
             Some(_) => {}
         }
-        let mut folded: Vec<(String, &String)> = names.iter().map(|name| (name.to_lowercase(), name)).collect();
+        let mut folded: Vec<(String, &String)> = names.iter().map(|name| (folded(name), name)).collect();
         folded.sort();
         if let Some(twins) = folded.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            let what = format!("labels '{}' and '{}' differ only in upper and lower case", twins[0].1, twins[1].1);
+            let (one, other) = (twins[0].1, twins[1].1);
+            let how = if one.to_lowercase() == other.to_lowercase() {
+                "in upper and lower case"
+            } else {
+                "in how Unicode writes their letters"
+            };
+            let what = format!("labels '{one}' and '{other}' differ only {how}");
             return refused(what, "write each label in one way");
         }
         let mut names: Vec<String> = names.into_iter().collect();

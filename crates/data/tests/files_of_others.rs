@@ -294,3 +294,23 @@ fn texts_that_are_trained_on_and_held_out_are_counted() {
     let task = read_as(&Reading::default(), &[("train.csv", train), ("dev.csv", dev)]).expect("sound files");
     assert_eq!((task.read.trained_on.some, task.read.trained_on.of, task.read.contradicting), (1, 2, 2));
 }
+
+#[test]
+fn the_first_line_by_which_spreadsheets_name_the_separator_is_no_header() {
+    for separator in [";", "|", "\t"] {
+        let text = format!("sep={separator}\r\ntext;label\r\nfine, really;yes\r\npoor;no\r\n").replace(';', separator);
+        let task = both("csv", &text).expect("a file of Excel");
+        assert_eq!((task.train[0].a.as_str(), labels(&task).as_str()), ("fine, really", "no yes"), "{separator:?}");
+        assert!(
+            task.read.lines().iter().any(|line| line.contains("as the first line says")),
+            "{:?}",
+            task.read.lines()
+        );
+    }
+}
+
+#[test]
+fn one_label_in_two_forms_of_unicode_is_not_two_classes() {
+    let text = "text,label\na,s\u{e9}jour\nb,se\u{301}jour\nc,other\n";
+    refused(both("csv", text), &["differ only in how Unicode writes their letters", "write each label in one way"]);
+}

@@ -27,6 +27,12 @@ pub(super) fn rows<'a>(
         _ => return Err(DataError::UnknownFormat { file: file.to_owned() }),
     };
     let first = lines(text).next().map_or("", |(_, line)| line);
+    if let Some(separator) = told(first).filter(|_| !words) {
+        let mut rows = csv_rows(text, file, separator)?;
+        // The line that tells of it.
+        rows.remove(0);
+        return Ok((rows, vec![format!("cells are separated by '{separator}', as the first line says")]));
+    }
     let separator = if words { usual } else { separator(first, usual) };
     let mut notes = Vec::new();
     if separator != usual && separator != '\t' {
@@ -44,6 +50,12 @@ pub(super) fn rows<'a>(
         return Ok((quoted, notes));
     }
     Ok((literal, notes))
+}
+
+/// What a first line of a spreadsheet program says: `sep=;`.
+fn told(first: &str) -> Option<char> {
+    let mut rest = first.trim_end_matches('\r').strip_prefix("sep=")?.chars();
+    rest.next().filter(|separator| separator.is_ascii() && rest.next().is_none())
 }
 
 /// What separates the cells of the first line: of the usual separators the one that occurs there most, `usual` if none
@@ -91,6 +103,17 @@ fn csv_rows<'a>(text: &str, file: &str, separator: char) -> Result<Rows<'a>, Dat
         line += text.as_bytes()[counted..start + skipped].iter().filter(|byte| **byte == b'\n').count() as u64;
         counted = start + skipped;
         rows.push(Row { line, cells: record.iter().map(|cell| Cell::Text(Cow::Owned(cell.to_owned()))).collect() });
+    }
+    // Of an open quote the reader makes one cell of all that follows.
+    let columns = rows.first().map_or(0, |row| row.cells.len());
+    let is_cut = |row: &Row<'_>| row.cells.len() != columns || row.cells.iter().any(|cell| cell.text().contains('\n'));
+    if text[counted..].matches('"').count() % 2 == 1 && rows.last().is_some_and(is_cut) {
+        return Err(DataError::BadRow {
+            file: file.to_owned(),
+            line,
+            what: "a quote that is opened in this row is not closed".to_owned(),
+            remedy: "close it, or write a quote inside a quoted cell twice",
+        });
     }
     Ok(rows)
 }
