@@ -1,10 +1,9 @@
 //! The files of a model, inside this program or in a folder on disk.
 
 use crate::error::CliError;
-use apt_data::Tokenizer;
 use apt_nn::{ModelConfig, NnError};
-use apt_train::{BUILTIN, ModelFiles, ModelSource, NANO, TrainError, nano_config, sha256};
-use std::borrow::Cow;
+use apt_train::{BUILTIN, ModelFiles, ModelFolder, ModelSource, NANO, NamedFiles, TrainError, nano_config, sha256};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &[u8] = include_bytes!("../../../assets/builtin/config.json");
@@ -37,28 +36,14 @@ impl ModelLocation {
     /// # Errors
     /// A file that is missing or not a configuration.
     pub(crate) fn config(&self) -> Result<ModelConfig, CliError> {
-        if let Self::Folder(folder) = self
-            && !folder.is_dir()
-        {
-            let remedy = format!(
-                "give --model `{BUILTIN}`, `{NANO}` or a folder with config.json, tokenizer.json and model.safetensors"
-            );
-            return Err(CliError::at(folder, "there is no such folder", remedy));
+        match self {
+            Self::Builtin => Ok(builtin_config()?),
+            Self::Nano => Ok(nano_config(&builtin_config()?)),
+            Self::Folder(folder) => {
+                let path = folder.join("config.json");
+                Ok(ModelConfig::from_json(&read(folder, "config.json")?, &path.display().to_string())?)
+            }
         }
-        let (bytes, file) = self.read("config.json")?;
-        let config = ModelConfig::from_json(&bytes, &file)?;
-        Ok(if matches!(self, Self::Nano) { nano_config(&config) } else { config })
-    }
-
-    /// `tokenizer.json`, as bytes and read, checked against the model's vocabulary.
-    ///
-    /// # Errors
-    /// A file that is missing, damaged, or of another model.
-    pub(crate) fn tokenizer(&self, config: &ModelConfig) -> Result<(Vec<u8>, Tokenizer), CliError> {
-        let (bytes, file) = self.read("tokenizer.json")?;
-        let tokenizer = Tokenizer::from_bytes(&bytes, &file)?;
-        tokenizer.check_vocab(config.vocab_size)?;
-        Ok((bytes.into_owned(), tokenizer))
     }
 
     /// All its files, checked against each other. The weights are read again whenever a model is built.
@@ -66,37 +51,105 @@ impl ModelLocation {
     /// # Errors
     /// A file that is missing, damaged, or of another model.
     pub(crate) fn files(&self) -> Result<ModelFiles, CliError> {
-        let config = self.config()?;
-        let (tokenizer, tokenizer_name) = self.read("tokenizer.json")?;
-        let tokenizer = tokenizer.into_owned();
-        if matches!(self, Self::Nano) {
-            return Ok(ModelFiles::nano(&config, tokenizer, &tokenizer_name)?);
-        }
-        let (bytes, file) = self.read("model.safetensors")?;
-        let hash = sha256(&bytes);
-        let location = self.clone();
-        let fetch =
-            move || location.read("model.safetensors").map(|(bytes, _)| bytes.into_owned()).map_err(TrainError::from);
-        Ok(ModelFiles::new(ModelSource::file(config, &file, fetch), hash, tokenizer, &tokenizer_name)?)
-    }
-
-    fn read(&self, name: &str) -> Result<(Cow<'static, [u8]>, String), NnError> {
+        const NAME: &str = "built-in tokenizer.json";
         match self {
-            Self::Builtin | Self::Nano => {
-                let bytes = match name {
-                    "config.json" => CONFIG,
-                    "tokenizer.json" => TOKENIZER,
-                    _ => WEIGHTS,
-                };
-                Ok((Cow::Borrowed(bytes), format!("built-in {name}")))
+            Self::Nano => Ok(ModelFiles::nano(&builtin_config()?, TOKENIZER.to_vec(), NAME)?),
+            Self::Builtin => {
+                let fetch = || Ok(WEIGHTS.to_vec());
+                let source = ModelSource::file(builtin_config()?, "built-in model.safetensors", fetch);
+                Ok(ModelFiles::new(source, sha256(WEIGHTS), TOKENIZER.to_vec(), NAME)?)
             }
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                let bytes = std::fs::read(&path).map_err(|e| NnError::io(&path, e))?;
-                Ok((Cow::Owned(bytes), path.display().to_string()))
+            Self::Folder(folder) => folder_files(folder),
+        }
+    }
+}
+
+fn builtin_config() -> Result<ModelConfig, NnError> {
+    ModelConfig::from_json(CONFIG, "built-in config.json")
+}
+
+/// The files of the model in `folder`.
+fn folder_files(folder: &Path) -> Result<ModelFiles, CliError> {
+    let names = names_in(folder)?;
+    let listing = ModelFolder::new(&folder.display().to_string(), names);
+    let opened = listing.open(&read_all(folder, &listing, &listing.texts())?)?;
+    let weights = read_all(folder, &listing, &opened.weights)?;
+    let (folder, names) = (folder.to_path_buf(), opened.weights.clone());
+    let fetch = move || read_all(&folder, &listing, &names).map_err(TrainError::from);
+    Ok(ModelFiles::of_folder(opened, &weights, fetch)?)
+}
+
+fn read_all(folder: &Path, listing: &ModelFolder, names: &[String]) -> Result<NamedFiles, NnError> {
+    names.iter().map(|name| Ok((listing.display(name), read(folder, name)?))).collect()
+}
+
+/// The names of the files in a model's folder.
+fn names_in(folder: &Path) -> Result<Vec<String>, CliError> {
+    if folder.is_file() {
+        let remedy = "name the folder that it is in: a model is config.json, tokenizer and weights together";
+        return Err(CliError::at(folder, "this is a file", remedy));
+    }
+    if !folder.is_dir() {
+        let remedy = format!(
+            "give --model `{BUILTIN}`, `{NANO}` or a folder with config.json, tokenizer.json and model.safetensors"
+        );
+        return Err(CliError::at(folder, "there is no such folder", remedy));
+    }
+    let names = file_names(folder);
+    if !names.iter().any(|name| ["config.json", "adapter_config.json"].contains(&name.as_str())) {
+        let found = models_below(folder);
+        if !found.is_empty() {
+            let what = format!("there is no config.json here, but in {}", found.join(", "));
+            return Err(CliError::at(folder, what, "name that folder with --model"));
+        }
+    }
+    Ok(names)
+}
+
+/// Names of what lies in `folder`; nothing where it cannot be read.
+fn file_names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// The first folders below `folder` with a config.json, nearest first.
+fn models_below(folder: &Path) -> Vec<String> {
+    const LISTED: usize = 5;
+    // Whoever names the root of a disk does not wait for all of it.
+    const LOOKED_INTO: usize = 500;
+    let mut next = VecDeque::from([folder.to_path_buf()]);
+    let mut found = Vec::new();
+    for _ in 0..LOOKED_INTO {
+        let Some(folder) = next.pop_front() else { break };
+        for below in file_names(&folder).into_iter().map(|name| folder.join(name)) {
+            if is_model(&below) {
+                found.push(below.display().to_string());
+            } else if below.is_dir() {
+                next.push_back(below);
             }
         }
     }
+    found.truncate(LISTED);
+    found
+}
+
+fn read(folder: &Path, name: &str) -> Result<Vec<u8>, NnError> {
+    let path = folder.join(name);
+    std::fs::read(&path).map_err(|error| match std::fs::read_link(&path) {
+        Ok(target) if error.kind() == std::io::ErrorKind::NotFound => NnError::Weights {
+            file: path.display().to_string(),
+            what: format!("this is a link to {}, which is not there", target.display()),
+            remedy: "fetch the model again: the file that the link stands for has been removed".to_owned(),
+        },
+        _ if path.is_dir() => NnError::Weights {
+            file: path.display().to_string(),
+            what: "this is a folder, where a file is expected".to_owned(),
+            remedy: "fetch the model again".to_owned(),
+        },
+        _ => NnError::io(&path, error),
+    })
 }
 
 /// Whether `folder` holds a model's config.json.

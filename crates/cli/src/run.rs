@@ -92,6 +92,9 @@ fn print_header(request: &Request, prepared: &Prepared, out: &Path, reporter: &R
         knobs.model, knobs.task, knobs.density, knobs.seed
     ));
     reporter.print(&format!("  {} training and {} validation examples", task.train.len(), task.validation.len()));
+    if let Some(read) = &prepared.setup.provenance.model {
+        reporter.print(&format!("  model   {}", read.line()));
+    }
     let read = prepared.setup.provenance.data.as_ref().map_or_else(Vec::new, |read| read.lines());
     read.iter().for_each(|line| reporter.print(&format!("  data    {line}")));
     reporter.print(&format!("  device  {}", prepared.device));

@@ -24,6 +24,7 @@ mod table;
 pub mod target;
 pub mod task;
 pub mod tokenizer;
+mod tokenizer_files;
 mod unpack;
 
 pub use batch::{BatchPlan, Example, TokenizedTask, collate, eval_batches, tokenize_task};
@@ -40,3 +41,4 @@ pub use seeded::{Stream, generator};
 pub use target::Target;
 pub use task::{RawExample, RawTask};
 pub use tokenizer::{Encoded, Tokenizer};
+pub use tokenizer_files::{TOKENIZER_FILES, TokenizerRead};

@@ -154,8 +154,8 @@ impl Tokenizer {
     }
 }
 
-/// The mistakes people make with this file, named as such.
-fn refuse_what_is_not_a_tokenizer(bytes: &[u8], file: &str) -> Result<(), DataError> {
+/// What stands under the name of a file by mistake, named as such.
+pub(crate) fn refuse_mistakes(bytes: &[u8], file: &str) -> Result<(), DataError> {
     let refused = |what: String, remedy| Err(DataError::Tokenizer { file: file.to_owned(), what, remedy });
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(DataError::Empty { file: file.to_owned() });
@@ -170,6 +170,13 @@ fn refuse_what_is_not_a_tokenizer(bytes: &[u8], file: &str) -> Result<(), DataEr
     if start.starts_with("version https://git-lfs") {
         return refused("this is a Git LFS pointer, not the file".into(), "fetch the file with `git lfs pull`");
     }
+    Ok(())
+}
+
+/// The mistakes people make with `tokenizer.json`, named as such.
+pub(crate) fn refuse_what_is_not_a_tokenizer(bytes: &[u8], file: &str) -> Result<(), DataError> {
+    refuse_mistakes(bytes, file)?;
+    let refused = |what: String, remedy| Err(DataError::Tokenizer { file: file.to_owned(), what, remedy });
     let value: serde_json::Value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
         Err(error) => return refused(format!("not JSON ({error})"), WHOLE_FILE),

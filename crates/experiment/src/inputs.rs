@@ -98,3 +98,24 @@ impl KnobValue for TaskName {
         KnobKind::Text
     }
 }
+
+/// Whether a file of this name is one of a model: of those that are read, or of those that another program would read and
+/// that this one answers with the way to convert them.
+#[must_use]
+pub fn is_model_file(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "config.json",
+        "adapter_config.json",
+        "model.safetensors.index.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.txt",
+        "vocab.json",
+        "merges.txt",
+    ];
+    const ENDS: [&str; 10] =
+        [".safetensors", ".bin", ".h5", ".msgpack", ".gguf", ".pt", ".pth", ".spm", ".codes", ".model"];
+    NAMES.contains(&name) || ENDS.iter().any(|end| name.to_lowercase().ends_with(end))
+}

@@ -27,7 +27,7 @@ pub use differences::{Difference, differences};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
 pub use inputs::{
     BUILTIN_MODEL, BUILTIN_TASK, COMPRESSED_EXTENSIONS, DATA_EXTENSIONS, NANO_MODEL, TASK_NAMES, TEXT_TASK, TaskEntry,
-    TaskName,
+    TaskName, is_model_file,
 };
 pub use knob::{
     Adapters, Axis, CheckedKnobs, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice, OptimizerState,
@@ -38,10 +38,10 @@ pub use names::{content_run_name, run_name};
 pub use presets::{PAPER_SCHEDULE, PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{
     BatchTimes, Chance, ClassCount, Constant, CurvePoint, DataRead, DenseKept, Evaluation, ExampleAnswers, FileRead,
-    Growth, Inference, KnobChange, LOSS, Layout, LeftOut, LossChange, Measures, MetricMeasure, ModelShape, NamedMetric,
-    OpenedBy, Params, PlannedPoint, Provenance, PruningPoint, RECORD_SCHEMA, Record, RecordBuilder, RecordError, Share,
-    Split, StepSeconds, TeacherUpdate, TrainMeasure, UnitExceptions, UnitOutliers, UnitSalience, UnitScores, UnitSet,
-    UnitSets, WatchedExample,
+    Growth, Inference, KnobChange, LOSS, Layout, LeftOut, LossChange, Measures, MetricMeasure, ModelRead, ModelShape,
+    NamedMetric, OpenedBy, Params, PartLeftOut, PlannedPoint, Provenance, PruningPoint, RECORD_SCHEMA, Record,
+    RecordBuilder, RecordError, Share, Split, StepSeconds, TeacherUpdate, TrainMeasure, UnitExceptions, UnitOutliers,
+    UnitSalience, UnitScores, UnitSet, UnitSets, WatchedExample,
 };
 pub use study::{
     Arm, ArmFile, ArmId, AxisFile, Cell, CellState, Choice, Combination, ExperimentId, MOST_SEEDS, STUDIES, Seeds,

@@ -10,6 +10,7 @@ mod data_read;
 mod examples;
 pub(crate) mod format;
 mod layout;
+mod model_read;
 mod pruning_point;
 mod read;
 mod step_seconds;
@@ -25,6 +26,7 @@ pub use format::{
     ModelShape, NamedMetric, Params, Provenance, RECORD_SCHEMA, Record, Split, TeacherUpdate, TrainMeasure,
 };
 pub use layout::{Layout, LossChange, OpenedBy, PlannedPoint};
+pub use model_read::{ModelRead, PartLeftOut};
 pub use pruning_point::PruningPoint;
 pub use read::RecordError;
 pub use step_seconds::StepSeconds;

@@ -21,8 +21,8 @@ pub enum Activation {
 impl Activation {
     /// Every activation with the names it goes by in configuration files; the first one is written.
     pub(crate) const NAMES: [(Self, &'static [&'static str]); 4] = [
-        (Self::Gelu, &["gelu"]),
-        (Self::GeluNew, &["gelu_new", "gelu_pytorch_tanh"]),
+        (Self::Gelu, &["gelu", "gelu_python"]),
+        (Self::GeluNew, &["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"]),
         (Self::Relu, &["relu"]),
         (Self::Tanh, &["tanh"]),
     ];

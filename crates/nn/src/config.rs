@@ -1,5 +1,9 @@
 //! What a transformer looks like: the Hugging Face `config.json`, checked, plus the ragged sizes of a compacted model.
 
+mod reading;
+
+pub use reading::ConfigRead;
+
 use crate::NnError;
 use crate::activation::Activation;
 use crate::family::{Family, Positions};
@@ -135,60 +139,13 @@ impl ModelConfig {
         self.head.map_or(0, of)
     }
 
-    /// Reads the Hugging Face `config.json` or the one written by [`Self::to_json`].
+    /// Reads the Hugging Face `config.json` or the one written by [`Self::to_json`]; [`ConfigRead::from_json`] also says
+    /// what was assumed.
     ///
     /// # Errors
-    /// [`NnError::Config`] for something that is not such a file, [`NnError::Size`] for numbers that cannot be.
+    /// As [`ConfigRead::from_json`].
     pub fn from_json(bytes: &[u8], file: &str) -> Result<Self, NnError> {
-        let bad = |what: String| NnError::Config { file: file.into(), what };
-        let json: Value = serde_json::from_slice(bytes).map_err(|e| bad(format!("not JSON ({e})")))?;
-        let reader = Reader { json: &json, file };
-        let family = Family::of_model_type(reader.text("model_type")?).map_err(bad)?;
-        let spec = family.spec();
-        match json.get("position_embedding_type").and_then(Value::as_str) {
-            None | Some("absolute") => {}
-            Some(other) => return Err(bad(format!("position_embedding_type `{other}` is not supported"))),
-        }
-        let name = reader.text(spec.keys.activation)?;
-        let activation = Activation::from_name(name).ok_or_else(|| {
-            let known: Vec<&str> = Activation::NAMES.iter().flat_map(|(_, names)| names.iter().copied()).collect();
-            bad(format!("{} `{name}` is not known; known are {}", spec.keys.activation, known.join(", ")))
-        })?;
-        let hidden = reader.size(spec.keys.hidden)?;
-        let compact = match json.get(COMPACT) {
-            Some(compact) => serde_json::from_value(compact.clone()).map_err(|e| bad(format!("`{COMPACT}`: {e}")))?,
-            None => {
-                let heads = reader.size(spec.keys.heads)?;
-                if hidden % heads != 0 {
-                    let (of_hidden, of_heads) = (spec.keys.hidden, spec.keys.heads);
-                    return Err(
-                        reader.impossible(format!("{of_hidden} {hidden} is not a multiple of {of_heads} {heads}"))
-                    );
-                }
-                let layer = LayerShape { heads, neurons: reader.size(spec.keys.neurons)? };
-                let layers = vec![layer; reader.size(spec.keys.layers)?];
-                let embedding = spec.keys.embedding.map(|key| reader.size(key)).transpose()?;
-                let embedding = embedding.filter(|&width| width != hidden);
-                CompactSizes { head_size: hidden / heads, layers, embedding, head: None }
-            }
-        };
-        let config = Self {
-            family,
-            vocab_size: reader.size("vocab_size")?,
-            max_positions: reader.size("max_position_embeddings")?,
-            type_vocab_size: if spec.token_types { reader.size("type_vocab_size")? } else { 0 },
-            embedding: compact.embedding,
-            hidden,
-            head_size: compact.head_size,
-            layers: compact.layers,
-            activation,
-            norm_eps: reader.optional("layer_norm_eps", Value::as_f64)?.unwrap_or(1e-12),
-            pad_id: reader.optional("pad_token_id", Value::as_u64)?.unwrap_or(0) as usize,
-            head: compact.head,
-            label_names: reader.label_names()?,
-        };
-        config.check(file)?;
-        Ok(config)
+        Ok(ConfigRead::from_json(bytes, file)?.config)
     }
 
     /// The `config.json` that goes with an exported model. A uniform model's file reads in other tools; a ragged one
@@ -287,56 +244,4 @@ struct CompactSizes {
     #[serde(default)]
     embedding: Option<usize>,
     head: Option<HeadConfig>,
-}
-
-struct Reader<'a> {
-    json: &'a Value,
-    file: &'a str,
-}
-
-impl<'a> Reader<'a> {
-    fn text(&self, key: &str) -> Result<&'a str, NnError> {
-        self.json.get(key).and_then(Value::as_str).ok_or_else(|| self.missing(key))
-    }
-
-    fn size(&self, key: &str) -> Result<usize, NnError> {
-        let value = self.json.get(key).ok_or_else(|| self.missing(key))?;
-        match value.as_u64() {
-            Some(n) if n > 0 && n <= MAX_DIMENSION => Ok(n as usize),
-            _ => Err(self.impossible(format!("`{key}` is {value}; expected a whole number from 1 to {MAX_DIMENSION}"))),
-        }
-    }
-
-    /// `None` when the key is absent or null; a value of another type is not taken for either.
-    fn optional<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, NnError> {
-        match self.json.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match read(value) {
-                Some(value) => Ok(Some(value)),
-                None => Err(self.impossible(format!("`{key}` is {value}"))),
-            },
-        }
-    }
-
-    /// `id2label` in the order of its numbers; nothing where it only numbers them as transformers does (`LABEL_0`).
-    fn label_names(&self) -> Result<Vec<String>, NnError> {
-        let Some(map) = self.optional("id2label", |value| value.as_object().cloned())? else { return Ok(vec![]) };
-        let mut names = Vec::new();
-        for id in 0..map.len() {
-            match map.get(&id.to_string()).and_then(Value::as_str) {
-                Some(name) => names.push(name.to_owned()),
-                None => return Err(self.impossible(format!("`id2label` names no label {id} of {}", map.len()))),
-            }
-        }
-        let numbered = names.iter().enumerate().all(|(id, name)| *name == format!("LABEL_{id}"));
-        Ok(if numbered { vec![] } else { names })
-    }
-
-    fn missing(&self, key: &str) -> NnError {
-        NnError::Config { file: self.file.into(), what: format!("`{key}` is missing or not of the right type") }
-    }
-
-    fn impossible(&self, what: String) -> NnError {
-        NnError::Size { file: self.file.into(), what }
-    }
 }

@@ -13,6 +13,8 @@ pub enum NnError {
         file: String,
         /// What was wrong.
         what: String,
+        /// What to do.
+        remedy: String,
     },
     /// A configuration whose numbers cannot describe a model.
     Size {
@@ -27,6 +29,8 @@ pub enum NnError {
         file: String,
         /// What was wrong.
         what: String,
+        /// What to do.
+        remedy: String,
     },
     /// A tensor that is missing, unexpected, or of the wrong shape, type or content.
     Tensor {
@@ -60,14 +64,11 @@ display_problem!(NnError);
 impl Explain for NnError {
     fn problem(&self) -> Problem {
         match self {
-            Self::Config { file, what } => {
-                Problem::new(file, what, "give the Hugging Face config.json of an encoder of a known family")
+            Self::Config { file, what, remedy } | Self::Weights { file, what, remedy } => {
+                Problem::new(file, what, remedy)
             }
             Self::Size { file, what } => {
                 Problem::new(file, format!("impossible size: {what}"), "fetch the file again or correct the number")
-            }
-            Self::Weights { file, what } => {
-                Problem::new(file, what, "fetch the file again or check that it belongs to this config.json")
             }
             Self::Tensor { file, tensor, what, remedy } => {
                 Problem::new(format!("{file}, tensor `{tensor}`"), what, remedy)

@@ -36,14 +36,14 @@ pub struct FamilySpec {
     pub token_types: bool,
     /// Which position the first token has.
     pub positions: Positions,
+    /// The padding token, where the configuration file names none.
+    pub pad_id: usize,
     /// Keys of the configuration file.
     pub keys: ConfigKeys,
     /// Names of the tensors.
     pub tensors: TensorNames,
     /// The classifier.
     pub head: HeadSpec,
-    /// Beginnings of tensor names that this model has no use for.
-    pub unused: &'static [&'static str],
 }
 
 /// How positions are counted.
@@ -129,6 +129,7 @@ const BERT: FamilySpec = FamilySpec {
     prefix: "bert.",
     token_types: true,
     positions: Positions::FromZero,
+    pad_id: 0,
     keys: BERT_KEYS,
     tensors: BERT_LAYER,
     head: HeadSpec {
@@ -138,7 +139,6 @@ const BERT: FamilySpec = FamilySpec {
         drops_input: false,
         out: "classifier",
     },
-    unused: &["embeddings.position_ids", "cls.", "pooler.", "classifier."],
 };
 
 const ROBERTA: FamilySpec = FamilySpec {
@@ -146,6 +146,7 @@ const ROBERTA: FamilySpec = FamilySpec {
     model_type: "roberta",
     prefix: "roberta.",
     positions: Positions::AfterPadding,
+    pad_id: 1,
     head: HeadSpec {
         dense: "classifier.dense",
         is_pooler: false,
@@ -153,7 +154,6 @@ const ROBERTA: FamilySpec = FamilySpec {
         drops_input: true,
         out: "classifier.out_proj",
     },
-    unused: &["embeddings.position_ids", "lm_head.", "pooler.", "classifier."],
     ..BERT
 };
 
@@ -194,7 +194,6 @@ const DISTILBERT: FamilySpec = FamilySpec {
         drops_input: false,
         out: "classifier",
     },
-    unused: &["vocab_", "pre_classifier.", "classifier.", "qa_outputs."],
     ..BERT
 };
 
@@ -210,9 +209,25 @@ const ELECTRA: FamilySpec = FamilySpec {
         drops_input: true,
         out: "classifier.out_proj",
     },
-    unused: &["embeddings.position_ids", "discriminator_predictions.", "classifier."],
     ..BERT
 };
+
+/// Architectures that people may take for one of these, and what is different.
+const OTHERS: [(&str, &str); 13] = [
+    ("albert", "all layers share their weights"),
+    ("big_bird", "sparse attention"),
+    ("convbert", "convolutions beside attention"),
+    ("deberta", "attention to relative positions"),
+    ("deberta-v2", "attention to relative positions"),
+    ("gpt2", "a decoder"),
+    ("longformer", "attention within windows"),
+    ("megatron-bert", "norms before the sub-blocks"),
+    ("mobilebert", "bottlenecks around the layers"),
+    ("modernbert", "rotary positions and gated neurons"),
+    ("mpnet", "attention to relative positions"),
+    ("t5", "an encoder with a decoder, and relative positions"),
+    ("xlm-roberta-xl", "norms before the sub-blocks"),
+];
 
 impl Family {
     /// Every family.
@@ -241,6 +256,10 @@ impl Family {
             return Ok(*family);
         }
         let known = Self::ALL.map(|family| family.spec().model_type);
+        if let Some((_, why)) = OTHERS.iter().find(|(of, _)| *of == model_type) {
+            let known = known.join(", ");
+            return Err(format!("model_type `{model_type}` is another architecture ({why}); known are {known}"));
+        }
         let likeness = |name: &&&str| (strsim::jaro_winkler(name, model_type) * 1e6) as u64;
         let nearest = known.iter().max_by_key(likeness).filter(|name| likeness(name) > 700_000);
         let nearest = nearest.map(|name| format!("; the nearest is `{name}`")).unwrap_or_default();
@@ -295,5 +314,7 @@ mod tests {
         assert!(error.contains("xlm-roberta") && error.contains("nearest is `distilbert`"), "{error}");
         let error = Family::of_model_type("t5").expect_err("not an encoder of this kind");
         assert!(error.contains("electra") && !error.contains("nearest"), "{error}");
+        let error = Family::of_model_type("deberta-v2").expect_err("not quite an encoder of this kind");
+        assert!(error.contains("relative positions") && error.contains("roberta, camembert"), "{error}");
     }
 }

@@ -181,10 +181,11 @@ impl Transformer {
         batch: &Batch,
         mut dropout: Option<&mut Dropout>,
     ) -> Result<Tensor<2>, NnError> {
-        let head = self
-            .head
-            .as_ref()
-            .ok_or_else(|| NnError::Config { file: "model".into(), what: "there is no classification head".into() })?;
+        let head = self.head.as_ref().ok_or_else(|| NnError::Config {
+            file: "model".into(),
+            what: "there is no classification head".into(),
+            remedy: "train one with `apt-lab run --model`".into(),
+        })?;
         let mut read = batch.read_by(head.pooling, hidden);
         if head.dense.is_some() && self.config.family.spec().head.drops_input {
             read = Dropout::on(&mut dropout, read);
@@ -200,6 +201,17 @@ impl Transformer {
         self.head = Some(ClassificationHead::new(&self.config, head, pooler, init));
         self.config.head = Some(head);
         self.config.label_names.clear();
+        self
+    }
+
+    /// With the outputs of its head in another order: the i-th is the `order[i]`-th of now.
+    #[must_use]
+    pub fn with_outputs(mut self, order: &[usize]) -> Self {
+        if let Some(head) = &mut self.head {
+            head.out = head.out.select(None, Some(order));
+        }
+        let names = order.iter().filter_map(|&output| self.config.label_names.get(output).cloned());
+        self.config.label_names = names.collect();
         self
     }
 

@@ -289,7 +289,8 @@ fn says(case: &str, error: &NnError, words: &[&str]) {
 }
 
 fn read(bytes: &[u8], config: &ModelConfig) -> Result<Transformer, NnError> {
-    Checkpoint::parse(bytes, WEIGHTS, config.family)?.model(config, &Device::flex())
+    let checkpoint = Checkpoint::parse(bytes, WEIGHTS, config.family)?;
+    checkpoint.model(&checkpoint.complete(&config.clone().into())?, &Device::flex())
 }
 
 fn hugging_face() -> Value {

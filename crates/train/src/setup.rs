@@ -3,7 +3,7 @@
 use crate::TrainError;
 use crate::device::OpenDevice;
 use crate::files::ModelFiles;
-use crate::head::fit_head;
+use crate::head::{fit_head, head_words};
 use crate::learner::{Learner, Transform};
 use crate::simd::vectors;
 use crate::source::ModelSource;
@@ -74,6 +74,13 @@ impl Setup {
         let read = task.read.clone();
         let watched = watched(&task);
         let task = tokenize_task(&task, &model.tokenizer, length)?;
+        let mut model_read = model.read;
+        model_read.head = Some(head_words(&model.source.config, &task.objective, pooling_of(&knobs)));
+        if let Some(named) = model.max_length.filter(|&named| named < length) {
+            model_read.notes.push(format!(
+                "tokenizer_config.json says that it reads at most {named} tokens, and up to {length} are read here"
+            ));
+        }
         let provenance = Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             commit: machine.commit,
@@ -82,6 +89,7 @@ impl Setup {
             data_hash: Some(data_hash),
             data: Some(Box::new(DataRead { cut: task.cut, cut_at: Some(length), ..read })),
             model_hash: Some(model.hash),
+            model: Some(Box::new(model_read)),
             seed: knobs.seed,
             os: machine.os,
             threads: machine.threads,

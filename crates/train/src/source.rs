@@ -3,7 +3,7 @@
 
 use crate::TrainError;
 use apt_data::{Stream, generator};
-use apt_nn::checkpoint::Checkpoint;
+use apt_nn::checkpoint::{Checkpoint, ShardIndex};
 use apt_nn::{Init, ModelConfig, Transformer};
 use burn::tensor::Device;
 
@@ -14,11 +14,14 @@ pub struct ModelSource {
     weights: Weights,
 }
 
-type Fetch = dyn Fn() -> Result<Vec<u8>, TrainError> + Send;
+/// Files as `(name, bytes)`.
+pub type NamedFiles = Vec<(String, Vec<u8>)>;
+
+type Fetch = dyn Fn() -> Result<NamedFiles, TrainError> + Send;
 
 enum Weights {
-    /// Fetches the bytes of a safetensors file of the given name.
-    File(String, Box<Fetch>),
+    /// Fetches safetensors files: shards, if there is an index of them.
+    Files(Option<ShardIndex>, Box<Fetch>),
     /// Seeded random values.
     Random(u64),
 }
@@ -30,7 +33,17 @@ impl ModelSource {
         file: &str,
         fetch: impl Fn() -> Result<Vec<u8>, TrainError> + Send + 'static,
     ) -> Self {
-        Self { config, weights: Weights::File(file.into(), Box::new(fetch)) }
+        let file = file.to_owned();
+        Self::files(config, None, move || Ok(vec![(file.clone(), fetch()?)]))
+    }
+
+    /// The safetensors files that `fetch` gives, which are shards if there is an index of them.
+    pub fn files(
+        config: ModelConfig,
+        index: Option<ShardIndex>,
+        fetch: impl Fn() -> Result<NamedFiles, TrainError> + Send + 'static,
+    ) -> Self {
+        Self { config, weights: Weights::Files(index, Box::new(fetch)) }
     }
 
     /// Random weights.
@@ -47,9 +60,10 @@ impl ModelSource {
             Weights::Random(seed) => {
                 Ok(Transformer::new(&self.config, &mut Init::from_rng(generator(*seed, Stream::Weights, 0), device)))
             }
-            Weights::File(file, fetch) => {
-                let bytes = fetch()?;
-                Ok(Checkpoint::parse(&bytes, file, self.config.family)?.model(&self.config, device)?)
+            Weights::Files(index, fetch) => {
+                let files = fetch()?;
+                let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (&**name, &**bytes)).collect();
+                Ok(Checkpoint::of(&files, index.as_ref(), self.config.family)?.model(&self.config, device)?)
             }
         }
     }

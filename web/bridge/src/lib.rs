@@ -20,4 +20,4 @@ pub use device::{Adapter, Check, DeviceReport, Estimate};
 pub use look::{DataLook, LookedRow};
 pub use message::{Answer, Fault, FirstSteps, Message, ModelAnswer, Outcome, Prediction};
 pub use reading::{Reading, Segment, Word, segments};
-pub use stored::{FileSet, MODEL_FILES, RunState, StoredCell, StoredRun, StoredStudy, record_name, run_lock};
+pub use stored::{FileSet, RunState, StoredCell, StoredRun, StoredStudy, record_name, run_lock};

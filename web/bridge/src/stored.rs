@@ -1,6 +1,6 @@
 //! What stays in the browser's database, so that a reload or a closed tab loses nothing.
 
-use apt_experiment::{CellState, Knobs, Study, StudyFile, content_run_name};
+use apt_experiment::{CellState, Knobs, Study, StudyFile, content_run_name, is_model_file};
 use serde::{Deserialize, Serialize};
 
 /// A run as the list of runs has it.
@@ -139,9 +139,6 @@ impl StoredStudy {
     }
 }
 
-/// The files of a model in the Hugging Face layout: sizes, tokenizer, weights.
-pub const MODEL_FILES: [&str; 3] = ["config.json", "tokenizer.json", "model.safetensors"];
-
 /// Files that were dropped, kept under one name: a model's or a task's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSet {
@@ -155,7 +152,7 @@ impl FileSet {
     /// Whether they are a model's.
     #[must_use]
     pub fn is_model(&self) -> bool {
-        self.files.iter().any(|(name, _)| *name == MODEL_FILES[2])
+        self.files.iter().any(|(name, _)| is_model_file(name))
     }
 }
 

@@ -62,6 +62,36 @@ function largerVocabulary() {
   return JSON.stringify({ ...TOKENIZER, added_tokens: [], model: { ...TOKENIZER.model, vocab: words } });
 }
 
+/** The built-in model as another program would have saved it: in shards, with a wrapper's prefix and vocab.txt. */
+export function sharded() {
+  const { header, data } = parts();
+  const names = Object.keys(header).filter((name) => name !== "__metadata__");
+  const map = {};
+  const shards = [0, 1].map((half) => {
+    const name = `model-0000${half + 1}-of-00002.safetensors`;
+    const [tensors, bytes] = [{}, []];
+    let at = 0;
+    for (const tensor of names.filter((_, i) => i % 2 === half)) {
+      const [begin, end] = header[tensor].data_offsets;
+      bytes.push(data.subarray(begin, end));
+      tensors[`module.${tensor}`] = { ...header[tensor], data_offsets: [at, at + end - begin] };
+      map[`module.${tensor}`] = name;
+      at += end - begin;
+    }
+    return { name, body: safetensors(tensors, Buffer.concat(bytes)) };
+  });
+  const vocabulary = Object.entries(TOKENIZER.model.vocab).sort(([, a], [, b]) => a - b);
+  const text = (name, body) => ({ name, body, type: "text/plain" });
+  return [
+    text("config.json", JSON.stringify(CONFIG)),
+    text("model.safetensors.index.json", JSON.stringify({ weight_map: map })),
+    text("vocab.txt", vocabulary.map(([piece]) => `${piece}\n`).join("")),
+    text("tokenizer_config.json", JSON.stringify({ do_lower_case: true })),
+    text("README.md", "# A model"),
+    ...shards,
+  ];
+}
+
 /** What one might drop by mistake or in bad faith: a model, or files for the task `text`. */
 export const HOSTILE_MODELS = {
   "weights cut short": model({ weights: WEIGHTS.subarray(0, WEIGHTS.length / 2) }),
@@ -72,6 +102,7 @@ export const HOSTILE_MODELS = {
   "a web page in place of the weights": model({ weights: HTML }),
   "a web page in place of config.json": model({ config: HTML }),
   "a web page in place of tokenizer.json": model({ tokenizer: HTML }),
+  "a shard that is missing": sharded().slice(0, -1),
   "no weights at all": model({ weights: null }),
   "no tokenizer": model({ tokenizer: null }),
   "empty files": model({ config: "", tokenizer: "", weights: "" }),

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { HOSTILE_DATA, HOSTILE_MODELS, HOSTILE_RECORDS } from "../support/files.mjs";
+import { HOSTILE_DATA, HOSTILE_MODELS, HOSTILE_RECORDS, sharded } from "../support/files.mjs";
 import { withLab } from "../support/lab.mjs";
 import { mainThread } from "../support/tasks.mjs";
 
@@ -66,6 +66,20 @@ test("hostile files each end in a named error and a usable page", { timeout: 600
     await lab.go({ ...RUN, model: "nano" });
     await lab.press("start");
     assert.equal((await lab.finished()).curve.length, RUN.steps, "the lab no longer trains");
+  }));
+
+test("a model in shards, with vocab.txt and a prefix, is read, told of and trained", { timeout: 600_000 }, () =>
+  withLab({ settings: RUN }, async (lab) => {
+    const name = await keep(lab, sharded());
+    await lab.until("what was read", async () => /prefix `module\.`/.test(await lab.at("notice").innerText()));
+    await lab.go({ ...RUN, model: name, density: 1, distillation: "off" });
+    await lab.press("start");
+    const record = await lab.finished();
+    assert.equal(record.curve.length, RUN.steps);
+    const read = record.provenance.model;
+    assert.equal(read.prefix, "module.");
+    assert.ok(read.files.includes("vocab.txt") && read.files.includes("model-00002-of-00002.safetensors"), `${read.files}`);
+    assert.ok(read.notes.some((note) => note.includes("vocab.txt")), `${read.notes}`);
   }));
 
 const required = existsSync(MINILM) || process.env.APT_REQUIRE_ASSETS;

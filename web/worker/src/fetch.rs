@@ -16,19 +16,32 @@ const LARGEST: f64 = 1.5e9;
 /// # Errors
 /// No answer, an answer that is no success, or a page (HTML) where a file is expected.
 pub(crate) async fn download(address: &str) -> Result<Vec<u8>, WorkerError> {
+    find(address).await?.ok_or_else(|| refused(address, "the answer is 404: there is no such file".into()))
+}
+
+fn refused(address: &str, what: String) -> WorkerError {
+    WorkerError::new(
+        address,
+        what,
+        "check the address and that its host allows other sites to read it (CORS), or download the files and drop them \
+         here",
+    )
+}
+
+/// As [`download`]; `None` if the answer is that there is no such file.
+///
+/// # Errors
+/// As [`download`].
+pub(crate) async fn find(address: &str) -> Result<Option<Vec<u8>>, WorkerError> {
     let name = address.rsplit('/').next().unwrap_or(address);
-    let refused = |what: String| {
-        WorkerError::new(
-            address,
-            what,
-            "check the address and that its host allows other sites to read it (CORS), or download the files and drop \
-             them here",
-        )
-    };
+    let refused = |what: String| refused(address, what);
     let answer = JsFuture::from(port::scope().fetch_with_str(address)).await;
     let answer: Response = answer
         .and_then(JsValue::dyn_into)
         .map_err(|_| refused("no answer came, or the browser may not read it".into()))?;
+    if answer.status() == 404 {
+        return Ok(None);
+    }
     if !answer.ok() {
         return Err(refused(format!("the answer is {} {}", answer.status(), answer.status_text())));
     }
@@ -59,7 +72,7 @@ pub(crate) async fn download(address: &str) -> Result<Vec<u8>, WorkerError> {
     // The end, also of a body whose length the host did not name: the page's notice goes.
     let done = bytes.len() as u64;
     port::post(&Message::Progress { what: format!("downloading {name}"), done, total: Some(done) });
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// The bytes of a dropped file.

@@ -4,11 +4,11 @@
 use crate::error::WorkerError;
 use crate::sources;
 use crate::worker::Worker;
-use crate::{fetch, port};
+use crate::{fetch, model_files, port};
 use apt_bridge::{DataLook, LookedRow, Message};
 use apt_data::{RawExample, RawTask, Target, Tokenizer};
-use apt_experiment::{BUILTIN_TASK, DataRead, Explain, Knobs, Problem, Share, TEXT_TASK};
-use apt_train::TrainError;
+use apt_experiment::{BUILTIN_TASK, DataRead, Explain, Knobs, Problem, Share, TEXT_TASK, is_model_file};
+use apt_train::{ModelFiles, TrainError};
 use burn::tensor::Device;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::File;
@@ -27,12 +27,13 @@ impl Worker {
         let files: Vec<File> = files.iter().filter_map(|file| file.dyn_ref::<File>().cloned()).collect();
         let what = format!("looking at {}", files.iter().map(File::name).collect::<Vec<_>>().join(", "));
         port::post(&Message::Progress { what: what.clone(), done: 0, total: None });
-        if sources::is_model(&files) {
-            let source = sources::given_model(&files).await?.source;
+        if files.iter().any(|file| is_model_file(&file.name())) {
+            let ModelFiles { source, read, .. } = model_files::given_model(&files).await?;
             // A run that is open needs the memory more; its model is then checked when it starts.
             if !self.run.as_ref().is_some_and(|run| run.is_open()) {
                 source.model(&Device::flex())?;
             }
+            port::post(&Message::Notice { text: format!("Model: {}", read.line()) });
         } else {
             let mut read = Vec::new();
             for file in &files {
@@ -60,7 +61,7 @@ impl Worker {
                 return Ok(());
             }
         };
-        if let Some((tokenizer, positions)) = sources::near_tokenizer(&knobs.model, store).await? {
+        if let Some((tokenizer, positions)) = model_files::near_tokenizer(&knobs.model, store).await? {
             let length = knobs.max_length.min(positions);
             (task.read.cut, task.read.cut_at) = (cut(&task, &tokenizer, length)?, Some(length));
         }

@@ -4,7 +4,7 @@
 use crate::error::WorkerError;
 use crate::gpu::{self, Gpu};
 use crate::worker::Worker;
-use crate::{gpu_errors, port, sources};
+use crate::{gpu_errors, model_files, port, sources};
 use apt_bridge::{Estimate, Message};
 use apt_experiment::{Device as Choice, Knobs};
 use apt_train::device::{OpenDevice, cpu};
@@ -97,7 +97,7 @@ impl Worker {
     pub(crate) async fn estimate(&mut self, knobs: &Knobs) -> Result<(), WorkerError> {
         let knobs = knobs.clone().check()?;
         let store = self.store.as_deref();
-        let config = sources::config(&knobs.model, store).await?;
+        let config = model_files::config(&knobs.model, store).await?;
         let outputs = sources::output_count(&mut self.output_count, &knobs, store).await?;
         let parts = apt_train::estimate(&config, &knobs, outputs, knobs.max_length);
         let parts = parts.into_iter().map(|(what, bytes)| (what.to_owned(), bytes)).collect();

@@ -20,6 +20,8 @@ mod look;
 #[cfg(target_family = "wasm")]
 mod machine;
 #[cfg(target_family = "wasm")]
+mod model_files;
+#[cfg(target_family = "wasm")]
 mod port;
 #[cfg(target_family = "wasm")]
 mod predictions;

@@ -10,8 +10,7 @@ use crate::run::resume::settings_of;
 use crate::settings::apply_flags;
 use apt_data::{Example, Reading, Target, load_task, load_whole, tokenize_task};
 use apt_experiment::{DataRead, Knobs, LOSS};
-use apt_nn::checkpoint::load_dir;
-use apt_train::head_misfit;
+use apt_train::{adapt_head, head_misfit};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::{Map, Value, json};
@@ -39,8 +38,8 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let knobs = knobs.check()?;
     let opened = device::open(knobs.device)?;
     let location = ModelLocation::Folder(folder.clone());
-    let config = location.config()?;
-    let (_, tokenizer) = location.tokenizer(&config)?;
+    let files = location.files()?;
+    let (config, tokenizer) = (&files.source.config, &files.tokenizer);
     // A file that is named here is to be evaluated, all of it; what a run was given is split as it was then.
     let file = matches.get_one::<String>("data").map(Path::new).filter(|path| path.is_file());
     let is_split_named = matches.value_source("split") == Some(ValueSource::CommandLine);
@@ -56,12 +55,13 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         let remedy = "train it with `apt-lab run --model`, and evaluate that run";
         return Err(CliError::at(&folder, "the model has no trained head", remedy));
     }
-    if let Some(misfit) = head_misfit(&config, &task.objective, None) {
+    if let Some(misfit) = head_misfit(config, &task.objective, None) {
         return Err(CliError::at(&folder, misfit, "name the task the model was trained on with --task"));
     }
-    let model = load_dir(&folder, &opened.device)?;
+    print_stderr(&format!("model   {}", files.read.line()));
+    let model = adapt_head(files.source.model(&opened.device)?, &task.objective);
     let length = knobs.max_length.min(config.max_length());
-    let tokenized = tokenize_task(&task, &tokenizer, length)?;
+    let tokenized = tokenize_task(&task, tokenizer, length)?;
     let read = DataRead { cut: tokenized.cut, cut_at: Some(length), ..task.read.clone() };
     read.lines().iter().for_each(|line| print_stderr(&format!("data    {line}")));
     let split = match file {
@@ -74,7 +74,7 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
             CliError::at(&folder, format!("the task {} has no labelled test set", task.name), "use --split validation")
         })?,
     };
-    apt_train::check_examples(&config, examples, &task.objective)?;
+    apt_train::check_examples(config, examples, &task.objective)?;
     let predictions = pollster::block_on(apt_train::predict(&model, None, examples, &task.objective))?;
     let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
     if let Some(path) = matches.get_one::<PathBuf>("predictions") {

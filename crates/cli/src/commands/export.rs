@@ -8,7 +8,7 @@ use crate::reporter::{Reporter, print_stderr, print_stdout};
 use crate::run::resume::session_at;
 use crate::run::write_model;
 use apt_nn::Transformer;
-use apt_nn::checkpoint::{Precision, load_dir};
+use apt_nn::checkpoint::Precision;
 use apt_train::pooling_note;
 use burn::tensor::Device;
 use clap::ArgMatches;
@@ -54,9 +54,8 @@ fn model_at(path: &Path) -> Result<(Transformer, Vec<u8>), CliError> {
     let folder = [path.to_path_buf(), path.join("model")].into_iter().find(|folder| is_model(folder));
     match folder {
         Some(folder) => {
-            let location = ModelLocation::Folder(folder.clone());
-            let (tokenizer, _) = location.tokenizer(&location.config()?)?;
-            Ok((load_dir(&folder, &Device::flex())?, tokenizer))
+            let files = ModelLocation::Folder(folder).files()?;
+            Ok((files.source.model(&Device::flex())?, files.tokenizer_file))
         }
         None => {
             let (session, tokenizer) = session_at(path, None, &reporter)?;

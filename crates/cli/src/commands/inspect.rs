@@ -59,9 +59,14 @@ fn checkpoint(bytes: &[u8], path: &Path) -> Result<(), CliError> {
 }
 
 fn model(folder: &Path) -> Result<(), CliError> {
-    let config = ModelLocation::Folder(folder.into()).config()?;
-    let weights = folder.join("model.safetensors");
-    let bytes = fs::metadata(&weights).map_err(|e| CliError::reading(&weights, e))?.len();
+    let files = ModelLocation::Folder(folder.into()).files()?;
+    let config = &files.source.config;
+    let size = |name: &String| {
+        let path = folder.join(name);
+        fs::metadata(&path).map(|metadata| metadata.len()).map_err(|e| CliError::reading(&path, e))
+    };
+    let weights = files.read.files.iter().filter(|name| name.ends_with(".safetensors"));
+    let bytes: u64 = weights.map(size).sum::<Result<_, _>>()?;
     let shape = config.shape();
     let head = match (config.head, config.label_names.join(", ")) {
         (None, _) => "no head".to_owned(),
@@ -69,8 +74,9 @@ fn model(folder: &Path) -> Result<(), CliError> {
         (Some(_), names) => format!("a head for the labels {names}"),
     };
     print_stdout(&format!(
-        "model {}\n\n{}, a vocabulary of {}, inputs of at most {} tokens, {head}\n{} parameters in the layers, {} in embeddings, {} in the head, {bytes} bytes\n",
+        "model {}\n\n{}\n{}, a vocabulary of {}, inputs of at most {} tokens, {head}\n{} parameters in the layers, {} in embeddings, {} in the head, {bytes} bytes\n",
         folder.display(),
+        files.read.line(),
         config.family.spec().name,
         config.vocab_size,
         config.max_length(),

@@ -6,7 +6,7 @@ use crate::reporter::Reporter;
 use crate::settings::{is_json, paper_schedule, read_text};
 use crate::setup::load_task;
 use apt_experiment::{Cell, DataSource, KNOBS, Knobs, Sources, StudyFile};
-use apt_train::CODE;
+use apt_train::{CODE, ModelFiles};
 use clap::ArgMatches;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -84,7 +84,8 @@ impl Planner {
         Ok(match self.known.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
-                let model = ModelLocation::from_knob(&knobs.model).files()?.hash;
+                let ModelFiles { hash: model, read, .. } = ModelLocation::from_knob(&knobs.model).files()?;
+                reporter.print(&format!("model   {}", read.line()));
                 let task = load_task(knobs)?;
                 task.read.lines().iter().for_each(|line| reporter.print(&format!("data    {line}")));
                 unknown.insert(Sources { data: task.hash, model, code: CODE.to_owned() })

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bad_model;
 mod lists;
+mod models_of_others;
 mod objectives;
 mod program;
 mod reading;

@@ -13,7 +13,8 @@ pub(crate) struct TinyModel {
     pub config: Value,
 }
 
-const HIDDEN: usize = 16;
+/// Width of its hidden stream.
+pub(crate) const HIDDEN: usize = 16;
 const NEURONS: usize = 32;
 const POSITIONS: usize = 32;
 
@@ -47,7 +48,8 @@ impl TinyModel {
         model
     }
 
-    fn linear(&mut self, name: &str, outputs: usize, inputs: usize) {
+    /// Adds a linear layer.
+    pub(crate) fn linear(&mut self, name: &str, outputs: usize, inputs: usize) {
         self.tensor(&format!("{name}.weight"), &[outputs, inputs]);
         self.tensor(&format!("{name}.bias"), &[outputs]);
     }

@@ -57,7 +57,7 @@ fn records(within: &Path) -> BTreeMap<String, (Value, SystemTime)> {
 /// How many cells of a list are in each state.
 fn states(list: &str) -> BTreeMap<&str, usize> {
     let mut states = BTreeMap::new();
-    let cells = list.lines().filter(|line| !line.starts_with("data "));
+    let cells = list.lines().filter(|line| !line.starts_with("data ") && !line.starts_with("model "));
     cells.filter_map(|line| line.split_whitespace().next()).for_each(|of| *states.entry(of).or_default() += 1);
     states
 }

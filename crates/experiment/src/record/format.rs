@@ -13,6 +13,7 @@ use super::chance::Chance;
 use super::data_read::DataRead;
 use super::examples::{ExampleAnswers, WatchedExample};
 use super::layout::Layout;
+use super::model_read::ModelRead;
 use super::pruning_point::PruningPoint;
 use super::step_seconds::StepSeconds;
 
@@ -89,6 +90,9 @@ pub struct Provenance {
     pub data: Option<Box<DataRead>>,
     /// Digest of the model started from.
     pub model_hash: Option<String>,
+    /// What was read of the model, and what was not; none in records of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Box<ModelRead>>,
     /// The seed.
     pub seed: u64,
     /// Operating system and architecture.

@@ -143,8 +143,8 @@ fn drop_zone(lab: Lab) -> impl IntoView {
             on:drop=move |_| over.set(false)
         >
             <p>
-                "Bring your own: drop " <code>"config.json"</code> ", " <code>"tokenizer.json"</code> " and "
-                <code>"model.safetensors"</code> " together, or a " <code>".csv"</code> ", " <code>".tsv"</code> ", "
+                "Bring your own: drop the files of a model's folder together (" <code>"config.json"</code> ", the tokenizer's and "
+                <code>"model.safetensors"</code> " or its shards), or a " <code>".csv"</code> ", " <code>".tsv"</code> ", "
                 <code>".json"</code> " or " <code>".jsonl"</code> " with text and label."
             </p>
             <label class="button file">

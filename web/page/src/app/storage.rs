@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use apt_bridge::store::{Store, StoreError};
-use apt_bridge::{Command, MODEL_FILES, StoredStudy};
-use apt_experiment::{COMPRESSED_EXTENSIONS, DATA_EXTENSIONS, Explain, Problem, Record, StudyFile};
+use apt_bridge::{Command, StoredStudy};
+use apt_experiment::{COMPRESSED_EXTENSIONS, DATA_EXTENSIONS, Explain, Problem, Record, StudyFile, is_model_file};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
@@ -95,14 +95,23 @@ impl Lab {
             ending != "json" && (DATA_EXTENSIONS.contains(&ending) || COMPRESSED_EXTENSIONS.contains(&ending))
         };
         let ending = |file: &File| file.name().rsplit_once('.').map_or_else(String::new, |(_, e)| e.to_lowercase());
-        let is_model = |file: &File| MODEL_FILES.contains(&file.name().as_str());
+        let is_model = |file: &File| is_model_file(&file.name());
         let (model, others): (Vec<_>, Vec<_>) = files.into_iter().partition(is_model);
         let (data, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| is_data(&ending(file)));
         let (records, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| ending(file) == "json");
         let (studies, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| ending(file) == "toml");
-        if !model.is_empty() {
-            self.take_model(model);
-        }
+        // What else lies in a model's folder is no record of a run.
+        let (records, others) = match model.is_empty() {
+            true => (records, others),
+            false => {
+                let beside = records.iter().chain(&others).map(File::name).collect::<Vec<_>>();
+                if !beside.is_empty() {
+                    self.notice(format!("Not read beside the model: {}.", beside.join(", ")));
+                }
+                self.keep_files(None, model);
+                (Vec::new(), Vec::new())
+            }
+        };
         if !data.is_empty() {
             self.take_data(data);
         }
@@ -113,22 +122,10 @@ impl Lab {
             self.take_studies(studies);
         }
         for file in others {
-            let remedy = "Drop config.json, tokenizer.json and model.safetensors together, a .csv, .tsv, .json or .jsonl file \
+            let remedy = "Drop the files of a model's folder together, a .csv, .tsv, .json or .jsonl file \
                           with examples, a record.json, or the file of a study.";
             self.report(Problem::new(file.name(), "the lab has no use for this file", remedy));
         }
-    }
-
-    fn take_model(self, files: Vec<File>) {
-        let missing: Vec<_> =
-            MODEL_FILES.into_iter().filter(|name| files.iter().all(|file| file.name() != *name)).collect();
-        if !missing.is_empty() {
-            let place = files.iter().map(File::name).collect::<Vec<_>>().join(", ");
-            let what = format!("a model needs {} too", missing.join(" and "));
-            self.report(Problem::new(place, what, "Drop all three files at once."));
-            return;
-        }
-        self.keep_files(None, files);
     }
 
     fn take_data(self, files: Vec<File>) {

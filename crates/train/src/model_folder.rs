@@ -1,0 +1,220 @@
+//! Which of the files that lie with a model are read: chosen by their names, as models come from hubs and out of other
+//! programs. What cannot be read is answered with the command that makes it readable. Files on disk and files dropped into
+//! a browser go the same way: names first, then the small files, then the weights.
+
+use crate::TrainError;
+use apt_core::problem::Problem;
+use apt_data::{TOKENIZER_FILES, TokenizerRead};
+use apt_nn::ConfigRead;
+use apt_nn::checkpoint::ShardIndex;
+use apt_nn::foreign::resave;
+
+const CONFIG: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const ADAPTER: &str = "adapter_config.json";
+
+/// A model's files by their names.
+pub struct ModelFolder {
+    /// What the folder is called; empty for files without one.
+    place: String,
+    names: Vec<String>,
+}
+
+/// A folder whose small files are read.
+pub struct OpenFolder {
+    /// Sizes, as far as `config.json` gives them.
+    pub config: ConfigRead,
+    /// The tokenizer.
+    pub tokenizer: TokenizerRead,
+    /// The names of the files with weights, without the folder.
+    pub weights: Vec<String>,
+    pub(crate) index: Option<ShardIndex>,
+    /// Names of all files that are read, without the folder.
+    pub(crate) files: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl ModelFolder {
+    /// The files `names` in `place`, which is how messages call their folder.
+    pub fn new(place: &str, names: Vec<String>) -> Self {
+        Self { place: place.trim_end_matches('/').to_owned(), names }
+    }
+
+    /// The names of the small files that are read before the weights.
+    pub fn texts(&self) -> Vec<String> {
+        let mut wanted: Vec<&str> = vec![CONFIG];
+        let has_own = self.has(TOKENIZER_FILES[0]);
+        // The vocabulary is in tokenizer.json, where there is one.
+        wanted.extend(TOKENIZER_FILES.iter().take(if has_own { 3 } else { TOKENIZER_FILES.len() }));
+        if !self.has(WEIGHTS) {
+            wanted.push(INDEX);
+        }
+        wanted.into_iter().filter(|name| self.has(name)).map(str::to_owned).collect()
+    }
+
+    /// What a file is called in messages.
+    pub fn display(&self, name: &str) -> String {
+        if self.place.is_empty() { name.to_owned() } else { format!("{}/{name}", self.place) }
+    }
+
+    /// Reads the small files, given with the names of [`Self::display`].
+    ///
+    /// # Errors
+    /// A file that is missing, is none of its kind, or has to be converted first.
+    pub fn open(&self, texts: &[(String, Vec<u8>)]) -> Result<OpenFolder, TrainError> {
+        let get = |name: &str| {
+            let display = self.display(name);
+            texts.iter().find(|(of, _)| *of == display).map(|(_, bytes)| bytes.as_slice())
+        };
+        let Some(config_bytes) = get(CONFIG) else { return Err(self.without_config()) };
+        let config = ConfigRead::from_json(config_bytes, &self.display(CONFIG))?;
+        let mut notes = Vec::new();
+        let mut index = None;
+        let weights = if self.has(WEIGHTS) {
+            vec![WEIGHTS.to_owned()]
+        } else if let Some(bytes) = get(INDEX) {
+            let read = ShardIndex::parse(bytes, &self.display(INDEX))?;
+            let shards = read.shards();
+            if let Some(missing) = shards.iter().find(|shard| !self.has(shard)) {
+                let what = format!("the shard {missing} that {INDEX} names is not there");
+                return Err(self.problem(missing, what, "fetch it too, from where the others are"));
+            }
+            index = Some(read);
+            shards
+        } else {
+            let only = self.other_weights(config_bytes)?;
+            notes.push(format!("the weights are those of {only}, the only safetensors file there"));
+            vec![only]
+        };
+        let small = self.texts();
+        if !small.iter().any(|name| ["tokenizer.json", "vocab.txt", "vocab.json"].contains(&name.as_str()))
+            || self.has_codes()
+        {
+            return Err(self.without_tokenizer());
+        }
+        let tokenizer = TokenizerRead::of(texts)?;
+        notes.extend(config.assumed_words());
+        notes.extend(tokenizer.notes.iter().cloned());
+        let files = small.into_iter().chain(weights.iter().cloned()).collect();
+        Ok(OpenFolder { config, tokenizer, weights, index, files, notes })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|of| of == name)
+    }
+
+    fn ending(&self, ends: &[&str]) -> Option<&str> {
+        let is_it = |name: &&String| ends.iter().any(|end| name.to_lowercase().ends_with(end));
+        self.names.iter().find(is_it).map(String::as_str)
+    }
+
+    fn problem(&self, name: &str, what: impl Into<String>, remedy: impl Into<String>) -> TrainError {
+        TrainError::Unfit(Problem::new(self.display(name), what, remedy))
+    }
+
+    /// There is no config.json: what there is instead.
+    fn without_config(&self) -> TrainError {
+        if self.has(ADAPTER) {
+            return self.adapter();
+        }
+        if let Some(gguf) = self.ending(&[".gguf"]) {
+            return self.problem(gguf, "this is a GGUF file, for llama.cpp", "give the model that it was made from");
+        }
+        let what = format!("there is no {CONFIG} with these files: {}", self.listed());
+        self.problem(CONFIG, what, format!("a model is {CONFIG}, tokenizer.json and {WEIGHTS} together"))
+    }
+
+    /// An adapter of PEFT, whose base model is elsewhere.
+    fn adapter(&self) -> TrainError {
+        let folder = if self.place.is_empty() { "." } else { &self.place };
+        let command = format!(
+            "python -c \"from peft import AutoPeftModelForSequenceClassification as M; \
+             from transformers import AutoTokenizer as T; \
+             M.from_pretrained('{folder}').merge_and_unload().save_pretrained('{folder}-merged'); \
+             T.from_pretrained('{folder}').save_pretrained('{folder}-merged')\""
+        );
+        let what = "this is an adapter of PEFT, without the model that it belongs to";
+        self.problem(ADAPTER, what, format!("merge the two: {command}"))
+    }
+
+    /// Weights under another name than usual: the only safetensors file, or what has to be converted to one.
+    fn other_weights(&self, config: &[u8]) -> Result<String, TrainError> {
+        if self.has(ADAPTER) {
+            return Err(self.adapter());
+        }
+        let is_shard = |name: &str| name.contains("-of-");
+        let found: Vec<&String> = self.names.iter().filter(|name| name.ends_with(".safetensors")).collect();
+        match found.as_slice() {
+            [only] if !is_shard(only) => return Ok((*only).clone()),
+            [] => {}
+            [shard, ..] if is_shard(shard) => {
+                return Err(self.problem(INDEX, "there are shards but no index of them", "fetch it too"));
+            }
+            several => {
+                let names = several.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+                let what = format!("there is none of this name, but {names}");
+                return Err(self.problem(WEIGHTS, what, "rename the one that is meant"));
+            }
+        }
+        let convert = |argument: &str| resave(&self.display(CONFIG), config, argument, "", false);
+        let older = "pip install 'transformers<5' torch";
+        if let Some(file) = self.ending(&[".bin", ".bin.index.json", ".pt", ".pth", ".ckpt", ".pkl"]) {
+            let name = if file.starts_with("pytorch_model") { "" } else { ", after renaming it to pytorch_model.bin" };
+            let what = "this is a file of PyTorch (pickle), which can run any program when it is opened";
+            return Err(self.problem(file, what, format!("convert it where you trust it{name}: {}", convert(""))));
+        }
+        if let Some(file) = self.ending(&[".h5"]) {
+            let remedy = format!("convert it: {older} tensorflow tf-keras && {}", convert("from_tf=True"));
+            return Err(self.problem(file, "this is a file of TensorFlow (HDF5)", remedy));
+        }
+        if let Some(file) = self.ending(&[".msgpack"]) {
+            let remedy = format!("convert it: {older} flax && {}", convert("from_flax=True"));
+            return Err(self.problem(file, "this is a file of Flax (msgpack)", remedy));
+        }
+        if let Some(file) = self.ending(&[".gguf", ".onnx", ".tflite", ".ot"]) {
+            return Err(self.problem(
+                file,
+                "weights of this form cannot be trained",
+                "give the model it was made from",
+            ));
+        }
+        let what = format!("there is no such file, but {}", self.listed());
+        Err(self.problem(WEIGHTS, what, "fetch the model's weights too"))
+    }
+
+    /// Byte-pair codes of fairseq, whose vocab.txt is of another kind.
+    fn has_codes(&self) -> bool {
+        self.has("bpe.codes") && !self.has("tokenizer.json")
+    }
+
+    /// There is no tokenizer that can be read: what there is instead.
+    fn without_tokenizer(&self) -> TrainError {
+        let folder = if self.place.is_empty() { "." } else { &self.place };
+        let command = format!(
+            "python -c \"from transformers import AutoTokenizer as T; T.from_pretrained('{folder}').save_pretrained('{folder}')\""
+        );
+        if self.has_codes() {
+            let what = "byte-pair codes of fairseq, of which transformers has no fast tokenizer";
+            return self.problem("bpe.codes", what, "give a model with tokenizer.json");
+        }
+        if let Some(file) = self.ending(&["spiece.model", "sentencepiece.bpe.model", "tokenizer.model", ".spm"]) {
+            let what = "a SentencePiece model, without the tokenizer.json that a fast tokenizer makes of it";
+            let remedy = format!("make it (pip install transformers sentencepiece protobuf): {command}");
+            return self.problem(file, what, remedy);
+        }
+        let what = format!("there is none, nor vocab.txt, nor vocab.json with merges.txt, but {}", self.listed());
+        self.problem("tokenizer.json", what, "fetch the model's tokenizer too")
+    }
+
+    fn listed(&self) -> String {
+        const SHOWN: usize = 8;
+        let mut names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        match names.len().checked_sub(SHOWN) {
+            None if names.is_empty() => "nothing".to_owned(),
+            None | Some(0) => names.join(", "),
+            Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
+        }
+    }
+}

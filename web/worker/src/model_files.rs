@@ -1,0 +1,218 @@
+//! A model's files: beside the page, dropped into it, or under an address that the user gave.
+
+use crate::error::WorkerError;
+use crate::fetch;
+use apt_bridge::store::Store;
+use apt_data::{Tokenizer, TokenizerRead};
+use apt_nn::ModelConfig;
+use apt_train::{BUILTIN, ModelFiles, ModelFolder, ModelSource, NANO, NamedFiles, nano_config, sha256};
+use std::sync::Arc;
+use web_sys::File;
+
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+/// The model that the knob names.
+///
+/// # Errors
+/// A file that is missing, or not of a model, or of another one than the others.
+pub(crate) async fn model(model: &str, store: Option<&Store>) -> Result<ModelFiles, WorkerError> {
+    match ModelLocation::named(model) {
+        ModelLocation::BuiltIn => built_in(model).await,
+        ModelLocation::Address(address) => at_address(address).await,
+        ModelLocation::Dropped(name) => of_files(name, &dropped(name, store).await?).await,
+    }
+}
+
+/// A model whose files were dropped and are not kept yet.
+///
+/// # Errors
+/// As [`model`].
+pub(crate) async fn given_model(files: &[File]) -> Result<ModelFiles, WorkerError> {
+    of_files("", files).await
+}
+
+/// The sizes of the model that the knob names.
+///
+/// # Errors
+/// A file that is missing or no configuration.
+pub(crate) async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, WorkerError> {
+    let (bytes, file) = match ModelLocation::named(model) {
+        ModelLocation::BuiltIn => {
+            let config = built_in_config().await?;
+            return Ok(if model == NANO { nano_config(&config) } else { config });
+        }
+        ModelLocation::Address(address) => {
+            let file = format!("{address}/{CONFIG}");
+            (fetch::download(&file).await?, file)
+        }
+        ModelLocation::Dropped(name) => {
+            (fetch::read(one_of(&dropped(name, store).await?, CONFIG, name)?).await?, format!("{name}/{CONFIG}"))
+        }
+    };
+    Ok(ModelConfig::from_json(&bytes, &file)?)
+}
+
+/// The tokenizer of the model that the knob names, with how many tokens the model reads at most; `None` for a model
+/// elsewhere, whose host is not asked for this.
+///
+/// # Errors
+/// Files that are missing or cannot be read.
+pub(crate) async fn near_tokenizer(
+    model: &str,
+    store: Option<&Store>,
+) -> Result<Option<(Tokenizer, usize)>, WorkerError> {
+    let tokenizer = match ModelLocation::named(model) {
+        ModelLocation::Address(_) => return Ok(None),
+        ModelLocation::BuiltIn => Tokenizer::from_bytes(&built_in_file(TOKENIZER).await?, &built_in_name(TOKENIZER))?,
+        ModelLocation::Dropped(name) => {
+            let files = dropped(name, store).await?;
+            let folder = folder(name, &files);
+            TokenizerRead::of(&read_all(&folder, &files, &folder.texts()).await?)?.tokenizer
+        }
+    };
+    Ok(Some((tokenizer, config(model, store).await?.max_length())))
+}
+
+/// The dropped files that are kept under `name`.
+///
+/// # Errors
+/// None are.
+pub(crate) async fn dropped(name: &str, store: Option<&Store>) -> Result<Vec<File>, WorkerError> {
+    let files = match store {
+        Some(store) => store.files(name).await?,
+        None => None,
+    };
+    files.ok_or_else(|| {
+        WorkerError::new(
+            name,
+            "no files of this name were dropped in this browser",
+            format!("drop them on the page, or choose {BUILTIN} or {NANO}"),
+        )
+    })
+}
+
+/// Where a model's files are.
+enum ModelLocation<'a> {
+    /// Beside the page.
+    BuiltIn,
+    /// Under an address.
+    Address(&'a str),
+    /// Among the dropped files.
+    Dropped(&'a str),
+}
+
+impl<'a> ModelLocation<'a> {
+    fn named(model: &'a str) -> Self {
+        match model {
+            BUILTIN | NANO => Self::BuiltIn,
+            address if address.starts_with("https://") || address.starts_with("http://") => {
+                Self::Address(address.trim_end_matches('/'))
+            }
+            name => Self::Dropped(name),
+        }
+    }
+}
+
+async fn built_in(model: &str) -> Result<ModelFiles, WorkerError> {
+    let (config, tokenizer) = (built_in_config().await?, built_in_file(TOKENIZER).await?);
+    let name = built_in_name(TOKENIZER);
+    if model == NANO {
+        return Ok(ModelFiles::nano(&config, tokenizer, &name)?);
+    }
+    let weights = Arc::new(built_in_file(WEIGHTS).await?);
+    let hash = sha256(&weights);
+    let source = ModelSource::file(config, &built_in_name(WEIGHTS), move || Ok(weights.to_vec()));
+    Ok(ModelFiles::new(source, hash, tokenizer, &name)?)
+}
+
+async fn built_in_config() -> Result<ModelConfig, WorkerError> {
+    Ok(ModelConfig::from_json(&built_in_file(CONFIG).await?, &built_in_name(CONFIG))?)
+}
+
+async fn built_in_file(name: &str) -> Result<Vec<u8>, WorkerError> {
+    fetch::download(&format!("builtin/{name}")).await
+}
+
+fn built_in_name(name: &str) -> String {
+    format!("built-in {name}")
+}
+
+fn folder(place: &str, files: &[File]) -> ModelFolder {
+    ModelFolder::new(place, files.iter().map(File::name).collect())
+}
+
+async fn of_files(place: &str, files: &[File]) -> Result<ModelFiles, WorkerError> {
+    let folder = folder(place, files);
+    let opened = folder.open(&read_all(&folder, files, &folder.texts()).await?)?;
+    let weights = Arc::new(read_all(&folder, files, &opened.weights).await?);
+    let kept = weights.clone();
+    Ok(ModelFiles::of_folder(opened, &weights, move || Ok(kept.to_vec()))?)
+}
+
+async fn read_all(folder: &ModelFolder, files: &[File], names: &[String]) -> Result<NamedFiles, WorkerError> {
+    let mut read = Vec::new();
+    for name in names {
+        read.push((folder.display(name), fetch::read(one_of(files, name, "the model")?).await?));
+    }
+    Ok(read)
+}
+
+/// An address cannot list its files: those that models usually have are asked for, and others where they are not there.
+async fn at_address(address: &str) -> Result<ModelFiles, WorkerError> {
+    let (mut names, mut texts) = (Vec::new(), Vec::new());
+    let mut wanted = vec![CONFIG, TOKENIZER, "tokenizer_config.json"];
+    while !wanted.is_empty() {
+        for name in std::mem::take(&mut wanted) {
+            match fetch::find(&format!("{address}/{name}")).await? {
+                Some(bytes) => {
+                    names.push(name.to_owned());
+                    texts.push((format!("{address}/{name}"), bytes));
+                }
+                None if name == TOKENIZER => {
+                    wanted.extend(["vocab.txt", "special_tokens_map.json", "added_tokens.json"]);
+                }
+                None if name == "vocab.txt" => wanted.extend(["vocab.json", "merges.txt"]),
+                None => {}
+            }
+        }
+    }
+    let mut weights = Vec::new();
+    match fetch::find(&format!("{address}/{WEIGHTS}")).await? {
+        Some(bytes) => {
+            names.push(WEIGHTS.to_owned());
+            weights.push((format!("{address}/{WEIGHTS}"), bytes));
+        }
+        None => {
+            if let Some(bytes) = fetch::find(&format!("{address}/{INDEX}")).await? {
+                let index = apt_nn::checkpoint::ShardIndex::parse(&bytes, &format!("{address}/{INDEX}"))?;
+                names.push(INDEX.to_owned());
+                names.extend(index.shards());
+                texts.push((format!("{address}/{INDEX}"), bytes));
+            }
+        }
+    }
+    let opened = ModelFolder::new(address, names).open(&texts)?;
+    if weights.is_empty() {
+        for name in &opened.weights {
+            weights.push((format!("{address}/{name}"), fetch::download(&format!("{address}/{name}")).await?));
+        }
+    }
+    let weights = Arc::new(weights);
+    let kept = weights.clone();
+    Ok(ModelFiles::of_folder(opened, &weights, move || Ok(kept.to_vec()))?)
+}
+
+/// The file of this name; `place` says where it is looked for.
+fn one_of<'f>(files: &'f [File], file: &str, place: &str) -> Result<&'f File, WorkerError> {
+    files.iter().find(|of| of.name() == file).ok_or_else(|| {
+        let names = files.iter().map(File::name).collect::<Vec<_>>().join(", ");
+        WorkerError::new(
+            place,
+            format!("there is no {file} among the dropped files ({names})"),
+            "drop all files of the model together",
+        )
+    })
+}
