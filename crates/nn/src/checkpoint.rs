@@ -19,12 +19,16 @@ use apt_core::wiring::{Site, SubBlock};
 use burn::tensor::Device;
 use burn::tensor::Tensor;
 use safetensors::tensor::{Dtype, TensorView};
+use std::collections::HashMap;
 
-/// The embeddings' names, the same in every family.
-const WORDS: &str = "embeddings.word_embeddings.weight";
-const POSITIONS: &str = "embeddings.position_embeddings.weight";
-const TYPES: &str = "embeddings.token_type_embeddings.weight";
-const EMBEDDING_NORM: &str = "embeddings.LayerNorm";
+/// The table of words, called so in every family.
+pub const WORDS: &str = "embeddings.word_embeddings.weight";
+/// The table of positions.
+pub const POSITIONS: &str = "embeddings.position_embeddings.weight";
+/// The table of token types.
+pub const TYPES: &str = "embeddings.token_type_embeddings.weight";
+/// The norm behind the sum of the tables.
+pub const EMBEDDING_NORM: &str = "embeddings.LayerNorm";
 
 /// Reads the files of a checkpoint folder whose weights are in one file.
 ///
@@ -53,35 +57,66 @@ pub enum Precision {
     F16,
 }
 
-/// The model as safetensors bytes. Adapters are folded into their weights first.
+/// A tensor as it stands in a file, read back from the device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileTensor {
+    /// Its published name, prefix and all.
+    pub name: String,
+    /// Dimensions; `[out, in]` for linear layers.
+    pub dims: Vec<usize>,
+    /// Values, row by row.
+    pub values: Vec<f32>,
+}
+
+/// Every tensor of the model under its published name, in the order of files. Adapters are folded into their weights first.
 ///
 /// # Errors
 /// [`NnError::Device`] when values cannot be read back.
-pub async fn to_safetensors(model: &Transformer, precision: Precision) -> Result<Vec<u8>, NnError> {
-    let mut values = Vec::new();
+pub async fn file_tensors(model: &Transformer) -> Result<Vec<FileTensor>, NnError> {
+    let spec = model.config.family.spec();
+    let mut read = Vec::new();
     for (name, tensor, dims) in tensors(&model.clone().merge()) {
-        let data = read_back(tensor, &name).await?;
-        let bytes: Vec<u8> = match precision {
-            Precision::F32 => data.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Precision::F16 => data.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
-        };
-        values.push((name, dims, bytes));
+        let values = read_back(tensor, &name).await?;
+        read.push(FileTensor { name: spec.published(&name), dims, values });
     }
-    let dtype = match precision {
-        Precision::F32 => Dtype::F32,
-        Precision::F16 => Dtype::F16,
-    };
+    Ok(read)
+}
+
+/// The tensors as safetensors bytes, marked as PyTorch's layout, which some readers ask for.
+///
+/// # Errors
+/// [`NnError::Weights`] when two have one name, or one has other dimensions than values.
+pub fn safetensors_of(tensors: &[FileTensor], precision: Precision) -> Result<Vec<u8>, NnError> {
     let fail = |e: safetensors::SafeTensorError| NnError::Weights {
         file: "export".into(),
         what: e.to_string(),
         remedy: "this is a fault of this program: report it".into(),
     };
-    let views = values
-        .iter()
-        .map(|(name, dims, bytes)| TensorView::new(dtype, dims.clone(), bytes).map(|v| (name.as_str(), v)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(fail)?;
-    safetensors::serialize(views, None).map_err(fail)
+    let bytes_of = |values: &[f32]| -> Vec<u8> {
+        match precision {
+            Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Precision::F16 => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+        }
+    };
+    let dtype = match precision {
+        Precision::F32 => Dtype::F32,
+        Precision::F16 => Dtype::F16,
+    };
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|tensor| bytes_of(&tensor.values)).collect();
+    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+        TensorView::new(dtype, tensor.dims.clone(), bytes).map(|view| (tensor.name.as_str(), view))
+    });
+    let views = views.collect::<Result<Vec<_>, _>>().map_err(fail)?;
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    safetensors::serialize(views, Some(metadata)).map_err(fail)
+}
+
+/// The model as safetensors bytes. Adapters are folded into their weights first.
+///
+/// # Errors
+/// As [`file_tensors`].
+pub async fn to_safetensors(model: &Transformer, precision: Precision) -> Result<Vec<u8>, NnError> {
+    safetensors_of(&file_tensors(model).await?, precision)
 }
 
 /// Reads a tensor back as f32 values.
@@ -91,7 +126,7 @@ pub async fn read_back<const D: usize>(tensor: Tensor<D>, what: &str) -> Result<
     data.convert::<f32>().try_into_vec::<f32>().map_err(|e| fail(format!("{e:?}")))
 }
 
-/// Every tensor of a merged model with its name and dimensions in the file (`[out, in]` for linear layers).
+/// Every tensor of a merged model with its dimensions in the file and its name there without the prefix.
 fn tensors(model: &Transformer) -> Vec<(String, Tensor<1>, Vec<usize>)> {
     let spec = model.config.family.spec();
     let names = spec.tensors;

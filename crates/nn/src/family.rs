@@ -30,6 +30,8 @@ pub struct FamilySpec {
     pub name: &'static str,
     /// `model_type` of its configuration file.
     pub model_type: &'static str,
+    /// What transformers' classes of the family begin with.
+    pub class: &'static str,
     /// What published checkpoints put before the encoder's tensor names.
     pub prefix: &'static str,
     /// Whether tokens have types.
@@ -126,6 +128,7 @@ const BERT_KEYS: ConfigKeys = ConfigKeys {
 const BERT: FamilySpec = FamilySpec {
     name: "BERT",
     model_type: "bert",
+    class: "Bert",
     prefix: "bert.",
     token_types: true,
     positions: Positions::FromZero,
@@ -144,6 +147,7 @@ const BERT: FamilySpec = FamilySpec {
 const ROBERTA: FamilySpec = FamilySpec {
     name: "RoBERTa",
     model_type: "roberta",
+    class: "Roberta",
     prefix: "roberta.",
     positions: Positions::AfterPadding,
     pad_id: 1,
@@ -157,13 +161,15 @@ const ROBERTA: FamilySpec = FamilySpec {
     ..BERT
 };
 
-const CAMEMBERT: FamilySpec = FamilySpec { name: "CamemBERT", model_type: "camembert", ..ROBERTA };
+const CAMEMBERT: FamilySpec = FamilySpec { name: "CamemBERT", model_type: "camembert", class: "Camembert", ..ROBERTA };
 
-const XLM_ROBERTA: FamilySpec = FamilySpec { name: "XLM-RoBERTa", model_type: "xlm-roberta", ..ROBERTA };
+const XLM_ROBERTA: FamilySpec =
+    FamilySpec { name: "XLM-RoBERTa", model_type: "xlm-roberta", class: "XLMRoberta", ..ROBERTA };
 
 const DISTILBERT: FamilySpec = FamilySpec {
     name: "DistilBERT",
     model_type: "distilbert",
+    class: "DistilBert",
     prefix: "distilbert.",
     token_types: false,
     keys: ConfigKeys {
@@ -200,6 +206,7 @@ const DISTILBERT: FamilySpec = FamilySpec {
 const ELECTRA: FamilySpec = FamilySpec {
     name: "ELECTRA",
     model_type: "electra",
+    class: "Electra",
     prefix: "electra.",
     keys: ConfigKeys { embedding: Some("embedding_size"), ..BERT_KEYS },
     head: HeadSpec {
@@ -267,6 +274,16 @@ impl Family {
     }
 }
 
+impl FamilySpec {
+    /// The name under which checkpoints are published for what is called `name` without the prefix: of all that is not the
+    /// classifier, with it.
+    pub fn published(&self, name: &str) -> String {
+        let HeadSpec { dense, is_pooler, out, .. } = self.head;
+        let is = |of: &str| name.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if is(out) || (!is_pooler && is(dense)) { name.to_owned() } else { format!("{}{name}", self.prefix) }
+    }
+}
+
 impl TensorNames {
     /// The name of layer `layer`.
     pub fn layer(&self, layer: usize) -> String {
@@ -306,6 +323,16 @@ mod tests {
             all.dedup();
             assert_eq!(all.len(), count, "{family:?} names two tensors alike: {all:?}");
         }
+    }
+
+    #[test]
+    fn published_names_have_the_prefix_where_the_classifier_is_not_meant() {
+        let of = |family: Family, name: &str| family.spec().published(name);
+        assert_eq!(of(Family::Bert, "pooler.dense.weight"), "bert.pooler.dense.weight");
+        assert_eq!(of(Family::Bert, "classifier.bias"), "classifier.bias");
+        assert_eq!(of(Family::Roberta, "classifier.dense.weight"), "classifier.dense.weight");
+        assert_eq!(of(Family::Distilbert, "pre_classifier.weight"), "pre_classifier.weight");
+        assert_eq!(of(Family::Electra, "embeddings_project.weight"), "electra.embeddings_project.weight");
     }
 
     #[test]

@@ -342,7 +342,7 @@ struct Entry {
     bytes: Vec<u8>,
 }
 
-/// The tensors of a good file.
+/// The tensors of a good file, without prefix, as some checkpoints have them.
 fn entries() -> Vec<Entry> {
     let bytes = weights();
     let header = 8 + u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
@@ -355,7 +355,7 @@ fn entries() -> Vec<Entry> {
             };
             let at = numbers("data_offsets");
             let bytes = bytes[header + at[0]..header + at[1]].to_vec();
-            Entry { name: name.clone(), dtype: "F32", shape: numbers("shape"), bytes }
+            Entry { name: name.trim_start_matches("bert.").to_owned(), dtype: "F32", shape: numbers("shape"), bytes }
         })
         .collect()
 }
