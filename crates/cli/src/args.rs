@@ -1,8 +1,9 @@
 //! The arguments of the command line. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
 
+use crate::commands::export::{Format, Precision};
 use crate::study::shard::Shard;
 use apt_experiment::{Axis, KNOBS, Knob, KnobKind, MOST_SEEDS, PAPER_SCHEDULE};
-use clap::builder::{PossibleValuesParser, StyledStr};
+use clap::builder::{EnumValueParser, PossibleValuesParser, StyledStr};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -163,15 +164,33 @@ fn evaluate() -> Command {
 }
 
 fn export() -> Command {
-    Command::new("export").about("Writes a run's compacted model as a folder of its own").args([
-        source("A run's folder, one of its checkpoints, or a model folder"),
-        path("out", "DIR").short('o').required(true).help("Folder to make"),
-        Arg::new("precision")
-            .long("precision")
-            .value_parser(PossibleValuesParser::new(["f16", "f32"]))
-            .default_value("f32")
-            .help("Type of the weights in the file"),
-    ])
+    Command::new("export")
+        .about("Writes a run's compacted model as a folder that other programs load")
+        .after_help(
+            "Beside the weights there are config.json, the tokenizer, and a model card (README.md) with what the run's \
+             record says.",
+        )
+        .args([
+            source("A run's folder, one of its checkpoints, or a model folder"),
+            path("out", "DIR").short('o').required(true).help("Folder to make"),
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(EnumValueParser::<Format>::new())
+                .default_value("safetensors")
+                .help("What others load it with"),
+            Arg::new("precision")
+                .long("precision")
+                .value_name("LIST")
+                .value_parser(EnumValueParser::<Precision>::new())
+                .value_delimiter(',')
+                .default_value("f32")
+                .help("Type of the weights; several make several ONNX files in one folder"),
+            Arg::new("padded")
+                .long("padded")
+                .action(ArgAction::SetTrue)
+                .help("For transformers without code of ours: zeros where heads and neurons were removed; not faster"),
+        ])
 }
 
 fn inspect() -> Command {

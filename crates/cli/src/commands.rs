@@ -3,7 +3,7 @@
 mod cell;
 mod compare;
 mod evaluate;
-mod export;
+pub(crate) mod export;
 mod inspect;
 mod list;
 mod report;

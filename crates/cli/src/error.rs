@@ -2,6 +2,7 @@
 
 use apt_data::DataError;
 use apt_experiment::{Event, EventError, Explain, KnobError, Problem, RecordError, StudyError};
+use apt_export::ExportError;
 use apt_nn::NnError;
 use apt_report::ReportError;
 use apt_train::TrainError;
@@ -152,4 +153,4 @@ macro_rules! from_explained {
     )+};
 }
 
-from_explained!(KnobError, DataError, NnError, RecordError, ReportError, EventError, StudyError);
+from_explained!(KnobError, DataError, NnError, ExportError, RecordError, ReportError, EventError, StudyError);

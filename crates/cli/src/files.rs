@@ -24,7 +24,7 @@ pub(crate) fn ensure_empty(path: &Path) -> Result<(), CliError> {
     }
 }
 
-/// Writes a folder of files so that it appears complete or not at all. An empty folder, or what an interrupted run left
+/// Writes a folder of files, whose names may have folders in them, so that it appears complete or not at all. An empty folder, or what an interrupted run left
 /// there, is replaced.
 ///
 /// # Errors
@@ -80,7 +80,11 @@ fn fill(folder: &Path, files: &[(&str, &[u8])]) -> Result<(), CliError> {
         fs::remove_dir_all(folder).map_err(|e| CliError::writing(folder, e))?;
     }
     fs::create_dir(folder).map_err(|e| CliError::writing(folder, e))?;
-    files.iter().try_for_each(|(name, bytes)| write_atomic(&folder.join(name), bytes))
+    files.iter().try_for_each(|(name, bytes)| {
+        let path = folder.join(name);
+        create_parent(&path)?;
+        write_atomic(&path, bytes)
+    })
 }
 
 fn replace(new: &Path, path: &Path) -> Result<(), CliError> {

@@ -10,6 +10,15 @@ const CONFIG: &[u8] = include_bytes!("../../../assets/builtin/config.json");
 const TOKENIZER: &[u8] = include_bytes!("../../../assets/builtin/tokenizer.json");
 const WEIGHTS: &[u8] = include_bytes!("../../../assets/builtin/model.safetensors");
 
+/// What is kept of a model's tokenizer, to be written beside an export.
+#[derive(Clone)]
+pub(crate) struct TokenizerFile {
+    /// `tokenizer.json`.
+    pub json: Vec<u8>,
+    /// The longest input that the model's files name beside its positions, in tokens.
+    pub max_length: Option<usize>,
+}
+
 /// Where the files of a model are.
 #[derive(Clone, Debug)]
 pub(crate) enum ModelLocation {

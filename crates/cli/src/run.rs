@@ -5,13 +5,14 @@ pub(crate) mod resume;
 
 use crate::error::CliError;
 use crate::files::{ensure_empty, write_atomic, write_folder};
+use crate::model::TokenizerFile;
 use crate::probe::DesktopProbe;
 use crate::reporter::Reporter;
 use crate::setup::{Prepared, prepare};
 use crate::{interrupt, settings::Request};
-use apt_experiment::{Event, Record, RecordBuilder, run_name};
-use apt_nn::Transformer;
-use apt_nn::checkpoint::{Precision, to_safetensors};
+use apt_experiment::{Event, Knobs, Record, RecordBuilder, run_name};
+use apt_export::{File, Model, Stored, Weights, peft};
+use apt_nn::{ModelConfig, Transformer};
 use apt_train::Session;
 use folder::RunFolder;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use std::time::SystemTime;
 
 /// Folder of runs that are given none of their own.
 const RUNS: &str = "runs";
+/// Folder of a run's adapters, where they are of use on their own.
+pub(crate) const ADAPTER: &str = "adapter";
 
 /// A finished run.
 pub(crate) struct Outcome {
@@ -50,8 +53,10 @@ struct ActiveRun {
     folder: RunFolder,
     /// Builds the record from the events so far.
     builder: RecordBuilder,
-    /// `tokenizer.json` of its model.
-    tokenizer: Vec<u8>,
+    /// Of its model.
+    tokenizer: TokenizerFile,
+    /// Sizes of the model it started from.
+    dense: ModelConfig,
 }
 
 /// Makes the run that `request` describes, in the folder `out`.
@@ -67,11 +72,11 @@ pub(crate) fn start(
     ensure_empty(out)?;
     let prepared = prepare(request.knobs.clone(), request.preset.as_deref(), options.jobs)?;
     print_header(request, &prepared, out, reporter);
-    let Prepared { setup, tokenizer, .. } = prepared;
+    let Prepared { setup, tokenizer, dense, .. } = prepared;
     let probe = Box::new(DesktopProbe::new(&setup.device));
     let session = Session::new(setup, probe)?;
     let folder = RunFolder::create(out, &request.knobs.to_toml())?;
-    ActiveRun { options, session, folder, builder: RecordBuilder::new(), tokenizer }.finish(reporter)
+    ActiveRun { options, session, folder, builder: RecordBuilder::new(), tokenizer, dense }.finish(reporter)
 }
 
 /// A folder for a new run, of a name that is not taken.
@@ -154,8 +159,12 @@ impl ActiveRun {
 
     fn write_results(&mut self, reporter: &mut Reporter) -> Result<Outcome, CliError> {
         if self.options.write_model {
-            let model = self.session.compacted();
-            write_model(&self.folder.root().join("model"), &model, &self.tokenizer, Precision::F32)?;
+            let model = exported(&self.session.compacted(), self.tokenizer.clone())?;
+            write_files(&self.folder.root().join("model"), &model.safetensors(Stored::F32)?)?;
+            // What cannot be an adapter is no failure of the run.
+            if let Ok(files) = adapter_files(self.session.student(), &self.dense, self.session.knobs()) {
+                write_files(&self.folder.root().join(ADAPTER), &files)?;
+            }
         }
         let path = self.folder.record_path();
         let record = std::mem::take(&mut self.builder).finish()?;
@@ -171,19 +180,30 @@ impl ActiveRun {
     }
 }
 
-/// Writes a model in the Hugging Face layout.
+/// A merged model with the files of its tokenizer, ready to be written in any form.
 ///
 /// # Errors
-/// Values that cannot be read back, or a folder that cannot be written.
-pub(crate) fn write_model(
-    path: &Path,
-    model: &Transformer,
-    tokenizer: &[u8],
-    precision: Precision,
-) -> Result<(), CliError> {
-    let weights = pollster::block_on(to_safetensors(model, precision))?;
-    let config = format!("{:#}\n", model.config.to_json());
-    let files =
-        [("config.json", config.as_bytes()), ("tokenizer.json", tokenizer), ("model.safetensors", &weights[..])];
+/// Values that cannot be read back.
+pub(crate) fn exported(model: &Transformer, tokenizer: TokenizerFile) -> Result<Model, CliError> {
+    let weights = pollster::block_on(Weights::read(model))?;
+    Ok(Model { weights, tokenizer: tokenizer.json, max_length: tokenizer.max_length })
+}
+
+/// The adapters of `student` as PEFT loads them onto the checkpoint that `knobs` name, whose sizes are `dense`.
+///
+/// # Errors
+/// A model that lost units or has no adapters, weights that were trained themselves, values that cannot be read back.
+pub(crate) fn adapter_files(student: &Transformer, dense: &ModelConfig, knobs: &Knobs) -> Result<Vec<File>, CliError> {
+    if knobs.train_base {
+        let what = "the weights under the adapters were trained too, so these alone are not what was learned";
+        return Err(CliError::at(Path::new("adapters"), what, "export it with another --format"));
+    }
+    // Absolute, so that it is found from any folder; names that are none stay as they are.
+    let base = std::fs::canonicalize(&knobs.model).map_or(knobs.model.clone(), |path| path.display().to_string());
+    Ok(pollster::block_on(peft(student, dense, &base))?)
+}
+
+fn write_files(path: &Path, files: &[File]) -> Result<(), CliError> {
+    let files: Vec<(&str, &[u8])> = files.iter().map(|file| (file.name.as_str(), &file.bytes[..])).collect();
     write_folder(path, &files)
 }

@@ -2,9 +2,10 @@
 
 use crate::device;
 use crate::error::CliError;
-use crate::model::ModelLocation;
+use crate::model::{ModelLocation, TokenizerFile};
 use apt_data::{RawTask, Reading};
 use apt_experiment::{CheckedKnobs, Knobs};
+use apt_nn::ModelConfig;
 use apt_train::{Machine, Setup};
 use std::path::Path;
 
@@ -12,8 +13,10 @@ use std::path::Path;
 pub(crate) struct Prepared {
     /// What the session takes.
     pub setup: Setup,
-    /// `tokenizer.json`, to be written beside the exported model.
-    pub tokenizer: Vec<u8>,
+    /// What is to be written beside the exported model.
+    pub tokenizer: TokenizerFile,
+    /// Sizes of the model started from.
+    pub dense: ModelConfig,
     /// The device and why it was chosen, to be printed.
     pub device: String,
 }
@@ -27,7 +30,8 @@ pub(crate) fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<us
     let opened = device::open(knobs.device)?;
     let model = ModelLocation::from_knob(&knobs.model).files()?;
     let task = load_task(&knobs)?;
-    let tokenizer = model.tokenizer_file.clone();
+    let tokenizer = TokenizerFile { json: model.tokenizer_file.clone(), max_length: model.max_length };
+    let dense = model.source.config.clone();
     let machine = Machine {
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         threads: Some(device::threads()),
@@ -36,7 +40,7 @@ pub(crate) fn prepare(knobs: CheckedKnobs, preset: Option<&str>, jobs: Option<us
         jobs,
     };
     let setup = Setup::assemble(knobs, preset.map(str::to_owned), model, task, &opened, machine)?;
-    Ok(Prepared { setup, tokenizer, device: format!("{} ({})", opened.name, opened.why) })
+    Ok(Prepared { setup, tokenizer, dense, device: format!("{} ({})", opened.name, opened.why) })
 }
 
 /// The task that `knobs` name, with its examples.

@@ -97,7 +97,7 @@ pub fn pooling_note(config: &ModelConfig) -> Option<String> {
     let reads = pooling.words();
     Some(format!(
         "the classifier reads {reads}, which transformers' classes for sequence classification do not: \
-         only this program computes what the exported model was trained for"
+         this program computes what the model was trained for, and what `export` writes with --format onnx or transformers"
     ))
 }
 

@@ -1,65 +1,212 @@
-//! `export`: a run's compacted model as a folder that this program and others can load.
+//! `export`: a run's compacted model as a folder that other programs load.
+
+mod card;
 
 use crate::args::source_of;
 use crate::error::CliError;
-use crate::files::ensure_empty;
-use crate::model::{ModelLocation, is_model};
+use crate::files::{ensure_empty, write_folder};
+use crate::model::{ModelLocation, TokenizerFile, is_model};
 use crate::reporter::{Reporter, print_stderr, print_stdout};
-use crate::run::resume::session_at;
-use crate::run::write_model;
-use apt_nn::Transformer;
-use apt_nn::checkpoint::Precision;
-use apt_train::pooling_note;
+use crate::run::resume::{session_at, settings_of};
+use crate::run::{ADAPTER, adapter_files, exported};
+use apt_experiment::Record;
+use apt_export::{File, Stored};
+use apt_nn::{ModelConfig, Transformer};
+use apt_train::{Session, pooling_note};
 use burn::tensor::Device;
-use clap::ArgMatches;
+use card::Card;
+use clap::{ArgMatches, ValueEnum};
 use std::path::{Path, PathBuf};
+
+/// What is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// config.json and model.safetensors: for this program; where nothing was removed, for transformers too
+    Safetensors,
+    /// A graph for ONNX Runtime, optimum and transformers.js, whatever was removed
+    Onnx,
+    /// As safetensors, with the code by which transformers loads any pruned model (trust_remote_code=True)
+    Transformers,
+    /// The adapters of a run that removed nothing, for PEFT
+    Peft,
+}
+
+/// The type of weights.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// 32-bit floats
+    F32,
+    /// Half-precision floats; an ONNX graph computes in 32 bits all the same
+    F16,
+    /// Bytes, quantised dynamically; for ONNX alone
+    Int8,
+}
+
+impl Precision {
+    const fn stored(self) -> Stored {
+        match self {
+            Self::F32 => Stored::F32,
+            Self::F16 => Stored::F16,
+            Self::Int8 => Stored::Int8,
+        }
+    }
+}
 
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the source, or with the folder to make.
+/// Whatever is wrong with the source, or with the folder to make; a form that cannot hold the model.
 pub(super) fn export(matches: &ArgMatches) -> Result<(), CliError> {
     // clap refuses the command without `--out`.
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_default();
     ensure_empty(&out)?;
-    let precision = match matches.get_one::<String>("precision").map(String::as_str) {
-        Some("f16") => Precision::F16,
-        _ => Precision::F32,
+    let request = Request {
+        format: matches.get_one::<Format>("format").copied().unwrap_or(Format::Safetensors),
+        precisions: matches.get_many("precision").into_iter().flatten().copied().collect(),
+        is_padded: matches.get_flag("padded"),
     };
-    let (model, tokenizer) = model_at(source_of(matches))?;
-    write_model(&out, &model, &tokenizer, precision)?;
-    let shape = model.config.shape();
-    let bytes = std::fs::metadata(out.join("model.safetensors")).map_or(0, |m| m.len());
-    print_stdout(&format!(
-        "{}: {} layers, {} hidden dims, {} parameters without embeddings and head, {bytes} bytes of weights",
-        out.display(),
-        shape.layers.len(),
-        shape.hidden,
-        shape.parameters()
-    ));
-    if let Some(note) = pooling_note(&model.config) {
-        print_stderr(&format!("warning: {note}"));
-    }
+    request.check()?;
+    let source = source_of(matches);
+    let Written { mut files, sizes, note } = match request.format {
+        Format::Peft => Written { files: adapters_of(source)?, sizes: None, note: None },
+        _ => request.forms(source)?,
+    };
+    let record = record_of(source)?;
+    let card = Card { request: &request, sizes: sizes.as_ref(), record: record.as_ref(), files: &files };
+    let card = File::new("README.md", card.text());
+    files.push(card);
+    let listed: Vec<(&str, &[u8])> = files.iter().map(|file| (file.name.as_str(), &file.bytes[..])).collect();
+    write_folder(&out, &listed)?;
+    print_stdout(&format!("{}: {}", out.display(), written(sizes.as_ref(), &files)));
+    note.iter().for_each(|note| print_stderr(note));
     Ok(())
 }
 
-fn model_at(path: &Path) -> Result<(Transformer, Vec<u8>), CliError> {
+/// What there is to write.
+struct Written {
+    files: Vec<File>,
+    /// Sizes of a model; none of an adapter.
+    sizes: Option<ModelConfig>,
+    /// What to know before others use it.
+    note: Option<String>,
+}
+
+/// What is to be written.
+struct Request {
+    format: Format,
+    precisions: Vec<Precision>,
+    is_padded: bool,
+}
+
+impl Request {
+    fn check(&self) -> Result<(), CliError> {
+        let Self { format, precisions, is_padded } = self;
+        let refuse = |what: &str, remedy: &str| Err(CliError::at(Path::new("export"), what, remedy));
+        if precisions.len() > 1 && *format != Format::Onnx {
+            return refuse("this format has one file of weights", "name one --precision, or take --format onnx");
+        }
+        if *format == Format::Peft && precisions.iter().any(|&precision| precision != Precision::F32) {
+            return refuse("adapters are written in 32 bits", "leave out --precision");
+        }
+        if *is_padded && *format != Format::Transformers {
+            return refuse("--padded is a variant of --format transformers", "name that format, or leave out --padded");
+        }
+        Ok(())
+    }
+
+    /// The merged model's.
+    fn forms(&self, source: &Path) -> Result<Written, CliError> {
+        let (model, tokenizer) = model_at(source)?;
+        let form = exported(&model, tokenizer)?;
+        let stored: Vec<Stored> = self.precisions.iter().map(|precision| precision.stored()).collect();
+        // There is one at least, for the argument has a default.
+        let first = stored.first().copied().unwrap_or(Stored::F32);
+        let files = match self.format {
+            Format::Onnx => form.onnx(&stored)?,
+            Format::Transformers if self.is_padded => form.padded(first)?,
+            Format::Transformers => form.transformers(first)?,
+            Format::Safetensors | Format::Peft => form.safetensors(first)?,
+        };
+        let note = match (self.format, pooling_note(&model.config)) {
+            (Format::Safetensors, Some(note)) => Some(format!("warning: {note}")),
+            (Format::Safetensors, None) if !form.is_plain() => {
+                let why = "something was removed of this model, so this folder is for this program alone";
+                Some(format!("note: {why}; --format onnx or transformers writes what others load"))
+            }
+            _ => None,
+        };
+        Ok(Written { files, sizes: Some(model.config), note })
+    }
+}
+
+/// What was written, in one line.
+fn written(config: Option<&ModelConfig>, files: &[File]) -> String {
+    let is_weights = |file: &&File| [".safetensors", ".onnx"].iter().any(|end| file.name.ends_with(end));
+    let weights = files.iter().filter(is_weights).map(|file| format!("{} {} bytes", file.name, file.bytes.len()));
+    let weights: Vec<String> = weights.collect();
+    let all: usize = files.iter().map(|file| file.bytes.len()).sum();
+    let model = config.map_or_else(String::new, |config| {
+        let shape = config.shape();
+        let (layers, hidden, parameters) = (shape.layers.len(), shape.hidden, shape.parameters());
+        format!("{layers} layers, {hidden} hidden dims, {parameters} parameters without embeddings and head; ")
+    });
+    format!("{model}{}; {} files, {all} bytes in all", weights.join(", "), files.len())
+}
+
+/// The record of a finished run, where `source` is one.
+fn record_of(source: &Path) -> Result<Option<Record>, CliError> {
+    let path = source.join("record.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
+    Ok(Some(Record::from_json(&bytes, &path.display().to_string())?))
+}
+
+fn model_at(path: &Path) -> Result<(Transformer, TokenizerFile), CliError> {
+    let folder = [path.to_path_buf(), path.join("model")].into_iter().find(|folder| is_model(folder));
+    match folder {
+        Some(folder) if !path.is_file() => {
+            let files = ModelLocation::Folder(folder).files()?;
+            let model = files.source.model(&Device::flex())?;
+            Ok((model, TokenizerFile { json: files.tokenizer_file, max_length: files.max_length }))
+        }
+        _ => {
+            let (session, tokenizer) = open_session(path)?;
+            Ok((session.compacted(), tokenizer))
+        }
+    }
+}
+
+/// The session of an unfinished run, or of one checkpoint.
+fn open_session(path: &Path) -> Result<(Session, TokenizerFile), CliError> {
     let reporter = Reporter::new(false);
     if path.is_file() {
         // checkpoints/step-….ckpt is two levels below its run's folder.
         let root = path.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-        let (session, tokenizer) = session_at(root, Some(path), &reporter)?;
-        return Ok((session.compacted(), tokenizer));
+        return session_at(root, Some(path), &reporter);
     }
-    let folder = [path.to_path_buf(), path.join("model")].into_iter().find(|folder| is_model(folder));
-    match folder {
-        Some(folder) => {
-            let files = ModelLocation::Folder(folder).files()?;
-            Ok((files.source.model(&Device::flex())?, files.tokenizer_file))
-        }
-        None => {
-            let (session, tokenizer) = session_at(path, None, &reporter)?;
-            Ok((session.compacted(), tokenizer))
-        }
+    session_at(path, None, &reporter)
+}
+
+/// The adapters that a finished run left, or those of an unfinished one.
+fn adapters_of(path: &Path) -> Result<Vec<File>, CliError> {
+    let kept = path.join(ADAPTER);
+    if kept.is_dir() {
+        let names = ["adapter_config.json", "adapter_model.safetensors"];
+        let read = |name: &str| {
+            let file = kept.join(name);
+            std::fs::read(&file).map(|bytes| File::new(name, bytes)).map_err(|e| CliError::reading(&file, e))
+        };
+        return names.into_iter().map(read).collect();
     }
+    if is_model(&path.join("model")) || is_model(path) {
+        let what = "there are no adapters: a run keeps them where it has some and removed nothing of its model";
+        return Err(CliError::at(path, what, "take a run of `--preset lora`, or another --format"));
+    }
+    let (session, _) = open_session(path)?;
+    let root = if path.is_file() { path.parent().and_then(Path::parent).unwrap_or(Path::new(".")) } else { path };
+    let knobs = settings_of(root)?;
+    let dense = ModelLocation::from_knob(&knobs.model).files()?.source.config;
+    adapter_files(session.student(), &dense, &knobs)
 }

@@ -2,7 +2,9 @@
 //! only when complete, and events are whole lines.
 //!
 //! ```text
-//! config.toml  events.jsonl  record.json  model/{config.json, model.safetensors, tokenizer.json}
+//! config.toml  events.jsonl  record.json
+//! model/{config.json, model.safetensors, tokenizer.json, tokenizer_config.json}
+//! adapter/{adapter_config.json, adapter_model.safetensors}, where nothing was removed
 //! checkpoints/step-000123.ckpt
 //! ```
 

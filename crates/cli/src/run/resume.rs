@@ -3,6 +3,7 @@
 use super::folder::{LoggedEvent, RunFolder, checkpoints};
 use super::{ActiveRun, Outcome, RunOptions};
 use crate::error::CliError;
+use crate::model::TokenizerFile;
 use crate::probe::DesktopProbe;
 use crate::reporter::Reporter;
 use crate::settings::apply_file;
@@ -24,7 +25,7 @@ pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) 
     }
     let events = folder.events()?;
     let start = RunStart::read(&folder, &events)?;
-    let Prepared { setup, tokenizer, device, .. } =
+    let Prepared { setup, tokenizer, dense, device } =
         prepare(start.knobs.clone(), start.preset.as_deref(), options.jobs)?;
     start.check_sources(root, &setup.provenance)?;
     let probe = Box::new(DesktopProbe::new(&setup.device));
@@ -34,7 +35,7 @@ pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) 
             .print(&format!("{}: there is no checkpoint yet, the run starts from step 0, on {device}", root.display()));
         folder.truncate_events(0)?;
         let session = Session::new(setup, probe)?;
-        return ActiveRun { options, session, folder, builder, tokenizer }.finish(reporter);
+        return ActiveRun { options, session, folder, builder, tokenizer, dense }.finish(reporter);
     };
     let session = Session::resume(setup, probe, &point.bytes, &point.path.display().to_string())?;
     reporter.print(&format!(
@@ -49,7 +50,7 @@ pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) 
     folder.append(&resumed)?;
     reporter.event(&resumed);
     builder.observe(&resumed);
-    ActiveRun { options, session, folder, builder, tokenizer }.finish(reporter)
+    ActiveRun { options, session, folder, builder, tokenizer, dense }.finish(reporter)
 }
 
 /// The session of a run as its newest undamaged checkpoint has it, with its model's tokenizer; nothing is written.
@@ -60,7 +61,7 @@ pub(crate) fn session_at(
     root: &Path,
     checkpoint: Option<&Path>,
     reporter: &Reporter,
-) -> Result<(Session, Vec<u8>), CliError> {
+) -> Result<(Session, TokenizerFile), CliError> {
     let Prepared { setup, tokenizer, .. } = prepare(settings_of(root)?, None, None)?;
     let (path, bytes) = match checkpoint {
         Some(path) => (path.to_path_buf(), fs::read(path).map_err(|e| CliError::reading(path, e))?),

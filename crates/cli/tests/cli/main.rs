@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_model;
+mod export;
 mod lists;
 mod models_of_others;
 mod objectives;

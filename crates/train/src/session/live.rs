@@ -6,6 +6,11 @@ use apt_core::arms::Distillation;
 use apt_experiment::{Event, KnobChange, Knobs, Split, knob};
 
 impl Session {
+    /// The settings as they are now.
+    pub fn knobs(&self) -> &Knobs {
+        &self.trainer.setup.knobs
+    }
+
     /// Changes a knob from the next step on, with an event; setting it to what it is does nothing.
     ///
     /// # Errors

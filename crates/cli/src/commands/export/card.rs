@@ -1,0 +1,143 @@
+//! The model card: what an exported model is, what it scored, what it was made from, and how it is loaded.
+
+use super::{Format, Request};
+use apt_experiment::Record;
+use apt_export::File;
+use apt_nn::ModelConfig;
+use apt_report::{command, summary_markdown};
+use std::fmt::Write;
+
+/// What a card is about.
+pub(super) struct Card<'a> {
+    /// What was asked for.
+    pub(super) request: &'a Request,
+    /// Sizes of the model; none of an adapter.
+    pub(super) sizes: Option<&'a ModelConfig>,
+    /// The run, where it is known.
+    pub(super) record: Option<&'a Record>,
+    /// The other files.
+    pub(super) files: &'a [File],
+}
+
+impl Card<'_> {
+    /// `README.md`. It opens with what the hub's pages read.
+    pub(super) fn text(&self) -> String {
+        let library = match self.request.format {
+            Format::Onnx => "transformers.js",
+            Format::Peft => "peft",
+            Format::Safetensors | Format::Transformers => "transformers",
+        };
+        let mut text = format!(
+            "---\nlibrary_name: {library}\npipeline_tag: text-classification\ntags:\n- apt-lab\n- pruning\n---\n\n"
+        );
+        let title = match self.request.format {
+            Format::Peft => "LoRA adapters trained with APT Lab",
+            _ => "A text classifier pruned and tuned with APT Lab",
+        };
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(text, "# {title}\n\n{}\n", self.what());
+        if let Some(config) = self.sizes {
+            let _ = writeln!(text, "{}", sizes(config));
+        }
+        let _ = writeln!(text, "## Use\n\n{}\n", self.usage());
+        if let Some(record) = self.record {
+            let _ = write!(text, "## What it was made from, and what it scored\n\n{}", summary_markdown(record));
+            if let Some(data) = &record.provenance.data {
+                for line in data.lines() {
+                    let _ = writeln!(text, "- **data**: {line}");
+                }
+            }
+            let line = command(record.preset.as_deref().unwrap_or("apt"), &record.config, &[record.config.seed]);
+            let _ = writeln!(text, "\nMade by:\n\n```sh\n{line}\n```");
+        }
+        text
+    }
+
+    fn what(&self) -> String {
+        match self.request.format {
+            Format::Safetensors => "Weights in the Hugging Face layout, for APT Lab; transformers loads them where all \
+                                    layers have the same size."
+                .into(),
+            Format::Onnx => "A graph of standard ONNX operators (opset 18) for ONNX Runtime, optimum and \
+                             transformers.js. What was pruned is not in it. Half-precision weights (`_fp16`) are \
+                             computed with in 32 bits; `_quantized` computes products in 8 bits."
+                .into(),
+            Format::Transformers if self.request.is_padded => {
+                "Weights for transformers' own classes: zeros stand where heads and neurons were pruned, so it computes \
+                 what the pruned model does and is no faster than a model that was not pruned."
+                    .into()
+            }
+            Format::Transformers => "Weights, and the code by which transformers loads layers of unequal width \
+                                     (`modeling_apt.py`; look at it before you trust it)."
+                .into(),
+            Format::Peft => "Adapters with a rank of their own each. They fit the checkpoint that they were trained on."
+                .into(),
+        }
+    }
+
+    fn usage(&self) -> String {
+        let has = |name: &str| self.files.iter().any(|file| file.name == name);
+        match self.request.format {
+            Format::Safetensors => fenced("sh", "apt-lab eval FOLDER --task TASK --data DATA"),
+            Format::Onnx => {
+                let dtype = if has("onnx/model.onnx") {
+                    "fp32"
+                } else if has("onnx/model_fp16.onnx") {
+                    "fp16"
+                } else {
+                    "q8"
+                };
+                fenced(
+                    "js",
+                    &format!(
+                        "import {{ pipeline }} from '@huggingface/transformers';\nconst classify = await \
+                         pipeline('text-classification', 'FOLDER', {{ dtype: '{dtype}' }});\n\
+                         await classify('a text');"
+                    ),
+                )
+            }
+            Format::Transformers => {
+                let trust = if self.request.is_padded { "" } else { ", trust_remote_code=True" };
+                fenced(
+                    "py",
+                    &format!(
+                        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\
+                         model = AutoModelForSequenceClassification.from_pretrained(\"FOLDER\"{trust})\n\
+                         tokenizer = AutoTokenizer.from_pretrained(\"FOLDER\")"
+                    ),
+                )
+            }
+            Format::Peft => {
+                let labels = self.record.map_or(0, |record| record.labels.len()).max(1);
+                fenced(
+                    "py",
+                    &format!(
+                        "from peft import PeftModel\nfrom transformers import AutoModelForSequenceClassification\n\
+                         base = AutoModelForSequenceClassification.from_pretrained(\"BASE\", num_labels={labels})\n\
+                         model = PeftModel.from_pretrained(base, \"FOLDER\")"
+                    ),
+                )
+            }
+        }
+    }
+}
+
+/// Sizes layer by layer, and the classes.
+fn sizes(config: &ModelConfig) -> String {
+    let list = |units: Vec<usize>| units.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let mut text = format!(
+        "- **hidden dims**: {}\n- **heads** of {} per layer: {}\n- **neurons** per layer: {}\n",
+        config.hidden,
+        config.head_size,
+        list(config.layers.iter().map(|layer| layer.heads).collect()),
+        list(config.layers.iter().map(|layer| layer.neurons).collect()),
+    );
+    if !config.label_names.is_empty() {
+        text.push_str(&format!("- **classes**: {}\n", config.label_names.join(", ")));
+    }
+    text
+}
+
+fn fenced(language: &str, code: &str) -> String {
+    format!("```{language}\n{code}\n```")
+}
