@@ -68,7 +68,11 @@ fn files(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn node() -> Result<()> {
+/// Finds Node.js, or installs Debian's.
+///
+/// # Errors
+/// When there is none, or it is too old.
+pub(crate) fn node() -> Result<()> {
     if version("node").is_none() && debian::may_install() {
         println!("Node.js: missing; installing Debian's");
         debian::install(&["nodejs", "npm"])?;

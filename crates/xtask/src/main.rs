@@ -9,6 +9,7 @@ mod debian;
 mod deny;
 mod engine;
 mod lint;
+mod readers;
 mod release;
 mod slurm;
 mod steps;
@@ -44,6 +45,8 @@ enum Chore {
     BenchBrowser,
     /// Take pictures of every page of the lab at four widths in both themes.
     Screens(browser::Screens),
+    /// Load exported models by the programs they are made for and compare logits: ONNX Runtime, transformers.js.
+    Readers(readers::Args),
     /// Make the built-in checkpoint in assets/builtin anew; arguments go to the program that makes it.
     Pretrain(engine::Args),
     /// Install the standard library for wasm32-unknown-unknown, also where rustup cannot fetch it.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Chore::Bench(args) => engine::run("bench", &args),
         Chore::BenchBrowser => browser::bench(),
         Chore::Screens(args) => browser::screens(&args),
+        Chore::Readers(args) => readers::chore(&args),
         Chore::Pretrain(args) => engine::run("pretrain", &args),
         Chore::WasmTarget(args) => wasm_target::install(&args),
     };

@@ -3,7 +3,7 @@
 
 use crate::assets::assets;
 use crate::steps::{Steps, cargo, component, run as finish, succeeds};
-use crate::{browser, deny, lint, slurm, vulkan, web};
+use crate::{browser, deny, lint, readers, slurm, vulkan, web};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ enum Step {
     Clippy,
     /// The tests of all crates pass.
     Tests,
+    /// Exported models give our logits in ONNX Runtime and transformers.js.
+    Readers,
     /// Miri finds no undefined behaviour in the code that takes pointers; skipped where the toolchain has no Miri.
     Miri,
     /// The lab is built for browsers, and clippy and rustdoc find nothing in what only browsers compile.
@@ -42,6 +44,7 @@ impl Step {
             Self::Deny => "deny",
             Self::Clippy => "clippy",
             Self::Tests => "tests",
+            Self::Readers => "readers",
             Self::Miri => "miri",
             Self::Wasm => "wasm",
             Self::Browser => "browser",
@@ -60,6 +63,7 @@ impl Step {
             Self::Deny => deny::check(),
             Self::Clippy => lint::native(),
             Self::Tests => tests(),
+            Self::Readers => readers::step(),
             Self::Miri => miri(),
             Self::Wasm => {
                 *dist = Some(web::delivered()?);

@@ -1,0 +1,147 @@
+//! Exported models in the programs that they are made for (`tests/readers`): what these need, and the run.
+//!
+//! Everything is installed into the folder of tools, at the versions that the lists in `tests/readers` name, and again when
+//! a list has changed.
+
+use crate::steps::{cargo, run, shown, succeeds};
+use crate::{browser, debian, root, tools};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Which programs read.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// PyTorch's as well: three versions of transformers, and PEFT (on Linux a download of some 3 GB, once).
+    #[arg(long)]
+    all: bool,
+}
+
+/// All that are asked for.
+///
+/// # Errors
+/// A program that is missing here, or logits that are not ours.
+pub(crate) fn chore(args: &Args) -> Result<()> {
+    let mut test = tests();
+    test.env("APT_REQUIRE_READERS", "1");
+    let python = python()?;
+    test.env("APT_READERS_PYTHON", environment("readers", &python, "requirements.txt")?);
+    test.env("APT_READERS_NODE", node()?);
+    if args.all {
+        let torch = environment("readers-torch", &python, "requirements-torch.txt")?;
+        test.env("APT_READERS_TRANSFORMERS", transformers(&torch)?).env("APT_READERS_TORCH", torch);
+    }
+    run(&mut test)
+}
+
+/// The step of the tests: ONNX Runtime and transformers.js, each skipped, loudly, where Python or Node.js is missing.
+///
+/// # Errors
+/// Logits that are not ours.
+pub(crate) fn step() -> Result<()> {
+    let mut test = tests();
+    let ready = [
+        ("APT_READERS_PYTHON", python().and_then(|python| environment("readers", &python, "requirements.txt"))),
+        ("APT_READERS_NODE", node()),
+    ];
+    for (variable, program) in ready {
+        match program {
+            Ok(program) => {
+                test.env(variable, program);
+            }
+            Err(error) => println!("!! {variable}: this reader is LEFT OUT ({error:#})"),
+        }
+    }
+    run(&mut test)
+}
+
+/// The test, built as all others are.
+fn tests() -> Command {
+    cargo("test --release --workspace --locked --test readers -- --nocapture --test-threads=1")
+}
+
+/// The system's Python, with what makes environments.
+fn python() -> Result<PathBuf> {
+    let name = if cfg!(windows) { "python" } else { "python3" };
+    let can = || succeeds(Command::new(name).args(["-c", "import venv, ensurepip"]));
+    if !can() && debian::may_install() {
+        println!("Python: missing, or without venv; installing Debian's");
+        debian::install(&["python3", "python3-venv"])?;
+    }
+    anyhow::ensure!(can(), "Python 3 with venv and ensurepip is missing");
+    Ok(name.into())
+}
+
+/// An environment with exactly what the list `requirements` names; its Python.
+fn environment(name: &str, python: &Path, requirements: &str) -> Result<PathBuf> {
+    let folder = tools::folder()?.join(name);
+    let own = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    installed(&folder, &lists().join(requirements), || {
+        run(quiet(Command::new(python).args(["-m", "venv"]).arg(&folder)))?;
+        run(quiet(pip(&own).arg("-r").arg(lists().join(requirements))))
+    })?;
+    Ok(own)
+}
+
+/// A folder with every version of transformers that `tests/readers/transformers` lists, each in a folder of its own.
+fn transformers(python: &Path) -> Result<PathBuf> {
+    let folder = tools::folder()?.join("readers-transformers");
+    for entry in fs::read_dir(lists().join("transformers"))? {
+        let list = entry?.path();
+        let version = folder.join(list.file_stem().unwrap_or_default());
+        installed(&version, &list, || {
+            // Beside the packages of the environment, so without what it has already.
+            run(quiet(pip(python).args(["--no-deps", "--target"]).arg(&version).arg("-r").arg(&list)))
+        })?;
+    }
+    Ok(folder)
+}
+
+/// The folder with transformers.js.
+fn node() -> Result<PathBuf> {
+    browser::node()?;
+    let folder = tools::folder()?.join("readers-node");
+    installed(&folder, &lists().join("package-lock.json"), || {
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(lists().join(file), folder.join(file))?;
+        }
+        // Its scripts would fetch libraries for GPUs.
+        tools::npm(&folder, "ci --silent --no-fund --no-audit --prefer-offline --ignore-scripts")
+    })?;
+    Ok(folder)
+}
+
+/// Makes `folder` by `install`, unless it was made from the same list.
+fn installed(folder: &Path, list: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let wanted = fs::read(list).with_context(|| format!("{} cannot be read", list.display()))?;
+    let stamp = folder.join("made-from");
+    if fs::read(&stamp).is_ok_and(|made_from| made_from == wanted) {
+        return Ok(());
+    }
+    println!("installing what {} names into {}", list.display(), folder.display());
+    let began = Instant::now();
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    install()?;
+    fs::write(&stamp, wanted)?;
+    println!("installed in {}", shown(began.elapsed()));
+    Ok(())
+}
+
+fn pip(python: &Path) -> Command {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    pip
+}
+
+fn quiet(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null())
+}
+
+fn lists() -> PathBuf {
+    root().join("tests/readers")
+}

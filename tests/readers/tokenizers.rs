@@ -1,0 +1,97 @@
+//! A tokenizer of each kind that families come with, over letters.
+
+use apt_nn::Family;
+use serde_json::{Map, Value, json};
+
+/// `tokenizer.json` of a family, and the id of its padding.
+pub(crate) fn of(family: Family) -> (String, usize) {
+    let (json, pad) = match family {
+        Family::Bert | Family::Distilbert | Family::Electra => (word_piece(), 0),
+        Family::Roberta => (bytes(), 1),
+        Family::Camembert | Family::XlmRoberta => (unigram(), 1),
+    };
+    (json.to_string(), pad)
+}
+
+fn special(tokens: &[&str]) -> Value {
+    let token = |(id, content): (usize, &&str)| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+               "normalized": false, "special": true})
+    };
+    tokens.iter().enumerate().map(token).collect()
+}
+
+fn numbered(tokens: impl IntoIterator<Item = String>) -> Map<String, Value> {
+    tokens.into_iter().enumerate().map(|(id, token)| (token, Value::from(id))).collect()
+}
+
+/// As BERT's, that keeps the case of letters.
+fn word_piece() -> Value {
+    let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    let letters = || ('a'..='z').chain('A'..='Z').map(String::from);
+    let vocabulary =
+        numbered(specials.map(str::to_owned).into_iter().chain(letters()).chain(letters().map(|l| format!("##{l}"))));
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special(&specials),
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                       "strip_accents": null, "lowercase": false},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": template("[CLS]", 2, "[SEP]", 3),
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                  "max_input_chars_per_word": 100, "vocab": vocabulary},
+    })
+}
+
+/// As RoBERTa's, of bytes without merges, with the truncation and padding of another use in it.
+fn bytes() -> Value {
+    let specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
+    let printable = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let others = (0..256_u32).filter(|byte| !printable(byte)).count() as u32;
+    let alphabet = (0..256_u32).filter(printable).chain(256..256 + others).filter_map(char::from_u32).map(String::from);
+    let vocabulary = numbered(specials.map(str::to_owned).into_iter().chain(alphabet));
+    json!({
+        "version": "1.0",
+        "truncation": {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0},
+        "padding": {"strategy": {"Fixed": 32}, "direction": "Left", "pad_to_multiple_of": null, "pad_id": 1,
+                    "pad_type_id": 0, "pad_token": "<pad>"},
+        "added_tokens": special(&specials), "normalizer": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": true,
+                           "add_prefix_space": false},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
+                  "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                  "vocab": vocabulary, "merges": []},
+    })
+}
+
+/// As XLM-RoBERTa's.
+fn unigram() -> Value {
+    let specials = ["<s>", "<pad>", "</s>", "<unk>"];
+    let pieces = ["▁"].map(str::to_owned).into_iter().chain(('a'..='z').chain('A'..='Z').map(String::from));
+    let vocabulary: Vec<Value> = specials
+        .iter()
+        .map(|token| json!([token, 0.0]))
+        .chain(pieces.enumerate().map(|(rank, piece)| json!([piece, -1.0 - 0.01 * rank as f64])))
+        .collect();
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special(&specials), "normalizer": null,
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+        "post_processor": template("<s>", 0, "</s>", 2),
+        "decoder": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true},
+        "model": {"type": "Unigram", "unk_id": 3, "byte_fallback": false, "vocab": vocabulary},
+    })
+}
+
+fn template(first: &str, first_id: usize, last: &str, last_id: usize) -> Value {
+    let token = |id: &str, type_id: usize| json!({"SpecialToken": {"id": id, "type_id": type_id}});
+    let text = |id: &str, type_id: usize| json!({"Sequence": {"id": id, "type_id": type_id}});
+    let named = |token: &str, id: usize| json!({"id": token, "ids": [id], "tokens": [token]});
+    json!({
+        "type": "TemplateProcessing",
+        "single": [token(first, 0), text("A", 0), token(last, 0)],
+        "pair": [token(first, 0), text("A", 0), token(last, 0), text("B", 1), token(last, 1)],
+        "special_tokens": {first: named(first, first_id), last: named(last, last_id)},
+    })
+}
