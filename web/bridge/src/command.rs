@@ -135,6 +135,4 @@ pub enum Wanted {
     Config,
     /// Its `tokenizer.json`.
     Tokenizer,
-    /// The folder that transformers.js, ONNX Runtime and optimum load, as one archive.
-    Onnx,
 }

@@ -238,15 +238,10 @@ export class Lab {
     await this.reload();
   }
 
-  /** Presses a button that gives a file, and returns its bytes. */
-  async bytes(name) {
-    const [file] = await Promise.all([this.page.waitForEvent("download"), this.press(name)]);
-    return readFile(await file.path());
-  }
-
-  /** As bytes, of text. */
+  /** Presses a button that gives a file, and returns its text. */
   async download(name, path) {
-    const text = (await this.bytes(name)).toString("utf8");
+    const [file] = await Promise.all([this.page.waitForEvent("download"), this.press(name)]);
+    const text = await readFile(await file.path(), "utf8");
     if (path) await writeFile(path, text);
     return text;
   }

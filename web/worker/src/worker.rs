@@ -11,11 +11,8 @@ use crate::run_lock::RunLock;
 use crate::sources::OutputCount;
 use crate::store_writer::StoreWriter;
 use crate::{clock, port, sources};
-use apt_bridge::store::StoredModel;
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
 use apt_experiment::{CellState, Event};
-use apt_export::{Model, Stored, Weights, zip};
-use apt_nn::ModelConfig;
 use burn::tensor::Device;
 use futures::StreamExt;
 use wasm_bindgen::JsValue;
@@ -379,19 +376,10 @@ impl Worker {
             Wanted::Weights => ("model.safetensors", model.weights),
             Wanted::Config => ("config.json", model.config.into_bytes()),
             Wanted::Tokenizer => ("tokenizer.json", model.tokenizer),
-            Wanted::Onnx => ("onnx.zip", onnx(model)?),
         };
         port::post_with(&Message::File { name: name.into() }, &[transport::buffer(&bytes)]);
         Ok(())
     }
-}
-
-/// The folder of the model's ONNX graph, as one archive.
-fn onnx(model: StoredModel) -> Result<Vec<u8>, WorkerError> {
-    let config = ModelConfig::from_json(model.config.as_bytes(), "config.json")?;
-    let weights = Weights::from_safetensors(config, &model.weights)?;
-    let files = Model { weights, tokenizer: model.tokenizer, max_length: None }.onnx(&[Stored::F32])?;
-    Ok(zip(&files)?)
 }
 
 fn nothing_open() -> WorkerError {
