@@ -1,7 +1,7 @@
 //! What is said is what the shipped study has, and nothing is said of other settings.
 
 use super::*;
-use crate::address::{self, Settings};
+use crate::address;
 use apt_experiment::{Chance, Constant, Evaluation, RecordBuilder, Split, Study, StudyFile, preset};
 
 const STUDY: &str = include_str!("../../../static/study.json");
