@@ -1,25 +1,20 @@
-"""Reads every case with ONNX Runtime: the batches as they are, the texts' tokens one by one.
-
-Takes the folder of cases; leaves `answer.json` in each: logits of every sequence, in order.
-"""
+"""Reads every case with ONNX Runtime: the batches as they are, the texts' tokens one by one."""
 
 import glob
-import json
 import os
-import sys
 
 import numpy
 import onnxruntime
+from answers import answer_all, case
 
 
 def read(folder):
-    with open(os.path.join(folder, "case.json")) as file:
-        case = json.load(file)
+    task = case(folder)
     [model] = glob.glob(os.path.join(folder, "onnx", "*.onnx"))
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
     logits = []
-    feeds = case["batches"] + [{"input_ids": [ids], "attention_mask": [[1] * len(ids)]} for ids in case["ids"]]
+    feeds = task["batches"] + [{"input_ids": [ids], "attention_mask": [[1] * len(ids)]} for ids in task["ids"]]
     for feed in feeds:
         feed = {name: numpy.array(rows, dtype=numpy.int64) for name, rows in feed.items()}
         if "token_type_ids" in names and "token_type_ids" not in feed:
@@ -30,10 +25,4 @@ def read(folder):
     return logits
 
 
-for place in sorted(glob.glob(os.path.join(sys.argv[1], "[0-9]*"))):
-    try:
-        answer = {"logits": read(place)}
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {str(error)[:400]}"}
-    with open(os.path.join(place, "answer.json"), "w") as file:
-        json.dump(answer, file)
+answer_all(read)

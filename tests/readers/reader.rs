@@ -87,6 +87,7 @@ impl Reader {
         // What a folder lacks must not be fetched, or the test would prove nothing of the folder.
         command
             .env("HF_HUB_OFFLINE", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("TRANSFORMERS_VERBOSITY", "error")
             .env("HF_HOME", folder.path().join("hf"));
         let output = command.output().unwrap_or_else(|e| panic!("{}: {e}", self.name));

@@ -1,14 +1,9 @@
-"""Reads every case with transformers, and with PEFT where it has adapters.
+"""Reads every case with transformers, and with PEFT where it has adapters."""
 
-Takes the folder of cases; leaves `answer.json` in each: logits of every sequence, in order.
-"""
-
-import glob
-import json
 import os
-import sys
 
 import torch
+from answers import answer_all, case
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 
@@ -32,15 +27,14 @@ def load(folder, needs_code):
 
 
 def read(folder):
-    with open(os.path.join(folder, "case.json")) as file:
-        case = json.load(file)
-    model, tokenizer = load(folder, case["needs_code"])
+    task = case(folder)
+    model, tokenizer = load(folder, task["needs_code"])
     model.eval()
     logits = []
     with torch.no_grad():
-        for batch in case["batches"]:
+        for batch in task["batches"]:
             logits += model(**{name: torch.tensor(rows) for name, rows in batch.items()}).logits.tolist()
-        for text, ids in zip(case["texts"], case["ids"]):
+        for text, ids in zip(task["texts"], task["ids"]):
             tokens = tokenizer([text], truncation=True, padding=True, return_tensors="pt")
             if tokens["input_ids"][0].tolist() != ids:
                 raise ValueError(f"{text!r} is read as {tokens['input_ids'][0].tolist()}, not {ids}")
@@ -48,10 +42,4 @@ def read(folder):
     return logits
 
 
-for place in sorted(glob.glob(os.path.join(sys.argv[1], "[0-9]*"))):
-    try:
-        answer = {"logits": read(place)}
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {str(error)[:600]}"}
-    with open(os.path.join(place, "answer.json"), "w") as file:
-        json.dump(answer, file)
+answer_all(read)

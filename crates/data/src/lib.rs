@@ -41,4 +41,4 @@ pub use seeded::{Stream, generator};
 pub use target::Target;
 pub use task::{RawExample, RawTask};
 pub use tokenizer::{Encoded, Tokenizer};
-pub use tokenizer_files::{TOKENIZER_FILES, TokenizerRead};
+pub use tokenizer_files::{NORMALIZER_KEYS, TokenizerRead};

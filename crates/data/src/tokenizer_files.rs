@@ -3,21 +3,11 @@
 //! out is always a `tokenizer.json`, as transformers' fast tokenizer of the same files would write it, so that a model
 //! that is exported needs no other file.
 
+use apt_experiment::TOKENIZER_FILE;
 use serde_json::{Map, Value, json};
 
 use crate::error::DataError;
 use crate::tokenizer::{Tokenizer, refuse_mistakes, refuse_what_is_not_a_tokenizer};
-
-/// Names of the files that a tokenizer is read from.
-pub const TOKENIZER_FILES: [&str; 7] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-];
 
 /// Larger lengths mean that there is no limit: transformers writes 10^30.
 const ENDLESS: f64 = 1e9;
@@ -45,7 +35,7 @@ impl TokenizerRead {
     pub fn of(files: &[(String, Vec<u8>)]) -> Result<Self, DataError> {
         let files = Files(files);
         let settings = Settings::read(&files)?;
-        let (json, file, notes) = if let Some((file, bytes)) = files.get("tokenizer.json") {
+        let (json, file, notes) = if let Some((file, bytes)) = files.get(TOKENIZER_FILE) {
             refuse_what_is_not_a_tokenizer(bytes, file)?;
             let (json, notes) = settings.mended(bytes);
             (json, file, notes)
@@ -62,7 +52,7 @@ impl TokenizerRead {
             (json.to_string().into_bytes(), file, vec![note])
         } else {
             return Err(DataError::Tokenizer {
-                file: "tokenizer.json".to_owned(),
+                file: TOKENIZER_FILE.to_owned(),
                 what: "there is no such file, nor vocab.txt, nor vocab.json with merges.txt".to_owned(),
                 remedy: "fetch the model's tokenizer.json too",
             });
@@ -154,7 +144,7 @@ impl Settings {
         let mut notes = Vec::new();
         if self.class().is_none_or(|class| WORD_PIECE.contains(&class)) {
             for normalizer in normalizers(&mut json) {
-                for (key, of_file) in KEYS {
+                for (key, of_file) in NORMALIZER_KEYS {
                     let (Some(wanted), Some(is)) = (self.config.get(key), normalizer.get(of_file)) else { continue };
                     if wanted != is {
                         notes.push(format!(
@@ -193,8 +183,8 @@ impl Settings {
     }
 }
 
-/// Keys of `tokenizer_config.json` with those of the normaliser in `tokenizer.json`.
-const KEYS: [(&str, &str); 3] = [
+/// Keys of `tokenizer_config.json` with those of BERT's normaliser in `tokenizer.json`.
+pub const NORMALIZER_KEYS: [(&str, &str); 3] = [
     ("do_lower_case", "lowercase"),
     ("strip_accents", "strip_accents"),
     ("tokenize_chinese_chars", "handle_chinese_chars"),

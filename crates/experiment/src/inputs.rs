@@ -99,23 +99,29 @@ impl KnobValue for TaskName {
     }
 }
 
+/// Sizes of a model.
+pub const CONFIG_FILE: &str = "config.json";
+/// Its weights.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// Which of several files of weights holds which tensor.
+pub const INDEX_FILE: &str = "model.safetensors.index.json";
+/// Of an adapter of PEFT.
+pub const ADAPTER_FILE: &str = "adapter_config.json";
+/// A tokenizer, whole.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// What else is read of a tokenizer.
+pub const TOKENIZER_SETTINGS: [&str; 2] = ["tokenizer_config.json", "special_tokens_map.json"];
+/// What a tokenizer is read from where there is no [`TOKENIZER_FILE`].
+pub const VOCABULARY_FILES: [&str; 4] = ["added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"];
+
 /// Whether a file of this name is one of a model: of those that are read, or of those that another program would read and
 /// that this one answers with the way to convert them.
 #[must_use]
 pub fn is_model_file(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
-        "config.json",
-        "adapter_config.json",
-        "model.safetensors.index.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "vocab.txt",
-        "vocab.json",
-        "merges.txt",
-    ];
     const ENDS: [&str; 10] =
         [".safetensors", ".bin", ".h5", ".msgpack", ".gguf", ".pt", ".pth", ".spm", ".codes", ".model"];
-    NAMES.contains(&name) || ENDS.iter().any(|end| name.to_lowercase().ends_with(end))
+    [CONFIG_FILE, ADAPTER_FILE, INDEX_FILE, TOKENIZER_FILE].contains(&name)
+        || TOKENIZER_SETTINGS.contains(&name)
+        || VOCABULARY_FILES.contains(&name)
+        || ENDS.iter().any(|end| name.to_lowercase().ends_with(end))
 }

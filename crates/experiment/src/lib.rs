@@ -26,8 +26,9 @@ pub use apt_core::{
 pub use differences::{Difference, differences};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
 pub use inputs::{
-    BUILTIN_MODEL, BUILTIN_TASK, COMPRESSED_EXTENSIONS, DATA_EXTENSIONS, NANO_MODEL, TASK_NAMES, TEXT_TASK, TaskEntry,
-    TaskName, is_model_file,
+    ADAPTER_FILE, BUILTIN_MODEL, BUILTIN_TASK, COMPRESSED_EXTENSIONS, CONFIG_FILE, DATA_EXTENSIONS, INDEX_FILE,
+    NANO_MODEL, TASK_NAMES, TEXT_TASK, TOKENIZER_FILE, TOKENIZER_SETTINGS, TaskEntry, TaskName, VOCABULARY_FILES,
+    WEIGHTS_FILE, is_model_file,
 };
 pub use knob::{
     Adapters, Axis, CheckedKnobs, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice, OptimizerState,

@@ -13,10 +13,8 @@ mod peft;
 mod tokenizer;
 mod transformers;
 mod weights;
-mod zip;
 
 pub use error::ExportError;
 pub use forms::{File, Model, Stored};
 pub use peft::peft;
 pub use weights::Weights;
-pub use zip::zip;

@@ -11,14 +11,12 @@ mod proto;
 use crate::{ExportError, Stored, Weights};
 use apt_core::wiring::{Site, SubBlock};
 use apt_nn::checkpoint::FileTensor;
-use apt_nn::{Activation, ModelConfig, Pooling, Positions, checkpoint};
+use apt_nn::{Activation, ModelConfig, PADDING_SCORE, Pooling, Positions, checkpoint};
 use graph::{Graph, Value};
 use proto::{AttributeProto, ElementType, Fields, GraphProto, IR_VERSION, ModelProto};
 
 /// The operator set, optimum's default.
 const OPSET: i64 = 18;
-/// Added to the attention scores of padding, as in the model itself.
-const PADDING_SCORE: f32 = -1e9;
 /// Most bytes of a protocol buffer.
 const MOST_BYTES: usize = 1 << 31;
 

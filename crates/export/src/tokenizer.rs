@@ -1,9 +1,10 @@
 //! `tokenizer.json` and `tokenizer_config.json` of an exported model.
 //!
 //! What a tokenizer does stands in the first; other libraries also want the second: which tokens are special, whether
-//! letters are made small, how long a text may be. It is derived from the first, so that both always agree.
+//! text is lower-cased, how long it may be. It is derived from the first, so that both always agree.
 
 use crate::ExportError;
+use apt_data::NORMALIZER_KEYS;
 use apt_nn::{ModelConfig, Positions};
 use serde_json::{Map, Value, json};
 
@@ -94,7 +95,7 @@ impl<'a> Parts<'a> {
         found
     }
 
-    /// What is done to letters, under the names that BERT's tokenizers have for it.
+    /// Case, accents and Chinese characters, under the names that BERT's tokenizers have for them.
     fn normalizer(&self) -> Map<String, Value> {
         let mut found = Map::new();
         for part in flat(&self.json["normalizer"], "normalizers") {
@@ -103,11 +104,7 @@ impl<'a> Parts<'a> {
                     found.insert("do_lower_case".into(), json!(true));
                 }
                 Some("BertNormalizer") => {
-                    for (name, key) in [
-                        ("do_lower_case", "lowercase"),
-                        ("strip_accents", "strip_accents"),
-                        ("tokenize_chinese_chars", "handle_chinese_chars"),
-                    ] {
+                    for (name, key) in NORMALIZER_KEYS {
                         found.insert(name.into(), part[key].clone());
                     }
                 }

@@ -7,7 +7,7 @@ use apt_core::tokens::TokenBatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Added to the attention scores of padding.
-const PADDING_SCORE: f32 = -1e9;
+pub const PADDING_SCORE: f32 = -1e9;
 
 /// How the sequences of a batch lie in memory.
 #[derive(Clone, Debug)]

@@ -34,7 +34,7 @@ mod transformer;
 
 pub use activation::Activation;
 pub use attention::Attention;
-pub use batch::Batch;
+pub use batch::{Batch, PADDING_SCORE};
 pub use config::{ConfigRead, HeadConfig, ModelConfig, Pooling};
 pub use dropout::Dropout;
 pub use embeddings::Embeddings;

@@ -4,15 +4,13 @@
 
 use crate::TrainError;
 use apt_core::problem::Problem;
-use apt_data::{TOKENIZER_FILES, TokenizerRead};
+use apt_data::TokenizerRead;
+use apt_experiment::{
+    ADAPTER_FILE, CONFIG_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS, VOCABULARY_FILES, WEIGHTS_FILE,
+};
 use apt_nn::ConfigRead;
 use apt_nn::checkpoint::ShardIndex;
 use apt_nn::foreign::resave;
-
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-const ADAPTER: &str = "adapter_config.json";
 
 /// A model's files by their names.
 pub struct ModelFolder {
@@ -43,12 +41,14 @@ impl ModelFolder {
 
     /// The names of the small files that are read before the weights.
     pub fn texts(&self) -> Vec<String> {
-        let mut wanted: Vec<&str> = vec![CONFIG];
-        let has_own = self.has(TOKENIZER_FILES[0]);
+        let mut wanted: Vec<&str> = vec![CONFIG_FILE, TOKENIZER_FILE];
+        wanted.extend(TOKENIZER_SETTINGS);
         // The vocabulary is in tokenizer.json, where there is one.
-        wanted.extend(TOKENIZER_FILES.iter().take(if has_own { 3 } else { TOKENIZER_FILES.len() }));
-        if !self.has(WEIGHTS) {
-            wanted.push(INDEX);
+        if !self.has(TOKENIZER_FILE) {
+            wanted.extend(VOCABULARY_FILES);
+        }
+        if !self.has(WEIGHTS_FILE) {
+            wanted.push(INDEX_FILE);
         }
         wanted.into_iter().filter(|name| self.has(name)).map(str::to_owned).collect()
     }
@@ -67,17 +67,17 @@ impl ModelFolder {
             let display = self.display(name);
             texts.iter().find(|(of, _)| *of == display).map(|(_, bytes)| bytes.as_slice())
         };
-        let Some(config_bytes) = get(CONFIG) else { return Err(self.without_config()) };
-        let config = ConfigRead::from_json(config_bytes, &self.display(CONFIG))?;
+        let Some(config_bytes) = get(CONFIG_FILE) else { return Err(self.without_config()) };
+        let config = ConfigRead::from_json(config_bytes, &self.display(CONFIG_FILE))?;
         let mut notes = Vec::new();
         let mut index = None;
-        let weights = if self.has(WEIGHTS) {
-            vec![WEIGHTS.to_owned()]
-        } else if let Some(bytes) = get(INDEX) {
-            let read = ShardIndex::parse(bytes, &self.display(INDEX))?;
+        let weights = if self.has(WEIGHTS_FILE) {
+            vec![WEIGHTS_FILE.to_owned()]
+        } else if let Some(bytes) = get(INDEX_FILE) {
+            let read = ShardIndex::parse(bytes, &self.display(INDEX_FILE))?;
             let shards = read.shards();
             if let Some(missing) = shards.iter().find(|shard| !self.has(shard)) {
-                let what = format!("the shard {missing} that {INDEX} names is not there");
+                let what = format!("the shard {missing} that {INDEX_FILE} names is not there");
                 return Err(self.problem(missing, what, "fetch it too, from where the others are"));
             }
             index = Some(read);
@@ -88,7 +88,7 @@ impl ModelFolder {
             vec![only]
         };
         let small = self.texts();
-        if !small.iter().any(|name| ["tokenizer.json", "vocab.txt", "vocab.json"].contains(&name.as_str()))
+        if !small.iter().any(|name| [TOKENIZER_FILE, "vocab.txt", "vocab.json"].contains(&name.as_str()))
             || self.has_codes()
         {
             return Err(self.without_tokenizer());
@@ -115,14 +115,14 @@ impl ModelFolder {
 
     /// There is no config.json: what there is instead.
     fn without_config(&self) -> TrainError {
-        if self.has(ADAPTER) {
+        if self.has(ADAPTER_FILE) {
             return self.adapter();
         }
         if let Some(gguf) = self.ending(&[".gguf"]) {
             return self.problem(gguf, "this is a GGUF file, for llama.cpp", "give the model that it was made from");
         }
-        let what = format!("there is no {CONFIG} with these files: {}", self.listed());
-        self.problem(CONFIG, what, format!("a model is {CONFIG}, tokenizer.json and {WEIGHTS} together"))
+        let what = format!("there is no {CONFIG_FILE} with these files: {}", self.listed());
+        self.problem(CONFIG_FILE, what, format!("a model is {CONFIG_FILE}, tokenizer.json and {WEIGHTS_FILE} together"))
     }
 
     /// An adapter of PEFT, whose base model is elsewhere.
@@ -135,12 +135,12 @@ impl ModelFolder {
              T.from_pretrained('{folder}').save_pretrained('{folder}-merged')\""
         );
         let what = "this is an adapter of PEFT, without the model that it belongs to";
-        self.problem(ADAPTER, what, format!("merge the two: {command}"))
+        self.problem(ADAPTER_FILE, what, format!("merge the two: {command}"))
     }
 
     /// Weights under another name than usual: the only safetensors file, or what has to be converted to one.
     fn other_weights(&self, config: &[u8]) -> Result<String, TrainError> {
-        if self.has(ADAPTER) {
+        if self.has(ADAPTER_FILE) {
             return Err(self.adapter());
         }
         let is_shard = |name: &str| name.contains("-of-");
@@ -149,15 +149,15 @@ impl ModelFolder {
             [only] if !is_shard(only) => return Ok((*only).clone()),
             [] => {}
             [shard, ..] if is_shard(shard) => {
-                return Err(self.problem(INDEX, "there are shards but no index of them", "fetch it too"));
+                return Err(self.problem(INDEX_FILE, "there are shards but no index of them", "fetch it too"));
             }
             several => {
                 let names = several.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
                 let what = format!("there is none of this name, but {names}");
-                return Err(self.problem(WEIGHTS, what, "rename the one that is meant"));
+                return Err(self.problem(WEIGHTS_FILE, what, "rename the one that is meant"));
             }
         }
-        let convert = |argument: &str| resave(&self.display(CONFIG), config, argument, "", false);
+        let convert = |argument: &str| resave(&self.display(CONFIG_FILE), config, argument, "", false);
         let older = "pip install 'transformers<5' torch";
         if let Some(file) = self.ending(&[".bin", ".bin.index.json", ".pt", ".pth", ".ckpt", ".pkl"]) {
             let name = if file.starts_with("pytorch_model") { "" } else { ", after renaming it to pytorch_model.bin" };
@@ -180,12 +180,12 @@ impl ModelFolder {
             ));
         }
         let what = format!("there is no such file, but {}", self.listed());
-        Err(self.problem(WEIGHTS, what, "fetch the model's weights too"))
+        Err(self.problem(WEIGHTS_FILE, what, "fetch the model's weights too"))
     }
 
     /// Byte-pair codes of fairseq, whose vocab.txt is of another kind.
     fn has_codes(&self) -> bool {
-        self.has("bpe.codes") && !self.has("tokenizer.json")
+        self.has("bpe.codes") && !self.has(TOKENIZER_FILE)
     }
 
     /// There is no tokenizer that can be read: what there is instead.
@@ -204,7 +204,7 @@ impl ModelFolder {
             return self.problem(file, what, remedy);
         }
         let what = format!("there is none, nor vocab.txt, nor vocab.json with merges.txt, but {}", self.listed());
-        self.problem("tokenizer.json", what, "fetch the model's tokenizer too")
+        self.problem(TOKENIZER_FILE, what, "fetch the model's tokenizer too")
     }
 
     fn listed(&self) -> String {

@@ -4,15 +4,15 @@ use crate::error::WorkerError;
 use crate::fetch;
 use apt_bridge::store::Store;
 use apt_data::{Tokenizer, TokenizerRead};
+use apt_experiment::{CONFIG_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS, WEIGHTS_FILE};
 use apt_nn::ModelConfig;
+use apt_nn::checkpoint::ShardIndex;
 use apt_train::{BUILTIN, ModelFiles, ModelFolder, ModelSource, NANO, NamedFiles, nano_config, sha256};
 use std::sync::Arc;
 use web_sys::File;
 
-const CONFIG: &str = "config.json";
-const TOKENIZER: &str = "tokenizer.json";
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+/// Tokens that were added to a vocabulary that has no `tokenizer.json`.
+const ADDED: &str = "added_tokens.json";
 
 /// The model that the knob names.
 ///
@@ -45,12 +45,13 @@ pub(crate) async fn config(model: &str, store: Option<&Store>) -> Result<ModelCo
             return Ok(if model == NANO { nano_config(&config) } else { config });
         }
         ModelLocation::Address(address) => {
-            let file = format!("{address}/{CONFIG}");
+            let file = format!("{address}/{CONFIG_FILE}");
             (fetch::download(&file).await?, file)
         }
-        ModelLocation::Dropped(name) => {
-            (fetch::read(one_of(&dropped(name, store).await?, CONFIG, name)?).await?, format!("{name}/{CONFIG}"))
-        }
+        ModelLocation::Dropped(name) => (
+            fetch::read(one_of(&dropped(name, store).await?, CONFIG_FILE, name)?).await?,
+            format!("{name}/{CONFIG_FILE}"),
+        ),
     };
     Ok(ModelConfig::from_json(&bytes, &file)?)
 }
@@ -66,7 +67,9 @@ pub(crate) async fn near_tokenizer(
 ) -> Result<Option<(Tokenizer, usize)>, WorkerError> {
     let tokenizer = match ModelLocation::named(model) {
         ModelLocation::Address(_) => return Ok(None),
-        ModelLocation::BuiltIn => Tokenizer::from_bytes(&built_in_file(TOKENIZER).await?, &built_in_name(TOKENIZER))?,
+        ModelLocation::BuiltIn => {
+            Tokenizer::from_bytes(&built_in_file(TOKENIZER_FILE).await?, &built_in_name(TOKENIZER_FILE))?
+        }
         ModelLocation::Dropped(name) => {
             let files = dropped(name, store).await?;
             let folder = folder(name, &files);
@@ -117,19 +120,19 @@ impl<'a> ModelLocation<'a> {
 }
 
 async fn built_in(model: &str) -> Result<ModelFiles, WorkerError> {
-    let (config, tokenizer) = (built_in_config().await?, built_in_file(TOKENIZER).await?);
-    let name = built_in_name(TOKENIZER);
+    let (config, tokenizer) = (built_in_config().await?, built_in_file(TOKENIZER_FILE).await?);
+    let name = built_in_name(TOKENIZER_FILE);
     if model == NANO {
         return Ok(ModelFiles::nano(&config, tokenizer, &name)?);
     }
-    let weights = Arc::new(built_in_file(WEIGHTS).await?);
+    let weights = Arc::new(built_in_file(WEIGHTS_FILE).await?);
     let hash = sha256(&weights);
-    let source = ModelSource::file(config, &built_in_name(WEIGHTS), move || Ok(weights.to_vec()));
+    let source = ModelSource::file(config, &built_in_name(WEIGHTS_FILE), move || Ok(weights.to_vec()));
     Ok(ModelFiles::new(source, hash, tokenizer, &name)?)
 }
 
 async fn built_in_config() -> Result<ModelConfig, WorkerError> {
-    Ok(ModelConfig::from_json(&built_in_file(CONFIG).await?, &built_in_name(CONFIG))?)
+    Ok(ModelConfig::from_json(&built_in_file(CONFIG_FILE).await?, &built_in_name(CONFIG_FILE))?)
 }
 
 async fn built_in_file(name: &str) -> Result<Vec<u8>, WorkerError> {
@@ -161,48 +164,52 @@ async fn read_all(folder: &ModelFolder, files: &[File], names: &[String]) -> Res
 }
 
 /// An address cannot list its files: those that models usually have are asked for, and others where they are not there.
+/// Weights come last, once the rest is known to be a model's.
 async fn at_address(address: &str) -> Result<ModelFiles, WorkerError> {
-    let (mut names, mut texts) = (Vec::new(), Vec::new());
-    let mut wanted = vec![CONFIG, TOKENIZER, "tokenizer_config.json"];
+    let place = |name: &str| format!("{address}/{name}");
+    let (mut names, mut texts, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    let mut wanted = vec![CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS[0]];
     while !wanted.is_empty() {
         for name in std::mem::take(&mut wanted) {
-            match fetch::find(&format!("{address}/{name}")).await? {
-                Some(bytes) => {
+            match fetch::find(&place(name)).await {
+                Ok(Some(bytes)) => {
                     names.push(name.to_owned());
-                    texts.push((format!("{address}/{name}"), bytes));
+                    texts.push((place(name), bytes));
                 }
-                None if name == TOKENIZER => {
-                    wanted.extend(["vocab.txt", "special_tokens_map.json", "added_tokens.json"]);
+                Ok(None) if name == TOKENIZER_FILE => wanted.extend(["vocab.txt", TOKENIZER_SETTINGS[1], ADDED]),
+                Ok(None) if name == "vocab.txt" => wanted.extend(["vocab.json", "merges.txt"]),
+                Ok(None) => {}
+                // Many models have no such file, and many hosts say so in a way that a browser hides or takes for a page.
+                Err(error) if name == ADDED || TOKENIZER_SETTINGS.contains(&name) => {
+                    unread.push(format!("{name} was not read ({error})"));
                 }
-                None if name == "vocab.txt" => wanted.extend(["vocab.json", "merges.txt"]),
-                None => {}
+                Err(error) => return Err(error),
             }
         }
     }
+    let open = |names: &[String], texts: &NamedFiles| ModelFolder::new(address, names.to_vec()).open(texts);
+    names.push(WEIGHTS_FILE.to_owned());
+    let mut opened = open(&names, &texts)?;
     let mut weights = Vec::new();
-    match fetch::find(&format!("{address}/{WEIGHTS}")).await? {
-        Some(bytes) => {
-            names.push(WEIGHTS.to_owned());
-            weights.push((format!("{address}/{WEIGHTS}"), bytes));
+    if let Some(bytes) = fetch::find(&place(WEIGHTS_FILE)).await? {
+        weights.push((place(WEIGHTS_FILE), bytes));
+    } else {
+        names.pop();
+        if let Some(bytes) = fetch::find(&place(INDEX_FILE)).await? {
+            names.push(INDEX_FILE.to_owned());
+            names.extend(ShardIndex::parse(&bytes, &place(INDEX_FILE))?.shards());
+            texts.push((place(INDEX_FILE), bytes));
         }
-        None => {
-            if let Some(bytes) = fetch::find(&format!("{address}/{INDEX}")).await? {
-                let index = apt_nn::checkpoint::ShardIndex::parse(&bytes, &format!("{address}/{INDEX}"))?;
-                names.push(INDEX.to_owned());
-                names.extend(index.shards());
-                texts.push((format!("{address}/{INDEX}"), bytes));
-            }
-        }
-    }
-    let opened = ModelFolder::new(address, names).open(&texts)?;
-    if weights.is_empty() {
+        opened = open(&names, &texts)?;
         for name in &opened.weights {
-            weights.push((format!("{address}/{name}"), fetch::download(&format!("{address}/{name}")).await?));
+            weights.push((place(name), fetch::download(&place(name)).await?));
         }
     }
     let weights = Arc::new(weights);
     let kept = weights.clone();
-    Ok(ModelFiles::of_folder(opened, &weights, move || Ok(kept.to_vec()))?)
+    let mut files = ModelFiles::of_folder(opened, &weights, move || Ok(kept.to_vec()))?;
+    files.read.notes.extend(unread);
+    Ok(files)
 }
 
 /// The file of this name; `place` says where it is looked for.
