@@ -16,17 +16,15 @@ use crate::pair::{arm, knobs};
 pub struct Elsewhere {
     /// The density.
     pub density: f64,
-    /// The steps, where they are not the settings' own: those asked for, and those that a run then makes.
-    pub steps: Option<(Option<usize>, usize)>,
+    /// The steps of its runs, where they are not the settings' own.
+    pub steps: Option<usize>,
 }
 
 impl Elsewhere {
     /// Makes these settings so.
     pub fn set(self, knobs: &mut Knobs) {
         knobs.density = self.density;
-        if let Some((asked, _)) = self.steps {
-            knobs.steps = asked;
-        }
+        knobs.steps = self.steps.or(knobs.steps);
     }
 }
 
@@ -34,7 +32,7 @@ impl Elsewhere {
 impl fmt::Display for Elsewhere {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", at(self.density))?;
-        self.steps.map_or(Ok(()), |(_, made)| write!(out, ", in {made} steps"))
+        self.steps.map_or(Ok(()), |steps| write!(out, ", in {steps} steps"))
     }
 }
 
@@ -67,7 +65,7 @@ pub fn offer(studies: &[&Brief], settings: &Settings) -> Offer {
     }
     let mut found = Vec::new();
     for &brief in studies {
-        let steps = if std::ptr::eq(brief, own) { None } else { brief.steps.map(|made| (brief.settings.steps, made)) };
+        let steps = if std::ptr::eq(brief, own) { None } else { brief.steps };
         if steps.is_some() && settings.is_locked("steps") {
             continue;
         }

@@ -226,7 +226,7 @@ fn the_arm_that_clearly_loses_most_is_offered_where_it_shows() {
     assert_eq!(offered(&[], ""), without);
     assert_eq!(offered(&[&brief], "?steps=128"), without, "it says nothing of short runs");
     let mut moved = Knobs::default();
-    Elsewhere { density: 0.2, steps: Some((Some(128), 128)) }.set(&mut moved);
+    Elsewhere { density: 0.2, steps: Some(128) }.set(&mut moved);
     assert_eq!((moved.density, moved.steps), (0.2, Some(128)));
 }
 
