@@ -11,7 +11,7 @@ use crate::reporter::Reporter;
 use crate::setup::{Prepared, prepare};
 use crate::{interrupt, settings::Request};
 use apt_experiment::{Event, Knobs, Record, RecordBuilder, run_name};
-use apt_export::{File, Model, Stored, Weights, peft};
+use apt_export::{ExportError, File, Model, Stored, Weights, peft};
 use apt_nn::{ModelConfig, Transformer};
 use apt_train::Session;
 use folder::RunFolder;
@@ -161,9 +161,11 @@ impl ActiveRun {
         if self.options.write_model {
             let model = exported(&self.session.compacted(), self.tokenizer.clone())?;
             write_files(&self.folder.root().join("model"), &model.safetensors(Stored::F32)?)?;
-            // What cannot be an adapter is no failure of the run.
-            if let Ok(files) = adapter_files(self.session.student(), &self.dense, self.session.knobs()) {
-                write_files(&self.folder.root().join(ADAPTER), &files)?;
+            match adapter_files(self.session.student(), &self.dense, self.session.knobs()) {
+                Ok(files) => write_files(&self.folder.root().join(ADAPTER), &files)?,
+                // A model that cannot be an adapter is no failure of the run.
+                Err(ExportError::Form { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         let path = self.folder.record_path();
@@ -193,14 +195,18 @@ pub(crate) fn exported(model: &Transformer, tokenizer: TokenizerFile) -> Result<
 ///
 /// # Errors
 /// A model that lost units or has no adapters, weights that were trained themselves, values that cannot be read back.
-pub(crate) fn adapter_files(student: &Transformer, dense: &ModelConfig, knobs: &Knobs) -> Result<Vec<File>, CliError> {
+pub(crate) fn adapter_files(
+    student: &Transformer,
+    dense: &ModelConfig,
+    knobs: &Knobs,
+) -> Result<Vec<File>, ExportError> {
     if knobs.train_base {
         let what = "the weights under the adapters were trained too, so these alone are not what was learned";
-        return Err(CliError::at(Path::new("adapters"), what, "export it with another --format"));
+        return Err(ExportError::Form { form: "peft", what: what.into(), remedy: "export it with another --format" });
     }
     // Absolute, so that it is found from any folder; names that are none stay as they are.
     let base = std::fs::canonicalize(&knobs.model).map_or(knobs.model.clone(), |path| path.display().to_string());
-    Ok(pollster::block_on(peft(student, dense, &base))?)
+    pollster::block_on(peft(student, dense, &base))
 }
 
 fn write_files(path: &Path, files: &[File]) -> Result<(), CliError> {

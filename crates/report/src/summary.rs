@@ -22,7 +22,8 @@ pub fn summary(record: &Record) -> String {
 pub fn summary_markdown(record: &Record) -> String {
     let mut text = String::new();
     for (label, line) in lines(record) {
-        let _ = writeln!(text, "- **{label}**: {line}");
+        // A line without a label goes on with the one before.
+        let _ = if label.is_empty() { writeln!(text, "  {line}") } else { writeln!(text, "- **{label}**: {line}") };
     }
     text
 }

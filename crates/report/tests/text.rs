@@ -119,6 +119,12 @@ fn a_summary_names_what_was_run_and_what_it_bought() {
     );
     assert!(text.contains("16.0 ms compacted, 40.0 ms dense (0.40×)"), "{text}");
     assert!(summary_markdown(&record()).lines().all(|line| line.starts_with("- **")));
+    let mut at_chance = record();
+    let metric = &mut at_chance.measures.metric;
+    metric.validation = metric.chance.validation.map(|constant| constant.metric);
+    metric.test = metric.chance.test.map(|constant| constant.metric);
+    let text = summary_markdown(&at_chance);
+    assert!(text.contains("\n  at chance: ") && !text.contains("****"), "it goes on with the metric's item: {text}");
     let mut two = record();
     two.measures.metric.others = vec![NamedMetric { name: "f1".to_owned(), validation: Some(0.5), test: None }];
     let text = summary(&two);

@@ -9,7 +9,7 @@ use crate::model::{ModelLocation, TokenizerFile, is_model};
 use crate::reporter::{Reporter, print_stderr, print_stdout};
 use crate::run::resume::{session_at, settings_of};
 use crate::run::{ADAPTER, adapter_files, exported};
-use apt_experiment::Record;
+use apt_experiment::{ADAPTER_FILE, Record};
 use apt_export::{File, Stored};
 use apt_nn::{ModelConfig, Transformer};
 use apt_train::{Session, pooling_note};
@@ -60,9 +60,16 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), CliError> {
     // clap refuses the command without `--out`.
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_default();
     ensure_empty(&out)?;
+    let mut precisions: Vec<Precision> = Vec::new();
+    for &precision in matches.get_many("precision").into_iter().flatten() {
+        // A file of that name is written once.
+        if !precisions.contains(&precision) {
+            precisions.push(precision);
+        }
+    }
     let request = Request {
         format: matches.get_one::<Format>("format").copied().unwrap_or(Format::Safetensors),
-        precisions: matches.get_many("precision").into_iter().flatten().copied().collect(),
+        precisions,
         is_padded: matches.get_flag("padded"),
     };
     request.check()?;
@@ -193,7 +200,7 @@ fn open_session(path: &Path) -> Result<(Session, TokenizerFile), CliError> {
 fn adapters_of(path: &Path) -> Result<Vec<File>, CliError> {
     let kept = path.join(ADAPTER);
     if kept.is_dir() {
-        let names = ["adapter_config.json", "adapter_model.safetensors"];
+        let names = [ADAPTER_FILE, "adapter_model.safetensors"];
         let read = |name: &str| {
             let file = kept.join(name);
             std::fs::read(&file).map(|bytes| File::new(name, bytes)).map_err(|e| CliError::reading(&file, e))
@@ -208,5 +215,5 @@ fn adapters_of(path: &Path) -> Result<Vec<File>, CliError> {
     let root = if path.is_file() { path.parent().and_then(Path::parent).unwrap_or(Path::new(".")) } else { path };
     let knobs = settings_of(root)?;
     let dense = ModelLocation::from_knob(&knobs.model).files()?.source.config;
-    adapter_files(session.student(), &dense, &knobs)
+    Ok(adapter_files(session.student(), &dense, &knobs)?)
 }

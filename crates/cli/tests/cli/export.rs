@@ -30,6 +30,8 @@ fn a_pruned_run_becomes_a_folder_for_onnx_and_one_for_transformers() {
     }
     assert_eq!(said.lines().count(), 1, "more than one line: {said}");
     assert!(sizes[1] * 10 < sizes[0] * 6 && sizes[2] < sizes[1], "sizes are {sizes:?}");
+    let twice = exported(&["r", "--out", "twice", "--format", "onnx", "--precision", "f32,f32"], dir.path());
+    assert!(twice.contains("; 5 files, "), "a file that is named twice is one: {twice}");
     let config = read_json(&dir.path().join("onnx/config.json"));
     assert_eq!(config["id2label"], json!({"0": "negative", "1": "positive"}));
     assert_eq!(config["architectures"], json!(["BertForSequenceClassification"]));
