@@ -1,5 +1,5 @@
 //! Models without `tokenizer.json`: what is made of their vocabulary gives the ids that transformers' fast tokenizers of the
-//! same files gave (`fixtures/vocabularies.json`), and what files say against each other is told.
+//! same files gave (`fixtures/vocabularies.json`), and what files say against each other is reported.
 
 use apt_data::{DataError, TokenizerRead};
 use serde_json::{Value, json};

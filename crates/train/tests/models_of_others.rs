@@ -1,5 +1,5 @@
 //! Models as hubs have them and as other programs write them: read with the numbers that they mean, or refused with the
-//! way to make them readable. What was taken off, left out or assumed is told.
+//! way to make them readable. What was taken off, left out or assumed is reported.
 
 mod models;
 

@@ -1,4 +1,4 @@
-//! Models that other programs have trained: what is read of them is told, and their heads go on.
+//! Models that other programs have trained: what is read of them is reported, and their heads go on.
 
 use crate::program::{read_json, run, tiny};
 use crate::sandbox::Sandbox;

@@ -30,7 +30,7 @@ impl Naming {
         let encoder = match found.as_slice() {
             [] => own,
             [one] => *one,
-            // Without prefix and with the family's own it is one model; a tensor that is there twice is told of later.
+            // Without prefix and with the family's own it is one model; a tensor that is there twice is reported later.
             ["", other] if *other == own => own,
             several => {
                 let several = several.iter().map(|before| format!("`{before}`")).collect::<Vec<_>>().join(", ");

@@ -206,7 +206,7 @@ fn unexpected(name: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// What a tensor outside the encoder is told as: the part that it is of.
+/// What a tensor outside the encoder is reported as: the part that it is of.
 fn beginning(name: &str) -> String {
     let parts = if name.starts_with("cls.") { 2 } else { 1 };
     name.split('.').take(parts).collect::<Vec<_>>().join(".")

@@ -1,5 +1,5 @@
 //! The Hugging Face `config.json`, read strictly: what it says of a model that this program does not have is refused, and
-//! what it leaves out and transformers fills in is told.
+//! what it leaves out and transformers fills in is reported.
 
 use super::{COMPACT, CompactSizes, MAX_DIMENSION, ModelConfig};
 use crate::NnError;
