@@ -7,6 +7,7 @@
 pub(super) mod flat;
 mod launch;
 pub(super) mod linear;
+mod product;
 pub(super) mod rows;
 pub(super) mod tap;
 

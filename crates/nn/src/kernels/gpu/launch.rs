@@ -37,16 +37,34 @@ pub(super) struct Launch {
     source: Source,
     arguments: KernelArguments,
     first: Option<CubeTensor>,
+    element: &'static str,
     info: Vec<u32>,
 }
 
 /// The text of a kernel, named by everything that it depends on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Source {
     lanes: usize,
     file: &'static str,
-    bindings: Vec<(&'static str, Cow<'static, str>)>,
+    bindings: Vec<Bound>,
     words: Vec<(&'static str, Cow<'static, str>)>,
+}
+
+/// A buffer as a kernel declares it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Bound {
+    access: &'static str,
+    name: Cow<'static, str>,
+    element: &'static str,
+}
+
+/// What a profile of cubecl's shows of a kernel: the first words of its file, and how it was put together.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let title = self.file.lines().find(|line| line.starts_with("//")).unwrap_or_default();
+        let names: Vec<&str> = self.bindings.iter().map(|bound| &*bound.name).collect();
+        write!(f, "{} lanes, {}: {title}", self.lanes, names.join(" "))
+    }
 }
 
 impl Launch {
@@ -56,6 +74,7 @@ impl Launch {
             source: Source { lanes: LANES, file, bindings: Vec::new(), words: Vec::new() },
             arguments: KernelArguments::new(),
             first: None,
+            element: "f32",
             info: Vec::new(),
         }
     }
@@ -77,7 +96,7 @@ impl Launch {
     }
 
     fn bind(mut self, access: &'static str, name: Cow<'static, str>, tensor: &CubeTensor, io: BufferIo) -> Self {
-        self.source.bindings.push((access, name));
+        self.source.bindings.push(Bound { access, name, element: self.element });
         self.arguments = self.arguments.with_buffer_io(tensor.handle.clone().binding(), io);
         self.first.get_or_insert_with(|| tensor.clone());
         self
@@ -101,6 +120,12 @@ impl Launch {
         self
     }
 
+    /// What the buffers hold that are bound from here on: `f32`, or `vec4<f32>`.
+    pub(super) fn elements(mut self, element: &'static str) -> Self {
+        self.element = element;
+        self
+    }
+
     /// The numbers are new in every step: no buffer is kept for them.
     pub(super) fn passing(mut self) -> Self {
         self.info.resize(NOT_KEPT / size_of::<u32>(), 0);
@@ -116,11 +141,11 @@ impl Launch {
     /// Launches `n` workgroups, in as many rows as it takes.
     pub(super) fn groups(self, n: usize) {
         let x = n.min(MOST_GROUPS);
-        self.grid(x, n.div_ceil(x.max(1)));
+        self.grid([x, n.div_ceil(x.max(1)), 1]);
     }
 
     /// Launches a grid of workgroups.
-    pub(super) fn grid(self, x: usize, y: usize) {
+    pub(super) fn grid(self, sizes: [usize; 3]) {
         // Invariant: every kernel writes something.
         let Some(first) = self.first else { return };
         let words = self.info.chunks(2).map(|pair| {
@@ -128,9 +153,10 @@ impl Launch {
             u64::from(pair[0]) | u64::from(high) << 32
         });
         let arguments = self.arguments.with_info(MetadataBindingInfo::custom(words.collect()));
+        let [x, y, z] = sizes.map(|n| n as u32);
         let lanes = CubeDim::new_1d(self.source.lanes as u32);
         let kernel = SourceKernel::new(self.source, lanes);
-        first.client.launch(Box::new(kernel), CubeCount::Static(x as u32, y as u32, 1), arguments);
+        first.client.launch(Box::new(kernel), CubeCount::Static(x, y, z), arguments);
     }
 }
 
@@ -139,8 +165,8 @@ type BufferIo = cubecl::ir::attributes::BufferIOAttr;
 impl KernelSource for Source {
     fn source(&self) -> SourceTemplate {
         let mut text = String::new();
-        for (i, (access, name)) in self.bindings.iter().enumerate() {
-            text += &format!("@group(0) @binding({i}) var<storage, {access}> {name}: array<f32>;\n");
+        for (i, Bound { access, name, element }) in self.bindings.iter().enumerate() {
+            text += &format!("@group(0) @binding({i}) var<storage, {access}> {name}: array<{element}>;\n");
         }
         text += &format!("@group(0) @binding({}) var<storage, read> info: array<u32>;\n", self.bindings.len());
         text += self.file;

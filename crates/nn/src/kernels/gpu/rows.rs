@@ -1,6 +1,7 @@
 //! GELU, layer normalisation and attention: one dispatch forward, one or two backward.
 
 use super::launch::{LANES, Launch, empty, rows};
+use super::product::{Matrix, Product};
 use super::{Cube, Operand, Primitive, record};
 use burn::backend::TensorMetadata;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -197,6 +198,37 @@ pub(in crate::kernels) fn attention(
     Some(record(AttentionStep, inputs, attention, y))
 }
 
+/// The weights of a query from its products with all keys.
+const SOFTMAX: &str = "
+    var most = -3.4e38;
+    for (var j = lane; j < length; j += {{lanes}}) {
+        let score = p[weights + j] * scale{{padding}};
+        p[weights + j] = score;
+        most = max(most, score);
+    }
+    most = largest(most, lane);
+    var sum = 0.0;
+    for (var j = lane; j < length; j += {{lanes}}) {
+        let weight = exp(p[weights + j] - most);
+        p[weights + j] = weight;
+        sum += weight;
+    }
+    sum = total(sum, lane);
+    for (var j = lane; j < length; j += {{lanes}}) {
+        p[weights + j] /= sum;
+    }";
+
+/// From the gradient of a query's weights, that of its products with all keys.
+const SOFTMAX_GRADIENT: &str = "
+    var inner = 0.0;
+    for (var j = lane; j < length; j += {{lanes}}) {
+        inner += ds[weights + j] * p[weights + j];
+    }
+    inner = total(inner, lane);
+    for (var j = lane; j < length; j += {{lanes}}) {
+        ds[weights + j] = p[weights + j] * (ds[weights + j] - inner) * scale;
+    }";
+
 #[derive(Clone, Debug)]
 struct Attention {
     q: Primitive,
@@ -211,8 +243,28 @@ struct Attention {
 impl Attention {
     /// Invocations of a workgroup; lengths change from batch to batch, and the text must not.
     const LANES: usize = 64;
+    /// Sequences at least this long are multiplied in tiles.
+    const TILES_FROM: usize = 32;
+
+    /// Whether products in tiles, which read keys and values once for many queries, are worth a dispatch each.
+    fn in_tiles(&self) -> bool {
+        self.length >= Self::TILES_FROM
+    }
 
     fn forward(&self, padding: Option<&Primitive>) -> Primitive {
+        let out = self.like_q();
+        let padded = |launch: Launch| match padding {
+            Some(padding) => launch.with("padding", " + padding[sequence * length + j]").read("padding", padding),
+            None => launch.with("padding", ""),
+        };
+        if self.in_tiles() {
+            let (q, k, v) = (self.heads_of(&self.q), self.heads_of(&self.k), self.heads_of(&self.v));
+            let p = self.squares(&self.weights);
+            Product::of(q, k.transposed()).batch(self.counts(), p);
+            self.run(padded(self.query(SOFTMAX)).write("p", &self.weights));
+            Product::of(p, v).batch(self.counts(), self.heads_of(&out));
+            return out;
+        }
         let rest = "
     var most = -3.4e38;
     for (var j = lane; j < length; j += {{lanes}}) {
@@ -243,17 +295,24 @@ impl Attention {
         }
         out[query + d] = gathered;
     }";
-        let out = self.like_q();
-        let mut launch = self.query(rest).read("q", &self.q).read("k", &self.k).read("v", &self.v);
-        launch = match padding {
-            Some(padding) => launch.with("padding", " + padding[sequence * length + j]").read("padding", padding),
-            None => launch.with("padding", ""),
-        };
+        let launch = padded(self.query(rest).read("q", &self.q).read("k", &self.k).read("v", &self.v));
         self.run(launch.write("p", &self.weights).write("out", &out));
         out
     }
 
     fn gradients(&self, g: &Primitive) -> [Primitive; 3] {
+        let (dq, dk, dv) = (self.like_q(), self.like_q(), self.like_q());
+        let ds = empty(&self.q, [self.weights.shape()[0], self.length]);
+        if self.in_tiles() {
+            let [q, k, v, of_out] = [&self.q, &self.k, &self.v, g].map(|t| self.heads_of(t));
+            let (p, slopes) = (self.squares(&self.weights), self.squares(&ds));
+            Product::of(of_out, v.transposed()).batch(self.counts(), slopes);
+            self.run(self.query(SOFTMAX_GRADIENT).read("p", &self.weights).write("ds", &ds));
+            Product::of(slopes, k).batch(self.counts(), self.heads_of(&dq));
+            Product::of(slopes.transposed(), q).batch(self.counts(), self.heads_of(&dk));
+            Product::of(p.transposed(), of_out).batch(self.counts(), self.heads_of(&dv));
+            return [dq, dk, dv];
+        }
         let rest = "
     var inner = 0.0;
     for (var j = lane; j < length; j += {{lanes}}) {
@@ -276,8 +335,6 @@ impl Attention {
         }
         dq[query + d] = slope;
     }";
-        let (dq, dk, dv) = (self.like_q(), self.like_q(), self.like_q());
-        let ds = empty(&self.q, [self.weights.shape()[0], self.length]);
         let launch = self.query(rest).read("g", g).read("v", &self.v).read("p", &self.weights).read("k", &self.k);
         self.run(launch.write("ds", &ds).write("dq", &dq));
         let launch = Launch::of(include_str!("attention_keys.wgsl")).lanes(Self::LANES);
@@ -296,6 +353,24 @@ impl Attention {
         let size = self.q.shape()[1] / self.heads.max(1);
         let launch = launch.numbers([rows, self.length, self.heads, size]);
         launch.fraction(1.0 / (size as f64).sqrt()).groups(rows);
+    }
+
+    /// Sequences and heads.
+    fn counts(&self) -> [usize; 2] {
+        [self.q.shape()[0] / self.length.max(1), self.heads]
+    }
+
+    /// The columns of every sequence's every head.
+    fn heads_of<'a>(&self, tensor: &'a Primitive) -> Matrix<'a> {
+        let width = tensor.shape()[1];
+        let size = width / self.heads.max(1);
+        Matrix::each(tensor, [self.length, size], [width, 1], [self.length * width, size])
+    }
+
+    /// `[queries, keys]` of every sequence's every head.
+    fn squares<'a>(&self, tensor: &'a Primitive) -> Matrix<'a> {
+        let (length, square) = (self.length, self.length * self.length);
+        Matrix::each(tensor, [length; 2], [length, 1], [self.heads * square, square])
     }
 
     fn like_q(&self) -> Primitive {

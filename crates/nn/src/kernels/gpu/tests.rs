@@ -71,7 +71,10 @@ fn vector(matrix: &Tensor<2>) -> Tensor<1> {
 
 #[test]
 fn linear_layers_of_any_size_frozen_or_not() {
-    for [rows, d_in, d_out] in [[1, 8, 3], [5, 33, 20], [20, 1, 30], [130, 70, 65], [260, 19, 129]] {
+    let odd = [[1, 8, 3], [5, 33, 20], [20, 1, 30], [130, 70, 65], [260, 19, 129]];
+    // Multiples of four, small and large; an inner dimension that is shared out, forward or backward.
+    let fours = [[36, 8, 32], [132, 68, 260], [2048, 8, 2052], [33, 2100, 40], [2100, 20, 36]];
+    for [rows, d_in, d_out] in odd.into_iter().chain(fours) {
         for trained in [&[0][..], &[0, 1, 2], &[1]] {
             compare("linear", &[[rows, d_in], [d_in, d_out], [1, d_out]], trained, |t| {
                 kernels::linear(t[0].clone(), t[1].clone(), vector(&t[2]))
@@ -85,6 +88,9 @@ fn a_submatrix_and_a_transpose_are_read_where_they_are() {
     compare("submatrix", &[[40, 64], [128, 192], [1, 64]], &[0], |t| {
         kernels::linear(t[0].clone(), t[1].clone().slice([0..64, 0..64]), vector(&t[2]))
     });
+    compare("wide submatrix", &[[40, 64], [64, 192], [1, 64]], &[0], |t| {
+        kernels::linear(t[0].clone(), t[1].clone().slice([0..64, 0..64]), vector(&t[2]))
+    });
     compare("transpose", &[[64, 140], [72, 64], [1, 72]], &[0], |t| {
         kernels::linear(t[0].clone().transpose(), t[1].clone().transpose(), vector(&t[2]))
     });
@@ -92,7 +98,9 @@ fn a_submatrix_and_a_transpose_are_read_where_they_are() {
 
 #[test]
 fn adapters_of_any_rank() {
-    for (rows, d_in, d_out, rank) in [(6, 8, 5, 1), (40, 33, 20, 8), (150, 70, 130, 5), (130, 64, 64, 40)] {
+    for (rows, d_in, d_out, rank) in
+        [(6, 8, 5, 1), (40, 33, 20, 8), (150, 70, 130, 5), (130, 64, 64, 40), (2100, 36, 64, 8)]
+    {
         for trained in [&[0, 3, 4][..], &[3, 4], &[0, 1, 2, 3, 4]] {
             let sizes = [[rows, d_in], [d_in, d_out], [1, d_out], [d_in, rank], [rank, d_out]];
             compare("adapter", &sizes, trained, |t| {
@@ -138,8 +146,9 @@ fn norms_of_any_width_with_and_without_a_mask() {
 
 #[test]
 fn attention_of_any_length_with_and_without_padding() {
-    for (batch, length, heads, size) in [(1, 1, 1, 3), (2, 5, 3, 4), (3, 70, 2, 20), (2, 33, 1, 80), (70_000, 1, 1, 1)]
-    {
+    let odd = [(1, 1, 1, 3), (2, 5, 3, 4), (3, 70, 2, 20), (2, 33, 1, 80), (70_000, 1, 1, 1)];
+    let fours = [(2, 36, 3, 8), (2, 132, 2, 32)];
+    for (batch, length, heads, size) in odd.into_iter().chain(fours) {
         let [tokens, width] = [batch * length, heads * size];
         for padded in [false, true] {
             let f = |t: &[Tensor<2>]| {
