@@ -252,6 +252,22 @@ const OPERATIONS: &[(&str, Operation)] = &[
             linear.forward(x).square().mean()
         })
     }),
+    ("many tokens through an adapter, gradients", |d| {
+        let tracked = a_device(d);
+        let (x, a) = (matrix(&tracked, 1, 2064, 36).require_grad(), matrix(&tracked, 2, 36, 8).require_grad());
+        let b = matrix(&tracked, 5, 8, 768).require_grad();
+        let mut linear = AptLinear::new(matrix(&tracked, 4, 36, 768), Some(matrix(&tracked, 3, 1, 768).reshape([768])));
+        let branch = [&a, &b].map(|t| Param::from_tensor(t.clone()));
+        let [of_a, of_b] = branch;
+        linear.adapter = Some(Adapter { a: of_a, b: of_b, scale: 2.0 });
+        let y = linear.forward(x.clone());
+        let gradients = (y.clone() * matrix(&tracked, 6, 2064, 768)).sum().backward();
+        let of = |t: &Tensor<2>| t.grad(&gradients).map(flat);
+        let sums = Tensor::cat(vec![flat(y.clone().sum_dim(0)), flat(y.sum_dim(1))], 0).without_autodiff();
+        let linear = linear.adapter.as_ref();
+        let parts = [Some(sums), of(&x), linear.and_then(|l| of(&l.a.val())), linear.and_then(|l| of(&l.b.val()))];
+        Tensor::cat(parts.into_iter().flatten().map(scaled).collect(), 0)
+    }),
     ("a wide norm of a sum, gradients", |d| {
         grads2(d, [5, 300], [5, 300], |a, b| {
             let [weight, bias] = [6, 7].map(|seed| matrix(&a.device(), seed, 1, 300).reshape([300]));
@@ -264,24 +280,41 @@ const OPERATIONS: &[(&str, Operation)] = &[
             neurons: vec![vec![1, 4, 5, 7], vec![]],
             hidden: (2..14).collect(),
         };
-        let model = compact::compact(&nano(d), &kept);
-        let batch = nano_batch(&model, d);
+        let model = compact::compact(&small(d, NANO), &kept);
+        let batch = small_batch(&model, NANO, d);
         flat(model.forward(&batch, Forward::default()).hidden)
     }),
-    ("a training step with outlier-aware salience", |d| training_step(d, Salience::OutlierAware, false, 0.0)),
-    ("a masked training step with mask gradients", |d| training_step(d, Salience::Gradient, true, 0.0)),
-    ("a masked training step with Wanda scores", |d| training_step(d, Salience::Wanda, true, 0.0)),
-    ("a masked training step with magnitudes", |d| training_step(d, Salience::Magnitude, true, 0.0)),
-    ("a masked training step with dropout", |d| training_step(d, Salience::OutlierAware, true, 0.2)),
+    ("a training step with outlier-aware salience", |d| training_step(d, NANO, Salience::OutlierAware, false, 0.0)),
+    ("a training step on longer texts", |d| training_step(d, LONGER, Salience::OutlierAware, false, 0.0)),
+    ("a masked training step with mask gradients", |d| training_step(d, NANO, Salience::Gradient, true, 0.0)),
+    ("a masked training step with Wanda scores", |d| training_step(d, NANO, Salience::Wanda, true, 0.0)),
+    ("a masked training step with magnitudes", |d| training_step(d, NANO, Salience::Magnitude, true, 0.0)),
+    ("a masked training step with dropout", |d| training_step(d, NANO, Salience::OutlierAware, true, 0.2)),
 ];
 
-/// Loss, scores and all gradients of one step of a nano model.
-fn training_step(device: &Device, scorer: Salience, masked: bool, dropout: f64) -> Tensor<1> {
+/// The sizes of a model and of a batch for it.
+#[derive(Clone, Copy)]
+struct Sizes {
+    head_size: usize,
+    neurons: usize,
+    lengths: [usize; 3],
+}
+
+const NANO: Sizes = Sizes { head_size: 8, neurons: 8, lengths: [4, 5, 6] };
+/// What GPUs multiply in tiles, four numbers at a time.
+const LONGER: Sizes = Sizes { head_size: 32, neurons: 64, lengths: [36, 20, 33] };
+
+/// Loss, scores and all gradients of one step of a small model.
+fn training_step(device: &Device, sizes: Sizes, scorer: Salience, masked: bool, dropout: f64) -> Tensor<1> {
     let tracked = a_device(device);
-    let model =
-        nano(&tracked).with_adapters(&[Site::Query, Site::Value, Site::Up], 2, 2.0, &mut Init::new(5, &tracked));
+    let model = small(&tracked, sizes).with_adapters(
+        &[Site::Query, Site::Value, Site::Up],
+        2,
+        2.0,
+        &mut Init::new(5, &tracked),
+    );
     let model = named::set_trainable(model, &|path| path.contains("adapter") || path.contains("head"));
-    let batch = nano_batch(&model, &tracked);
+    let batch = small_batch(&model, sizes, &tracked);
     let masks = masked.then(|| {
         let shape = model.config.shape();
         let mut masks = Masks::ones(&shape);
@@ -310,33 +343,41 @@ fn training_step(device: &Device, scorer: Salience, masked: bool, dropout: f64) 
     };
     let scores = salience::scores(scorer, &seen);
     let flat = named::gradients(&model, &mut gradients);
-    let scaled = |t: Tensor<1>| t.clone() / (t.abs().max() + 1e-12);
     let parts = [Some(loss.without_autodiff()), scores.map(|scores| scaled(scores.flat())), flat.map(scaled)];
     Tensor::cat(parts.into_iter().flatten().collect(), 0)
 }
 
-fn nano(device: &Device) -> Transformer {
+/// As a share of its largest value, so that what is small is compared as closely as what is large.
+fn scaled(t: Tensor<1>) -> Tensor<1> {
+    t.clone() / (t.abs().max() + 1e-12)
+}
+
+fn small(device: &Device, sizes: Sizes) -> Transformer {
     let config = ModelConfig {
         family: Family::Bert,
         vocab_size: 20,
-        max_positions: 12,
+        max_positions: 40,
         type_vocab_size: 2,
         embedding: None,
-        hidden: 16,
-        head_size: 8,
-        layers: vec![LayerShape { heads: 2, neurons: 8 }; 2],
+        hidden: 2 * sizes.head_size,
+        head_size: sizes.head_size,
+        layers: vec![LayerShape { heads: 2, neurons: sizes.neurons }; 2],
         activation: Activation::Gelu,
         norm_eps: 1e-12,
         pad_id: 0,
-        head: Some(HeadConfig::new(Pooling::Pooler, 16, 2)),
+        head: Some(HeadConfig::new(Pooling::Pooler, 2 * sizes.head_size, 2)),
         label_names: vec![],
     };
     Transformer::new(&config, &mut Init::new(3, device))
 }
 
-fn nano_batch(model: &Transformer, device: &Device) -> Batch {
-    let ids = vec![2, 5, 9, 3, 0, 0, 2, 7, 7, 11, 3, 0, 2, 19, 6, 4, 8, 3];
-    Batch::new(&TokenBatch::of_one_type(ids, vec![4, 5, 6]), &model.config, device)
+fn small_batch(model: &Transformer, sizes: Sizes, device: &Device) -> Batch {
+    let longest = sizes.lengths.into_iter().max().unwrap_or_default();
+    let ids = sizes
+        .lengths
+        .iter()
+        .flat_map(|&length| (0..longest).map(move |i| if i < length { ((7 * i + length) % 19 + 1) as i32 } else { 0 }));
+    Batch::new(&TokenBatch::of_one_type(ids.collect(), sizes.lengths.to_vec()), &model.config, device)
 }
 
 /// Gradients of `f` with respect to both arguments, behind its value.

@@ -104,7 +104,8 @@ impl Gpu {
     /// # Errors
     /// When values cannot be read back, or the GPU reports an error.
     pub(crate) async fn test(&mut self, store: Option<&StoreWriter>, again: bool) -> Result<bool, WorkerError> {
-        let key = format!("{} {}", env!("CARGO_PKG_VERSION"), self.adapter.name);
+        // Of these kernels: others, of the same version, have to pass anew.
+        let key = format!("{} {}", apt_train::CODE, self.adapter.name);
         if !again
             && let Some(store) = store
             && let Some(checks) = store.checks(&key).await?
