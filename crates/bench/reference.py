@@ -3,7 +3,8 @@
 A training step is what `Session::step` does: adapters on the same layers, scores of all blocks and the importance of
 every adapter where they are collected, the teacher where there is one, clipping, AdamW, and one read of the results.
 Reads one JSON request a line and answers with the mean seconds of one round; see src/pytorch.rs. Everything PyTorch
-offers for speed in eager mode is used: fused attention, fused AdamW, fused layer norm, inference mode.
+offers for speed in eager mode is used: fused attention, fused AdamW, fused layer norm, inference mode. Compiled, the
+forward and backward passes of the models are `torch.compile`'s, with shapes that do not change.
 """
 
 import json
@@ -179,6 +180,8 @@ class Training:
             a = torch.randn(self.hidden, rank, device=device) / self.hidden**0.5
             b = torch.zeros(rank, self.hidden, device=device)
             self.transform = [nn.Parameter(a), nn.Parameter(b)]
+        self.forward = compiled(request, self.model)
+        self.forward_teacher = compiled(request, self.teacher) if self.teacher else None
         self.trainable = [p for p in self.model.parameters() if p.requires_grad] + self.transform
         decay = self.settings["weight_decay"]
         groups = [
@@ -188,10 +191,14 @@ class Training:
         fused = device in ("cpu", "cuda")
         self.optimizer = torch.optim.AdamW(groups, lr=self.settings["learning_rate"], fused=fused)
 
+    def steps(self, rounds):
+        for _ in range(rounds):
+            self.step()
+
     def step(self):
         self.optimizer.zero_grad(set_to_none=True)
         taps = Taps() if self.case == "train_salience" else None
-        logits, states = self.model(self.ids, taps) if taps else self.model(self.ids)
+        logits, states = self.model(self.ids, taps) if taps else self.forward(self.ids)
         task_loss = F.cross_entropy(logits, self.labels)
         loss, distillation = task_loss, torch.zeros((), device=self.device)
         if self.teacher is not None:
@@ -207,7 +214,7 @@ class Training:
     def distillation(self, logits, states):
         temperature, scale = self.settings["temperature"], self.settings["scale"]
         with torch.no_grad():
-            target, of_teacher = self.teacher(self.ids)
+            target, of_teacher = self.forward_teacher(self.ids)
             target = F.log_softmax(target / temperature, 1)
         student = F.log_softmax(logits / temperature, 1)
         loss = F.kl_div(student, target, reduction="batchmean", log_target=True) * temperature**2
@@ -224,11 +231,35 @@ class Inference:
     def __init__(self, request, device):
         torch.manual_seed(1)
         self.model = Bert(request["model"], None).to(device).eval()
+        self.forward = compiled(request, self.model)
         self.ids, _ = batch_of(request, device)
 
     @torch.inference_mode()
-    def step(self):
-        self.model(self.ids)[0].cpu()
+    def steps(self, rounds):
+        for _ in range(rounds):
+            self.forward(self.ids)[0].cpu()
+
+
+class Product:
+    """A linear layer; several are waited for together."""
+
+    def __init__(self, request, device):
+        rows, inner, columns = request["rows"], request["inner"], request["columns"]
+        self.x, self.w = torch.randn(rows, inner, device=device), torch.randn(inner, columns, device=device)
+        self.b = torch.zeros(columns, device=device)
+
+    @torch.inference_mode()
+    def steps(self, rounds):
+        for _ in range(rounds):
+            y = torch.addmm(self.b, self.x, self.w)
+        y[0, 0].cpu()
+
+
+def compiled(request, model):
+    """The model as the mode asks; salience reads activations by name, which a compiled graph does not have."""
+    if request["mode"] == "compiled" and request["case"] != "train_salience":
+        return torch.compile(model, dynamic=False)
+    return model
 
 
 def batch_of(request, device):
@@ -246,6 +277,9 @@ def share(teacher, student):
                 setattr(module, name, getattr(mine[path], name))
 
 
+KINDS = {"infer": Inference, "infer_compact": Inference, "product": Product}
+
+
 def accelerator():
     if torch.cuda.is_available():
         return "cuda"
@@ -258,18 +292,20 @@ def main():
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     print(json.dumps({"torch": torch.__version__, "accelerator": accelerator()}), file=answers)
-    key, work = None, None
+    key, works = None, {}
     for line in sys.stdin:
         try:
             request = json.loads(line)
-            rounds = request.pop("rounds")
-            if request != key:
-                key, kind = request, Inference if request["case"].startswith("infer") else Training
-                work = None  # frees the case before
-                work = kind(request, request["device"])
+            rounds, mode = request.pop("rounds"), request["mode"]
+            case = {name: value for name, value in request.items() if name != "mode"}
+            if case != key:
+                key, works = case, {}  # frees the case before
+            tf32 = mode == "tf32"
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+            if mode not in works:
+                works[mode] = KINDS.get(request["case"], Training)(request, request["device"])
             began = time.perf_counter()
-            for _ in range(rounds):
-                work.step()
+            works[mode].steps(rounds)
             answer = {"seconds": (time.perf_counter() - began) / rounds}
         except Exception as error:  # whatever it is, it is reported to the other side
             answer = {"error": f"{type(error).__name__}: {error}"}

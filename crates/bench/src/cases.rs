@@ -3,10 +3,15 @@
 use apt_core::tokens::TokenBatch;
 use apt_nn::{HeadConfig, ModelConfig, Pooling};
 
-/// Sequences in a batch.
-pub const BATCH: usize = 32;
-/// Tokens in a sequence; none is padding.
-pub const LENGTH: usize = 64;
+/// How large a batch is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Sequences in a batch.
+    pub batch: usize,
+    /// Tokens in a sequence; none is padding.
+    pub length: usize,
+}
+
 /// Classes of the head.
 pub const LABELS: usize = 2;
 /// Share of the encoder's parameters that the compacted model keeps.
@@ -66,9 +71,9 @@ impl Case {
 }
 
 /// A batch without padding.
-pub fn tokens(config: &ModelConfig) -> TokenBatch {
-    let ids = (0..BATCH * LENGTH).map(|i| (i * 7919 % config.vocab_size) as i32).collect();
-    TokenBatch::of_one_type(ids, vec![LENGTH; BATCH])
+pub fn tokens(config: &ModelConfig, size: Size) -> TokenBatch {
+    let ids = (0..size.batch * size.length).map(|i| (i * 7919 % config.vocab_size) as i32).collect();
+    TokenBatch::of_one_type(ids, vec![size.length; size.batch])
 }
 
 /// The shapes that are left when every layer keeps the same share of its heads and neurons and the model that share of

@@ -2,6 +2,7 @@
 //! [`pytorch`] the same work in PyTorch.
 
 pub mod cases;
+pub mod products;
 pub mod pytorch;
 pub mod training;
 pub mod workload;
@@ -15,7 +16,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A BERT encoder of `layers` equal layers with heads 32 dims wide.
 pub fn bert(vocab_size: usize, max_positions: usize, hidden: usize, layers: usize, neurons: usize) -> ModelConfig {
-    let head_size = 32;
+    with_heads(32, [vocab_size, max_positions, hidden, layers, neurons])
+}
+
+fn with_heads(head_size: usize, sizes: [usize; 5]) -> ModelConfig {
+    let [vocab_size, max_positions, hidden, layers, neurons] = sizes;
     ModelConfig {
         family: Family::Bert,
         vocab_size,
@@ -41,4 +46,9 @@ pub fn builtin(vocab_size: usize) -> ModelConfig {
 /// The shapes of MiniLM-L6: 6 layers, hidden 384, 12 heads, 1536 neurons.
 pub fn minilm() -> ModelConfig {
     bert(30522, 512, 384, 6, 1536)
+}
+
+/// The shapes of RoBERTa-base: 12 layers, hidden 768, 12 heads of 64, 3072 neurons.
+pub fn roberta_base() -> ModelConfig {
+    with_heads(64, [50265, 514, 768, 12, 3072])
 }

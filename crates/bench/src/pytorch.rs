@@ -1,9 +1,9 @@
 //! The other side of the benchmark: `reference.py` in a Python that has PyTorch, one request a line.
 //!
-//! One request is one JSON line, `{"case": …, "rounds": …, "device": …, "model": {…}}`; the answer is
+//! One request is one JSON line, `{"case": …, "rounds": …, "device": …, "mode": …, "model": {…}}`; the answer is
 //! `{"seconds": …}`, the mean time of one round, or `{"error": …}`.
 
-use crate::cases::{BATCH, Case, LENGTH};
+use crate::cases::{Case, Size};
 use crate::training::knobs;
 use anyhow::{Context, Result, bail, ensure};
 use apt_nn::ModelConfig;
@@ -15,6 +15,28 @@ use std::time::Duration;
 
 /// The reference's source, so that the benchmark runs from anywhere.
 const REFERENCE: &str = include_str!("../reference.py");
+
+/// How PyTorch runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// As it comes.
+    Eager,
+    /// By `torch.compile`.
+    Compiled,
+    /// As it comes, products in TF32 (10 bits of fraction), on GPUs that have it.
+    Tf32,
+}
+
+impl Mode {
+    /// Its name in arguments, in requests and in the table.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Eager => "eager",
+            Self::Compiled => "compiled",
+            Self::Tf32 => "tf32",
+        }
+    }
+}
 
 /// A running reference.
 pub struct PyTorch {
@@ -52,12 +74,20 @@ impl PyTorch {
     ///
     /// # Errors
     /// When the reference fails or ends.
-    pub fn run(&mut self, case: Case, dense: &ModelConfig, device: &str, rounds: usize) -> Result<Duration> {
+    pub fn run(
+        &mut self,
+        case: Case,
+        dense: &ModelConfig,
+        size: Size,
+        (device, mode): (&str, Mode),
+        rounds: usize,
+    ) -> Result<Duration> {
         let config = case.config(dense);
-        let request = json!({
+        self.ask(&json!({
             "case": case.key(),
             "rounds": rounds,
             "device": device,
+            "mode": mode.key(),
             "model": {
                 "vocab": config.vocab_size,
                 "positions": config.max_positions,
@@ -67,13 +97,28 @@ impl PyTorch {
                 "eps": config.norm_eps,
                 "head": config.head.and_then(|head| Some([head.dense?, head.labels])),
             },
-            "batch": BATCH, "length": LENGTH, "training": training(case)?,
-        });
+            "batch": size.batch, "length": size.length, "training": training(case, size)?,
+        }))
+    }
+
+    /// Mean time of one of `rounds` products of `[rows, inner]` and `[inner, columns]`, with a bias.
+    ///
+    /// # Errors
+    /// When the reference fails or ends.
+    pub fn product(&mut self, sizes: [usize; 3], (device, mode): (&str, Mode), rounds: usize) -> Result<Duration> {
+        let [rows, inner, columns] = sizes;
+        self.ask(&json!({
+            "case": "product", "rounds": rounds, "device": device, "mode": mode.key(),
+            "rows": rows, "inner": inner, "columns": columns,
+        }))
+    }
+
+    fn ask(&mut self, request: &Value) -> Result<Duration> {
         writeln!(self.requests, "{request}").context("PyTorch's process has ended")?;
         self.requests.flush()?;
         let answer = self.answer()?;
         if let Some(error) = answer["error"].as_str() {
-            bail!("PyTorch failed in `{}`: {error}", case.key());
+            bail!("PyTorch failed in {}: {error}", request["case"]);
         }
         let seconds = answer["seconds"].as_f64().filter(|s| s.is_finite() && *s >= 0.0);
         Ok(Duration::from_secs_f64(seconds.context("PyTorch's process answered without a time")?))
@@ -96,11 +141,11 @@ impl Drop for PyTorch {
 }
 
 /// The settings of a training case that PyTorch must have too; nothing for an inference.
-fn training(case: Case) -> Result<Value> {
+fn training(case: Case, size: Size) -> Result<Value> {
     if matches!(case, Case::Infer | Case::InferCompact) {
         return Ok(Value::Null);
     }
-    let knobs = knobs(case)?;
+    let knobs = knobs(case, size)?;
     let adapters: Vec<&str> = knobs.adapters.0.iter().map(|site| site.name()).collect();
     Ok(json!({
         "adapters": adapters,

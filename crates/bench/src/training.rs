@@ -1,7 +1,7 @@
 //! The training steps that are timed: those of [`Session::step`] itself, with everything they do in a run (the batch is
 //! put together, losses and scores are read back), as settings of three kinds of run.
 
-use crate::cases::{BATCH, Case, LABELS, LENGTH, tokens};
+use crate::cases::{Case, LABELS, Size, tokens};
 use anyhow::{Context, Result, bail};
 use apt_data::{Encoded, Example, Metric, Objective, Target, TokenizedTask};
 use apt_experiment::{CheckedKnobs, Event, Provenance, Share, preset_entry};
@@ -21,13 +21,14 @@ impl Training {
     ///
     /// # Errors
     /// Settings that the session refuses.
-    pub fn new(case: Case, config: &ModelConfig, device: &Device) -> Result<Self> {
+    pub fn new(case: Case, config: &ModelConfig, size: Size, device: &Device) -> Result<Self> {
         let examples = |n: usize| -> Vec<Example> {
-            let ids = tokens(config).ids;
+            let Size { batch, length } = size;
+            let ids = tokens(config, size).ids;
             let example = |i: usize| Example {
                 tokens: Encoded {
-                    ids: ids[i % BATCH * LENGTH..][..LENGTH].iter().map(|&id| id as u32).collect(),
-                    type_ids: vec![0; LENGTH],
+                    ids: ids[i % batch * length..][..length].iter().map(|&id| id as u32).collect(),
+                    type_ids: vec![0; length],
                 },
                 target: Target::Class((i % LABELS) as u32),
             };
@@ -36,13 +37,13 @@ impl Training {
         let labels = (0..LABELS).map(|label| label.to_string()).collect();
         let objective = Objective::Classification { labels, metrics: &[Metric::Accuracy] };
         let setup = Setup {
-            knobs: knobs(case)?,
+            knobs: knobs(case, size)?,
             preset: None,
             source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
             task: TokenizedTask {
                 objective,
-                train: examples(2 * BATCH),
-                validation: examples(BATCH),
+                train: examples(2 * size.batch),
+                validation: examples(size.batch),
                 test: None,
                 cut: Share::default(),
             },
@@ -72,7 +73,7 @@ impl Training {
 ///
 /// # Errors
 /// A case that trains nothing.
-pub fn knobs(case: Case) -> Result<CheckedKnobs> {
+pub fn knobs(case: Case, size: Size) -> Result<CheckedKnobs> {
     let (preset, more): (&str, &[(&str, &str)]) = match case {
         Case::Train => ("lora", &[]),
         // The first fifth of the pruning window only collects scores: of blocks, and of adapters, whose ranks are to grow.
@@ -95,7 +96,7 @@ pub fn knobs(case: Case) -> Result<CheckedKnobs> {
     };
     let mut knobs = preset_entry(preset)?.knobs()?;
     let never = STEPS.to_string();
-    let (batch, length) = (BATCH.to_string(), LENGTH.to_string());
+    let (batch, length) = (size.batch.to_string(), size.length.to_string());
     let common: [(&str, &str); 4] =
         [("steps", &never), ("eval_every", &never), ("batch_size", &batch), ("max_length", &length)];
     for (name, value) in common.iter().chain(more) {

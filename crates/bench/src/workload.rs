@@ -1,6 +1,6 @@
 //! A case of the benchmark, ready to run.
 
-use crate::cases::{Case, tokens};
+use crate::cases::{Case, Size, tokens};
 use crate::training::Training;
 use anyhow::Result;
 use apt_nn::checkpoint::read_back;
@@ -14,7 +14,7 @@ pub enum Workload {
     /// A run that trains.
     Train(Box<Training>),
     /// A model that infers.
-    Infer(Box<(Transformer, Device)>),
+    Infer(Box<(Transformer, Size, Device)>),
 }
 
 impl Workload {
@@ -22,15 +22,15 @@ impl Workload {
     ///
     /// # Errors
     /// Settings that the session refuses.
-    pub fn new(case: Case, dense: &ModelConfig, device: &Device) -> Result<Self> {
+    pub fn new(case: Case, dense: &ModelConfig, size: Size, device: &Device) -> Result<Self> {
         let config = case.config(dense);
         Ok(match case {
             Case::Infer | Case::InferCompact => {
                 let model = Transformer::new(&config, &mut Init::new(1, device));
-                Self::Infer(Box::new((model, device.clone())))
+                Self::Infer(Box::new((model, size, device.clone())))
             }
             Case::Train | Case::TrainSalience | Case::TrainDistil => {
-                Self::Train(Box::new(Training::new(case, &config, device)?))
+                Self::Train(Box::new(Training::new(case, &config, size, device)?))
             }
         })
     }
@@ -44,9 +44,9 @@ impl Workload {
         for _ in 0..times {
             match self {
                 Self::Train(training) => training.step()?,
-                Self::Infer(pair) => {
-                    let (model, device) = &**pair;
-                    let logits = inference::logits(model, &tokens(&model.config), device)?;
+                Self::Infer(parts) => {
+                    let (model, size, device) = &**parts;
+                    let logits = inference::logits(model, &tokens(&model.config, *size), device)?;
                     block_on(read_back(logits, "logits"))?;
                 }
             }

@@ -2,13 +2,16 @@
 //! sides in turn within one run, so that a busy machine slows both alike. Training steps are those of the program's own session. There is no pass or fail.
 
 use anyhow::{Context, Result, ensure};
-use apt_bench::cases::{BATCH, Case, LENGTH};
-use apt_bench::pytorch::{PyTorch, environment};
+use apt_bench::cases::{Case, Size};
+use apt_bench::products::{self, Product};
+use apt_bench::pytorch::{Mode, PyTorch, environment};
 use apt_bench::workload::Workload;
-use apt_bench::{builtin, minilm};
+use apt_bench::{builtin, minilm, roberta_base};
+use apt_experiment::Device as Choice;
 use apt_nn::ModelConfig;
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,17 +27,35 @@ struct Args {
     #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// Shapes to run.
-    #[arg(long, value_enum, default_value_t = Model::All)]
-    model: Model,
-    /// Run one case only: train, train_salience, train_distil, infer or infer_compact.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["builtin", "minilm-l6"])]
+    model: Vec<Model>,
+    /// Run these cases only: train, train_salience, train_distil, infer, infer_compact.
+    #[arg(long, value_delimiter = ',')]
+    case: Vec<String>,
+    /// Time single matrix products instead: a large one, and those of the models' linear layers.
     #[arg(long)]
-    case: Option<String>,
+    products: bool,
+    /// Sequences in a batch.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// Tokens in a sequence; none is padding.
+    #[arg(long, default_value_t = 64)]
+    length: usize,
+    /// Where to run.
+    #[arg(long, value_enum, default_value_t = On::All)]
+    device: On,
+    /// How PyTorch runs, a column each.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["eager"])]
+    pytorch: Vec<Mode>,
     /// Time ours alone.
     #[arg(long)]
     no_pytorch: bool,
     /// A Python that has PyTorch, instead of the environment in target/bench-venv.
     #[arg(long)]
     python: Option<PathBuf>,
+    /// Write every time to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -43,8 +64,18 @@ enum Model {
     Builtin,
     /// The shapes of MiniLM-L6, with random weights.
     MinilmL6,
-    /// Both.
+    /// The shapes of RoBERTa-base, with random weights.
+    RobertaBase,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum On {
+    /// The CPU, and a real GPU if there is one.
     All,
+    /// The CPU alone.
+    Cpu,
+    /// The GPU alone, a software one if there is no other.
+    Gpu,
 }
 
 fn main() -> Result<()> {
@@ -55,31 +86,141 @@ fn main() -> Result<()> {
 
 fn run(args: Args) -> Result<()> {
     ensure!(args.rounds > 0, "--rounds must be at least 1");
-    let cases: Vec<Case> =
-        Case::ALL.into_iter().filter(|case| args.case.as_deref().is_none_or(|name| name == case.key())).collect();
-    ensure!(!cases.is_empty(), "--case must be one of {}", Case::ALL.map(Case::key).join(", "));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let cases: Vec<Case> = Case::ALL
+        .into_iter()
+        .filter(|c| args.case.is_empty() || args.case.iter().any(|name| name == c.key()))
+        .collect();
+    ensure!(!cases.is_empty(), "--case must be of {}", Case::ALL.map(Case::key).join(", "));
+    let threads = rayon::current_num_threads();
     let mut pytorch = if args.no_pytorch { None } else { start_pytorch(&args, threads) };
+    let size = Size { batch: args.batch, length: args.length };
 
     println!("Hardware: {}, {threads} threads", processor());
-    println!("Batch: {BATCH} sequences of {LENGTH} tokens; median of {} rounds (range)", args.rounds);
+    println!("Batch: {} sequences of {} tokens; median of {} rounds (range)", size.batch, size.length, args.rounds);
     if let Some(pytorch) = &pytorch {
         println!("PyTorch {}", pytorch.version);
     }
-    for (device, name, is_gpu) in devices() {
+    let mut written = Vec::new();
+    for (device, name, is_gpu) in devices(args.device) {
         let accelerator = pytorch.as_ref().and_then(|p| p.accelerator.clone());
         let theirs = if is_gpu { accelerator } else { Some("cpu".into()) };
-        for (model, config) in models(args.model)? {
-            println!("\n{model} on {name}");
-            println!("{:<26} {:>26} {:>26} {:>7}", "case", "ours ms", "PyTorch ms", "ratio");
+        // TF32 is of some GPUs alone.
+        let modes: Vec<Mode> = args.pytorch.iter().copied().filter(|&mode| is_gpu || mode != Mode::Tf32).collect();
+        let mut bench = Bench {
+            pytorch: pytorch.as_mut().zip(theirs),
+            modes,
+            rounds: args.rounds,
+            size,
+            device,
+            written: Vec::new(),
+        };
+        for (model, config) in models(&args.model)? {
+            bench.header(&format!("{model} on {name}"));
+            if args.products {
+                bench.products(&config)?;
+                continue;
+            }
             for &case in &cases {
-                let beside = pytorch.as_mut().zip(theirs.as_deref());
-                let (ours, theirs) = time(case, &config, &device, beside, args.rounds)?;
-                println!("{}", row(case, ours, theirs));
+                bench.case(model, case, &config)?;
             }
         }
+        written.push(json!({ "device": name, "rows": bench.written }));
+    }
+    if let Some(path) = &args.json {
+        let all = json!({
+            "processor": processor(), "threads": threads, "batch": size.batch, "length": size.length,
+            "rounds": args.rounds, "pytorch": pytorch.as_ref().map(|p| &p.version), "devices": written,
+        });
+        std::fs::write(path, serde_json::to_string_pretty(&all)?).with_context(|| format!("{}", path.display()))?;
     }
     Ok(())
+}
+
+/// The rows of one device.
+struct Bench<'a> {
+    pytorch: Option<(&'a mut PyTorch, String)>,
+    modes: Vec<Mode>,
+    rounds: usize,
+    size: Size,
+    device: Device,
+    written: Vec<Value>,
+}
+
+impl Bench<'_> {
+    fn header(&self, title: &str) {
+        print!("\n{title}\n{:<26} {:>24}", "ms", "ours");
+        if self.pytorch.is_some() {
+            for mode in &self.modes {
+                print!(" {:>24} {:>6}", format!("PyTorch {}", mode.key()), "ratio");
+            }
+        }
+        println!();
+    }
+
+    fn case(&mut self, model: &str, case: Case, config: &ModelConfig) -> Result<()> {
+        let size = self.size;
+        let mut workload = Workload::new(case, config, size, &self.device)?;
+        let theirs = |p: &mut PyTorch, on: (&str, Mode), n: usize| p.run(case, config, size, on, n);
+        self.time(model, case.title(), |n| workload.run(n), theirs)
+    }
+
+    fn products(&mut self, config: &ModelConfig) -> Result<()> {
+        let neurons = config.layers.first().map_or(config.hidden, |layer| layer.neurons);
+        for sizes in products::sizes(config.hidden, neurons, self.size.batch * self.size.length) {
+            let product = Product::new(sizes, &self.device);
+            let [rows, inner, columns] = sizes;
+            let theirs = |p: &mut PyTorch, on: (&str, Mode), n: usize| p.product(sizes, on, n);
+            self.time("product", &format!("{rows} × {inner} × {columns}"), |n| product.run(n), theirs)?;
+        }
+        Ok(())
+    }
+
+    /// One row: ours and PyTorch's ways, taken in turn. A way that fails is said and left out.
+    fn time(
+        &mut self,
+        model: &str,
+        title: &str,
+        mut ours: impl FnMut(usize) -> Result<Duration>,
+        theirs: impl Fn(&mut PyTorch, (&str, Mode), usize) -> Result<Duration>,
+    ) -> Result<()> {
+        let mut last = Duration::ZERO;
+        let mut modes = if self.pytorch.is_some() { self.modes.clone() } else { Vec::new() };
+        for _ in 0..WARM_UPS {
+            last = ours(1)?;
+            modes.retain(|&mode| match self.pytorch.as_mut().map(|(p, on)| theirs(p, (on.as_str(), mode), 1)) {
+                Some(Err(error)) => {
+                    eprintln!("{title}, {}: {error:#}", mode.key());
+                    false
+                }
+                _ => true,
+            });
+        }
+        let repeat = (ROUND.as_secs_f64() / last.as_secs_f64().max(1e-4)).ceil() as usize;
+        let mut of_ours = Vec::new();
+        let mut of_theirs = vec![Vec::new(); modes.len()];
+        for _ in 0..self.rounds {
+            of_ours.push(ours(repeat)?.as_secs_f64() * 1e3);
+            for (times, &mode) in of_theirs.iter_mut().zip(&modes) {
+                if let Some((p, on)) = self.pytorch.as_mut() {
+                    times.push(theirs(p, (on.as_str(), mode), repeat)?.as_secs_f64() * 1e3);
+                }
+            }
+        }
+        let of_modes: serde_json::Map<String, Value> =
+            modes.iter().zip(&of_theirs).map(|(mode, times)| (mode.key().into(), json!(times))).collect();
+        self.written.push(json!({ "model": model, "case": title, "ours": of_ours, "pytorch": of_modes }));
+        let ours = Spread::of(of_ours);
+        print!("{title:<26} {:>24}", ours.as_ref().map_or("-".into(), Spread::to_string));
+        for mode in &self.modes {
+            let times = modes.iter().position(|m| m == mode).and_then(|i| Spread::of(of_theirs[i].clone()));
+            let ratio = ours.as_ref().zip(times.as_ref()).map(|(o, t)| format!("{:.2}", o.median / t.median));
+            if self.pytorch.is_some() {
+                print!(" {:>24} {:>6}", times.map_or("-".into(), |t| t.to_string()), ratio.unwrap_or("-".into()));
+            }
+        }
+        println!();
+        Ok(())
+    }
 }
 
 /// Without PyTorch ours is timed alone, with a message that says so.
@@ -92,61 +233,33 @@ fn start_pytorch(args: &Args, threads: usize) -> Option<PyTorch> {
 }
 
 /// The CPU, and a GPU if there is a real one.
-fn devices() -> Vec<(Device, String, bool)> {
-    let mut devices = vec![(Device::flex(), "CPU".to_string(), false)];
-    match pollster::block_on(apt_train::device::open(apt_experiment::Device::Auto)) {
-        Ok(open) if open.backend != "flex" => {
-            devices.push((open.device, format!("{} ({})", open.name, open.backend), true));
+fn devices(on: On) -> Vec<(Device, String, bool)> {
+    let mut devices = Vec::new();
+    if on != On::Gpu {
+        devices.push((Device::flex(), "CPU".to_string(), false));
+    }
+    if on != On::Cpu {
+        let gpu = if cfg!(target_os = "macos") { Choice::Metal } else { Choice::Vulkan };
+        match pollster::block_on(apt_train::device::open(if on == On::Gpu { gpu } else { Choice::Auto })) {
+            Ok(open) if open.backend != "flex" => {
+                devices.push((open.device, format!("{} ({})", open.name, open.backend), true));
+            }
+            Ok(open) => println!("No GPU is timed: {}", open.why),
+            Err(error) => println!("No GPU is timed: {error}"),
         }
-        Ok(open) => println!("No GPU is timed: {}", open.why),
-        Err(error) => println!("No GPU is timed: {error}"),
     }
     devices
 }
 
-fn models(which: Model) -> Result<Vec<(&'static str, ModelConfig)>> {
-    let vocabulary =
-        apt_data::Tokenizer::from_bytes(apt_data::builtin::tokenizer_json().as_bytes(), "the built-in tokenizer")?
-            .vocab_size();
-    let all = [(Model::Builtin, "builtin", builtin(vocabulary)), (Model::MinilmL6, "minilm-l6", minilm())];
-    Ok(all
-        .into_iter()
-        .filter(|m| which == Model::All || which == m.0)
-        .map(|(_, name, config)| (name, config))
-        .collect())
-}
-
-/// Times of one case in milliseconds, ours and PyTorch's, taken in turn.
-fn time(
-    case: Case,
-    config: &ModelConfig,
-    device: &Device,
-    mut beside: Option<(&mut PyTorch, &str)>,
-    rounds: usize,
-) -> Result<(Vec<f64>, Vec<f64>)> {
-    let mut workload = Workload::new(case, config, device)?;
-    let mut theirs = |repeat: usize| -> Result<Option<Duration>> {
-        beside.as_mut().map(|(pytorch, on)| pytorch.run(case, config, on, repeat)).transpose()
+fn models(which: &[Model]) -> Result<Vec<(&'static str, ModelConfig)>> {
+    let tokenizer =
+        apt_data::Tokenizer::from_bytes(apt_data::builtin::tokenizer_json().as_bytes(), "the built-in tokenizer")?;
+    let shapes = |model: &Model| match model {
+        Model::Builtin => ("builtin", builtin(tokenizer.vocab_size())),
+        Model::MinilmL6 => ("minilm-l6", minilm()),
+        Model::RobertaBase => ("roberta-base", roberta_base()),
     };
-    let mut last = Duration::ZERO;
-    for _ in 0..WARM_UPS {
-        last = workload.run(1)?;
-        theirs(1)?;
-    }
-    let repeat = (ROUND.as_secs_f64() / last.as_secs_f64().max(1e-4)).ceil() as usize;
-    let mut times = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        times.0.push(workload.run(repeat)?.as_secs_f64() * 1e3);
-        times.1.extend(theirs(repeat)?.map(|t| t.as_secs_f64() * 1e3));
-    }
-    Ok(times)
-}
-
-fn row(case: Case, ours: Vec<f64>, theirs: Vec<f64>) -> String {
-    let [ours, theirs] = [ours, theirs].map(Spread::of);
-    let ratio = ours.as_ref().zip(theirs.as_ref()).map(|(o, t)| format!("{:.2}", o.median / t.median));
-    let [ours, theirs] = [ours, theirs].map(|s| s.map_or_else(|| "-".to_string(), |s| s.to_string()));
-    format!("{:<26} {ours:>26} {theirs:>26} {:>7}", case.title(), ratio.unwrap_or_else(|| "-".into()))
+    Ok(which.iter().map(shapes).collect())
 }
 
 struct Spread {
