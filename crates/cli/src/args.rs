@@ -1,15 +1,22 @@
 //! The arguments of the command line. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
 
 use crate::commands::export::{Format, Precision};
+use crate::logging::LEVELS;
 use crate::study::shard::Shard;
 use apt_experiment::{Axis, KNOBS, Knob, KnobKind, MOST_SEEDS, PAPER_SCHEDULE};
-use clap::builder::{EnumValueParser, PossibleValuesParser, StyledStr};
+use clap::builder::{EnumValueParser, PossibleValuesParser, StyledStr, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// The argument that stands for the knobs of the published run's times.
 pub(crate) const PAPER_SCHEDULE_FLAG: &str = "paper_schedule";
+
+/// The argument that begins a log.
+pub(crate) const LOG: &str = "log";
+
+/// The argument that says how many threads compute.
+pub(crate) const THREADS: &str = "threads";
 
 /// The argument of `eval`, `export` and `inspect`.
 const SOURCE: &str = "source";
@@ -29,6 +36,20 @@ pub(crate) fn command() -> Command {
         .disable_help_subcommand(true)
         .args_override_self(true)
         .args([out("Folder for both runs and summary.json [default: runs/<a new name>]"), json()])
+        .args([
+            Arg::new(LOG)
+                .long(LOG)
+                .value_name("LEVEL")
+                .global(true)
+                .value_parser(PossibleValuesParser::new(LEVELS))
+                .help("Log files, shapes, phases and their times to standard error"),
+            Arg::new(THREADS)
+                .long(THREADS)
+                .value_name("N")
+                .global(true)
+                .value_parser(value_parser!(u16).range(1..).map(usize::from))
+                .help("Threads of the CPU [default: RAYON_NUM_THREADS, or one for each core]"),
+        ])
         .args(knobs().map(|arg| arg.hide(true)))
         .subcommands([
             run(),

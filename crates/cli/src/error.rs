@@ -25,7 +25,7 @@ pub(crate) enum CliError {
         step: usize,
     },
     /// Another process is writing the run.
-    #[error("{folder}: another process is writing this run; wait until it has ended")]
+    #[error("{folder}: another process is writing this folder; wait until it has ended")]
     Busy {
         /// The run's folder.
         folder: String,
@@ -61,12 +61,14 @@ pub(crate) enum CliError {
         folder: String,
     },
     /// Ctrl-C in a run; everything is saved.
-    #[error("interrupted after step {step}; everything is saved. Continue with:\n  apt-lab run --resume {folder}")]
+    #[error("interrupted after step {step}; everything is saved. Continue with:\n  {command}")]
     Interrupted {
         /// Steps made.
         step: usize,
         /// The run's folder.
         folder: String,
+        /// The command that continues it.
+        command: String,
     },
 }
 
@@ -80,6 +82,21 @@ impl CliError {
     pub(crate) fn writing(path: &Path, source: std::io::Error) -> Self {
         let remedy = "check that the folder may be written and the disk has room, or name another one with --out";
         Self::at(path, format!("writing failed ({source})"), remedy)
+    }
+
+    /// A path at which there is nothing; `kind` says what was expected. Whoever reads it has to know where a relative path
+    /// begins.
+    pub(crate) fn missing(path: &Path, kind: &str, remedy: impl Into<String>) -> Self {
+        let here = std::env::current_dir().ok().filter(|_| path.is_relative());
+        let within = here.map_or_else(String::new, |here| format!(" in {}", here.display()));
+        Self::at(path, format!("there is no such {kind}{within}"), remedy)
+    }
+
+    /// Threads that the system does not give.
+    pub(crate) fn threads(source: impl std::fmt::Display) -> Self {
+        let remedy =
+            "raise the limit (`ulimit -u`, `ulimit -v`), or use fewer: RAYON_NUM_THREADS=1, and --jobs 1 in a study";
+        Problem::new("threads", format!("the system gives no more of them ({source})"), remedy).into()
     }
 
     /// A path that is there but is not what it should be.
@@ -107,7 +124,7 @@ impl CliError {
         let (step, problem) = match self {
             Self::Problem { problem, step } => (steps.max(*step), problem.clone()),
             Self::Busy { folder } => {
-                let what = "another process is writing this run";
+                let what = "another process is writing this folder";
                 (steps, Problem::new(folder, what, "wait until it has ended"))
             }
             Self::Failures { failed, cells, folder } => {
@@ -121,9 +138,9 @@ impl CliError {
                 let what = format!("stopped with {left} of {cells} runs left");
                 (steps, Problem::new("study", what, "continue with the same command"))
             }
-            Self::Interrupted { step, folder } => {
+            Self::Interrupted { step, folder, command } => {
                 let what = format!("interrupted after step {step}");
-                (*step, Problem::new(folder, what, "continue with `apt-lab run --resume`"))
+                (*step, Problem::new(folder, what, format!("continue with {command}")))
             }
         };
         Event::Failed { step, problem }

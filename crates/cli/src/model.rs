@@ -102,7 +102,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, CliError> {
         let remedy = format!(
             "give --model `{BUILTIN}`, `{NANO}` or a folder with config.json, tokenizer.json and model.safetensors"
         );
-        return Err(CliError::at(folder, "there is no such folder", remedy));
+        return Err(CliError::missing(folder, "folder", remedy));
     }
     let names = file_names(folder);
     if !names.iter().any(|name| ["config.json", "adapter_config.json"].contains(&name.as_str())) {
@@ -146,7 +146,11 @@ fn models_below(folder: &Path) -> Vec<String> {
 
 fn read(folder: &Path, name: &str) -> Result<Vec<u8>, NnError> {
     let path = folder.join(name);
-    std::fs::read(&path).map_err(|error| match std::fs::read_link(&path) {
+    let bytes = std::fs::read(&path);
+    if let Ok(bytes) = &bytes {
+        tracing::info!("read {}, {} bytes", path.display(), bytes.len());
+    }
+    bytes.map_err(|error| match std::fs::read_link(&path) {
         Ok(target) if error.kind() == std::io::ErrorKind::NotFound => NnError::Weights {
             file: path.display().to_string(),
             what: format!("this is a link to {}, which is not there", target.display()),

@@ -1,9 +1,15 @@
 //! What a run prints: for people a bar on a terminal and plain lines when piped; for programs the event stream.
 
+use crate::error::CliError;
+use crate::logging;
 use apt_experiment::{Evaluation, Event, LOSS, Phase, Split};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
+use std::sync::OnceLock;
+
+/// Why standard output could not be written, the first time that it could not.
+static STDOUT_FAILURE: OnceLock<io::Error> = OnceLock::new();
 
 /// Plain lines of progress in a run.
 const LINES: usize = 20;
@@ -24,7 +30,7 @@ pub(crate) struct Reporter {
 impl Reporter {
     /// A reporter for people, or for programs with `json`.
     pub(crate) fn new(json: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal() && (json || std::io::stdout().is_terminal());
+        let terminal = io::stderr().is_terminal() && (json || io::stdout().is_terminal()) && !logging::is_on();
         Self { json, terminal, bar: None, planned: 0, first_step: None, metric: None, failure_reported: false }
     }
 
@@ -155,15 +161,37 @@ impl Reporter {
     }
 }
 
-/// Prints a line on standard output. It is no error if nobody reads it.
+/// Prints a line on standard output. It is no error if nobody reads it; what else goes wrong is kept for
+/// [`stdout_written`], for no run should end because of a line of its progress.
 pub(crate) fn print_stdout(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let mut out = io::stdout().lock();
+    keep_failure(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Keeps the failure of a write to standard output, unless nobody reads it any more.
+pub(crate) fn keep_failure(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // Later failures follow from the first.
+        let _ = STDOUT_FAILURE.set(error);
+    }
+}
+
+/// Whether everything that was printed could be.
+///
+/// # Errors
+/// The first failure.
+pub(crate) fn stdout_written() -> Result<(), CliError> {
+    STDOUT_FAILURE.get().map_or(Ok(()), |error| {
+        let remedy = "check where it goes; files that the command was to write are written";
+        Err(CliError::at(Path::new("standard output"), format!("writing failed ({error})"), remedy))
+    })
 }
 
 /// Prints a line on standard error. It is no error if nobody reads it.
 pub(crate) fn print_stderr(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Every metric of an evaluation with its name, without the loss.

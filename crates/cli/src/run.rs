@@ -4,11 +4,13 @@ pub(crate) mod folder;
 pub(crate) mod resume;
 
 use crate::error::CliError;
-use crate::files::{ensure_empty, write_atomic, write_folder};
+use crate::files::{ensure_empty, remove_folder, write_atomic, write_folder};
+use crate::logging::{EventLog, timed};
 use crate::model::TokenizerFile;
 use crate::probe::DesktopProbe;
 use crate::reporter::Reporter;
-use crate::setup::{Prepared, prepare};
+use crate::setup::{Places, Prepared, prepare};
+use crate::shell::resume_command;
 use crate::{interrupt, settings::Request};
 use apt_experiment::{Event, Knobs, Record, RecordBuilder, run_name};
 use apt_export::{ExportError, File, Model, Stored, Weights, peft};
@@ -53,10 +55,13 @@ struct ActiveRun {
     folder: RunFolder,
     /// Builds the record from the events so far.
     builder: RecordBuilder,
+    log: EventLog,
     /// Of its model.
     tokenizer: TokenizerFile,
     /// Sizes of the model it started from.
     dense: ModelConfig,
+    /// Where that lies, from any folder.
+    model: String,
 }
 
 /// Makes the run that `request` describes, in the folder `out`.
@@ -70,13 +75,16 @@ pub(crate) fn start(
     reporter: &mut Reporter,
 ) -> Result<Outcome, CliError> {
     ensure_empty(out)?;
-    let prepared = prepare(request.knobs.clone(), request.preset.as_deref(), options.jobs)?;
+    let places = Places::of(&request.knobs);
+    let prepared = prepare(request.knobs.clone(), &places, request.preset.as_deref(), options.jobs)?;
     print_header(request, &prepared, out, reporter);
     let Prepared { setup, tokenizer, dense, .. } = prepared;
     let probe = Box::new(DesktopProbe::new(&setup.device));
-    let session = Session::new(setup, probe)?;
-    let folder = RunFolder::create(out, &request.knobs.to_toml())?;
-    ActiveRun { options, session, folder, builder: RecordBuilder::new(), tokenizer, dense }.finish(reporter)
+    let session = timed("model", || Session::new(setup, probe))?;
+    let folder = RunFolder::create(out, &Places::whole_in(&request.knobs).to_toml())?;
+    let builder = RecordBuilder::new();
+    ActiveRun { options, session, folder, builder, log: EventLog::default(), tokenizer, dense, model: places.model }
+        .finish(reporter)
 }
 
 /// A folder for a new run, of a name that is not taken.
@@ -135,8 +143,9 @@ impl ActiveRun {
                 self.save(reporter)?;
             }
             if interrupted {
-                let folder = self.folder.root().display().to_string();
-                return Err(CliError::Interrupted { step: self.session.steps_made(), folder });
+                let root = self.folder.root();
+                let (folder, command) = (root.display().to_string(), resume_command(root));
+                return Err(CliError::Interrupted { step: self.session.steps_made(), folder, command });
             }
         }
         self.write_results(reporter)
@@ -144,13 +153,14 @@ impl ActiveRun {
 
     fn record(&mut self, event: Event, reporter: &mut Reporter) -> Result<(), CliError> {
         self.folder.append(&event)?;
+        self.log.observe(&event);
         reporter.event(&event);
         self.builder.observe(&event);
         Ok(())
     }
 
     fn save(&mut self, reporter: &mut Reporter) -> Result<(), CliError> {
-        let snapshot = pollster::block_on(self.session.snapshot())?;
+        let snapshot = timed("checkpoint", || pollster::block_on(self.session.snapshot()))?;
         let step = snapshot.step;
         // The event goes first: a checkpoint without its event could not be resumed from.
         self.record(Event::Checkpoint { step, path: RunFolder::checkpoint_name(step) }, reporter)?;
@@ -159,10 +169,12 @@ impl ActiveRun {
 
     fn write_results(&mut self, reporter: &mut Reporter) -> Result<Outcome, CliError> {
         if self.options.write_model {
-            let model = exported(&self.session.compacted(), self.tokenizer.clone())?;
-            write_files(&self.folder.root().join("model"), &model.safetensors(Stored::F32)?)?;
-            match adapter_files(self.session.student(), &self.dense, self.session.knobs()) {
-                Ok(files) => write_files(&self.folder.root().join(ADAPTER), &files)?,
+            let (root, model) = (self.folder.root(), exported(&self.session.compacted(), self.tokenizer.clone())?);
+            let files = model.safetensors(Stored::F32)?;
+            timed("files of the model", || write_files(&root.join("model"), &files))?;
+            let knobs = Knobs { model: self.model.clone(), ..Knobs::clone(self.session.knobs()) };
+            match adapter_files(self.session.student(), &self.dense, &knobs) {
+                Ok(files) => write_files(&root.join(ADAPTER), &files)?,
                 // A model that cannot be an adapter is no failure of the run.
                 Err(ExportError::Form { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -209,7 +221,9 @@ pub(crate) fn adapter_files(
     pollster::block_on(peft(student, dense, &base))
 }
 
+/// Writes files into a folder of the run, in place of what an interrupted run left there.
 fn write_files(path: &Path, files: &[File]) -> Result<(), CliError> {
+    remove_folder(path)?;
     let files: Vec<(&str, &[u8])> = files.iter().map(|file| (file.name.as_str(), &file.bytes[..])).collect();
     write_folder(path, &files)
 }

@@ -75,6 +75,7 @@ pub(crate) fn apply_file(knobs: &mut Knobs, file: &Path) -> Result<(), CliError>
 /// A file that cannot be read or is not text.
 pub(crate) fn read_text(file: &Path) -> Result<String, CliError> {
     let bytes = std::fs::read(file).map_err(|e| CliError::reading(file, e))?;
+    tracing::info!("read {}, {} bytes", file.display(), bytes.len());
     let not_text = |_| CliError::at(file, "this is not text in UTF-8", "give a TOML or JSON file");
     String::from_utf8(bytes).map_err(not_text)
 }

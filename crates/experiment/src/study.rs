@@ -108,6 +108,12 @@ impl Cell {
     }
 }
 
+/// Whether a folder within another one can have this name.
+fn names_a_folder(name: &str) -> bool {
+    let apart = |c: char| c == '/' || c == '\\' || c.is_control();
+    !name.trim().is_empty() && !name.starts_with('.') && !name.contains(apart)
+}
+
 impl Study {
     /// Looks up and checks what `file` names; `name` is the study's unless the file has one.
     ///
@@ -116,6 +122,11 @@ impl Study {
     pub fn resolve(file: &StudyFile, name: &str) -> Result<Self, StudyError> {
         let name = file.name.clone().unwrap_or_else(|| name.to_owned());
         let at = |place: &str| format!("study `{name}`, {place}");
+        if !names_a_folder(&name) {
+            let what = "its name is no name of a folder, and its runs go into one that is called so".to_owned();
+            let remedy = "give it a name without / and \\, which does not begin with a dot";
+            return Err(StudyError::unfit(format!("study `{name}`"), what, remedy));
+        }
         for required in &file.required {
             crate::knob(required)
                 .map_err(|source| StudyError::Knob { place: at("required"), source: Box::new(source) })?;

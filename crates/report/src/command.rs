@@ -6,11 +6,11 @@ use apt_experiment::{KNOBS, Knobs, Seeds, StudyFile, preset};
 #[must_use]
 pub fn command(of: &str, knobs: &Knobs, seeds: &[u64]) -> String {
     let base = preset(of).unwrap_or_default();
-    let mut line = format!("apt-lab run --preset {}", quoted(of));
+    let mut line = format!("apt-lab run --preset {}", shell_word(of));
     for knob in KNOBS.iter().filter(|knob| knob.name != "seed") {
         let value = knob.text(knobs);
         if value != knob.text(&base) {
-            line.push_str(&format!(" --{} {}", knob.flag(), quoted(&value)));
+            line.push_str(&format!(" --{} {}", knob.flag(), shell_word(&value)));
         }
     }
     match seeds {
@@ -26,7 +26,7 @@ pub fn command(of: &str, knobs: &Knobs, seeds: &[u64]) -> String {
 /// `apt-lab study` with the name of a built-in study, the seeds and the knobs that `file` turns in every cell.
 #[must_use]
 pub fn study_command(of: &str, file: &StudyFile) -> String {
-    let mut line = format!("apt-lab study {}", quoted(of));
+    let mut line = format!("apt-lab study {}", shell_word(of));
     if let Seeds::Count(count) = file.seeds {
         line.push_str(&format!(" --seeds {count}"));
     }
@@ -34,14 +34,15 @@ pub fn study_command(of: &str, file: &StudyFile) -> String {
         let mut knobs = Knobs::default();
         // A value that the knob refuses is no study's.
         if file.knobs.get(knob.name).is_some_and(|value| knob.set_json(&mut knobs, value).is_ok()) {
-            line.push_str(&format!(" --{} {}", knob.flag(), quoted(&knob.text(&knobs))));
+            line.push_str(&format!(" --{} {}", knob.flag(), shell_word(&knob.text(&knobs))));
         }
     }
     line
 }
 
 /// A word as a POSIX shell reads it back.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+=@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

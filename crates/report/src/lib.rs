@@ -40,7 +40,7 @@ mod tuning;
 pub use answer::FEWEST_SEEDS;
 pub use brief::{BRIEF_SCHEMA, Brief, BriefArm, Compared};
 pub use column::Column;
-pub use command::{command, study_command};
+pub use command::{command, shell_word, study_command};
 pub use comparison::{comparison_markdown, comparison_table};
 pub use curves::{ArmCurve, Curves, MeanPoint, SeedCurve};
 pub use files::{ReportError, csv, json};

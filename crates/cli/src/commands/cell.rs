@@ -21,11 +21,12 @@ use std::path::Path;
 /// A request that cannot be read; whatever ends a run.
 pub(super) fn cell(reporter: &mut Reporter) -> Result<(), CliError> {
     let request = read_request()?;
-    std::thread::spawn(|| {
+    let watch = || {
         // Nothing follows the request: only the end of the input matters.
         let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
         interrupt::request();
-    });
+    };
+    std::thread::Builder::new().spawn(watch).map_err(CliError::threads)?;
     let study = StudyFolder::new(&request.study);
     let _lock = study.lock_cell(&request.cell)?;
     let folder = study.cell_path(&request.cell);

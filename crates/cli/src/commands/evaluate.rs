@@ -8,6 +8,7 @@ use crate::model::{ModelLocation, is_model};
 use crate::reporter::{print_stderr, print_stdout};
 use crate::run::resume::settings_of;
 use crate::settings::apply_flags;
+use crate::setup::ensure_data;
 use apt_data::{Example, Reading, Target, load_task, load_whole, tokenize_task};
 use apt_experiment::{DataRead, Knobs, LOSS};
 use apt_train::{adapt_head, head_misfit};
@@ -47,9 +48,11 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         return Err(CliError::at(file, "a file has no splits, all of it is evaluated", "leave out --split"));
     }
     let reading = Reading { classes: config.label_names.clone(), ..Reading::of(&knobs) };
+    let data = knobs.data.as_deref().map(Path::new);
+    ensure_data(&knobs.task, data)?;
     let task = match file {
         Some(file) => load_whole(&knobs.task, file, &reading)?,
-        None => load_task(&knobs.task, knobs.data.as_deref().map(Path::new), &reading)?,
+        None => load_task(&knobs.task, data, &reading)?,
     };
     if config.head.is_none() {
         let remedy = "train it with `apt-lab run --model`, and evaluate that run";

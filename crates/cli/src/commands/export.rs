@@ -7,6 +7,7 @@ use crate::error::CliError;
 use crate::files::{ensure_empty, write_folder};
 use crate::model::{ModelLocation, TokenizerFile, is_model};
 use crate::reporter::{Reporter, print_stderr, print_stdout};
+use crate::run::folder::run_of;
 use crate::run::resume::{session_at, settings_of};
 use crate::run::{ADAPTER, adapter_files, exported};
 use apt_experiment::{ADAPTER_FILE, Record};
@@ -189,9 +190,7 @@ fn model_at(path: &Path) -> Result<(Transformer, TokenizerFile), CliError> {
 fn open_session(path: &Path) -> Result<(Session, TokenizerFile), CliError> {
     let reporter = Reporter::new(false);
     if path.is_file() {
-        // checkpoints/step-….ckpt is two levels below its run's folder.
-        let root = path.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-        return session_at(root, Some(path), &reporter);
+        return session_at(&run_of(path).unwrap_or_default(), Some(path), &reporter);
     }
     session_at(path, None, &reporter)
 }
@@ -212,8 +211,8 @@ fn adapters_of(path: &Path) -> Result<Vec<File>, CliError> {
         return Err(CliError::at(path, what, "take a run of `--preset lora`, or another --format"));
     }
     let (session, _) = open_session(path)?;
-    let root = if path.is_file() { path.parent().and_then(Path::parent).unwrap_or(Path::new(".")) } else { path };
-    let knobs = settings_of(root)?;
+    let root = if path.is_file() { run_of(path).unwrap_or_default() } else { path.to_path_buf() };
+    let knobs = settings_of(&root)?;
     let dense = ModelLocation::from_knob(&knobs.model).files()?.source.config;
     Ok(adapter_files(session.student(), &dense, &knobs)?)
 }

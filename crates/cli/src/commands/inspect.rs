@@ -3,7 +3,8 @@
 use crate::error::CliError;
 use crate::model::{ModelLocation, is_model};
 use crate::reporter::print_stdout;
-use crate::run::folder::checkpoints;
+use crate::run::folder::{checkpoints, run_of};
+use crate::run::resume::settings_of;
 use apt_experiment::{ModelShape, PruningPoint, Record, UnitSet};
 use apt_nn::ModelConfig;
 use apt_report::{layer_picture, record_picture, summary};
@@ -46,7 +47,10 @@ fn record(bytes: &[u8], path: &Path) -> Result<(), CliError> {
 
 fn checkpoint(bytes: &[u8], path: &Path) -> Result<(), CliError> {
     let contents = Snapshot::contents(bytes, &path.display().to_string())?;
-    let config = ModelLocation::from_knob(&contents.knobs.model).config()?;
+    // The run's own settings have the path of its model from any folder.
+    let written = run_of(path).and_then(|root| settings_of(&root).ok());
+    let model = written.map_or_else(|| contents.knobs.model.clone(), |knobs| knobs.model.clone());
+    let config = ModelLocation::from_knob(&model).config()?;
     let teacher = if contents.teacher { "with a teacher" } else { "without a teacher" };
     print_stdout(&format!(
         "checkpoint {} after step {}, {teacher}, {} bytes\n\n{}",

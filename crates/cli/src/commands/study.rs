@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use crate::reporter::Reporter;
+use crate::shell::report_command;
 use crate::study::folder::{StudyFolder, failure_reason};
 use crate::study::plan::{PlannedCell, Planner, default_name, read_study, set_knobs};
 use crate::study::report::{cell_entry, write_report};
@@ -102,7 +103,7 @@ fn run_here(
     counts.failed += failed.len();
     reporter.print(&counts.to_string());
     if shard.is_some() {
-        reporter.print(&format!("when all shards are done: apt-lab report {}", out.display()));
+        reporter.print(&format!("when all shards are done: {}", report_command(out)));
     } else {
         let report = report(&study, folder)?;
         write_report(&report, out)?;

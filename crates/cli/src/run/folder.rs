@@ -9,7 +9,7 @@
 //! ```
 
 use crate::error::CliError;
-use crate::files::{create_parent, ensure_empty, write_atomic};
+use crate::files::{create_parent, ensure_empty, remove_folder, write_atomic};
 use apt_experiment::Event;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,7 +17,10 @@ use std::path::{Path, PathBuf};
 
 /// Checkpoints kept: the newest, and one to fall back to.
 const CHECKPOINTS_KEPT: usize = 2;
-const EVENTS: &str = "events.jsonl";
+/// The events.
+pub(crate) const EVENTS: &str = "events.jsonl";
+/// The settings.
+pub(crate) const CONFIG: &str = "config.toml";
 
 /// The folder of one run, open for writing in this process alone.
 pub(crate) struct RunFolder {
@@ -78,7 +81,7 @@ impl RunFolder {
 
     /// The settings.
     pub(crate) fn config_path(&self) -> PathBuf {
-        self.root.join("config.toml")
+        self.root.join(CONFIG)
     }
 
     /// The record, there only when the run is complete.
@@ -94,24 +97,6 @@ impl RunFolder {
         let mut line = event.to_line()?;
         line.push('\n');
         self.events.write_all(line.as_bytes()).map_err(|e| CliError::writing(&self.root.join(EVENTS), e))
-    }
-
-    /// Every whole event in the file; a last line that was cut off is left out.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub(crate) fn events(&self) -> Result<Vec<LoggedEvent>, CliError> {
-        let path = self.root.join(EVENTS);
-        let bytes = fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
-        let mut events = Vec::new();
-        let mut end = 0;
-        for line in bytes.split_inclusive(|b| *b == b'\n') {
-            end += line.len() as u64;
-            let event = std::str::from_utf8(line).ok().filter(|l| l.ends_with('\n')).map(Event::from_line);
-            let Some(Ok(event)) = event else { break };
-            events.push(LoggedEvent { event, end });
-        }
-        Ok(events)
     }
 
     /// Removes every event after the first `end` bytes.
@@ -147,11 +132,7 @@ impl RunFolder {
     /// # Errors
     /// A folder that cannot be written.
     pub(crate) fn remove_checkpoints(&self) -> Result<(), CliError> {
-        let folder = self.root.join("checkpoints");
-        match fs::remove_dir_all(&folder) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(CliError::writing(&folder, e)),
-            _ => Ok(()),
-        }
+        remove_folder(&self.root.join("checkpoints"))
     }
 
     fn lock(&self) -> Result<(), CliError> {
@@ -161,6 +142,30 @@ impl RunFolder {
             _ => Ok(()),
         }
     }
+}
+
+/// Every whole event in a run's folder; a last line that was cut off is left out.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(crate) fn events(root: &Path) -> Result<Vec<LoggedEvent>, CliError> {
+    let path = root.join(EVENTS);
+    let bytes = fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
+    let mut events = Vec::new();
+    let mut end = 0;
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        end += line.len() as u64;
+        let event = std::str::from_utf8(line).ok().filter(|l| l.ends_with('\n')).map(Event::from_line);
+        let Some(Ok(event)) = event else { break };
+        events.push(LoggedEvent { event, end });
+    }
+    Ok(events)
+}
+
+/// The folder of the run that a checkpoint is of, two levels above it.
+pub(crate) fn run_of(checkpoint: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(checkpoint).ok()?;
+    whole.parent().and_then(Path::parent).map(Path::to_path_buf)
 }
 
 /// The checkpoints in a run's folder with their steps, newest first.

@@ -1,14 +1,16 @@
 //! Continues a run that was interrupted, from its newest undamaged checkpoint and the events up to it.
 
-use super::folder::{LoggedEvent, RunFolder, checkpoints};
+use super::folder::{CONFIG, EVENTS, LoggedEvent, RunFolder, checkpoints, events};
 use super::{ActiveRun, Outcome, RunOptions};
 use crate::error::CliError;
+use crate::logging::EventLog;
 use crate::model::TokenizerFile;
 use crate::probe::DesktopProbe;
 use crate::reporter::Reporter;
 use crate::settings::apply_file;
-use crate::setup::{Prepared, prepare};
-use apt_experiment::{CheckedKnobs, Event, Knobs, Provenance, Record, RecordBuilder};
+use crate::setup::{Places, Prepared, prepare};
+use crate::shell::resume_command;
+use apt_experiment::{CheckedKnobs, Event, Knobs, Provenance, Record, RecordBuilder, differences};
 use apt_train::{Session, Snapshot};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,10 +25,11 @@ pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) 
         reporter.print(&format!("this run is already finished; its record is {}", outcome.path.display()));
         return Ok(outcome);
     }
-    let events = folder.events()?;
-    let start = RunStart::read(&folder, &events)?;
+    let events = events(root)?;
+    let start = RunStart::read(root, &events)?;
+    let model = start.places.model.clone();
     let Prepared { setup, tokenizer, dense, device } =
-        prepare(start.knobs.clone(), start.preset.as_deref(), options.jobs)?;
+        prepare(start.knobs.clone(), &start.places, start.preset.as_deref(), options.jobs)?;
     start.check_sources(root, &setup.provenance)?;
     let probe = Box::new(DesktopProbe::new(&setup.device));
     let mut builder = RecordBuilder::new();
@@ -35,7 +38,8 @@ pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) 
             .print(&format!("{}: there is no checkpoint yet, the run starts from step 0, on {device}", root.display()));
         folder.truncate_events(0)?;
         let session = Session::new(setup, probe)?;
-        return ActiveRun { options, session, folder, builder, tokenizer, dense }.finish(reporter);
+        return ActiveRun { options, session, folder, builder, log: EventLog::default(), tokenizer, dense, model }
+            .finish(reporter);
     };
     let session = Session::resume(setup, probe, &point.bytes, &point.path.display().to_string())?;
     reporter.print(&format!(
@@ -50,7 +54,7 @@ pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) 
     folder.append(&resumed)?;
     reporter.event(&resumed);
     builder.observe(&resumed);
-    ActiveRun { options, session, folder, builder, tokenizer, dense }.finish(reporter)
+    ActiveRun { options, session, folder, builder, log: EventLog::default(), tokenizer, dense, model }.finish(reporter)
 }
 
 /// The session of a run as its newest undamaged checkpoint has it, with its model's tokenizer; nothing is written.
@@ -62,14 +66,15 @@ pub(crate) fn session_at(
     checkpoint: Option<&Path>,
     reporter: &Reporter,
 ) -> Result<(Session, TokenizerFile), CliError> {
-    let Prepared { setup, tokenizer, .. } = prepare(settings_of(root)?, None, None)?;
+    let start = RunStart::read(root, &events(root)?)?;
+    let Prepared { setup, tokenizer, .. } = prepare(start.knobs, &start.places, None, None)?;
     let (path, bytes) = match checkpoint {
         Some(path) => (path.to_path_buf(), fs::read(path).map_err(|e| CliError::reading(path, e))?),
         None => newest_checkpoint(root, reporter)?.ok_or_else(|| {
             CliError::at(
                 root,
                 "there is no finished model and no checkpoint in this run",
-                "continue it first: apt-lab run --resume",
+                format!("continue it first: {}", resume_command(root)),
             )
         })?,
     };
@@ -83,8 +88,22 @@ pub(crate) fn session_at(
 /// A file that is missing or damaged, settings that contradict each other.
 pub(crate) fn settings_of(root: &Path) -> Result<CheckedKnobs, CliError> {
     let mut knobs = Knobs::default();
-    apply_file(&mut knobs, &root.join("config.toml"))?;
+    apply_file(&mut knobs, &root.join(CONFIG))?;
     Ok(knobs.check()?)
+}
+
+/// A run goes on with the settings that it was started with; where its model and data are now is for its digests to judge.
+fn refuse_changes(file: &Path, started: &Knobs, written: &Knobs) -> Result<(), CliError> {
+    let Places { model, data } = Places::of(started);
+    let changed: Vec<String> = differences(started, &Knobs { model, data, ..written.clone() })
+        .into_iter()
+        .map(|d| format!("{} was {} and is now {}", d.knob, d.a, d.b))
+        .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let what = format!("these are not the settings that the run was started with: {}", changed.join(", "));
+    Err(CliError::at(file, what, "set them as they were, or start a new run with them: apt-lab run --config"))
 }
 
 fn finished(folder: &RunFolder) -> Result<Option<Outcome>, CliError> {
@@ -99,19 +118,28 @@ fn finished(folder: &RunFolder) -> Result<Option<Outcome>, CliError> {
 
 /// What a run's folder says of its start.
 struct RunStart {
+    /// As it was given them.
     knobs: CheckedKnobs,
+    places: Places,
     preset: Option<String>,
     provenance: Option<Provenance>,
 }
 
 impl RunStart {
-    fn read(folder: &RunFolder, events: &[LoggedEvent]) -> Result<Self, CliError> {
-        let knobs = settings_of(folder.root())?;
+    fn read(root: &Path, events: &[LoggedEvent]) -> Result<Self, CliError> {
+        let written = settings_of(root)?;
+        let places = Places::of(&written);
         match events.first().map(|logged| &logged.event) {
-            Some(Event::Started { preset, provenance, .. }) => {
-                Ok(Self { knobs, preset: preset.clone(), provenance: Some((**provenance).clone()) })
+            Some(Event::Started { preset, provenance, config, .. }) => {
+                refuse_changes(&root.join(CONFIG), config, &written)?;
+                let knobs = Knobs::clone(config).check()?;
+                Ok(Self { knobs, places, preset: preset.clone(), provenance: Some((**provenance).clone()) })
             }
-            _ => Ok(Self { knobs, preset: None, provenance: None }),
+            Some(_) => {
+                let remedy = "restore the file from a copy, or start a new run";
+                Err(CliError::at(&root.join(EVENTS), "it does not begin with the start of the run", remedy))
+            }
+            None => Ok(Self { knobs: written, places, preset: None, provenance: None }),
         }
     }
 

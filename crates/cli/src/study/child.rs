@@ -7,7 +7,7 @@ use crate::error::{EXIT_BUSY, EXIT_INTERRUPTED};
 use crate::interrupt;
 use apt_experiment::{Event, Problem};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 
 /// How a cell's process ended.
@@ -29,10 +29,8 @@ pub(crate) enum CellOutcome {
 pub(crate) fn spawn(request: &CellRequest) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("cell").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    if request.jobs > 1 {
-        let threads = (crate::device::threads() / request.jobs).max(1);
-        command.env("RAYON_NUM_THREADS", threads.to_string());
-    }
+    let threads = (crate::device::threads() / request.jobs.max(1)).max(1);
+    command.env("RAYON_NUM_THREADS", threads.to_string());
     let mut child = command.spawn()?;
     if let Some(stdin) = &mut child.stdin {
         let line = serde_json::to_string(request)?;
@@ -44,14 +42,14 @@ pub(crate) fn spawn(request: &CellRequest) -> std::io::Result<Child> {
 
 /// Reads the events of the process until it ends; `on_step` is called with the step and the number of steps planned.
 pub(crate) fn wait(child: &mut Child, mut on_step: impl FnMut(usize, usize)) -> CellOutcome {
-    let stderr = child.stderr.take().map(|mut stderr| {
-        thread::spawn(move || {
-            let mut text = Vec::new();
-            // What cannot be read is missing from the reason of a failure, and from nothing else.
-            let _ = stderr.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
-        })
-    });
+    let read_all = |mut stderr: ChildStderr| {
+        let mut text = Vec::new();
+        // What cannot be read is missing from the reason of a failure, and from nothing else.
+        let _ = stderr.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    // Where the system has no thread for it, a failure is without this reason.
+    let stderr = child.stderr.take().and_then(|stderr| thread::Builder::new().spawn(move || read_all(stderr)).ok());
     let (mut planned, mut failure) = (0, None);
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()).map_while(Result::ok) {
         match Event::from_line(&line) {

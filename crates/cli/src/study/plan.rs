@@ -86,7 +86,7 @@ impl Planner {
             Entry::Vacant(unknown) => {
                 let ModelFiles { hash: model, read, .. } = ModelLocation::from_knob(&knobs.model).files()?;
                 reporter.print(&format!("model   {}", read.line()));
-                let task = load_task(knobs)?;
+                let task = load_task(knobs, knobs.data.as_deref())?;
                 task.read.lines().iter().for_each(|line| reporter.print(&format!("data    {line}")));
                 unknown.insert(Sources { data: task.hash, model, code: CODE.to_owned() })
             }

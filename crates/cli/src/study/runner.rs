@@ -40,7 +40,7 @@ pub(crate) fn run(
     thread::scope(|scope| {
         for input in &inputs {
             let (sender, queue) = (sender.clone(), &queue);
-            scope.spawn(move || {
+            let run_cells = move || {
                 while !interrupt::requested() {
                     let Some(cell) = lock(queue).pop_front() else { return };
                     let began = Instant::now();
@@ -48,7 +48,11 @@ pub(crate) fn run(
                     let seconds = began.elapsed().as_secs_f64();
                     let _ = sender.send(CellProgress::Ended { cell, outcome, seconds });
                 }
-            });
+            };
+            if let Err(error) = thread::Builder::new().spawn_scoped(scope, run_cells) {
+                result = Err(CliError::threads(error));
+                interrupt::request();
+            }
         }
         drop(sender);
         let mut board = ProgressBoard::new(folder, cells, jobs, counts);

@@ -7,6 +7,7 @@ use super::plan::PlannedCell;
 use crate::error::CliError;
 use crate::files::write_atomic;
 use crate::reporter::Reporter;
+use crate::shell::{report_command, word};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -31,7 +32,7 @@ pub(crate) fn submit(
         }
     }
     if tasks.is_empty() {
-        reporter.print(&format!("no cell is left to run; for the report: apt-lab report {}", folder.root().display()));
+        reporter.print(&format!("no cell is left to run; for the report: {}", report_command(folder.root())));
         return Ok(());
     }
     let logs = root.join("slurm");
@@ -53,7 +54,7 @@ pub(crate) fn submit(
     let (cells, next) = if trials {
         ("trials", "the same command again, which submits the runs that they decide".to_owned())
     } else {
-        ("cells", format!("apt-lab report {}", folder.root().display()))
+        ("cells", report_command(folder.root()))
     };
     reporter.print(&format!(
         "submitted {} {cells} as job {id} (squeue -j {id}; logs in {})\nwhen it is done: {next}",
@@ -67,7 +68,6 @@ fn job_script(root: &Path, cells: usize, trials: bool, tasks: &str, partition: &
     let program = std::env::current_exe().map_err(|e| CliError::reading(Path::new("apt-lab"), e))?;
     let here = std::env::current_dir().map_err(|e| CliError::reading(Path::new("."), e))?;
     let part = if trials { " --trials" } else { "" };
-    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
     // A task whose cell failed has written so into the study; Slurm need not run it again.
     Ok(format!(
         "#!/bin/sh\n\
@@ -79,11 +79,11 @@ fn job_script(root: &Path, cells: usize, trials: bool, tasks: &str, partition: &
          cd {}\n\
          exec >>{}/task-$SLURM_ARRAY_TASK_ID.log 2>&1\n\
          exec {} study {} --out {}{part} --shard \"$SLURM_ARRAY_TASK_ID/{cells}\"\n",
-        quoted(&here),
-        quoted(&root.join("slurm")),
-        quoted(&program),
-        quoted(&root.join("study.toml")),
-        quoted(root),
+        word(&here),
+        word(&root.join("slurm")),
+        word(&program),
+        word(&root.join("study.toml")),
+        word(root),
     ))
 }
 
