@@ -4,6 +4,7 @@
 //!
 //! A value that could not be measured is `null`, never 0.
 
+mod again;
 mod builder;
 mod chance;
 mod data_read;
@@ -17,6 +18,7 @@ mod step_seconds;
 mod timing;
 mod units;
 
+pub use again::Demand;
 pub use builder::RecordBuilder;
 pub use chance::{Chance, Constant};
 pub use data_read::{ClassCount, DataRead, FileRead, LeftOut, Share};

@@ -9,9 +9,9 @@ use apt_core::masks::Masks;
 use apt_core::outliers::{OutlierMean, Outliers};
 use apt_core::salience::{RunningMean, ScoreSum, random_scores};
 use apt_core::schedule::{Timeline, mask_step};
-use apt_core::search::{Exceptions, KindWeights, Rounding, search_with_floor};
+use apt_core::search::{Exceptions, KindWeights, search_with_floor};
 use apt_data::{Stream, generator};
-use apt_experiment::{Knobs, UnitExceptions, UnitSets};
+use apt_experiment::{Demand, Knobs, UnitExceptions, UnitSets};
 use apt_nn::{DeviceMasks, Transformer, compact};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -31,13 +31,6 @@ pub(crate) struct PrunerState {
     masks: Option<Masks>,
     /// Where kinds of blocks are weighed by measured losses.
     weights: KindWeights,
-}
-
-/// What a search is asked for: parameters, multiples of widths, heads that every layer keeps.
-struct Demand {
-    target: usize,
-    rounding: Rounding,
-    floor: Vec<usize>,
 }
 
 /// Chooses blocks of the student and follows their removal.
@@ -243,7 +236,7 @@ impl Pruner {
         shape: &ModelShape,
     ) -> Result<Kept, TrainError> {
         let scores = weights.apply(&self.block_scores(shape));
-        let Demand { target, rounding, floor } = self.demand(density, knobs, shape);
+        let Demand { parameters: target, rounding, floor } = Demand::new(knobs, density, &self.dense, shape.hidden);
         let kept = search_with_floor(&scores, shape, target, &rounding, &floor)?;
         Ok(match knobs.salience {
             Salience::RandomWithin => self.random_scores(knobs.seed).best_as_many(&kept),
@@ -268,7 +261,7 @@ impl Pruner {
         }
         let weights = self.kind_weights(knobs, shape).unwrap_or_default();
         let scores = weights.apply(&self.block_scores(shape));
-        let Demand { target, rounding, floor } = self.demand(density, knobs, shape);
+        let Demand { parameters: target, rounding, floor } = Demand::new(knobs, density, &self.dense, shape.hidden);
         let found = Exceptions::of(kept, &scores, shape, target, &rounding, &floor)?;
         let of_dense = |of: &Kept| UnitSets::from(self.state.kept.compose(of));
         Ok(Some(UnitExceptions {
@@ -276,17 +269,6 @@ impl Pruner {
             filled: of_dense(&found.filled),
             rounded: of_dense(&found.rounded),
         }))
-    }
-
-    /// What a search is asked for.
-    fn demand(&self, density: f64, knobs: &Knobs, shape: &ModelShape) -> Demand {
-        // What can only be kept as a whole is kept.
-        let hidden = if knobs.prune_hidden { knobs.round_hidden } else { shape.hidden };
-        Demand {
-            target: (density * self.dense.parameters() as f64).floor() as usize,
-            rounding: Rounding { neurons: knobs.round_neurons, hidden },
-            floor: self.dense.layers.iter().map(|layer| least_heads(layer.heads, knobs.head_floor)).collect(),
-        }
     }
 
     /// The factors on kinds of blocks, where they are measured.
@@ -318,21 +300,4 @@ impl Pruner {
 /// Whether blocks fade before they leave; else they are removed at once at the pruning point, or nothing is pruned.
 fn fades(knobs: &Knobs) -> bool {
     knobs.prunes() && knobs.mask_step < 1.0
-}
-
-/// Heads that a layer of `heads` keeps at least: the share, rounded, and one at least unless the share is 0.
-fn least_heads(heads: usize, share: f64) -> usize {
-    if share > 0.0 { ((heads as f64 * share).round() as usize).max(1) } else { 0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::least_heads;
-
-    #[test]
-    fn a_floor_is_a_share_of_the_heads_and_one_at_least() {
-        let floors =
-            [(12, 0.33), (4, 0.33), (2, 0.1), (12, 0.0), (12, 1.0)].map(|(heads, share)| least_heads(heads, share));
-        assert_eq!(floors, [4, 1, 1, 0, 12]);
-    }
 }

@@ -191,6 +191,18 @@ impl From<&BlockScores> for UnitSalience {
     }
 }
 
+impl UnitSalience {
+    /// The same as scores that blocks are searched by.
+    #[must_use]
+    pub fn block_scores(&self) -> BlockScores {
+        BlockScores {
+            heads: self.heads.lists(),
+            neurons: self.neurons.lists(),
+            hidden: self.hidden.lists().into_iter().next().unwrap_or_default(),
+        }
+    }
+}
+
 impl Finite for UnitSalience {
     fn first_bad(&self) -> Option<f64> {
         [&self.heads, &self.neurons, &self.hidden].into_iter().find_map(Finite::first_bad)
