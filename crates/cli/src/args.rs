@@ -59,6 +59,7 @@ pub(crate) fn command() -> Command {
                 .hide(true)
                 .about("Internal: one run of a study, in the process that `study` started for it"),
             evaluate(),
+            predict(),
             export(),
             inspect(),
             Command::new("devices")
@@ -184,6 +185,35 @@ fn evaluate() -> Command {
         ]))
 }
 
+fn predict() -> Command {
+    Command::new("predict")
+        .about("A model's answers to texts of a file or a pipe, as they come")
+        .after_help(
+            "Answers come in the order of the texts: aligned on a terminal, else as TSV, or as JSON lines. What is piped in \
+             is read as lines, unless it begins with {. Columns are found as `run` finds them.",
+        )
+        .args([
+            source("A run's folder, one of its checkpoints, or a model folder").value_name("MODEL"),
+            Arg::new("file")
+                .value_name("FILE")
+                .default_value("-")
+                .help("Texts: a line each, or CSV, TSV, JSON or JSONL by its name; - is standard input"),
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(PossibleValuesParser::new(["lines", "csv", "tsv", "jsonl"]))
+                .help("How the texts lie there [default: as the file's name has it]"),
+            Arg::new("batch")
+                .long("batch")
+                .value_name("N")
+                .value_parser(value_parser!(u16).range(1..=4096).map(usize::from))
+                .default_value("32")
+                .help("Most texts that are computed at once"),
+            Arg::new("json").long("json").action(ArgAction::SetTrue).help("JSON lines, with the texts"),
+        ])
+        .args(knobs_named(&["task", "text", "text_pair", "label", "no_header", "max_length", "device"]))
+}
+
 fn export() -> Command {
     Command::new("export")
         .about("Writes a run's compacted model as a folder that other programs load")
@@ -217,7 +247,13 @@ fn export() -> Command {
 fn inspect() -> Command {
     Command::new("inspect")
         .about("What is in a run, record, checkpoint or model: heads, neurons and ranks per layer")
-        .arg(source("A run's folder, record.json, a checkpoint, or a model folder").value_name("PATH"))
+        .args([
+            source("A run's folder, record.json, a checkpoint, or a model folder").value_name("PATH"),
+            Arg::new("density").long("density").value_name("X").value_parser(value_parser!(f64)).help(
+                "Of a finished run: which units would be left at this density, by what they scored; no model is run",
+            ),
+            Arg::new("json").long("json").action(ArgAction::SetTrue).requires("density").help("The units as JSON"),
+        ])
 }
 
 fn source(help: &'static str) -> Arg {

@@ -6,6 +6,7 @@ mod evaluate;
 pub(crate) mod export;
 mod inspect;
 mod list;
+mod predict;
 mod report;
 mod run;
 mod study;
@@ -28,8 +29,12 @@ pub(crate) fn dispatch(matches: &ArgMatches) -> Result<(), CliError> {
         Some(("cell", _)) => with_reporter(true, cell::cell),
         Some(("report", m)) => report::report(m),
         Some(("eval", m)) => evaluate::evaluate(m),
+        Some(("predict", m)) => predict::predict(m),
         Some(("export", m)) => export::export(m),
-        Some(("inspect", m)) => inspect::inspect(source_of(m)),
+        Some(("inspect", m)) => match m.get_one::<f64>("density") {
+            Some(density) => inspect::at_density(source_of(m), *density, json(m)),
+            None => inspect::inspect(source_of(m)),
+        },
         Some(("devices", m)) => list::devices(json(m)),
         Some(("knobs", m)) => {
             list::knobs(json(m));

@@ -18,6 +18,7 @@ mod run;
 mod settings;
 mod setup;
 mod shell;
+mod source;
 mod study;
 
 use clap::ArgMatches;

@@ -295,6 +295,31 @@ pub enum DataError {
 apt_core::display_problem!(DataError);
 
 impl DataError {
+    /// The line that is wrong, where it is one.
+    pub(crate) fn line(&self) -> Option<u64> {
+        match self {
+            Self::BadRow { line, .. }
+            | Self::Ragged { line, .. }
+            | Self::LineTooLong { line, .. }
+            | Self::Encoding { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
+
+    /// The same of a part of a file that begins after so many lines and bytes.
+    #[must_use]
+    pub(crate) fn after(mut self, lines: u64, bytes: usize) -> Self {
+        match &mut self {
+            Self::BadRow { line, .. } | Self::Ragged { line, .. } | Self::LineTooLong { line, .. } => *line += lines,
+            Self::Encoding { line, byte, .. } => {
+                *line += lines;
+                *byte += bytes;
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Where columns can be chosen so that the files can be read: their names, each with what stands there in the first
     /// row, as far as it is known. `None` for errors that no choice of columns mends.
     pub fn columns(&self) -> Option<Vec<(String, String)>> {

@@ -10,7 +10,8 @@ use crate::labels::{LabelCell, LabelReader};
 use crate::numbering::Numbering;
 use crate::reading::Reading;
 use crate::registry::{Classes, Files};
-use crate::table::{Header, Row, Table};
+use crate::stream::ColumnsRead;
+use crate::table::{Cell, Cut, Header, Row, Table};
 use crate::task::RawExample;
 
 /// One file, and where in it the texts and the label stand.
@@ -52,6 +53,51 @@ impl<'a> Split<'a> {
             columns::refuse_lists(&table, &file, column)?;
         }
         Ok(Self { file, at, label_names: label_names(layout), numbering: None, table })
+    }
+
+    /// Further rows of the same file, from `bytes` that begin with a row.
+    ///
+    /// # Errors
+    /// What is wrong with the rows.
+    pub(crate) fn read_more<'b>(&self, bytes: &'b [u8], layout: &Files) -> Result<Split<'b>, DataError> {
+        let Self { file, table, at, label_names, numbering } = self;
+        let more = Table::read_more(bytes, file, &table.columns, table.cut, layout.headerless)?;
+        Ok(Split { file: file.clone(), table: more, at: *at, label_names: label_names.clone(), numbering: *numbering })
+    }
+
+    /// The same, without its rows.
+    pub(crate) fn without_rows(self) -> Split<'static> {
+        let Table { columns, notes, cut, .. } = self.table;
+        let table = Table { columns, rows: Vec::new(), notes, cut };
+        Split { file: self.file, table, at: self.at, label_names: self.label_names, numbering: self.numbering }
+    }
+
+    /// The texts of every row, with the line it begins on.
+    pub(crate) fn all_texts(&self) -> impl Iterator<Item = Result<(u64, String, Option<String>), DataError>> {
+        self.table.rows.iter().map(|row| self.texts(row).map(|(a, b)| (row.line, a, b)))
+    }
+
+    /// How its text is cut into rows.
+    pub(crate) fn cut(&self) -> Cut {
+        self.table.cut
+    }
+
+    /// Its text is cut so from now on.
+    pub(crate) fn set_cut(&mut self, cut: Cut) {
+        self.table.cut = cut;
+    }
+
+    /// What is read of it where labels are not.
+    pub(crate) fn columns_read(&self) -> ColumnsRead {
+        let column = |at: usize| self.table.columns[at].clone();
+        let used = [Some(self.at.a), self.at.b];
+        let unused = (0..self.table.columns.len()).filter(|&at| !used.contains(&Some(at)));
+        ColumnsRead {
+            text: column(self.at.a),
+            pair: self.at.b.map(column),
+            unused: unused.map(column).collect(),
+            notes: self.table.notes.clone(),
+        }
     }
 
     /// Its name without folders.
@@ -102,7 +148,10 @@ impl<'a> Split<'a> {
         let text = |at: usize| match cell(at) {
             "" => {
                 let (file, line) = (self.file.clone(), row.line);
-                let what = format!("the column '{}' is empty", self.table.columns[at]);
+                let what = match row.cells[at] {
+                    Cell::Nested(what) => format!("the column '{}' holds {what} and no text", self.table.columns[at]),
+                    Cell::Text(_) | Cell::None => format!("the column '{}' is empty", self.table.columns[at]),
+                };
                 Err(DataError::BadRow { file, line, what, remedy: "give the row a text or remove it" })
             }
             text => Ok(text.to_owned()),

@@ -2,7 +2,7 @@
 //! order mark and CRLF are accepted.
 
 mod json;
-mod separated;
+pub(crate) mod separated;
 
 use std::borrow::Cow;
 
@@ -47,6 +47,21 @@ pub(crate) struct Table<'a> {
     pub(crate) rows: Vec<Row<'a>>,
     /// What was decided in reading it, in words.
     pub(crate) notes: Vec<String>,
+    /// How its rows were told apart from one another.
+    pub(crate) cut: Cut,
+}
+
+/// How a text is cut into rows and cells.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Cut {
+    /// A JSON object a line.
+    Json,
+    /// Cells between these, which may stand in quotes, with line breaks in them.
+    Quoted(char),
+    /// Cells between tabs. No cell that began with a quote has been seen, by which it would be known what quotes mean.
+    Tabs,
+    /// Cells between tabs, with whatever quotes are in them.
+    Literal,
 }
 
 impl Table<'_> {
@@ -137,7 +152,7 @@ impl<'a> Table<'a> {
             return Ok(table);
         }
         let words = header.layouts.iter().any(|layout| layout.cells == Cells::FirstWord);
-        let (mut rows, notes) = separated::rows(text, file, format, words)?;
+        let (mut rows, cut, notes) = separated::rows(text, file, format, words)?;
         let Some(first) = rows.first() else {
             return Err(DataError::Empty { file: file.to_owned() });
         };
@@ -163,7 +178,32 @@ impl<'a> Table<'a> {
         }
         let columns = without_empty_ends(columns, &mut rows);
         check_cells(&rows, columns.len(), file)?;
-        Ok(Self { columns, rows, notes })
+        Ok(Self { columns, rows, notes, cut })
+    }
+
+    /// Further rows of a table that began as one with these `columns`, cut so; `layouts` are those it may have without a
+    /// header.
+    ///
+    /// # Errors
+    /// As [`Self::read`], of what is wrong with rows.
+    pub(crate) fn read_more(
+        bytes: &'a [u8],
+        file: &str,
+        columns: &[String],
+        cut: Cut,
+        layouts: &[Headerless],
+    ) -> Result<Self, DataError> {
+        let text = decode(bytes, file)?;
+        let (mut rows, cut) = match cut {
+            Cut::Json => (json::rows(text, file, columns)?, cut),
+            Cut::Quoted(_) | Cut::Tabs | Cut::Literal => separated::more_rows(text, file, cut)?,
+        };
+        if let Some(layout) = layouts.iter().find(|layout| layout.columns == columns) {
+            layout.fill(&mut rows, file)?;
+        }
+        without_extra_ends(columns.len(), &mut rows);
+        check_cells(&rows, columns.len(), file)?;
+        Ok(Self { columns: columns.to_vec(), rows, notes: Vec::new(), cut })
     }
 }
 
@@ -176,12 +216,17 @@ fn without_empty_ends(mut columns: Vec<String>, rows: &mut [Row<'_>]) -> Vec<Str
     {
         columns.pop();
     }
+    without_extra_ends(columns.len(), rows);
+    columns
+}
+
+/// Rows without empty cells beyond the last column.
+fn without_extra_ends(columns: usize, rows: &mut [Row<'_>]) {
     for row in rows {
-        while row.cells.len() > columns.len() && is_empty(row.cells.last()) {
+        while row.cells.len() > columns && row.cells.last().is_some_and(|cell| cell.text().is_empty()) {
             row.cells.pop();
         }
     }
-    columns
 }
 
 fn check_cells(rows: &[Row<'_>], expected: usize, file: &str) -> Result<(), DataError> {
@@ -255,7 +300,7 @@ pub(crate) fn blanked(mut bytes: Cow<'_, [u8]>, stray: Option<u8>) -> (Cow<'_, [
 }
 
 /// UTF-8 text without its byte order mark.
-fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, DataError> {
+pub(crate) fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, DataError> {
     let line_at = |byte: usize| 1 + bytes[..byte].iter().filter(|b| **b == b'\n').count() as u64;
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let byte = error.valid_up_to();
@@ -271,7 +316,7 @@ fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<&'a str, DataError> {
 
 /// # Errors
 /// [`DataError::LineTooLong`].
-fn check_lines(text: &str, file: &str) -> Result<(), DataError> {
+pub(crate) fn check_lines(text: &str, file: &str) -> Result<(), DataError> {
     match (1..).zip(text.split('\n')).find(|(_, line)| line.len() > LONGEST_LINE) {
         Some((line, content)) => {
             let (file, bytes) = (file.to_owned(), content.len());
@@ -282,7 +327,7 @@ fn check_lines(text: &str, file: &str) -> Result<(), DataError> {
 }
 
 /// Lines that hold something, with their numbers.
-fn lines(text: &str) -> impl Iterator<Item = (u64, &str)> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = (u64, &str)> {
     let numbered = (1..).zip(text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)));
     numbered.filter(|(_, line)| !line.trim().is_empty())
 }

@@ -2,12 +2,12 @@
 //! command that makes text of it.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
 use crate::error::DataError;
 
 /// The most that a compressed file may unpack to.
-const MOST: u64 = 1 << 30;
+pub(crate) const MOST: u64 = 1 << 30;
 
 /// Beginnings of files that hold no lines of text, with what they are and what to do.
 const FOREIGN: &[(&[u8], &str, &str)] = &[
@@ -49,9 +49,33 @@ pub(crate) fn unpacked<'a>(name: &'a str, bytes: &'a [u8]) -> Result<(&'a str, C
     } else {
         (name, Cow::Borrowed(bytes))
     };
+    refuse_foreign(name, &bytes)?;
+    Ok((inner, bytes))
+}
+
+/// What `input` holds, unpacked as it is read.
+///
+/// # Errors
+/// As [`unpacked`], and input that cannot be read.
+pub(crate) fn unpacking<'r>(input: impl Read + Send + 'r, name: &str) -> Result<Box<dyn Read + Send + 'r>, DataError> {
+    let mut input = BufReader::with_capacity(1 << 16, input);
+    let first = input.fill_buf().map_err(|source| DataError::Unreadable { path: name.to_owned(), source })?;
+    Ok(match first {
+        [0x1F, 0x8B, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => {
+            let frames = ruzstd::decoding::StreamingDecoder::new(input);
+            Box::new(frames.map_err(|error| DataError::Packed { file: name.to_owned(), what: error.to_string() })?)
+        }
+        _ => Box::new(input),
+    })
+}
+
+/// # Errors
+/// [`DataError::NoText`] for a file that begins as one that holds no lines of text.
+pub(crate) fn refuse_foreign(name: &str, bytes: &[u8]) -> Result<(), DataError> {
     match FOREIGN.iter().find(|(magic, ..)| bytes.starts_with(magic)) {
         Some((_, what, remedy)) => Err(DataError::NoText { file: name.to_owned(), what, remedy }),
-        None => Ok((inner, bytes)),
+        None => Ok(()),
     }
 }
 

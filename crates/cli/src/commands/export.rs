@@ -5,15 +5,16 @@ mod card;
 use crate::args::source_of;
 use crate::error::CliError;
 use crate::files::{ensure_empty, write_folder};
-use crate::model::{ModelLocation, TokenizerFile, is_model};
-use crate::reporter::{Reporter, print_stderr, print_stdout};
+use crate::model::{ModelLocation, is_model};
+use crate::reporter::{print_stderr, print_stdout};
 use crate::run::folder::run_of;
-use crate::run::resume::{session_at, settings_of};
+use crate::run::resume::settings_of;
 use crate::run::{ADAPTER, adapter_files, exported};
+use crate::source::{model_at, open_session};
 use apt_experiment::{ADAPTER_FILE, Record};
 use apt_export::{File, Stored};
-use apt_nn::{ModelConfig, Transformer};
-use apt_train::{Session, pooling_note};
+use apt_nn::ModelConfig;
+use apt_train::pooling_note;
 use burn::tensor::Device;
 use card::Card;
 use clap::{ArgMatches, ValueEnum};
@@ -124,7 +125,7 @@ impl Request {
 
     /// The merged model's.
     fn forms(&self, source: &Path) -> Result<Written, CliError> {
-        let (model, tokenizer) = model_at(source)?;
+        let (model, tokenizer) = model_at(source, &Device::flex())?;
         let form = exported(&model, tokenizer)?;
         let stored: Vec<Stored> = self.precisions.iter().map(|precision| precision.stored()).collect();
         // There is one at least, for the argument has a default.
@@ -169,30 +170,6 @@ fn record_of(source: &Path) -> Result<Option<Record>, CliError> {
     }
     let bytes = std::fs::read(&path).map_err(|e| CliError::reading(&path, e))?;
     Ok(Some(Record::from_json(&bytes, &path.display().to_string())?))
-}
-
-fn model_at(path: &Path) -> Result<(Transformer, TokenizerFile), CliError> {
-    let folder = [path.to_path_buf(), path.join("model")].into_iter().find(|folder| is_model(folder));
-    match folder {
-        Some(folder) if !path.is_file() => {
-            let files = ModelLocation::Folder(folder).files()?;
-            let model = files.source.model(&Device::flex())?;
-            Ok((model, TokenizerFile { json: files.tokenizer_file, max_length: files.max_length }))
-        }
-        _ => {
-            let (session, tokenizer) = open_session(path)?;
-            Ok((session.compacted(), tokenizer))
-        }
-    }
-}
-
-/// The session of an unfinished run, or of one checkpoint.
-fn open_session(path: &Path) -> Result<(Session, TokenizerFile), CliError> {
-    let reporter = Reporter::new(false);
-    if path.is_file() {
-        return session_at(&run_of(path).unwrap_or_default(), Some(path), &reporter);
-    }
-    session_at(path, None, &reporter)
 }
 
 /// The adapters that a finished run left, or those of an unfinished one.

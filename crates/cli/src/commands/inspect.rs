@@ -9,6 +9,7 @@ use apt_experiment::{ModelShape, PruningPoint, Record, UnitSet};
 use apt_nn::ModelConfig;
 use apt_report::{layer_picture, record_picture, summary};
 use apt_train::{Contents, Snapshot};
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 
@@ -42,6 +43,38 @@ pub(super) fn inspect(path: &Path) -> Result<(), CliError> {
 fn record(bytes: &[u8], path: &Path) -> Result<(), CliError> {
     let record = Record::from_json(bytes, &path.display().to_string())?;
     print_stdout(&format!("record {}\n\n{}\n{}", path.display(), summary(&record), record_picture(&record)));
+    Ok(())
+}
+
+/// Prints which units would be left at another density.
+///
+/// # Errors
+/// A path that holds no record; a record without salience.
+pub(super) fn at_density(path: &Path, density: f64, json: bool) -> Result<(), CliError> {
+    let file = if path.is_dir() { path.join("record.json") } else { path.to_path_buf() };
+    if !file.is_file() {
+        let remedy = "name a run that is finished, or its record.json";
+        return Err(CliError::at(path, "there is no record here, and so no salience", remedy));
+    }
+    let bytes = fs::read(&file).map_err(|e| CliError::reading(&file, e))?;
+    let record = Record::from_json(&bytes, &file.display().to_string())?;
+    let point = record.searched_again(density)?;
+    if json {
+        let neurons: Vec<&[usize]> = point.kept_neurons.iter().map(UnitSet::list).collect();
+        let units = json!({"heads": point.kept_heads, "neurons": neurons, "hidden": point.kept_hidden});
+        print_stdout(&json!({"step": point.step, "density": point.density, "kept": units}).to_string());
+        return Ok(());
+    }
+    print_stdout(&format!(
+        "{}: what would be left at density {:.4}, by what units scored at step {}; nothing was computed by a model\n\n\
+         {} of {} hidden dims\n{}",
+        file.display(),
+        point.density,
+        point.step,
+        point.hidden,
+        record.shape.hidden,
+        layer_picture(&record.shape, &point)
+    ));
     Ok(())
 }
 

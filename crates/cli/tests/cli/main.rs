@@ -8,6 +8,7 @@ mod manners;
 mod models_of_others;
 mod objectives;
 mod places;
+mod predict;
 mod program;
 mod reading;
 mod runs;

@@ -125,6 +125,36 @@ fn the_exported_model_evaluates_to_what_the_record_says() {
 }
 
 #[test]
+fn a_records_salience_is_searched_again_at_any_density() {
+    let dir = folder();
+    succeeded(&tiny(&["--out", "r", "--density", "0.5"], dir.path()), "a tiny run");
+    let record = read_json(&dir.path().join("r/record.json"));
+    let last = record["pruning_points"].as_array().and_then(|points| points.last()).expect("something was pruned");
+    let again = |density: &str| {
+        let found = run(&["inspect", "r", "--density", density, "--json"], dir.path());
+        succeeded(&found, density);
+        serde_json::from_str::<Value>(&found.out).expect("it is JSON")
+    };
+    let same = again("0.5");
+    for (kept, units) in [("heads", "kept_heads"), ("hidden", "kept_hidden")] {
+        assert_eq!(same["kept"][kept], last[units], "{kept}");
+    }
+    let count = |value: &Value| {
+        value["kept"]["neurons"]
+            .as_array()
+            .map(|layers| layers.iter().filter_map(Value::as_array).map(Vec::len).collect::<Vec<_>>())
+    };
+    let neurons: Option<Vec<usize>> = serde_json::from_value(last["neurons"].clone()).ok();
+    assert_eq!(count(&same), neurons);
+    let (more, fewer) = (again("0.8"), again("0.2"));
+    assert!(more["density"].as_f64() > same["density"].as_f64() && fewer["density"].as_f64() <= Some(0.2), "{fewer}");
+    let shown = run(&["inspect", "r", "--density", "0.2"], dir.path());
+    assert!(shown.out.contains("by what units scored at step") && shown.out.contains("layer"), "{}", shown.out);
+    let refused = run(&["inspect", "r/model", "--density", "0.2"], dir.path());
+    assert!(refused.status == 2 && refused.err.contains("no record here"), "{}", refused.err);
+}
+
+#[test]
 fn one_seed_gives_one_stream_of_events() {
     let dir = folder();
     for out in ["a", "b"] {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Cell, Row, Table, check_lines, lines};
+use super::{Cell, Cut, Row, Table, check_lines, lines};
 use crate::error::DataError;
+
+type Object = Map<String, Value>;
 
 const OBJECTS: &str = "write one complete {…} object a line";
 const ONE_OBJECT: &str = "write the examples as a list [{…}, {…}], or one object a line (in pandas: to_json(FILE, \
@@ -28,26 +30,21 @@ pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<T
         return Ok(None);
     }
     let bad = |line, what: String, remedy| DataError::BadRow { file: file.to_owned(), line, what, remedy };
-    let mut objects: Vec<(u64, Map<String, Value>)> = Vec::new();
+    let mut objects: Vec<(u64, Object)> = Vec::new();
     let mut notes = Vec::new();
     if text.starts_with('[') {
-        let list: Vec<Map<String, Value>> = serde_json::from_str(text)
+        let list: Vec<Object> = serde_json::from_str(text)
             .map_err(|error| bad(error.line() as u64, format!("not a list of JSON objects ({error})"), OBJECTS))?;
         objects.extend((1..).zip(list));
         notes.push("a list of objects; where lines are named, objects are counted".to_owned());
     } else {
-        if let Ok(whole) = serde_json::from_str::<Map<String, Value>>(text)
+        if let Ok(whole) = serde_json::from_str::<Object>(text)
             && (lines(text).nth(1).is_some() || whole.values().all(|value| value.is_object() || value.is_array()))
         {
             let what = "one JSON object, and no list of examples".to_owned();
             return Err(bad(1, what, ONE_OBJECT));
         }
-        check_lines(text, file)?;
-        for (line, content) in lines(text) {
-            let object = serde_json::from_str(content)
-                .map_err(|error| bad(line, format!("not a JSON object ({error})"), OBJECTS))?;
-            objects.push((line, object));
-        }
+        objects = objects_in(text, file)?;
     }
     if objects.is_empty() {
         return Err(DataError::Empty { file: file.to_owned() });
@@ -60,11 +57,36 @@ pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<T
             columns.push(key.clone());
         }
     }
-    let rows = objects.into_iter().map(|(line, mut object)| {
+    Ok(Some(Table { rows: in_columns(objects, &columns), columns, notes, cut: Cut::Json }))
+}
+
+/// Further lines of a table with these columns.
+///
+/// # Errors
+/// [`DataError::BadRow`] for what is no object.
+pub(super) fn rows<'a>(text: &str, file: &str, columns: &[String]) -> Result<Vec<Row<'a>>, DataError> {
+    Ok(in_columns(objects_in(text, file)?, columns))
+}
+
+/// The objects in `text`, one a line.
+fn objects_in(text: &str, file: &str) -> Result<Vec<(u64, Object)>, DataError> {
+    check_lines(text, file)?;
+    let object = |(line, content): (u64, &str)| {
+        let refused = |error| {
+            let what = format!("not a JSON object ({error})");
+            DataError::BadRow { file: file.to_owned(), line, what, remedy: OBJECTS }
+        };
+        serde_json::from_str(content).map(|object| (line, object)).map_err(refused)
+    };
+    lines(text).map(object).collect()
+}
+
+fn in_columns<'a>(objects: Vec<(u64, Object)>, columns: &[String]) -> Vec<Row<'a>> {
+    let row = |(line, mut object): (u64, Object)| {
         let cells = columns.iter().map(|column| object.remove(column).map_or(Cell::None, cell)).collect();
         Row { line, cells }
-    });
-    Ok(Some(Table { rows: rows.collect(), columns, notes }))
+    };
+    objects.into_iter().map(row).collect()
 }
 
 fn cell<'a>(value: Value) -> Cell<'a> {

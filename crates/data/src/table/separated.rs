@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
-use super::{Cell, Row, check_lines, lines};
+use super::{Cell, Cut, Row, check_lines, lines};
 use crate::error::DataError;
 
 /// Rows of cells.
 type Rows<'a> = Vec<Row<'a>>;
 
-/// The rows of `text`, and what was decided to get them. `words`: a line without tabs is one cell.
+/// The rows of `text`, how they were cut, and what was decided to get them. `words`: a line without tabs is one cell.
 ///
 /// # Errors
 /// [`DataError::UnknownFormat`], [`DataError::LineTooLong`], and what is no CSV.
@@ -18,7 +18,7 @@ pub(super) fn rows<'a>(
     file: &str,
     format: &str,
     words: bool,
-) -> Result<(Rows<'a>, Vec<String>), DataError> {
+) -> Result<(Rows<'a>, Cut, Vec<String>), DataError> {
     check_lines(text, file)?;
     let extension = format.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     let usual = match extension.as_str() {
@@ -31,7 +31,11 @@ pub(super) fn rows<'a>(
         let mut rows = csv_rows(text, file, separator)?;
         // The line that tells of it.
         rows.remove(0);
-        return Ok((rows, vec![format!("cells are separated by '{separator}', as the first line says")]));
+        return Ok((
+            rows,
+            Cut::Quoted(separator),
+            vec![format!("cells are separated by '{separator}', as the first line says")],
+        ));
     }
     let separator = if words { usual } else { separator(first, usual) };
     let mut notes = Vec::new();
@@ -39,17 +43,47 @@ pub(super) fn rows<'a>(
         notes.push(format!("cells are separated by '{separator}'"));
     }
     if separator != '\t' {
-        return Ok((csv_rows(text, file, separator)?, notes));
+        return Ok((csv_rows(text, file, separator)?, Cut::Quoted(separator), notes));
     }
-    let literal = tsv_rows(text);
-    if literal.iter().flat_map(|row| &row.cells).any(|cell| cell.text().starts_with('"'))
-        && let Ok(quoted) = csv_rows(text, file, '\t')
-        && is_as_pandas_writes(text, &quoted)
-    {
+    let (rows, cut) = tab_rows(text, file);
+    if cut == Cut::Quoted('\t') {
         notes.push("quotes around cells are read as such, since all are written as CSV writes them".to_owned());
-        return Ok((quoted, notes));
     }
-    Ok((literal, notes))
+    Ok((rows, cut, notes))
+}
+
+/// Rows whose cells are separated by tabs: with quotes read as such if there are some and CSV would write all of them so.
+fn tab_rows<'a>(text: &'a str, file: &str) -> (Rows<'a>, Cut) {
+    let literal = tsv_rows(text);
+    if !literal.iter().flat_map(|row| &row.cells).any(|cell| cell.text().starts_with('"')) {
+        return (literal, Cut::Tabs);
+    }
+    match csv_rows(text, file, '\t') {
+        Ok(quoted) if is_as_pandas_writes(text, &quoted) => (quoted, Cut::Quoted('\t')),
+        Ok(_) | Err(_) => (literal, Cut::Literal),
+    }
+}
+
+/// Further rows of a text that was cut so far as `cut` says, and how it is from now on.
+///
+/// # Errors
+/// [`DataError::LineTooLong`], and what is no CSV.
+pub(super) fn more_rows<'a>(text: &'a str, file: &str, cut: Cut) -> Result<(Rows<'a>, Cut), DataError> {
+    check_lines(text, file)?;
+    let Cut::Quoted(separator) = cut else {
+        return Ok(if cut == Cut::Tabs { tab_rows(text, file) } else { (tsv_rows(text), cut) });
+    };
+    let rows = csv_rows(text, file, separator)?;
+    match rows.first() {
+        Some(first) if separator == '\t' && !is_as_pandas_writes(text, &rows) => Err(DataError::BadRow {
+            file: file.to_owned(),
+            line: first.line,
+            what: "here or soon after is a quote that CSV would not write, and before are some that it would"
+                .to_owned(),
+            remedy: "quote cells that hold tabs, quotes or line breaks, and double the quotes in them; or leave all out",
+        }),
+        _ => Ok((rows, cut)),
+    }
 }
 
 /// What a first line of a spreadsheet program says: `sep=;`.
@@ -60,7 +94,7 @@ fn told(first: &str) -> Option<char> {
 
 /// What separates the cells of the first line: of the usual separators the one that occurs there most, `usual` if none
 /// does, and a tab in a `.tsv` if there is one.
-fn separator(first: &str, usual: char) -> char {
+pub(crate) fn separator(first: &str, usual: char) -> char {
     let mut outside = String::new();
     let mut is_quoted = false;
     for character in first.chars() {
@@ -75,6 +109,36 @@ fn separator(first: &str, usual: char) -> char {
     }
     let others = [usual, '\t', ',', ';', '|'].into_iter();
     others.fold(usual, |best, other| if count(other) > count(best) { other } else { best })
+}
+
+/// Whether a cell's quotes are open, read a piece at a time as [`csv_rows`] reads them: a quote opens where a cell begins,
+/// and two within quotes are one.
+pub(crate) struct Quotes {
+    separator: u8,
+    is_open: bool,
+    before: u8,
+}
+
+impl Quotes {
+    /// Before the first cell of a row whose cells are separated so.
+    pub(crate) fn new(separator: char) -> Self {
+        Self { separator: separator as u8, is_open: false, before: b'\n' }
+    }
+
+    /// Whether a cell goes on after `bytes`, which go on from those before.
+    pub(crate) fn open_after(&mut self, bytes: &[u8]) -> bool {
+        // Of a quote that has closed a cell the next one is the second.
+        const CLOSED: u8 = 0;
+        for &byte in bytes {
+            let opens = [self.separator, b'\n', CLOSED].contains(&self.before);
+            self.before = byte;
+            if byte == b'"' && (self.is_open || opens) {
+                self.is_open = !self.is_open;
+                self.before = if self.is_open { byte } else { CLOSED };
+            }
+        }
+        self.is_open
+    }
 }
 
 fn tsv_rows(text: &str) -> Rows<'_> {

@@ -1,0 +1,56 @@
+//! A model that commands are given: in a run's folder, one of its checkpoints, or a folder of its own.
+
+use crate::error::CliError;
+use crate::model::{ModelLocation, TokenizerFile, is_model};
+use crate::reporter::Reporter;
+use crate::run::folder::run_of;
+use crate::run::resume::{session_at, settings_of};
+use apt_experiment::Knobs;
+use apt_nn::Transformer;
+use apt_train::Session;
+use burn::module::Module;
+use burn::tensor::Device;
+use std::path::Path;
+
+/// The compacted model at `path` on `device`, and its tokenizer. Of an unfinished run it is that of its newest
+/// checkpoint.
+///
+/// # Errors
+/// There is no model, or it is damaged.
+pub(crate) fn model_at(path: &Path, device: &Device) -> Result<(Transformer, TokenizerFile), CliError> {
+    let folder = [path.to_path_buf(), path.join("model")].into_iter().find(|folder| is_model(folder));
+    if let Some(folder) = folder {
+        let files = ModelLocation::Folder(folder).files()?;
+        let model = files.source.model(device)?;
+        return Ok((model, TokenizerFile { json: files.tokenizer_file, max_length: files.max_length }));
+    }
+    let (session, tokenizer) = open_session(path)?;
+    Ok((session.compacted().to_device(device), tokenizer))
+}
+
+/// The session of an unfinished run, or of one checkpoint.
+///
+/// # Errors
+/// There is none, or it is damaged.
+pub(crate) fn open_session(path: &Path) -> Result<(Session, TokenizerFile), CliError> {
+    let reporter = Reporter::new(false);
+    if path.is_file() {
+        return session_at(&run_of(path).unwrap_or_default(), Some(path), &reporter);
+    }
+    if path.exists() {
+        return session_at(path, None, &reporter);
+    }
+    Err(CliError::missing(path, "file or folder", "name a run's folder, a checkpoint or a model's folder"))
+}
+
+/// The settings of the run that the model at `path` is of; the defaults where it lies alone.
+///
+/// # Errors
+/// Settings that cannot be read.
+pub(crate) fn settings_at(path: &Path) -> Result<Knobs, CliError> {
+    let root = if path.is_file() { run_of(path) } else { Some(path.to_path_buf()).filter(|root| !is_model(root)) };
+    match root.filter(|root| root.is_dir()) {
+        Some(root) => Ok(settings_of(&root)?.into()),
+        None => Ok(Knobs::default()),
+    }
+}
