@@ -5,6 +5,8 @@ use crate::logging::LEVELS;
 use crate::study::shard::Shard;
 use apt_experiment::{Axis, KNOBS, Knob, KnobKind, MOST_SEEDS, PAPER_SCHEDULE};
 use clap::builder::{EnumValueParser, PossibleValuesParser, StyledStr, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -21,6 +23,25 @@ pub(crate) const THREADS: &str = "threads";
 /// The argument of `eval`, `export` and `inspect`.
 const SOURCE: &str = "source";
 
+/// What the program was called with.
+///
+/// # Errors
+/// Help that was asked for, or arguments that cannot be understood.
+pub(crate) fn parsed() -> Result<ArgMatches, clap::Error> {
+    let matches = command().try_get_matches()?;
+    let Some((name, _)) = matches.subcommand() else { return Ok(matches) };
+    let is_stray =
+        |id: &&str| ![LOG, THREADS].contains(id) && matches.value_source(id) == Some(ValueSource::CommandLine);
+    match matches.ids().map(clap::Id::as_str).find(is_stray) {
+        None => Ok(matches),
+        // Without a command it would mean something else.
+        Some(id) => Err(command().error(
+            ErrorKind::ArgumentConflict,
+            format!("--{} stands before `{name}`; what a command is given stands after its name", id.replace('_', "-")),
+        )),
+    }
+}
+
 /// The program's commands with their arguments.
 pub(crate) fn command() -> Command {
     Command::new("apt-lab")
@@ -32,7 +53,6 @@ pub(crate) fn command() -> Command {
              every knob of `run` may be given.",
         )
         .after_help("Start with `apt-lab`, then `apt-lab run --preset apt --help`. Knobs: `apt-lab knobs`.")
-        .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
         .args_override_self(true)
         .args([out("Folder for both runs and summary.json [default: runs/<a new name>]"), json()])

@@ -16,7 +16,13 @@ const UNFINISHED: &str = ".unfinished";
 /// Something is there, or it cannot be read.
 pub(crate) fn ensure_empty(path: &Path) -> Result<(), CliError> {
     match fs::read_dir(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+            Ok(target) => {
+                let what = format!("this is a link to {}, which is not there", target.display());
+                Err(CliError::at(path, what, "make that folder, or name another one with --out"))
+            }
+            Err(_) => Ok(()),
+        },
         Err(e) => Err(CliError::writing(path, e)),
         Ok(mut entries) => match entries.next() {
             None => Ok(()),

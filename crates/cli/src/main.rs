@@ -32,7 +32,7 @@ const EXIT_USAGE: u8 = 2;
 const EXIT_PANIC: u8 = 101;
 
 fn main() -> ExitCode {
-    let matches = match args::command().try_get_matches() {
+    let matches = match args::parsed() {
         Ok(matches) => matches,
         Err(answer) => return print_usage(&answer),
     };

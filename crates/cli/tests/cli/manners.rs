@@ -138,4 +138,9 @@ fn a_log_tells_files_shapes_phases_and_pruning_points() {
     assert!(!logged.err.contains("DEBUG"), "{}", logged.err);
     let silent = run(&[&tiny[..], &["s"]].concat(), dir.path());
     assert!(silent.err.is_empty(), "{}", silent.err);
+    // Both may stand before the command, and nothing else may.
+    let before = run(&["--log", "info", "--threads", "1", "eval", "s"], dir.path());
+    assert!(before.status == 0 && before.err.contains("1 threads"), "{}", before.err);
+    let stray = run(&["--max-length", "8", "eval", "s"], dir.path());
+    assert!(stray.status == 2 && stray.err.contains("--max-length stands before `eval`"), "{}", stray.err);
 }

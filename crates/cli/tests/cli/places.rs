@@ -124,6 +124,9 @@ fn an_export_into_a_folder_that_cannot_be_replaced_is_written_into_it() {
         assert_eq!(names, EXPORTED, "{made}");
     }
     assert_eq!(fs::read_dir(at("new")).expect("it is there").count(), 1, "something was left beside the export");
+    std::os::unix::fs::symlink(at("nowhere"), at("lost")).expect("a link can be made");
+    let refused = run(&["export", "model", "--out", "lost"], dir.path());
+    assert!(refused.status == 2 && refused.err.contains("nowhere, which is not there"), "{}", refused.err);
     // Where an answer goes to a device, that device stays one.
     succeeded(&tiny(&["--model", "nano", "--out", "r"], dir.path()), "a run");
     std::os::unix::fs::symlink("/dev/stdout", at("answers")).expect("a link can be made");
