@@ -163,6 +163,8 @@ fn what_is_wrong_in_a_file_is_named_with_place_and_remedy() {
         ("[[axes]]\nname = \"x\"\narms = [\"salience-randm\"]", "did you mean `salience-random`"),
         ("[[axes]]\nname = \"x\"\narms = [\"lora\", \"lora\"]", "two arms are called `lora`"),
         ("axes = []", "add an [[axes]]"),
+        ("seeds = [-1, 2]\n[[axes]]\nname = \"tuning\"", "line 1: this is not a study: seeds are how many, or a list"),
+        ("[[axes]]\nname = \"x\"\narms = [{ knobs = { rank = 4 } }]", "an arm is a preset's name"),
         ("seeds = []\n[[axes]]\nname = \"tuning\"", "give a number of seeds"),
         ("densities = [2.0]\n[[axes]]\nname = \"tuning\"", "`density` cannot be 2"),
         (

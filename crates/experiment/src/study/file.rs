@@ -77,7 +77,7 @@ pub struct AxisFile {
 
 /// One arm: a preset's name, or a name with the knobs it sets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an arm is a preset's name, or { name, preset, knobs } with a name")]
 pub enum ArmFile {
     /// A preset.
     Preset(String),
@@ -120,7 +120,7 @@ pub const MOST_SEEDS: u32 = 1000;
 
 /// Which seeds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "seeds are how many, or a list of whole numbers from 0 on")]
 pub enum Seeds {
     /// This many, from 1 on.
     Count(u32),
