@@ -92,7 +92,7 @@ pub(crate) fn command() -> Command {
 }
 
 fn run() -> Command {
-    let others: Vec<String> = ["preset", "config", "out"]
+    let others: Vec<String> = ["preset", "config", "out", "densities"]
         .iter()
         .map(ToString::to_string)
         .chain(KNOBS.iter().map(|k| k.name.into()))
@@ -110,6 +110,12 @@ fn run() -> Command {
                 .help("Named experiment to start from (`apt-lab presets`) [default: apt]"),
             path("config", "FILE").short('c').help("TOML or JSON file with knobs"),
             out("Folder of the run [default: runs/<a new name>]"),
+            Arg::new("densities")
+                .long("densities")
+                .value_name("LIST")
+                .conflicts_with_all(["density", "via"])
+                .help("Several densities out of one run, falling, as 0.8,0.6,0.4: each goes on from the one before, for as \
+                       many steps, in a folder of --out named after it. The same command again goes on where it stopped"),
             path("resume", "DIR").help("Continue an interrupted run").conflicts_with_all(others),
             json(),
         ])

@@ -2,6 +2,7 @@
 
 mod cell;
 mod compare;
+mod densities;
 mod evaluate;
 pub(crate) mod export;
 mod inspect;

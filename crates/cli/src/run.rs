@@ -1,6 +1,7 @@
 //! One run from its settings to its record: drives a session, and writes and prints its events.
 
 pub(crate) mod folder;
+pub(crate) mod further;
 pub(crate) mod resume;
 
 use crate::error::CliError;

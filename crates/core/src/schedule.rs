@@ -76,8 +76,12 @@ pub struct Timeline {
     pub collect: Range<usize>,
     /// Steps that distil.
     pub distill: Option<Range<usize>>,
-    /// Steps of the whole run.
-    pub total_steps: usize,
+    /// Steps made before the first of these.
+    pub begins: usize,
+    /// Density of the model until its first decay window.
+    pub start_density: f64,
+    /// Steps made when the last of these is.
+    pub ends: usize,
 }
 
 impl Timeline {
@@ -87,40 +91,44 @@ impl Timeline {
     /// [`TimelineError`] naming the setting that rules every layout out.
     pub fn new(config: &TimelineConfig) -> Result<Self, TimelineError> {
         config.check()?;
-        let total = config.total_steps;
+        let (begins, start_density) = (config.begins, config.start_density);
+        let ends = begins + config.total_steps;
+        let empty = Self { points: Vec::new(), collect: begins..begins, distill: None, begins, start_density, ends };
         if config.density >= 1.0 && !config.ranks_change {
-            return Ok(Self { points: Vec::new(), collect: 0..0, distill: None, total_steps: total });
+            return Ok(empty);
         }
         if config.schedule == PruneSchedule::OneShot {
             // Nothing has been learned before step 0: there is no earlier self to learn from.
-            let points = vec![PruningPoint { step: 0, density: config.density, window_start: 0 }];
-            return Ok(Self { points, collect: 0..0, distill: None, total_steps: total });
+            let points = vec![PruningPoint { step: begins, density: config.density, window_start: begins }];
+            return Ok(Self { points, ..empty });
         }
         let (start, warm_end, end) = config.window()?;
         let points = config.num_prunings.min((end - warm_end) / MIN_WINDOW).max(1);
         let steps = spread_steps(warm_end, end, points);
-        let density = |step| density_at(step, start, warm_end, end, 1.0, config.density, config.curve);
-        let points: Vec<_> = steps
-            .windows(2)
-            .map(|pair| PruningPoint { step: pair[1], density: density(pair[1]), window_start: pair[0] })
-            .collect();
-        let first = if config.learned_masks { points[0].window_start } else { points[0].step };
-        let distill = config.distillation(first);
-        Ok(Self { points, collect: start..end, distill, total_steps: total })
+        let density = |step| density_at(step, start, warm_end, end, start_density, config.density, config.curve);
+        let point = |pair: &[usize]| PruningPoint {
+            step: begins + pair[1],
+            density: density(pair[1]),
+            window_start: begins + pair[0],
+        };
+        let points: Vec<_> = steps.windows(2).map(point).collect();
+        let first = if config.learned_masks { steps[0] } else { steps[1] };
+        let distill = config.distillation(first).map(|steps| begins + steps.start..begins + steps.end);
+        Ok(Self { points, collect: begins + start..begins + end, distill, ..empty })
     }
 
-    /// Density aimed at while training step `step` runs: 1 before the first decay window, inside a
+    /// Density aimed at while training step `step` runs: that of the start before the first decay window, inside a
     /// window that of its point, afterwards the last.
     pub fn density_target(&self, step: usize) -> f64 {
         let reached = self.points.iter().take_while(|point| point.window_start <= step);
-        reached.last().map_or(1.0, |point| point.density)
+        reached.last().map_or(self.start_density, |point| point.density)
     }
 
     /// Density that learned masks aim at in `step`: inside a window it falls in a straight line from the density before
     /// it, and from the middle on it is that of the window's point.
     pub fn learned_target(&self, step: usize) -> f64 {
         let Some((index, point)) = self.window_at(step) else { return self.density_target(step) };
-        let before = index.checked_sub(1).map_or(1.0, |before| self.points[before].density);
+        let before = index.checked_sub(1).map_or(self.start_density, |before| self.points[before].density);
         let half = ((point.step - point.window_start) as f64 / 2.0).max(1.0);
         let passed = ((step - point.window_start + 1) as f64 / half).min(1.0);
         before + (point.density - before) * passed
@@ -138,8 +146,11 @@ impl Timeline {
     }
 
     /// How far growth of the tuning budget has come at a point, 0..=1 (METHOD §4: linear in steps
-    /// from the start of the first window to the last point).
+    /// from the start of the first window to the last point). It is over where steps were made before these.
     pub fn growth_fraction(&self, point: usize) -> f64 {
+        if self.begins > 0 {
+            return 1.0;
+        }
         let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else {
             return 0.0;
         };
@@ -163,6 +174,8 @@ mod tests {
     fn config(schedule: PruneSchedule, total_steps: usize) -> TimelineConfig {
         TimelineConfig {
             total_steps,
+            begins: 0,
+            start_density: 1.0,
             schedule,
             curve: Curve::Cubic,
             density: 0.4,
@@ -243,6 +256,26 @@ mod tests {
         assert!(timeline.points.iter().all(|point| point.density == 1.0), "{:?}", timeline.points);
         assert_eq!(timeline.collect, 0..1500);
         assert_eq!(timeline.growth_fraction(9), 1.0);
+    }
+
+    #[test]
+    fn what_goes_on_from_a_density_is_laid_out_from_there() {
+        for schedule in [PruneSchedule::Early, PruneSchedule::Late, PruneSchedule::Gradual] {
+            let first = Timeline::new(&config(schedule, 400)).expect("400 steps");
+            let more =
+                TimelineConfig { begins: 400, start_density: 0.8, distill_fraction: 0.25, ..config(schedule, 400) };
+            let more = Timeline::new(&more).expect("400 steps");
+            assert_eq!((more.begins, more.ends), (400, 800));
+            assert_eq!(more.collect, 400 + first.collect.start..400 + first.collect.end);
+            let steps = |timeline: &Timeline, by| timeline.points.iter().map(|p| p.step + by).collect::<Vec<_>>();
+            assert_eq!(steps(&more, 0), steps(&first, 400));
+            assert!(more.points.iter().all(|point| point.density < 0.8), "{:?}", more.points);
+            assert_eq!((more.density_target(400), more.points.last().map(|point| point.density)), (0.8, Some(0.4)));
+            assert_eq!(more.distill.as_ref().map(|steps| steps.start), more.points.first().map(|point| point.step));
+            assert_eq!((first.growth_fraction(0) < 1.0, more.growth_fraction(0)), (true, 1.0));
+        }
+        let denser = TimelineConfig { start_density: 0.3, ..config(PruneSchedule::Early, 400) };
+        assert_eq!(Timeline::new(&denser), Err(TimelineError::Density(0.4)));
     }
 
     #[test]

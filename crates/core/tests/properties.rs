@@ -98,6 +98,8 @@ fn configs() -> impl Strategy<Value = TimelineConfig> {
             let [prune_fraction, tuning_fraction, warmup_fraction, distill_fraction] = fractions;
             TimelineConfig {
                 total_steps,
+                begins: 0,
+                start_density: 1.0,
                 schedule,
                 curve,
                 density,

@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::inputs::{BUILTIN_MODEL, BUILTIN_TASK, TaskName};
 use crate::knob::axis::Axis;
 use crate::knob::choices::{Adapters, Device, Keep, MuOver, ObjectiveChoice, OptimizerState, PoolingChoice};
+use crate::knob::densities::Densities;
 use crate::knob::error::{KnobError, SettingLocation, nearest};
 use crate::knob::kind::{KnobKind, KnobValue, Rejection};
 
@@ -326,6 +327,9 @@ knobs! {
     /// Share of the model's parameters to keep; 1 prunes nothing.
     #[knob(Schedule, "γ_T", 0.05..=1.0)]
     density: f64 = 0.4,
+    /// Densities on the way, by comma and falling: each is reached and tuned like the last; none goes there at once.
+    #[knob(Schedule, "")]
+    via: Option<Densities> = None,
     /// When blocks are removed: early, late, gradual over the run, or one_shot before training.
     #[knob(Schedule, "")]
     schedule: PruneSchedule = PruneSchedule::Early,

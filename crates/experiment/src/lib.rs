@@ -31,8 +31,8 @@ pub use inputs::{
     WEIGHTS_FILE, is_model_file,
 };
 pub use knob::{
-    Adapters, Axis, CheckedKnobs, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice, OptimizerState,
-    PoolingChoice, SettingLocation, schema, table, table_json,
+    Adapters, Axis, CheckedKnobs, Densities, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice,
+    OptimizerState, PoolingChoice, SettingLocation, schema, table, table_json,
 };
 pub use knobs::{DataSource, KNOBS, Knob, Knobs, knob};
 pub use names::{content_run_name, run_name};
@@ -49,4 +49,4 @@ pub use study::{
     SettingsId, Sources, Study, StudyAxis, StudyError, StudyFile, TrialOutcome, Tried, Tune, TuneFile, compared,
     duration, setting, time_left,
 };
-pub use timeline::timeline;
+pub use timeline::{leg_timeline, timeline};

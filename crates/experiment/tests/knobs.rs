@@ -1,5 +1,6 @@
 //! Knobs, presets and configuration files: every way in agrees with every way out.
 
+use apt_core::arms::PruneSchedule;
 use apt_experiment::{
     Adapters, KNOBS, KnobError, KnobKind, Knobs, PRESETS, Site, differences, is_time, knob, preset, schema, table,
     table_json,
@@ -73,6 +74,23 @@ fn defaults_are_in_range_and_agree_with_each_other() {
         assert_eq!(knob.set(&mut knobs, &knob.default), Ok(()), "{} = {}", knob.name, knob.default);
         assert_eq!(knobs, Knobs::default(), "{}", knob.name);
     }
+}
+
+#[test]
+fn densities_on_the_way_have_one_text_and_have_to_fall() {
+    let mut knobs = Knobs::default();
+    knobs.set("via", " 0.80, .6").expect("any text");
+    assert_eq!((knobs.text("via"), knobs.densities()), (Ok("0.8,0.6".to_owned()), vec![0.8, 0.6, 0.4]));
+    assert!(knobs.clone().check().is_ok());
+    for wrong in ["0.6,0.8", "0.8,0.8", "0.4", "0.3", "1", "1.5,0.8", "0.8,", "0.8;0.6", "nan", "much"] {
+        let knobs = Knobs { via: Some(wrong.to_owned().into()), ..Knobs::default() };
+        match knobs.check() {
+            Err(KnobError::Contradiction { first: "via", second: "density", .. }) => {}
+            other => panic!("{wrong} gave {other:?}"),
+        }
+    }
+    let at_once = Knobs { via: Some("0.8".to_owned().into()), schedule: PruneSchedule::OneShot, ..Knobs::default() };
+    assert!(matches!(at_once.check(), Err(KnobError::Contradiction { first: "via", second: "schedule", .. })));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Studies read out of runs that belong to none: runs that share all settings but the four ablation arms, density and
-//! seed are arms of one.
+//! Studies read out of runs that belong to none: runs that share all settings but the four ablation arms, density, the
+//! densities on the way to it, and seed are arms of one.
 
 use apt_experiment::{
     Arm, ArmId, Knobs, PRESETS, Preset, Record, Study, StudyAxis, ablation_axes, compared, differences, preset_entry,
@@ -184,5 +184,6 @@ fn arm(setting: &Knobs, preset: &'static Preset) -> Option<Arm> {
 
 /// What all arms at all densities share.
 fn without_arms(knobs: &Knobs) -> Knobs {
-    Knobs { density: Knobs::default().density, ..setting(knobs) }
+    let Knobs { density, via, .. } = Knobs::default();
+    Knobs { density, via, ..setting(knobs) }
 }

@@ -228,6 +228,20 @@ fn without_a_study_axes_and_baseline_are_found_in_the_runs() {
 }
 
 #[test]
+fn densities_out_of_one_run_stand_in_one_table() {
+    let at = |density: f64, via: &[f64]| {
+        let via = (!via.is_empty()).then(|| apt_experiment::Densities::from(via));
+        record(Knobs { density, via, ..Knobs::default() }, 0.9, 10)
+    };
+    let series = [entry("a", at(0.8, &[])), entry("b", at(0.6, &[0.8])), entry("c", at(0.4, &[0.8, 0.6]))];
+    let report = Report::new(&series, None);
+    assert_eq!((report.sections.len(), report.compared), (1, 3), "{:?}", report.left_out);
+    let groups = report.sections[0].groups.iter().filter(|group| !group.runs.is_empty());
+    let names: Vec<_> = groups.map(|group| group.name(true)).collect();
+    assert_eq!(names, ["apt at 0.8", "via 0.8 at 0.6", "via 0.8,0.6 at 0.4"]);
+}
+
+#[test]
 fn without_a_study_densities_stand_apart_and_two_changed_axes_are_a_method() {
     let at = |density: f64, seed: u64| record(Knobs { density, seed, ..Knobs::default() }, 0.9, 10);
     let mut both = apt_experiment::preset("salience-random").expect("a preset");

@@ -90,6 +90,12 @@ impl Evaluator {
         }
     }
 
+    /// Gives `trained` the best weights, if any were kept, and forgets them.
+    pub(crate) fn take_best(&mut self, trained: &mut TrainState) {
+        self.restore_best(trained);
+        (self.state.best, self.best_values) = (None, None);
+    }
+
     /// Gives `trained` the best weights, if any were kept.
     pub(crate) fn restore_best(&mut self, trained: &mut TrainState) {
         if let Some((best, values)) = self.state.best.zip(self.best_values.as_ref()) {

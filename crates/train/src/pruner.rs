@@ -118,6 +118,11 @@ impl Pruner {
         }
     }
 
+    /// Scores are gathered anew from here on, for the student's blocks, `shape`.
+    pub(crate) fn forget_scores(&mut self, knobs: &Knobs, shape: &ModelShape) {
+        self.state.scores = RunningMean::new(knobs.beta, shape);
+    }
+
     /// Whether √kurtosis is still to be told apart in scores.
     pub(crate) fn watches_outliers(&self) -> bool {
         self.state.outliers.is_some()

@@ -23,7 +23,7 @@ use burn::module::Module;
 use std::collections::VecDeque;
 use trainer::Trainer;
 
-/// Checkpoints in a run when `checkpoint_every` is 0.
+/// Checkpoints in a leg of a run when `checkpoint_every` is 0.
 const CHECKPOINTS: usize = 10;
 
 /// A run in progress.
@@ -93,13 +93,13 @@ impl Session {
 
     /// Training steps planned.
     pub fn steps_planned(&self) -> usize {
-        self.trainer.timeline.total_steps
+        self.trainer.steps_planned()
     }
 
     /// Steps between checkpoints, as asked for or chosen.
     pub fn checkpoint_interval(&self) -> usize {
         match self.trainer.setup.knobs.checkpoint_every {
-            0 => (self.steps_planned() / CHECKPOINTS).max(1),
+            0 => (self.trainer.leg_steps / CHECKPOINTS).max(1),
             n => n,
         }
     }
@@ -209,6 +209,9 @@ impl Session {
     async fn train(&mut self) -> Result<(), TrainError> {
         let step = self.steps_made();
         let total = self.steps_planned();
+        if step == self.trainer.timeline.ends && step < total {
+            self.begin_leg()?;
+        }
         let phase = self.trainer.phase();
         self.enter(phase);
         if step == 0 {
@@ -225,8 +228,9 @@ impl Session {
             self.emit(Event::Step(point));
             self.pending.extend(laid_out);
             let made = self.steps_made();
-            let interval = eval_interval(self.trainer.setup.knobs.eval_every, total);
-            if made.is_multiple_of(interval) || made == total {
+            let interval = eval_interval(self.trainer.setup.knobs.eval_every, self.trainer.leg_steps);
+            let of_leg = made - self.trainer.timeline.begins;
+            if of_leg.is_multiple_of(interval) || of_leg == self.trainer.leg_steps {
                 self.evaluate(Split::Validation).await?;
                 if self.trainer.setup.knobs.keep == Keep::Best && self.trainer.has_final_shape() {
                     self.evaluator.keep_if_best(made, &self.trainer.trained);
@@ -240,6 +244,15 @@ impl Session {
             self.stage = Stage::Evaluate;
         }
         self.costs.leave(phase);
+        Ok(())
+    }
+
+    /// The density of a leg is reached and tuned: the weights that did best go on to the next.
+    fn begin_leg(&mut self) -> Result<(), TrainError> {
+        self.evaluator.take_best(&mut self.trainer.trained);
+        self.trainer.begin_leg()?;
+        let layout = self.trainer.known_layout().map(|layout| Event::Layout(Box::new(layout)));
+        self.pending.extend(layout);
         Ok(())
     }
 

@@ -42,6 +42,7 @@ fn lora_request(matches: &ArgMatches) -> Result<Request, CliError> {
     for (name, text) in preset.overrides {
         knobs.set(name, text)?;
     }
+    knobs.via = None;
     Ok(Request { knobs: knobs.check()?, preset: Some(preset.name.into()) })
 }
 

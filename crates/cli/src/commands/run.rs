@@ -1,5 +1,6 @@
 //! `run`: one run, new or resumed.
 
+use super::densities;
 use crate::error::CliError;
 use crate::reporter::Reporter;
 use crate::run::resume::resume;
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 /// # Errors
 /// Whatever ends the run.
 pub(super) fn run(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(), CliError> {
+    if let Some(list) = matches.get_one::<String>("densities") {
+        return densities::run(matches, list, reporter);
+    }
     let options = RunOptions::default();
     let Outcome { record, path } = match matches.get_one::<PathBuf>("resume") {
         Some(root) => resume(root, options, reporter)?,

@@ -10,7 +10,7 @@ use crate::reporter::Reporter;
 use crate::settings::apply_file;
 use crate::setup::{Places, Prepared, prepare};
 use crate::shell::resume_command;
-use apt_experiment::{CheckedKnobs, Event, Knobs, Provenance, Record, RecordBuilder, differences};
+use apt_experiment::{CheckedKnobs, Difference, Event, Knobs, Provenance, Record, RecordBuilder, differences};
 use apt_train::{Session, Snapshot};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,13 +92,31 @@ pub(crate) fn settings_of(root: &Path) -> Result<CheckedKnobs, CliError> {
     Ok(knobs.check()?)
 }
 
+/// Checks that the run in `root` has the settings `wanted`; where its model and data lie is not compared.
+///
+/// # Errors
+/// Settings that differ, or cannot be read.
+pub(crate) fn refuse_other_settings(root: &Path, wanted: &Knobs) -> Result<(), CliError> {
+    let there = settings_of(root)?;
+    let differ: Vec<String> =
+        changes(wanted, &there).map(|d| format!("{} is {} and not {}", d.knob, d.b, d.a)).collect();
+    if differ.is_empty() {
+        return Ok(());
+    }
+    let what = format!("there is a run of other settings: {}", differ.join(", "));
+    Err(CliError::at(root, what, "name a new folder with --out"))
+}
+
+/// Where `written` differs from `started`, paths aside.
+fn changes(started: &Knobs, written: &Knobs) -> impl Iterator<Item = Difference> {
+    let Places { model, data } = Places::of(started);
+    differences(started, &Knobs { model, data, ..written.clone() }).into_iter()
+}
+
 /// A run goes on with the settings that it was started with; where its model and data are now is for its digests to judge.
 fn refuse_changes(file: &Path, started: &Knobs, written: &Knobs) -> Result<(), CliError> {
-    let Places { model, data } = Places::of(started);
-    let changed: Vec<String> = differences(started, &Knobs { model, data, ..written.clone() })
-        .into_iter()
-        .map(|d| format!("{} was {} and is now {}", d.knob, d.a, d.b))
-        .collect();
+    let changed: Vec<String> =
+        changes(started, written).map(|d| format!("{} was {} and is now {}", d.knob, d.a, d.b)).collect();
     if changed.is_empty() {
         return Ok(());
     }
@@ -159,16 +177,19 @@ impl RunStart {
 }
 
 /// A checkpoint to resume from.
-struct ResumePoint {
-    step: usize,
-    path: PathBuf,
-    bytes: Vec<u8>,
+pub(super) struct ResumePoint {
+    /// Steps made.
+    pub step: usize,
+    /// Its file.
+    pub path: PathBuf,
+    /// What is in it.
+    pub bytes: Vec<u8>,
     /// Where in events.jsonl the events up to it end, in bytes.
-    end: u64,
+    pub end: u64,
 }
 
 /// The newest checkpoint that is undamaged and whose events are; `None` if the run has none at all.
-fn newest_resume_point(
+pub(super) fn newest_resume_point(
     root: &Path,
     events: &[LoggedEvent],
     reporter: &Reporter,

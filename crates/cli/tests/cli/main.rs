@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_model;
+mod densities;
 mod export;
 mod lists;
 mod manners;

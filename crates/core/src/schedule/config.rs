@@ -10,13 +10,17 @@ use crate::problem::{Explain, Problem};
 /// What a timeline is computed from. Fractions are of `total_steps` unless noted otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimelineConfig {
-    /// Training steps of the whole run.
+    /// Training steps to lay out.
     pub total_steps: usize,
+    /// Steps made before them, in which the model came to `start_density`.
+    pub begins: usize,
+    /// Density of the model before the first of them, in (0, 1].
+    pub start_density: f64,
     /// When density falls.
     pub schedule: PruneSchedule,
     /// How it falls.
     pub curve: Curve,
-    /// Share of the layers' parameters left at the end, in (0, 1].
+    /// Share of the layers' parameters left at the end, in (0, `start_density`].
     pub density: f64,
     /// Pruning points requested; a short run gets fewer.
     pub num_prunings: usize,
@@ -44,7 +48,7 @@ pub enum TimelineError {
         /// Steps of the run.
         total_steps: usize,
     },
-    /// Density outside (0, 1].
+    /// Density outside (0, 1], or above that of the model before.
     Density(f64),
     /// A fraction outside [0, 1].
     Fraction {
@@ -73,7 +77,9 @@ impl Explain for TimelineError {
                 format!("a run of {total_steps} steps is too short to prune while training"),
                 "give it at least 2, or use one_shot",
             ),
-            Self::Density(density) => (format!("density is {density}"), "set it above 0 and at most 1"),
+            Self::Density(density) => {
+                (format!("density is {density}"), "set it above 0, and at most 1 and any density before it")
+            }
             Self::Fraction { name, value } => (format!("{name} is {value}"), "set it between 0 and 1"),
             Self::NoPrunings => ("num_prunings is 0".to_owned(), "use at least 1, or density 1 for no pruning"),
             Self::Overlap { prune, tuning } => (
@@ -87,7 +93,7 @@ impl Explain for TimelineError {
 
 impl TimelineConfig {
     pub(super) fn check(&self) -> Result<(), TimelineError> {
-        if !(self.density > 0.0 && self.density <= 1.0) {
+        if !(self.density > 0.0 && self.density <= self.start_density && self.start_density <= 1.0) {
             return Err(TimelineError::Density(self.density));
         }
         let fractions = [

@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::ops::Deref;
 
 use super::choices::{MuOver, ObjectiveChoice};
+use super::densities::Densities;
 use super::error::{KnobError, SettingLocation};
 use crate::inputs::{BUILTIN_TASK, TASK_NAMES};
 use crate::knobs::{KNOBS, Knobs};
@@ -46,6 +47,7 @@ impl Knobs {
         self.check_training()?;
         self.check_task()?;
         self.check_windows()?;
+        self.check_via()?;
         Ok(CheckedKnobs(self))
     }
 
@@ -53,6 +55,13 @@ impl Knobs {
     #[must_use]
     pub fn prunes(&self) -> bool {
         self.density < 1.0
+    }
+
+    /// The densities that the run reaches, one after the other; the last is `density`.
+    #[must_use]
+    pub fn densities(&self) -> Vec<f64> {
+        let on_the_way = self.via.as_ref().and_then(Densities::values).unwrap_or_default();
+        on_the_way.into_iter().chain([self.density]).collect()
     }
 
     /// Whether ranks change in the course of the run.
@@ -121,6 +130,23 @@ impl Knobs {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn check_via(&self) -> Result<(), KnobError> {
+        let Some(via) = &self.via else { return Ok(()) };
+        let remedy = "write densities below 1 and above that of density, by comma and falling: via = \"0.8,0.6\"";
+        let Some(values) = via.values() else {
+            return Err(contradiction(("via", "density"), "via is no list of numbers", remedy));
+        };
+        if values.first().is_none_or(|&first| first >= 1.0) || !self.densities().is_sorted_by(|a, b| a > b) {
+            return Err(contradiction(("via", "density"), "densities have to fall, from one to the next", remedy));
+        }
+        if self.schedule == PruneSchedule::OneShot {
+            let why = "one_shot prunes once, before training, and what lies on the way is reached by training";
+            let remedy = "set schedule to early, late or gradual, or leave via out";
+            return Err(contradiction(("via", "schedule"), why, remedy));
+        }
+        Ok(())
     }
 
     fn check_windows(&self) -> Result<(), KnobError> {

@@ -3,15 +3,15 @@
 use super::trainer::Trainer;
 use super::window::PruningWindow;
 use crate::TrainError;
-use apt_core::schedule::mask_step;
-use apt_experiment::{Event, Layout, LossChange, OpenedBy, PlannedPoint, timeline};
+use apt_core::schedule::{Timeline, mask_step};
+use apt_experiment::{Event, Layout, LossChange, OpenedBy, PlannedPoint, leg_timeline};
 
 impl Trainer {
     /// Looks at the loss of the step that was made, while the run waits for it to move: when it has, or when the window can
     /// wait no longer, pruning is laid out for good. What is to be reported of it.
     ///
     /// # Errors
-    /// As [`timeline`], which has already laid out the latest such window.
+    /// As [`leg_timeline`], which has already laid out the latest such window.
     pub(super) fn watch_loss(&mut self, task_loss: f64) -> Result<Vec<Event>, TrainError> {
         let Some(onset) = &mut self.window.waits_for else { return Ok(Vec::new()) };
         let moved = onset.add(task_loss);
@@ -21,7 +21,7 @@ impl Trainer {
         let loss = LossChange { start: onset.start(), now: onset.mean() };
         let opened_by = if moved { OpenedBy::LossMoved } else { OpenedBy::Latest };
         self.window = PruningWindow { opens: self.step, waits_for: None };
-        self.timeline = timeline(&self.setup.knobs, self.timeline.total_steps, self.step)?;
+        self.timeline = self.laid_out()?;
         let mut events = vec![Event::Layout(Box::new(self.layout(opened_by, Some(loss))))];
         if !moved {
             let LossChange { start, now } = loss;
@@ -60,10 +60,15 @@ impl Trainer {
         }
     }
 
-    /// Takes over a window of a checkpoint.
-    pub(super) fn set_window(&mut self, window: PruningWindow) -> Result<(), TrainError> {
-        self.timeline = timeline(&self.setup.knobs, self.timeline.total_steps, window.opens)?;
-        self.window = window;
+    /// Takes over leg and window of a checkpoint.
+    pub(super) fn set_window(&mut self, leg: usize, window: PruningWindow) -> Result<(), TrainError> {
+        (self.leg, self.window) = (leg, window);
+        self.timeline = self.laid_out()?;
         Ok(())
+    }
+
+    fn laid_out(&self) -> Result<Timeline, TrainError> {
+        let opens = self.window.opens.saturating_sub(self.leg * self.leg_steps);
+        Ok(leg_timeline(&self.setup.knobs, self.leg, self.leg_steps, opens)?)
     }
 }

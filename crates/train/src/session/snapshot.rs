@@ -76,6 +76,9 @@ struct Saved {
     knobs: Knobs,
     stage: Stage,
     step: usize,
+    /// Which of the run's densities the steps lead to.
+    #[serde(default)]
+    leg: usize,
     window: PruningWindow,
     /// Rank of every adapter, by name.
     ranks: BTreeMap<String, usize>,
@@ -112,6 +115,7 @@ impl Session {
             knobs: trainer.setup.knobs.clone().into(),
             stage: self.stage,
             step: trainer.step,
+            leg: trainer.leg,
             window: trainer.window,
             ranks: trainer.trained.ranks(),
             updates: optimizer.updates,
@@ -159,7 +163,8 @@ impl Session {
         Ok(Snapshot { step: trainer.step, bytes })
     }
 
-    /// Goes on from a checkpoint. `setup` must be the one the run was started with; `file` names the bytes in errors.
+    /// Goes on from a checkpoint. `setup` must be the one the run was started with, or one that goes on to further densities
+    /// from where that ends; `file` names the bytes in errors.
     ///
     /// # Errors
     /// [`TrainError::Checkpoint`] when the bytes are damaged, of another version, or of another run.
@@ -197,23 +202,31 @@ impl Session {
         let moments = [read("first")?, read("second")?];
         let best = if saved.evaluator.has_best() { Some(read("best")?) } else { None };
         // What was changed during the run stays changed.
-        trainer.set_knobs(saved.knobs.check()?);
+        let (density, via) = (trainer.setup.knobs.density, trainer.setup.knobs.via.clone());
+        trainer.set_knobs(Knobs { density, via, ..saved.knobs }.check()?);
         trainer.trained.restore(learner, moments, saved.updates, trainer.setup.knobs.weight_decay);
-        trainer.set_window(saved.window)?;
+        trainer.set_window(saved.leg, saved.window)?;
         trainer.step = saved.step;
         trainer.pruner.set_state(saved.pruner);
         trainer.ranks.set_state(saved.rank_allocator);
         trainer.distiller = Distiller::restore(teacher, saved.shares_teacher_weights);
         session.evaluator = Evaluator::restore(saved.evaluator, best);
         session.costs.set_state(saved.costs);
-        session.stage = saved.stage;
+        // What was the end of that run may be the end of a leg of this.
+        let is_over = session.steps_made() == session.steps_planned();
+        let ends = matches!(saved.stage, Stage::Evaluate | Stage::Measure | Stage::Over);
+        session.stage = if ends && !is_over { Stage::Train } else { saved.stage };
         Ok(session)
     }
 }
 
-/// That a run with the settings `saved` may go on with those of `now`: all but what may change during a run is equal.
+/// That a run with the settings `saved` may go on with those of `now`: all but what may change during a run is equal, and
+/// `now` has at least the densities that are on the way of `saved`.
 fn same_settings(saved: &Knobs, now: &Knobs, file: &str) -> Result<(), TrainError> {
-    let changed: Vec<String> = apt_experiment::differences(saved, now)
+    let goes_on = now.densities().starts_with(&saved.densities());
+    let way = if goes_on { now } else { saved };
+    let saved = Knobs { density: way.density, via: way.via.clone(), ..saved.clone() };
+    let changed: Vec<String> = apt_experiment::differences(&saved, now)
         .into_iter()
         .filter(|d| !apt_experiment::knob(d.knob).is_ok_and(|knob| knob.live))
         .map(|d| format!("{}: {} is now {}", d.knob, d.a, d.b))

@@ -38,7 +38,12 @@ pub(super) struct Trainer {
     pub(super) setup: Setup,
     /// With autodiff.
     pub(super) device: Device,
+    /// Of the present leg.
     pub(super) timeline: Timeline,
+    /// Which of the run's densities the steps lead to.
+    pub(super) leg: usize,
+    /// Steps of each leg.
+    pub(super) leg_steps: usize,
     pub(super) window: PruningWindow,
     /// Training steps made.
     pub(super) step: usize,
@@ -56,15 +61,21 @@ impl Trainer {
         let knobs = &setup.knobs;
         let device = setup.device.clone().autodiff();
         let plan = BatchPlan::new(lengths(&setup.task.train), knobs.batch_size, knobs.seed);
-        let total =
+        let steps =
             knobs.steps.unwrap_or_else(|| (knobs.epochs * plan.steps_per_epoch() as f64).ceil().max(1.0) as usize);
-        let (window, timeline) = PruningWindow::new(knobs, total)?;
+        // A later leg that cannot be laid out is no surprise after the first.
+        for leg in 1..knobs.densities().len() {
+            PruningWindow::new(knobs, leg, steps)?;
+        }
+        let (window, timeline) = PruningWindow::new(knobs, 0, steps)?;
         let learner = setup.fresh_learner(&device, timeline.distill.is_some())?;
         let trained = TrainState::new(learner, knobs.weight_decay, &setup.device)?;
         Ok(Self {
             pruner: Pruner::new(knobs, setup.source.config.shape()),
             ranks: RankAllocator::new(knobs, &trained),
-            lr: lr_schedule(knobs, total),
+            lr: lr_schedule(knobs, steps),
+            leg: 0,
+            leg_steps: steps,
             distiller: Distiller::default(),
             step: 0,
             device,
@@ -78,11 +89,28 @@ impl Trainer {
 
     /// Takes over knobs that differ from the present ones in what may change during a run.
     pub(super) fn set_knobs(&mut self, knobs: CheckedKnobs) {
-        self.lr = lr_schedule(&knobs, self.timeline.total_steps);
+        self.lr = lr_schedule(&knobs, self.leg_steps);
         if knobs.weight_decay != self.setup.knobs.weight_decay {
             self.trained.set_weight_decay(knobs.weight_decay);
         }
         self.setup.knobs = knobs;
+    }
+
+    /// Training steps of all legs.
+    pub(super) fn steps_planned(&self) -> usize {
+        self.leg_steps * self.setup.knobs.densities().len()
+    }
+
+    /// Begins the next leg: what was learned stays, and how it was chosen and taught is forgotten.
+    ///
+    /// # Errors
+    /// As [`PruningWindow::new`], which has already laid every leg out.
+    pub(super) fn begin_leg(&mut self) -> Result<(), TrainError> {
+        self.leg += 1;
+        (self.window, self.timeline) = PruningWindow::new(&self.setup.knobs, self.leg, self.leg_steps)?;
+        self.distiller.drop_teacher(&mut self.trained);
+        self.pruner.forget_scores(&self.setup.knobs, &self.trained.shape());
+        Ok(())
     }
 
     /// The part of the run that the present step belongs to.
@@ -162,7 +190,7 @@ impl Trainer {
         else {
             return Err(nothing_trainable());
         };
-        let learning_rate = self.lr.at(step);
+        let learning_rate = self.lr.at(step - self.timeline.begins);
         let grad_norm = self.trained.update(values, gradient.clone(), clip_norm, learning_rate);
         let sent = StepReadout {
             loss: pass.loss.without_autodiff(),

@@ -2,7 +2,7 @@
 
 use crate::TrainError;
 use apt_core::schedule::{LossOnset, Opening, Timeline};
-use apt_experiment::{Knobs, timeline};
+use apt_experiment::{Knobs, leg_timeline};
 use serde::{Deserialize, Serialize};
 
 /// Where the pruning window opens, as far as that is known.
@@ -15,21 +15,21 @@ pub(super) struct PruningWindow {
 }
 
 impl PruningWindow {
-    /// The window of a run of `total` steps, and the timeline that follows from it as far as that is known.
+    /// The window of a leg of `steps` steps, and the timeline that follows from it as far as that is known.
     ///
     /// # Errors
     /// Settings that cannot be laid out; a `tune_first` after which the window does not fit.
-    pub(super) fn new(knobs: &Knobs, total: usize) -> Result<(Self, Timeline), TrainError> {
-        let opening = Opening::new(knobs.schedule, knobs.tune_first, total);
-        let timeline = timeline(knobs, total, opening.latest())?;
+    pub(super) fn new(knobs: &Knobs, leg: usize, steps: usize) -> Result<(Self, Timeline), TrainError> {
+        // What has been pruned once has learned enough to be scored and to teach.
+        let opening = if leg == 0 { Opening::new(knobs.schedule, knobs.tune_first, steps) } else { Opening::At(0) };
+        let timeline = leg_timeline(knobs, leg, steps, opening.latest())?;
         // A long window opens sooner, to end within the run, and so does the wait end.
         let opens = timeline.collect.start;
         if let Opening::At(first) = opening
             && first > opens
             && !timeline.points.is_empty()
         {
-            let what =
-                format!("{first} steps of tuning leave no room for the pruning window in a run of {total} steps");
+            let what = format!("{first} steps of tuning leave no room for the pruning window in {steps} steps");
             let remedy = format!("set it to at most {opens} steps, or to a smaller share, or leave it out");
             return Err(TrainError::unfit("tune-first", what, remedy));
         }

@@ -59,12 +59,15 @@ const ALL: [(&str, &str, &str, &str); 4] = [
 ];
 
 /// The four schedules for the steps and settings of a run (METHOD §4); that of the run itself as it was laid out. Empty
-/// while it is not laid out.
+/// while it is not laid out, and of a run to several densities, which is laid out for each.
 #[must_use]
 pub fn schedules(history: &History) -> Vec<Planned> {
     let Some((record, layout)) = history.record().and_then(|record| Some((record, record.layout.as_ref()?))) else {
         return Vec::new();
     };
+    if record.config.via.is_some() {
+        return Vec::new();
+    }
     let (own, steps) = (record.config.schedule, history.steps.max(2));
     // Gradual pruning begins where early pruning does; a run of another schedule does not say where that would be.
     let opens = match own {
