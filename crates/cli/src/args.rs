@@ -140,7 +140,7 @@ fn study() -> Command {
             Arg::new("jobs")
                 .long("jobs")
                 .value_name("N")
-                .value_parser(value_parser!(usize))
+                .value_parser(value_parser!(u16).range(1..).map(usize::from))
                 .help("Runs at the same time; above 1, times are marked as not comparable [default: 1]"),
             out("Folder of the study [default: runs/<study>]"),
             Arg::new("shard")

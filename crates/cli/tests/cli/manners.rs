@@ -115,6 +115,11 @@ fn too_few_threads_are_a_message() {
     let words = String::from_utf8_lossy(&failed.stderr);
     assert_eq!(failed.status.code(), Some(2), "{words}");
     assert!(words.contains("threads") && words.contains("ulimit -u") && !words.contains("panicked"), "{words}");
+    let dir = folder();
+    for none in [&["knobs", "--threads", "0"][..], &["study", "--jobs", "0"]] {
+        let refused = run(none, dir.path());
+        assert!(refused.status == 2 && refused.err.contains("0 is not in 1.."), "{none:?}: {}", refused.err);
+    }
 }
 
 #[test]
