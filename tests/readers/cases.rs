@@ -4,7 +4,7 @@ use crate::models::{self, Shape};
 use crate::tokenizers;
 use apt_core::tokens::TokenBatch;
 use apt_data::Tokenizer;
-use apt_export::{File, Model, Stored, Weights, peft};
+use apt_export::{File, Model, Stored, VocabularyCut, Weights, peft};
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::{Adapter, Family, Init, ModelConfig, Pooling, Transformer, inference};
 use burn::module::Param;
@@ -143,6 +143,30 @@ fn sizes(family: Family) -> (String, ModelConfig) {
     let (tokenizer, pad) = tokenizers::of(family);
     let vocabulary = Tokenizer::from_bytes(tokenizer.as_bytes(), "tokenizer.json").expect("it is one").vocab_size();
     (tokenizer, models::config(family, vocabulary, pad))
+}
+
+/// Pruned models whose vocabulary is cut to the pieces of the first text: one of each kind of tokenizer.
+pub(crate) fn with_cut_vocabulary(form: Form) -> Vec<Case> {
+    [Family::Bert, Family::Roberta, Family::XlmRoberta].map(|family| of_cut_vocabulary(form, family)).into()
+}
+
+fn of_cut_vocabulary(form: Form, family: Family) -> Case {
+    let (tokenizer, config) = sizes(family);
+    let whole = models::model(&config, Pooling::Pooler, Shape::Ragged);
+    let read = Tokenizer::from_bytes(tokenizer.as_bytes(), "tokenizer.json").expect("it is one");
+    let used = read.encode(TEXTS[0], None, config.max_length()).expect("it can be encoded").ids.into_iter().collect();
+    let cut = VocabularyCut::new(tokenizer.as_bytes(), &used, &config).expect("it can be cut");
+    assert!(cut.pieces() < config.vocab_size, "{family:?}: no piece left");
+    let weights = block_on(Weights::read(&whole)).expect("the model can be read back");
+    let model = Model { weights, tokenizer: tokenizer.into(), max_length: None };
+    let model = model.with_vocabulary(&cut).expect("it has a row for every piece");
+    let files = model.safetensors(Stored::F32).expect("it can be written");
+    let file = |name: &str| &files.iter().find(|file| file.name == name).expect("it is written").bytes;
+    let config = ModelConfig::from_json(file("config.json"), "config.json").expect("its own");
+    let checkpoint = Checkpoint::parse(file("model.safetensors"), "model.safetensors", family).expect("its own");
+    let smaller = checkpoint.model(&config, &Device::flex()).expect("its own weights");
+    let tokenizer = String::from_utf8(model.tokenizer).expect("it is text");
+    Case::new(&format!("{}, cut words", family.spec().name), Shape::Ragged, form, (&smaller, &tokenizer))
 }
 
 /// The built-in model with a new classifier.

@@ -44,15 +44,18 @@ fn peft_gives_our_logits() {
     read_by(&reader, &cases::adapters());
 }
 
-/// Every family at three densities, the same with other classifiers, and the built-in model.
+/// Every family at three densities, the same with other classifiers, the built-in model, and cut vocabularies.
 fn onnx() -> Vec<Case> {
     let of = |stored: Stored| cases::all(Form::Onnx(stored), &[Shape::Dense, Shape::Ragged, Shape::Sparse]);
-    [Stored::F32, Stored::F16, Stored::Int8].into_iter().flat_map(of).collect()
+    let mut cases: Vec<Case> = [Stored::F32, Stored::F16, Stored::Int8].into_iter().flat_map(of).collect();
+    cases.extend(cases::with_cut_vocabulary(Form::Onnx(Stored::F32)));
+    cases
 }
 
 fn in_transformers() -> Vec<Case> {
     let mut cases = cases::all(Form::Code(Stored::F32), &[Shape::Dense, Shape::Ragged, Shape::Sparse]);
     cases.extend(cases::all(Form::Code(Stored::F16), &[Shape::Ragged]));
+    cases.extend(cases::with_cut_vocabulary(Form::Code(Stored::F32)));
     cases.extend(cases::of_families(Form::Plain, &[Shape::Dense]));
     cases.extend(cases::of_families(Form::Padded, &[Shape::Dense, Shape::NoHidden]));
     cases

@@ -1,4 +1,4 @@
-//! A tokenizer of each kind that families come with, over letters.
+//! A tokenizer of each kind that families come with, over letters and a few words.
 
 use apt_nn::Family;
 use serde_json::{Map, Value, json};
@@ -12,6 +12,9 @@ pub(crate) fn of(family: Family) -> (String, usize) {
     };
     (json.to_string(), pad)
 }
+
+/// Words that are pieces of their own.
+const WORDS: [&str; 4] = ["film", "quick", "saw", "left"];
 
 fn special(tokens: &[&str]) -> Value {
     let token = |(id, content): (usize, &&str)| {
@@ -29,8 +32,8 @@ fn numbered(tokens: impl IntoIterator<Item = String>) -> Map<String, Value> {
 fn word_piece() -> Value {
     let specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
     let letters = || ('a'..='z').chain('A'..='Z').map(String::from);
-    let vocabulary =
-        numbered(specials.map(str::to_owned).into_iter().chain(letters()).chain(letters().map(|l| format!("##{l}"))));
+    let pieces = specials.map(str::to_owned).into_iter().chain(letters()).chain(letters().map(|l| format!("##{l}")));
+    let vocabulary = numbered(pieces.chain(WORDS.map(str::to_owned)));
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": special(&specials),
         "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
@@ -43,13 +46,17 @@ fn word_piece() -> Value {
     })
 }
 
-/// As RoBERTa's, of bytes without merges, with the truncation and padding of another use in it.
+/// As RoBERTa's, of bytes that are merged letter by letter to words, with the truncation and padding of another use in it.
 fn bytes() -> Value {
     let specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
     let printable = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let others = (0..256_u32).filter(|byte| !printable(byte)).count() as u32;
     let alphabet = (0..256_u32).filter(printable).chain(256..256 + others).filter_map(char::from_u32).map(String::from);
-    let vocabulary = numbered(specials.map(str::to_owned).into_iter().chain(alphabet));
+    let merges: Vec<(&str, &str)> =
+        WORDS.iter().flat_map(|word| (1..word.len()).map(|place| (&word[..place], &word[place..=place]))).collect();
+    let merged = merges.iter().map(|(a, b)| format!("{a}{b}"));
+    let vocabulary = numbered(specials.map(str::to_owned).into_iter().chain(alphabet).chain(merged));
+    let merges: Vec<String> = merges.iter().map(|(a, b)| format!("{a} {b}")).collect();
     json!({
         "version": "1.0",
         "truncation": {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0},
@@ -62,7 +69,7 @@ fn bytes() -> Value {
         "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
         "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
                   "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
-                  "vocab": vocabulary, "merges": []},
+                  "vocab": vocabulary, "merges": merges},
     })
 }
 
@@ -74,6 +81,7 @@ fn unigram() -> Value {
         .iter()
         .map(|token| json!([token, 0.0]))
         .chain(pieces.enumerate().map(|(rank, piece)| json!([piece, -1.0 - 0.01 * rank as f64])))
+        .chain(WORDS.iter().map(|word| json!([format!("▁{word}"), -1.5])))
         .collect();
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": special(&specials), "normalizer": null,

@@ -21,6 +21,11 @@ impl CountingAllocator {
         Self { used: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
     }
 
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
+
     /// Most bytes that were in use at once since the program began or [`Self::reset_peak`].
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Relaxed)
@@ -93,7 +98,7 @@ mod tests {
         allocator.add(10);
         assert_eq!(allocator.peak(), 150);
         allocator.reset_peak();
-        assert_eq!(allocator.peak(), 40);
+        assert_eq!((allocator.peak(), allocator.used()), (40, 40));
         allocator.add(5);
         assert_eq!(allocator.peak(), 45);
     }

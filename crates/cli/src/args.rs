@@ -1,5 +1,6 @@
 //! The arguments of the command line. Every knob's flag is made from [`KNOBS`]; nothing about a knob is written here.
 
+use crate::commands::export::vocabulary::{ALL, TASK};
 use crate::commands::export::{Format, Precision};
 use crate::logging::LEVELS;
 use crate::study::shard::Shard;
@@ -267,7 +268,18 @@ fn export() -> Command {
                 .long("padded")
                 .action(ArgAction::SetTrue)
                 .help("For transformers without code of ours: zeros where heads and neurons were removed; not faster"),
+            Arg::new("vocabulary")
+                .long("vocabulary")
+                .value_name("WHICH")
+                .value_parser(PossibleValuesParser::new([ALL, TASK]))
+                .default_value(ALL)
+                .help("Pieces of the tokenizer that stay: all, or those that the task's training texts use"),
+            path("vocabulary_texts", "FILE")
+                .long("vocabulary-texts")
+                .action(ArgAction::Append)
+                .help("More texts whose pieces stay: a line each, or CSV, TSV, JSON or JSONL by the file's name"),
         ])
+        .args(knobs_named(&["task", "objective", "data", "text", "text_pair", "label", "no_header", "max_length"]))
 }
 
 fn inspect() -> Command {

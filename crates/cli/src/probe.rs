@@ -10,6 +10,11 @@ use std::time::Instant;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
+/// Bytes that this program has allocated and not given back.
+pub(crate) fn bytes_in_use() -> usize {
+    ALLOCATOR.used()
+}
+
 /// The desktop's clock and memory counters.
 pub(crate) struct DesktopProbe {
     start: Instant,

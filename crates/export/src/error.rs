@@ -24,6 +24,11 @@ pub enum ExportError {
         /// Why not.
         what: String,
     },
+    /// A vocabulary that cannot be cut.
+    Vocabulary {
+        /// Why not.
+        what: String,
+    },
 }
 
 display_problem!(ExportError);
@@ -35,6 +40,9 @@ impl Explain for ExportError {
             Self::Form { form, what, remedy } => Problem::new(format!("the form {form}"), what, *remedy),
             Self::Tokenizer { what } => {
                 Problem::new("tokenizer.json", what, "use the tokenizer.json that came with the model")
+            }
+            Self::Vocabulary { what } => {
+                Problem::new("tokenizer.json", format!("its vocabulary cannot be cut: {what}"), "leave it whole")
             }
         }
     }

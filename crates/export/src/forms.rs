@@ -2,6 +2,7 @@
 
 use crate::tokenizer::TokenizerFiles;
 use crate::{ExportError, Weights, config, onnx, padded, transformers};
+use apt_nn::ModelConfig;
 use apt_nn::checkpoint::{Precision, safetensors_of};
 use serde_json::Value;
 
@@ -118,9 +119,10 @@ impl Model {
         self.folder(&config::plain(&weights.config), &weights, stored, "transformers")
     }
 
-    /// Whether transformers' own classes load it as it is: layers of equal width and the family's classifier.
-    pub fn is_plain(&self) -> bool {
-        padded::is_plain(&self.weights.config)
+    /// Whether transformers' own classes load a model of `config` as it is: layers of equal width and the family's
+    /// classifier.
+    pub fn is_plain(config: &ModelConfig) -> bool {
+        padded::is_plain(config)
     }
 
     fn folder(

@@ -12,9 +12,11 @@ mod padded;
 mod peft;
 mod tokenizer;
 mod transformers;
+mod vocabulary;
 mod weights;
 
 pub use error::ExportError;
 pub use forms::{File, Model, Stored};
 pub use peft::peft;
+pub use vocabulary::VocabularyCut;
 pub use weights::Weights;

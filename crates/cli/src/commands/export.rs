@@ -1,24 +1,28 @@
 //! `export`: a run's compacted model as a folder that other programs load.
 
 mod card;
+mod sizes;
+pub(crate) mod vocabulary;
 
 use crate::args::source_of;
 use crate::error::CliError;
 use crate::files::{ensure_empty, write_folder};
-use crate::model::{ModelLocation, is_model};
+use crate::model::{ModelLocation, TokenizerFile, is_model};
 use crate::reporter::{print_stderr, print_stdout};
 use crate::run::folder::run_of;
 use crate::run::resume::settings_of;
 use crate::run::{ADAPTER, adapter_files, exported};
-use crate::source::{model_at, open_session};
+use crate::source::{model_at, open_session, settings_at};
 use apt_experiment::{ADAPTER_FILE, Record};
-use apt_export::{File, Stored};
-use apt_nn::ModelConfig;
+use apt_export::{File, Model, Stored};
+use apt_nn::{Init, ModelConfig};
 use apt_train::pooling_note;
 use burn::tensor::Device;
 use card::Card;
 use clap::{ArgMatches, ValueEnum};
+use sizes::{Sizes, load};
 use std::path::{Path, PathBuf};
+use vocabulary::Wanted;
 
 /// What is written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,6 +49,14 @@ pub(crate) enum Precision {
 }
 
 impl Precision {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Int8 => "int8",
+        }
+    }
+
     const fn stored(self) -> Stored {
         match self {
             Self::F32 => Stored::F32,
@@ -73,31 +85,40 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), CliError> {
         format: matches.get_one::<Format>("format").copied().unwrap_or(Format::Safetensors),
         precisions,
         is_padded: matches.get_flag("padded"),
+        vocabulary: Wanted::of(matches),
     };
     request.check()?;
     let source = source_of(matches);
-    let Written { mut files, sizes, note } = match request.format {
-        Format::Peft => Written { files: adapters_of(source)?, sizes: None, note: None },
-        _ => request.forms(source)?,
+    let Written { mut files, config, sizes, said, notes } = match request.format {
+        Format::Peft => Written { files: adapters_of(source)?, ..Written::default() },
+        _ => request.forms(source, matches)?,
     };
     let record = record_of(source)?;
-    let card = Card { request: &request, sizes: sizes.as_ref(), record: record.as_ref(), files: &files };
+    let (config, record) = (config.as_ref(), record.as_ref());
+    let card = Card { request: &request, config, sizes: sizes.as_ref(), said: &said, record, files: &files };
     let card = File::new("README.md", card.text());
     files.push(card);
     let listed: Vec<(&str, &[u8])> = files.iter().map(|file| (file.name.as_str(), &file.bytes[..])).collect();
     write_folder(&out, &listed)?;
-    print_stdout(&format!("{}: {}", out.display(), written(sizes.as_ref(), &files)));
-    note.iter().for_each(|note| print_stderr(note));
+    print_stdout(&format!("{}: {}", out.display(), written(config, &files)));
+    said.iter().for_each(|line| print_stdout(line));
+    sizes.iter().for_each(|sizes| print_stdout(&sizes.text()));
+    notes.iter().for_each(|note| print_stderr(note));
     Ok(())
 }
 
 /// What there is to write.
+#[derive(Default)]
 struct Written {
     files: Vec<File>,
     /// Sizes of a model; none of an adapter.
-    sizes: Option<ModelConfig>,
+    config: Option<ModelConfig>,
+    /// What it takes.
+    sizes: Option<Sizes>,
+    /// What was done to it, in words.
+    said: Vec<String>,
     /// What to know before others use it.
-    note: Option<String>,
+    notes: Vec<String>,
 }
 
 /// What is to be written.
@@ -105,17 +126,22 @@ struct Request {
     format: Format,
     precisions: Vec<Precision>,
     is_padded: bool,
+    /// What the vocabulary is cut to.
+    vocabulary: Option<Wanted>,
 }
 
 impl Request {
     fn check(&self) -> Result<(), CliError> {
-        let Self { format, precisions, is_padded } = self;
+        let Self { format, precisions, is_padded, vocabulary } = self;
         let refuse = |what: &str, remedy: &str| Err(CliError::at(Path::new("export"), what, remedy));
         if precisions.len() > 1 && *format != Format::Onnx {
             return refuse("this format has one file of weights", "name one --precision, or take --format onnx");
         }
         if *format == Format::Peft && precisions.iter().any(|&precision| precision != Precision::F32) {
             return refuse("adapters are written in 32 bits", "leave out --precision");
+        }
+        if *format == Format::Peft && vocabulary.is_some() {
+            return refuse("adapters have no vocabulary: that of their base stays", "leave out --vocabulary");
         }
         if *is_padded && *format != Format::Transformers {
             return refuse("--padded is a variant of --format transformers", "name that format, or leave out --padded");
@@ -124,28 +150,90 @@ impl Request {
     }
 
     /// The merged model's.
-    fn forms(&self, source: &Path) -> Result<Written, CliError> {
+    fn forms(&self, source: &Path, matches: &ArgMatches) -> Result<Written, CliError> {
         let (model, tokenizer) = model_at(source, &Device::flex())?;
-        let form = exported(&model, tokenizer)?;
+        let wanted = self.vocabulary.as_ref();
+        let texts = wanted.map(|wanted| wanted.texts(source, &model.config, matches)).transpose()?;
+        let mut sizes = Sizes::default();
+        let mut notes: Vec<String> = self.note(&model.config).into_iter().collect();
+        let mut step = "the model".to_owned();
+        match dense_of(source, &model.config) {
+            Ok(None) => {}
+            Ok(Some(dense)) if dense.weights.config.shape() == model.config.shape() => step = "dense".into(),
+            Ok(Some(dense)) => {
+                let parameters = |config: &ModelConfig| config.shape().parameters() as f64;
+                let density = parameters(&model.config) / parameters(&dense.weights.config);
+                step = format!("pruned, density {density:.2}");
+                self.measure(&mut sizes, "dense", &dense, Stored::F32)?;
+            }
+            Err(error) => notes.push(format!("note: what it was pruned from is not in the table: {error}")),
+        }
+        let mut form = exported(&model, tokenizer)?;
+        self.measure(&mut sizes, &step, &form, Stored::F32)?;
+        let mut said = Vec::new();
+        if let Some(texts) = texts {
+            let (smaller, cut) = texts.cut(form)?;
+            form = smaller;
+            let (reloaded, _) = load(&form.safetensors(Stored::F32)?)?;
+            said = texts.report(&cut, &model, &reloaded)?;
+            self.measure(&mut sizes, "vocabulary cut", &form, Stored::F32)?;
+        }
         let stored: Vec<Stored> = self.precisions.iter().map(|precision| precision.stored()).collect();
+        for (precision, &stored) in self.precisions.iter().zip(&stored).filter(|(_, stored)| **stored != Stored::F32) {
+            self.measure(&mut sizes, precision.name(), &form, stored)?;
+        }
+        let files = self.write(&form, &stored)?;
+        Ok(Written { files, config: Some(form.weights.config), sizes: Some(sizes), said, notes })
+    }
+
+    /// The files of `form`.
+    fn write(&self, form: &Model, stored: &[Stored]) -> Result<Vec<File>, CliError> {
         // There is one at least, for the argument has a default.
         let first = stored.first().copied().unwrap_or(Stored::F32);
-        let files = match self.format {
-            Format::Onnx => form.onnx(&stored)?,
+        Ok(match self.format {
+            Format::Onnx => form.onnx(stored)?,
             Format::Transformers if self.is_padded => form.padded(first)?,
             Format::Transformers => form.transformers(first)?,
             Format::Safetensors | Format::Peft => form.safetensors(first)?,
-        };
-        let note = match (self.format, pooling_note(&model.config)) {
-            (Format::Safetensors, Some(note)) => Some(format!("warning: {note}")),
-            (Format::Safetensors, None) if !form.is_plain() => {
-                let why = "something was removed of this model, so this folder is for this program alone";
-                Some(format!("note: {why}; --format onnx or transformers writes what others load"))
-            }
-            _ => None,
-        };
-        Ok(Written { files, sizes: Some(model.config), note })
+        })
     }
+
+    /// Adds to `sizes` what `form` takes. This program does not run graphs: beside one stands the same model as it loads it.
+    fn measure(&self, sizes: &mut Sizes, step: &str, form: &Model, stored: Stored) -> Result<(), CliError> {
+        let files = self.write(form, &[stored])?;
+        match (self.format, stored) {
+            (Format::Onnx, Stored::F32) => sizes.add(step, &files, Some(&form.safetensors(stored)?)),
+            (Format::Onnx, _) => sizes.add(step, &files, None),
+            _ => sizes.add(step, &files, Some(&files)),
+        }
+    }
+
+    /// What to know before others use the folder.
+    fn note(&self, config: &ModelConfig) -> Option<String> {
+        if self.format != Format::Safetensors {
+            return None;
+        }
+        if let Some(note) = pooling_note(config) {
+            return Some(format!("warning: {note}"));
+        }
+        let why = "something was removed of this model, so this folder is for this program alone";
+        let note = format!("note: {why}; --format onnx or transformers writes what others load");
+        (!Model::is_plain(config)).then_some(note)
+    }
+}
+
+/// The model that the run at `source` started from, with a classifier as the run's; `None` where that is no run.
+///
+/// # Errors
+/// A model that is gone or has changed its kind.
+fn dense_of(source: &Path, config: &ModelConfig) -> Result<Option<Model>, CliError> {
+    let Some(head) = config.head.filter(|_| !is_model(source)) else { return Ok(None) };
+    let files = ModelLocation::from_knob(&settings_at(source)?.model).files()?;
+    let device = Device::flex();
+    let model = files.source.model(&device)?.with_head(head.pooling, head.labels, &mut Init::new(0, &device));
+    let mut form = exported(&model, TokenizerFile { json: files.tokenizer_file, max_length: files.max_length })?;
+    form.weights.config.label_names.clone_from(&config.label_names);
+    Ok(Some(form))
 }
 
 /// What was written, in one line.

@@ -28,7 +28,10 @@ fn a_pruned_run_becomes_a_folder_for_onnx_and_one_for_transformers() {
         assert!(said.contains(&format!("{name} {size} bytes")), "nothing is said of {name}: {said}");
         sizes.push(size);
     }
-    assert_eq!(said.lines().count(), 1, "more than one line: {said}");
+    assert_eq!(said.matches("onnx: ").count(), 1, "the folder is named more than once: {said}");
+    for step in ["dense ", "pruned, density 0.", "f16 ", "int8 "] {
+        assert_eq!(said.lines().filter(|line| line.starts_with(step)).count(), 1, "`{step}` in the table of {said}");
+    }
     assert!(sizes[1] * 10 < sizes[0] * 6 && sizes[2] < sizes[1], "sizes are {sizes:?}");
     let twice = exported(&["r", "--out", "twice", "--format", "onnx", "--precision", "f32,f32"], dir.path());
     assert!(twice.contains("; 5 files, "), "a file that is named twice is one: {twice}");

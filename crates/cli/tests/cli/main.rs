@@ -19,4 +19,5 @@ mod slurm;
 mod study;
 mod tiny_model;
 mod tuning;
+mod vocabulary;
 mod vulkan;

@@ -1,6 +1,6 @@
 //! The model card: what an exported model is, what it scored, what it was made from, and how it is loaded.
 
-use super::{Format, Request};
+use super::{Format, Request, Sizes};
 use apt_experiment::Record;
 use apt_export::File;
 use apt_nn::ModelConfig;
@@ -12,7 +12,11 @@ pub(super) struct Card<'a> {
     /// What was asked for.
     pub(super) request: &'a Request,
     /// Sizes of the model; none of an adapter.
-    pub(super) sizes: Option<&'a ModelConfig>,
+    pub(super) config: Option<&'a ModelConfig>,
+    /// What it takes.
+    pub(super) sizes: Option<&'a Sizes>,
+    /// What was done to it, in words.
+    pub(super) said: &'a [String],
     /// The run, where it is known.
     pub(super) record: Option<&'a Record>,
     /// The other files.
@@ -36,8 +40,14 @@ impl Card<'_> {
         };
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(text, "# {title}\n\n{}\n", self.what());
-        if let Some(config) = self.sizes {
+        if let Some(config) = self.config {
             let _ = writeln!(text, "{}", sizes(config));
+        }
+        for line in self.said {
+            let _ = writeln!(text, "- {line}");
+        }
+        if let Some(sizes) = self.sizes {
+            let _ = writeln!(text, "\n{}", sizes.markdown());
         }
         let _ = writeln!(text, "## Use\n\n{}\n", self.usage());
         if let Some(record) = self.record {
