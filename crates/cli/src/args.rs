@@ -246,7 +246,8 @@ fn export() -> Command {
         .about("Writes a run's compacted model as a folder that other programs load")
         .after_help(
             "Beside the weights there are config.json, the tokenizer, and a model card (README.md) with what the run's \
-             record says.",
+             record says. A table says what the folder takes, as it is, compressed and loaded: the checkpoint that was \
+             pruned, what is left of it, then with a cut vocabulary, then with fewer bits.",
         )
         .args([
             source("A run's folder, one of its checkpoints, or a model folder"),

@@ -164,7 +164,7 @@ impl Request {
                 let parameters = |config: &ModelConfig| config.shape().parameters() as f64;
                 let density = parameters(&model.config) / parameters(&dense.weights.config);
                 step = format!("pruned, density {density:.2}");
-                self.measure(&mut sizes, "dense", &dense, Stored::F32)?;
+                self.measure(&mut sizes, "dense checkpoint", &dense, Stored::F32)?;
             }
             Err(error) => notes.push(format!("note: what it was pruned from is not in the table: {error}")),
         }

@@ -29,7 +29,7 @@ fn a_pruned_run_becomes_a_folder_for_onnx_and_one_for_transformers() {
         sizes.push(size);
     }
     assert_eq!(said.matches("onnx: ").count(), 1, "the folder is named more than once: {said}");
-    for step in ["dense ", "pruned, density 0.", "f16 ", "int8 "] {
+    for step in ["dense checkpoint ", "pruned, density 0.", "f16 ", "int8 "] {
         assert_eq!(said.lines().filter(|line| line.starts_with(step)).count(), 1, "`{step}` in the table of {said}");
     }
     assert!(sizes[1] * 10 < sizes[0] * 6 && sizes[2] < sizes[1], "sizes are {sizes:?}");
@@ -75,6 +75,17 @@ fn a_cased_model_keeps_its_case_and_length() {
     let done = run(&["export", "r", "--out", "e"], sandbox.dir.path());
     assert_eq!(done.status, 0, "{}", done.err);
     assert_eq!(read_json(&sandbox.path("e/tokenizer_config.json")), config);
+}
+
+#[test]
+fn a_run_whose_checkpoint_is_gone_is_exported_all_the_same() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.on_model().status, 0, "a tiny run");
+    fs::remove_dir_all(sandbox.path("model")).expect("it is there");
+    let done = run(&["export", "r", "--out", "e"], sandbox.dir.path());
+    assert_eq!(done.status, 0, "{}", done.err);
+    assert!(done.err.contains("what it was pruned from is not in the table"), "{}", done.err);
+    assert!(done.out.contains("the model ") && !done.out.contains("dense checkpoint"), "{}", done.out);
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn what_is_loaded_of_a_step_is_measured_and_half_precision_loads_too() {
         let numbers = row.split(" %)").filter_map(|cell| cell.rsplit_once(" (")?.0.split_whitespace().last());
         numbers.map(|number| number.replace(',', "").parse().expect("a number")).collect()
     };
-    let (dense, cut, half) = (cells("dense "), cells("vocabulary cut "), cells("f16 "));
+    let (dense, cut, half) = (cells("dense checkpoint "), cells("vocabulary cut "), cells("f16 "));
     assert_eq!([dense.len(), cut.len(), half.len()], [3; 3], "{}", done.out);
     let written = |name: &str| fs::metadata(dir.path().join("e").join(name)).expect("it is written").len();
     let folder: u64 =
