@@ -117,6 +117,24 @@ fn unigram() -> Value {
     })
 }
 
+fn config(family: Family, pad_id: usize, vocab_size: usize) -> ModelConfig {
+    ModelConfig {
+        family,
+        vocab_size,
+        max_positions: 40,
+        type_vocab_size: usize::from(family.spec().token_types),
+        embedding: None,
+        hidden: 8,
+        head_size: 4,
+        layers: vec![LayerShape { heads: 2, neurons: 8 }],
+        activation: Activation::Gelu,
+        norm_eps: 1e-12,
+        pad_id,
+        head: Some(HeadConfig::new(Pooling::Pooler, 8, 2)),
+        label_names: vec![],
+    }
+}
+
 fn read(json: &[u8]) -> Tokenizer {
     Tokenizer::from_bytes(json, "tokenizer.json").expect("it is a tokenizer")
 }
@@ -142,22 +160,8 @@ impl Case {
     fn of(family: Family, pad_id: usize, tokenizer: &Value) -> Self {
         let json = tokenizer.to_string().into_bytes();
         let before = read(&json);
-        let config = ModelConfig {
-            family,
-            // A row more than there are pieces, as where tables are padded.
-            vocab_size: before.vocab_size() + 1,
-            max_positions: 40,
-            type_vocab_size: usize::from(family.spec().token_types),
-            embedding: None,
-            hidden: 8,
-            head_size: 4,
-            layers: vec![LayerShape { heads: 2, neurons: 8 }],
-            activation: Activation::Gelu,
-            norm_eps: 1e-12,
-            pad_id,
-            head: Some(HeadConfig::new(Pooling::Pooler, 8, 2)),
-            label_names: vec![],
-        };
+        // A row more than there are pieces, as where tables are padded.
+        let config = config(family, pad_id, before.vocab_size() + 1);
         let whole = Transformer::new(&config, &mut Init::new(3, &Device::flex()));
         let used: BTreeSet<u32> = USED.iter().flat_map(|text| ids(&before, text)).collect();
         let cut = VocabularyCut::new(&json, &used, &config).expect("it can be cut");
@@ -256,4 +260,44 @@ fn what_cannot_be_cut_is_refused_with_the_reason() {
     strange["post_processor"]["sep"] = json!(["[SEP]", 500]);
     let error = refused(&strange);
     assert!(error.contains("500"), "{error}");
+}
+
+/// On published tokenizers: every other text is used, and the rest must not become unknown. Of BPE there is one without
+/// words, whose merges go across blanks, and with bytes to fall back on.
+#[test]
+fn published_vocabularies_are_cut_without_a_loss() {
+    let Some(folder) = std::env::var_os("APT_ASSETS").map(std::path::PathBuf::from) else {
+        assert!(std::env::var_os("APT_REQUIRE_ASSETS").is_none(), "APT_ASSETS names no folder");
+        println!("skipped: set APT_ASSETS to the folder with data/ and minilm-l6-bert/ to run this test");
+        return;
+    };
+    let file = |name: &str| std::fs::read(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let texts = String::from_utf8(file("data/sst2/dev.tsv")).expect("it is text");
+    let texts: Vec<String> =
+        texts.lines().filter_map(|line| line.split('\t').next()).map(|text| format!("{text} ☃ 北京")).collect();
+    for name in ["minilm-l6-bert", "tinystories-15m-llama"] {
+        let json = file(&format!("{name}/tokenizer.json"));
+        let before = read(&json);
+        let of = |tokenizer: &Tokenizer, text: &str| tokenizer.encode(text, None, 4096).expect("it can be encoded").ids;
+        let used: BTreeSet<u32> = texts.iter().step_by(2).flat_map(|text| of(&before, text)).collect();
+        let config = config(Family::Bert, 0, before.vocab_size());
+        let cut = VocabularyCut::new(&json, &used, &config).expect("it can be cut");
+        let share = cut.pieces() as f64 / before.vocab_size() as f64;
+        assert!(share < 0.4, "{name}: {share} of the pieces stay");
+        let weights = block_on(Weights::read(&Transformer::new(&config, &mut Init::new(1, &Device::flex()))));
+        let model = Model { weights: weights.expect("it can be read back"), tokenizer: json, max_length: None };
+        let after = read(&model.with_vocabulary(&cut).expect("it has a row for every piece").tokenizer);
+        let mut otherwise = 0;
+        for (place, text) in texts.iter().enumerate() {
+            let (old, new) = (of(&before, text), of(&after, text));
+            let numbered: Vec<Option<u32>> = old.iter().map(|&id| cut.number(id)).collect();
+            let is_same = numbered.into_iter().eq(new.iter().copied().map(Some));
+            assert!(is_same || place % 2 == 1, "{name}: {text} is split otherwise");
+            otherwise += usize::from(!is_same);
+            let unknown = |ids: &[u32], id: Option<u32>| ids.iter().filter(|&&of| Some(of) == id).count();
+            let old_unknown = (0..).take(before.vocab_size()).find(|&id| cut.number(id) == cut.unknown());
+            assert_eq!(unknown(&new, cut.unknown()), unknown(&old, old_unknown), "{name}: {text} became unknown");
+        }
+        assert!(otherwise > 0, "{name}: the test proves nothing");
+    }
 }
