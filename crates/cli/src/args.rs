@@ -86,6 +86,15 @@ pub(crate) fn command() -> Command {
             Command::new("devices")
                 .about("The devices of this machine, and whether each operation agrees with the CPU")
                 .arg(json()),
+            Command::new("models")
+                .about("Models of the Hugging Face hub that work as they are: name, size, licence, task")
+                .after_help(
+                    "`--model NAME`, `eval NAME`, `export NAME` and `inspect NAME` take any model of the hub as org/name or \
+                     org/name@revision, those listed here also without the org. hf:NAME means the hub even where there is \
+                     a folder of that name. Files go into the hub's own cache (HF_HOME, HF_HUB_CACHE); HF_ENDPOINT, \
+                     HF_TOKEN, HF_HUB_OFFLINE and the token that `hf auth login` leaves are heeded.",
+                )
+                .arg(json()),
             Command::new("knobs").about("Every knob: default, range, paper symbol, what it does").arg(json()),
             Command::new("presets").about("Every preset and the knobs it sets").arg(json()),
             Command::new("schema").about("JSON schema of a configuration file"),
@@ -189,7 +198,7 @@ fn evaluate() -> Command {
     Command::new("eval")
         .about("The metric of a finished run or an exported model on a task")
         .args([
-            source("A run's folder, or a folder with config.json, model.safetensors and tokenizer.json"),
+            source("A run's folder, a folder with config.json, model.safetensors and tokenizer.json, or org/name of the hub"),
             Arg::new("split")
                 .long("split")
                 .value_name("SPLIT")
@@ -250,7 +259,7 @@ fn export() -> Command {
              pruned, what is left of it, then with a cut vocabulary, then with fewer bits.",
         )
         .args([
-            source("A run's folder, one of its checkpoints, or a model folder"),
+            source("A run's folder, one of its checkpoints, a model folder, or org/name of the hub"),
             path("out", "DIR").short('o').required(true).help("Folder to make"),
             Arg::new("format")
                 .long("format")
@@ -287,7 +296,8 @@ fn inspect() -> Command {
     Command::new("inspect")
         .about("What is in a run, record, checkpoint or model: heads, neurons and ranks per layer")
         .args([
-            source("A run's folder, record.json, a checkpoint, or a model folder").value_name("PATH"),
+            source("A run's folder, record.json, a checkpoint, a model folder, or org/name of the hub")
+                .value_name("PATH"),
             Arg::new("density").long("density").value_name("X").value_parser(value_parser!(f64)).help(
                 "Of a finished run: which units would be left at this density, by what they scored; no model is run",
             ),

@@ -37,6 +37,10 @@ pub(crate) fn dispatch(matches: &ArgMatches) -> Result<(), CliError> {
             None => inspect::inspect(source_of(m)),
         },
         Some(("devices", m)) => list::devices(json(m)),
+        Some(("models", m)) => {
+            list::models(json(m));
+            Ok(())
+        }
         Some(("knobs", m)) => {
             list::knobs(json(m));
             Ok(())

@@ -3,6 +3,7 @@
 use apt_data::DataError;
 use apt_experiment::{Event, EventError, Explain, KnobError, Problem, RecordError, StudyError};
 use apt_export::ExportError;
+use apt_hub::{HubError, Kind};
 use apt_nn::NnError;
 use apt_report::ReportError;
 use apt_train::TrainError;
@@ -60,6 +61,12 @@ pub(crate) enum CliError {
         /// The study's folder.
         folder: String,
     },
+    /// Ctrl-C while a model was fetched; what is there is kept.
+    #[error("{problem}")]
+    Unfetched {
+        /// What was fetched, and how it goes on.
+        problem: Problem,
+    },
     /// Ctrl-C in a run; everything is saved.
     #[error("interrupted after step {step}; everything is saved. Continue with:\n  {command}")]
     Interrupted {
@@ -106,13 +113,13 @@ impl CliError {
 
     /// Whether the user stopped the command with Ctrl-C: nothing is wrong then.
     pub(crate) fn is_user_abort(&self) -> bool {
-        matches!(self, Self::Interrupted { .. } | Self::Stopped { .. })
+        matches!(self, Self::Interrupted { .. } | Self::Stopped { .. } | Self::Unfetched { .. })
     }
 
     /// The program's exit status.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
-            Self::Interrupted { .. } | Self::Stopped { .. } => EXIT_INTERRUPTED,
+            Self::Interrupted { .. } | Self::Stopped { .. } | Self::Unfetched { .. } => EXIT_INTERRUPTED,
             Self::Busy { .. } | Self::Undecided { .. } => EXIT_BUSY,
             Self::Failures { .. } => 1,
             Self::Problem { .. } => 2,
@@ -123,6 +130,7 @@ impl CliError {
     pub(crate) fn event(&self, steps: usize) -> Event {
         let (step, problem) = match self {
             Self::Problem { problem, step } => (steps.max(*step), problem.clone()),
+            Self::Unfetched { problem } => (steps, problem.clone()),
             Self::Busy { folder } => {
                 let what = "another process is writing this folder";
                 (steps, Problem::new(folder, what, "wait until it has ended"))
@@ -157,6 +165,15 @@ impl From<TrainError> for CliError {
     fn from(error: TrainError) -> Self {
         let step = if let TrainError::NotFinite { step, .. } = error { step } else { 0 };
         Self::Problem { problem: error.problem(), step }
+    }
+}
+
+impl From<HubError> for CliError {
+    fn from(error: HubError) -> Self {
+        match error.kind() {
+            Kind::Stopped => Self::Unfetched { problem: error.problem() },
+            _ => error.problem().into(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod commands;
 mod device;
 mod error;
 mod files;
+mod hub;
 mod interrupt;
 mod logging;
 mod model;

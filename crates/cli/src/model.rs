@@ -1,6 +1,8 @@
 //! The files of a model, inside this program or in a folder on disk.
 
 use crate::error::CliError;
+use crate::hub;
+use apt_hub::ModelName;
 use apt_nn::{ModelConfig, NnError};
 use apt_train::{BUILTIN, ModelFiles, ModelFolder, ModelSource, NANO, NamedFiles, TrainError, nano_config, sha256};
 use std::collections::VecDeque;
@@ -31,12 +33,23 @@ pub(crate) enum ModelLocation {
 }
 
 impl ModelLocation {
-    /// What the knob `model` names.
-    pub(crate) fn from_knob(model: &str) -> Self {
-        match model {
+    /// What the knob `model` names. The files of a model of the hub are fetched where they are not in its cache.
+    ///
+    /// # Errors
+    /// A model that the hub does not give.
+    pub(crate) fn from_knob(model: &str) -> Result<Self, CliError> {
+        Ok(match model {
             BUILTIN => Self::Builtin,
             NANO => Self::Nano,
-            folder => Self::Folder(folder.into()),
+            named => Self::Folder(hub::located(Path::new(named))?),
+        })
+    }
+
+    /// What the knob `model` had better name instead: a model of the hub with its commit.
+    pub(crate) fn pinned(&self, model: &str) -> Option<String> {
+        match self {
+            Self::Builtin | Self::Nano => None,
+            Self::Folder(folder) => hub::pinned(model, folder),
         }
     }
 
@@ -80,12 +93,15 @@ fn builtin_config() -> Result<ModelConfig, NnError> {
 /// The files of the model in `folder`.
 fn folder_files(folder: &Path) -> Result<ModelFiles, CliError> {
     let names = names_in(folder)?;
+    let origin = ModelName::of_snapshot(folder).map(|name| name.to_string());
     let listing = ModelFolder::new(&folder.display().to_string(), names);
     let opened = listing.open(&read_all(folder, &listing, &listing.texts())?)?;
     let weights = read_all(folder, &listing, &opened.weights)?;
     let (folder, names) = (folder.to_path_buf(), opened.weights.clone());
     let fetch = move || read_all(&folder, &listing, &names).map_err(TrainError::from);
-    Ok(ModelFiles::of_folder(opened, &weights, fetch)?)
+    let mut files = ModelFiles::of_folder(opened, &weights, fetch)?;
+    files.read.origin = origin;
+    Ok(files)
 }
 
 fn read_all(folder: &Path, listing: &ModelFolder, names: &[String]) -> Result<NamedFiles, NnError> {
@@ -100,7 +116,8 @@ fn names_in(folder: &Path) -> Result<Vec<String>, CliError> {
     }
     if !folder.is_dir() {
         let remedy = format!(
-            "give --model `{BUILTIN}`, `{NANO}` or a folder with config.json, tokenizer.json and model.safetensors"
+            "give --model `{BUILTIN}`, `{NANO}`, a folder with config.json, tokenizer.json and model.safetensors, or a \
+             model of the hub as org/name (`apt-lab models`)"
         );
         return Err(CliError::missing(folder, "folder", remedy));
     }

@@ -14,7 +14,8 @@ use crate::setup::{Places, Prepared, prepare};
 use crate::shell::resume_command;
 use crate::{interrupt, settings::Request};
 use apt_experiment::{Event, Knobs, Record, RecordBuilder, run_name};
-use apt_export::{ExportError, File, Model, Stored, Weights, peft};
+use apt_export::{Base, ExportError, File, Model, Stored, Weights, peft};
+use apt_hub::{ModelName, PREFIX};
 use apt_nn::{ModelConfig, Transformer};
 use apt_train::Session;
 use folder::RunFolder;
@@ -81,10 +82,12 @@ pub(crate) fn start(
     print_header(request, &prepared, out, reporter);
     let Prepared { setup, tokenizer, dense, .. } = prepared;
     let probe = Box::new(DesktopProbe::new(&setup.device));
+    // Not those of the request: a model of the hub is named with its commit.
+    let settings = Places::whole_in(&setup.knobs);
     let session = timed("model", || Session::new(setup, probe))?;
-    let folder = RunFolder::create(out, &Places::whole_in(&request.knobs).to_toml())?;
+    let folder = RunFolder::create(out, &settings.to_toml())?;
     let builder = RecordBuilder::new();
-    ActiveRun { options, session, folder, builder, log: EventLog::default(), tokenizer, dense, model: places.model }
+    ActiveRun { options, session, folder, builder, log: EventLog::default(), tokenizer, dense, model: settings.model }
         .finish(reporter)
 }
 
@@ -218,8 +221,14 @@ pub(crate) fn adapter_files(
         return Err(ExportError::Form { form: "peft", what: what.into(), remedy: "export it with another --format" });
     }
     // Absolute, so that it is found from any folder; names that are none stay as they are.
-    let base = std::fs::canonicalize(&knobs.model).map_or(knobs.model.clone(), |path| path.display().to_string());
-    pollster::block_on(peft(student, dense, &base))
+    let found = std::fs::canonicalize(&knobs.model).map(|path| path.display().to_string());
+    let name = ModelName::parse(&knobs.model).ok().filter(|_| found.is_err() && knobs.model.starts_with(PREFIX));
+    let path = found.unwrap_or_else(|_| knobs.model.clone());
+    let base = match &name {
+        Some(name) => Base { name: &name.repo, revision: name.revision.as_deref() },
+        None => Base::from(path.as_str()),
+    };
+    pollster::block_on(peft(student, dense, base))
 }
 
 /// Writes files into a folder of the run, in place of what an interrupted run left there.

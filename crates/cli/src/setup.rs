@@ -61,7 +61,12 @@ pub(crate) fn prepare(
     jobs: Option<usize>,
 ) -> Result<Prepared, CliError> {
     let opened = timed("device", || device::open(knobs.device))?;
-    let model = timed("model files", || ModelLocation::from_knob(&places.model).files())?;
+    let location = timed("model of the hub", || ModelLocation::from_knob(&places.model))?;
+    let model = timed("model files", || location.files())?;
+    let knobs = match location.pinned(&places.model) {
+        Some(model) => Knobs { model, ..knobs.into() }.check()?,
+        None => knobs,
+    };
     let task = timed("data files", || load_task(&knobs, places.data.as_deref()))?;
     let tokenizer = TokenizerFile { json: model.tokenizer_file.clone(), max_length: model.max_length };
     let dense = model.source.config.clone();

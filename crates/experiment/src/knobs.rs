@@ -240,7 +240,7 @@ macro_rules! knobs {
 }
 
 knobs! {
-    /// Model to start from: `builtin`, `nano` (tiny, random), or a folder with config.json and model.safetensors.
+    /// Model to start from: `builtin`, `nano` (tiny, random), a folder with config.json and model.safetensors, or org/name of the hub.
     #[knob(Model, "")]
     model: String = BUILTIN_MODEL.to_owned(),
     /// Linear layers that carry an adapter, by comma: query, key, value, output, gate, up, down.

@@ -6,6 +6,7 @@
 mod differences;
 mod event;
 mod finite;
+mod gallery;
 mod inputs;
 mod knob;
 mod knobs;
@@ -25,6 +26,7 @@ pub use apt_core::{
 };
 pub use differences::{Difference, differences};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
+pub use gallery::{GALLERY, GalleryModel, in_gallery};
 pub use inputs::{
     ADAPTER_FILE, BUILTIN_MODEL, BUILTIN_TASK, COMPRESSED_EXTENSIONS, CONFIG_FILE, DATA_EXTENSIONS, INDEX_FILE,
     NANO_MODEL, TASK_NAMES, TEXT_TASK, TOKENIZER_FILE, TOKENIZER_SETTINGS, TaskEntry, TaskName, VOCABULARY_FILES,

@@ -17,6 +17,6 @@ mod weights;
 
 pub use error::ExportError;
 pub use forms::{File, Model, Stored};
-pub use peft::peft;
+pub use peft::{Base, peft};
 pub use vocabulary::VocabularyCut;
 pub use weights::Weights;

@@ -9,12 +9,31 @@ use apt_nn::checkpoint::{FileTensor, Precision, read_back, safetensors_of};
 use apt_nn::{Adapter, FamilySpec, ModelConfig, Transformer, linear_name};
 use serde_json::{Map, Value, json};
 
+/// The model that adapters belong to, as PEFT looks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// A folder, or `org/name` of the hub.
+    pub name: &'a str,
+    /// The commit, of a model of the hub.
+    pub revision: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Base<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, revision: None }
+    }
+}
+
 /// The files of an adapter: `adapter_config.json` and `adapter_model.safetensors`. `student` is the model with its adapters,
 /// `dense` the sizes of what it was trained from, `base` where that is found.
 ///
 /// # Errors
 /// A model that lost units, has no adapters, or whose classifier is not the family's; values that cannot be read back.
-pub async fn peft(student: &Transformer, dense: &ModelConfig, base: &str) -> Result<Vec<File>, ExportError> {
+pub async fn peft<'a>(
+    student: &Transformer,
+    dense: &ModelConfig,
+    base: impl Into<Base<'a>>,
+) -> Result<Vec<File>, ExportError> {
     let config = &student.config;
     if config.shape() != dense.shape() {
         let what = "adapters fit the checkpoint they were trained on, and this model has lost units of it";
@@ -49,7 +68,7 @@ pub async fn peft(student: &Transformer, dense: &ModelConfig, base: &str) -> Res
             tensors.push(FileTensor { name, ..tensor.clone() });
         }
     }
-    let json = adapter_config(&modules, spec, head.dense.is_some(), base);
+    let json = adapter_config(&modules, spec, head.dense.is_some(), base.into());
     let bytes = safetensors_of(&tensors, Precision::F32)?;
     Ok(vec![File::json("adapter_config.json", &json), File::new("adapter_model.safetensors", bytes)])
 }
@@ -72,14 +91,15 @@ fn adapters(student: &Transformer) -> Vec<(String, &Adapter)> {
 }
 
 /// `modules` has rank and alpha of every adapter.
-fn adapter_config(modules: &Map<String, Value>, spec: &FamilySpec, has_dense: bool, base: &str) -> Value {
+fn adapter_config(modules: &Map<String, Value>, spec: &FamilySpec, has_dense: bool, base: Base<'_>) -> Value {
     let pattern = |which: usize| modules.iter().map(move |(name, of)| (name.clone(), of[which].clone()));
     let (ranks, alphas): (Map<_, _>, Map<_, _>) = (pattern(0).collect(), pattern(1).collect());
     let first = modules.values().next().cloned().unwrap_or_default();
     json!({
         "peft_type": "LORA",
         "task_type": "SEQ_CLS",
-        "base_model_name_or_path": base,
+        "base_model_name_or_path": base.name,
+        "revision": base.revision,
         "r": first[0],
         "lora_alpha": first[1],
         "rank_pattern": ranks,

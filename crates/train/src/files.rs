@@ -64,6 +64,7 @@ impl ModelFiles {
         let read = ModelRead {
             family: config.family.spec().name.to_owned(),
             files,
+            origin: None,
             prefix: (!wrapper.is_empty()).then(|| wrapper.to_owned()),
             left_out: left_out.map(|(name, tensors)| PartLeftOut { name, tensors }).collect(),
             head: None,

@@ -16,6 +16,8 @@ use apt_nn::foreign::resave;
 pub struct ModelFolder {
     /// What the folder is called; empty for files without one.
     place: String,
+    /// The commit, where the files lie in a repository of the hub that is called so.
+    commit: Option<String>,
     names: Vec<String>,
 }
 
@@ -36,21 +38,31 @@ pub struct OpenFolder {
 impl ModelFolder {
     /// The files `names` in `place`, which is how messages call their folder.
     pub fn new(place: &str, names: Vec<String>) -> Self {
-        Self { place: place.trim_end_matches('/').to_owned(), names }
+        Self { place: place.trim_end_matches('/').to_owned(), commit: None, names }
+    }
+
+    /// The files `names` of the hub's repository `repo` (`org/name`) at `commit`.
+    pub fn on_hub(repo: &str, commit: &str, names: Vec<String>) -> Self {
+        Self { place: repo.to_owned(), commit: Some(commit.to_owned()), names }
     }
 
     /// The names of the small files that are read before the weights.
     pub fn texts(&self) -> Vec<String> {
-        let mut wanted: Vec<&str> = vec![CONFIG_FILE, TOKENIZER_FILE];
-        wanted.extend(TOKENIZER_SETTINGS);
+        self.wanted().filter(|name| self.has(name) && *name != WEIGHTS_FILE).map(str::to_owned).collect()
+    }
+
+    /// The names of files that would be read and are not there.
+    pub fn absent(&self) -> Vec<&'static str> {
+        self.wanted().filter(|name| !self.has(name)).collect()
+    }
+
+    /// What is looked for, by what there is of it.
+    fn wanted(&self) -> impl Iterator<Item = &'static str> {
         // The vocabulary is in tokenizer.json, where there is one.
-        if !self.has(TOKENIZER_FILE) {
-            wanted.extend(VOCABULARY_FILES);
-        }
-        if !self.has(WEIGHTS_FILE) {
-            wanted.push(INDEX_FILE);
-        }
-        wanted.into_iter().filter(|name| self.has(name)).map(str::to_owned).collect()
+        let vocabulary = if self.has(TOKENIZER_FILE) { &[][..] } else { &VOCABULARY_FILES[..] };
+        let index = (!self.has(WEIGHTS_FILE)).then_some(INDEX_FILE);
+        let first = [CONFIG_FILE, TOKENIZER_FILE].into_iter().chain(TOKENIZER_SETTINGS);
+        first.chain(vocabulary.iter().copied()).chain(index).chain([WEIGHTS_FILE])
     }
 
     /// What a file is called in messages.
@@ -91,7 +103,7 @@ impl ModelFolder {
         if !small.iter().any(|name| [TOKENIZER_FILE, "vocab.txt", "vocab.json"].contains(&name.as_str()))
             || self.has_codes()
         {
-            return Err(self.without_tokenizer());
+            return Err(self.without_tokenizer(config_bytes));
         }
         let tokenizer = TokenizerRead::of(texts)?;
         notes.extend(config.assumed_words());
@@ -157,7 +169,7 @@ impl ModelFolder {
                 return Err(self.problem(WEIGHTS_FILE, what, "rename the one that is meant"));
             }
         }
-        let convert = |argument: &str| resave(&self.display(CONFIG_FILE), config, argument, "", false);
+        let convert = |argument: &str| self.converted(config, argument);
         let older = "pip install 'transformers<5' torch";
         if let Some(file) = self.ending(&[".bin", ".bin.index.json", ".pt", ".pth", ".ckpt", ".pkl"]) {
             let name = if file.starts_with("pytorch_model") { "" } else { ", after renaming it to pytorch_model.bin" };
@@ -183,17 +195,33 @@ impl ModelFolder {
         Err(self.problem(WEIGHTS_FILE, what, "fetch the model's weights too"))
     }
 
+    /// The command that loads the model with transformers and writes it as it can be read: into its own folder, or from
+    /// the hub into a new one.
+    fn converted(&self, config: &[u8], argument: &str) -> String {
+        let Some(commit) = &self.commit else {
+            return resave(&self.display(CONFIG_FILE), config, argument, "", false);
+        };
+        let revision = format!("revision='{commit}'");
+        let argument = if argument.is_empty() { revision } else { format!("{argument}, {revision}") };
+        let command = resave(&self.display(CONFIG_FILE), config, &argument, "", true);
+        format!("{command}, and name {}-converted", self.place)
+    }
+
     /// Byte-pair codes of fairseq, whose vocab.txt is of another kind.
     fn has_codes(&self) -> bool {
         self.has("bpe.codes") && !self.has(TOKENIZER_FILE)
     }
 
     /// There is no tokenizer that can be read: what there is instead.
-    fn without_tokenizer(&self) -> TrainError {
+    fn without_tokenizer(&self, config: &[u8]) -> TrainError {
         let folder = if self.place.is_empty() { "." } else { &self.place };
-        let command = format!(
-            "python -c \"from transformers import AutoTokenizer as T; T.from_pretrained('{folder}').save_pretrained('{folder}')\""
-        );
+        let command = match &self.commit {
+            Some(_) => self.converted(config, ""),
+            None => format!(
+                "python -c \"from transformers import AutoTokenizer as T; \
+                 T.from_pretrained('{folder}').save_pretrained('{folder}')\""
+            ),
+        };
         if self.has_codes() {
             let what = "byte-pair codes of fairseq, of which transformers has no fast tokenizer";
             return self.problem("bpe.codes", what, "give a model with tokenizer.json");

@@ -4,6 +4,7 @@ use crate::args::source_of;
 use crate::device;
 use crate::error::CliError;
 use crate::files::write_atomic;
+use crate::hub;
 use crate::model::{ModelLocation, is_model};
 use crate::reporter::{print_stderr, print_stdout};
 use crate::run::resume::settings_of;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Whatever is wrong with the folder, the model or the task.
 pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
-    let root = source_of(matches);
+    let root = &hub::located(source_of(matches))?;
     // A run's folder names its task, a model's does not; flags override both.
     let (folder, mut knobs) = if is_model(root) {
         (root.to_path_buf(), Knobs::default())

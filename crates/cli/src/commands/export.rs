@@ -7,6 +7,7 @@ pub(crate) mod vocabulary;
 use crate::args::source_of;
 use crate::error::CliError;
 use crate::files::{ensure_empty, write_folder};
+use crate::hub;
 use crate::model::{ModelLocation, TokenizerFile, is_model};
 use crate::reporter::{print_stderr, print_stdout};
 use crate::run::folder::run_of;
@@ -88,7 +89,7 @@ pub(super) fn export(matches: &ArgMatches) -> Result<(), CliError> {
         vocabulary: Wanted::of(matches),
     };
     request.check()?;
-    let source = source_of(matches);
+    let source = &hub::located(source_of(matches))?;
     let Written { mut files, config, sizes, said, notes } = match request.format {
         Format::Peft => Written { files: adapters_of(source)?, ..Written::default() },
         _ => request.forms(source, matches)?,
@@ -228,7 +229,7 @@ impl Request {
 /// A model that is gone or has changed its kind.
 fn dense_of(source: &Path, config: &ModelConfig) -> Result<Option<Model>, CliError> {
     let Some(head) = config.head.filter(|_| !is_model(source)) else { return Ok(None) };
-    let files = ModelLocation::from_knob(&settings_at(source)?.model).files()?;
+    let files = ModelLocation::from_knob(&settings_at(source)?.model)?.files()?;
     let device = Device::flex();
     let model = files.source.model(&device)?.with_head(head.pooling, head.labels, &mut Init::new(0, &device));
     let mut form = exported(&model, TokenizerFile { json: files.tokenizer_file, max_length: files.max_length })?;
@@ -278,6 +279,6 @@ fn adapters_of(path: &Path) -> Result<Vec<File>, CliError> {
     let (session, _) = open_session(path)?;
     let root = if path.is_file() { run_of(path).unwrap_or_default() } else { path.to_path_buf() };
     let knobs = settings_of(&root)?;
-    let dense = ModelLocation::from_knob(&knobs.model).files()?.source.config;
+    let dense = ModelLocation::from_knob(&knobs.model)?.files()?.source.config;
     Ok(adapter_files(session.student(), &dense, &knobs)?)
 }

@@ -1,6 +1,7 @@
 //! `inspect`: what is in a run, a record, a checkpoint or a model, layer by layer.
 
 use crate::error::CliError;
+use crate::hub;
 use crate::model::{ModelLocation, is_model};
 use crate::reporter::print_stdout;
 use crate::run::folder::{checkpoints, run_of};
@@ -18,6 +19,7 @@ use std::path::Path;
 /// # Errors
 /// A path that holds none of these, or something damaged.
 pub(super) fn inspect(path: &Path) -> Result<(), CliError> {
+    let path = &hub::located(path)?;
     if path.is_file() {
         let bytes = fs::read(path).map_err(|e| CliError::reading(path, e))?;
         let json = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
@@ -83,7 +85,7 @@ fn checkpoint(bytes: &[u8], path: &Path) -> Result<(), CliError> {
     // The run's own settings have the path of its model from any folder.
     let written = run_of(path).and_then(|root| settings_of(&root).ok());
     let model = written.map_or_else(|| contents.knobs.model.clone(), |knobs| knobs.model.clone());
-    let config = ModelLocation::from_knob(&model).config()?;
+    let config = ModelLocation::from_knob(&model)?.config()?;
     let teacher = if contents.teacher { "with a teacher" } else { "without a teacher" };
     print_stdout(&format!(
         "checkpoint {} after step {}, {teacher}, {} bytes\n\n{}",

@@ -2,14 +2,51 @@
 
 use crate::device;
 use crate::error::CliError;
+use crate::hub;
 use crate::reporter::print_stdout;
-use apt_experiment::{PRESETS, Preset};
+use apt_experiment::{GALLERY, GalleryModel, PRESETS, Preset};
 use apt_train::device::{OpCheck, OpenDevice, self_test};
 use serde_json::{Value, json};
 
 /// `knobs`.
 pub(super) fn knobs(as_json: bool) {
     print_stdout(&if as_json { format!("{:#}", apt_experiment::table_json()) } else { apt_experiment::table() });
+}
+
+/// `models`.
+pub(super) fn models(as_json: bool) {
+    let cached = hub::cached(GALLERY.iter().map(|model| model.name));
+    let rows = || GALLERY.iter().zip(&cached);
+    if as_json {
+        let entry = |(model, cached): (&GalleryModel, &bool)| {
+            json!({
+                "name": model.name,
+                "family": model.family,
+                "parameters": u64::from(model.kiloparameters) * 1000,
+                "bytes": u64::from(model.megabytes) * 1_000_000,
+                "licence": model.licence,
+                "task": model.task,
+                "cached": cached,
+            })
+        };
+        return print_stdout(&format!("{:#}", rows().map(entry).collect::<Value>()));
+    }
+    let width = GALLERY.iter().map(|model| model.name.len()).max().unwrap_or_default();
+    print_stdout(&format!(
+        "{:width$}  {:11} {:>10} {:>8}  {:10}  trained for",
+        "name", "family", "parameters", "MB", "licence"
+    ));
+    for (model, cached) in rows() {
+        let GalleryModel { name, family, megabytes, licence, task, .. } = model;
+        let (millions, here) = (f64::from(model.kiloparameters) / 1e3, if *cached { "; in the cache" } else { "" });
+        print_stdout(&format!(
+            "{name:width$}  {family:11} {millions:>8.1} M {megabytes:>8}  {licence:10}  {task}{here}"
+        ));
+    }
+    print_stdout(
+        "\nand any other BERT, RoBERTa, CamemBERT, XLM-RoBERTa, DistilBERT or ELECTRA encoder of the hub whose weights are in \
+         safetensors: --model org/name. `apt-lab models --help` says what is fetched and where it is kept.",
+    );
 }
 
 /// `schema`.

@@ -9,6 +9,7 @@ mod feed;
 use crate::args::source_of;
 use crate::device;
 use crate::error::CliError;
+use crate::hub;
 use crate::logging::timed;
 use crate::reporter::{keep_failure, print_stderr, stdout_written};
 use crate::settings::apply_flags;
@@ -37,7 +38,7 @@ const PAD_MULTIPLE: usize = 8;
 /// # Errors
 /// Whatever is wrong with the model; a text that cannot be read, after the answers to those before it.
 pub(super) fn predict(matches: &ArgMatches) -> Result<(), CliError> {
-    let source = source_of(matches);
+    let source = &hub::located(source_of(matches))?;
     let mut knobs = settings_at(source)?;
     apply_flags(&mut knobs, matches)?;
     let input = input(matches)?;

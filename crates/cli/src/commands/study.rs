@@ -4,7 +4,7 @@ use crate::error::CliError;
 use crate::reporter::Reporter;
 use crate::shell::report_command;
 use crate::study::folder::{StudyFolder, failure_reason};
-use crate::study::plan::{PlannedCell, Planner, default_name, read_study, set_knobs};
+use crate::study::plan::{PlannedCell, Planner, default_name, pin_models, read_study, set_knobs};
 use crate::study::report::{cell_entry, write_report};
 use crate::study::shard::Shard;
 use crate::study::trials::{decide, words};
@@ -28,6 +28,7 @@ pub(super) fn study(matches: &ArgMatches, reporter: &mut Reporter) -> Result<(),
         file.seeds = Seeds::Count(*count);
     }
     set_knobs(&mut file, matches)?;
+    pin_models(&mut file)?;
     let study = Study::resolve(&file, &default_name(name))?;
     let out = matches.get_one::<PathBuf>("out").cloned().unwrap_or_else(|| Path::new("runs").join(&study.name));
     let folder = StudyFolder::new(&out);

@@ -5,9 +5,10 @@ use crate::model::ModelLocation;
 use crate::reporter::Reporter;
 use crate::settings::{is_json, paper_schedule, read_text};
 use crate::setup::load_task;
-use apt_experiment::{Cell, DataSource, KNOBS, Knobs, Sources, StudyFile};
+use apt_experiment::{ArmFile, Cell, DataSource, KNOBS, Knobs, Sources, StudyFile};
 use apt_train::{CODE, ModelFiles};
 use clap::ArgMatches;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::Path;
@@ -58,6 +59,25 @@ pub(crate) fn set_knobs(file: &mut StudyFile, matches: &ArgMatches) -> Result<()
     Ok(())
 }
 
+/// Names the models of the hub with the commit that they have now, for all cells and all machines of the study.
+///
+/// # Errors
+/// A model that the hub does not give.
+pub(crate) fn pin_models(file: &mut StudyFile) -> Result<(), CliError> {
+    let arms = file.axes.iter_mut().flat_map(|axis| axis.arms.iter_mut().flatten());
+    let own = arms.filter_map(|arm| match arm {
+        ArmFile::Own(arm) => Some(&mut arm.knobs),
+        ArmFile::Preset(_) => None,
+    });
+    for knobs in own.chain([&mut file.knobs]) {
+        let Some(Value::String(model)) = knobs.get_mut("model") else { continue };
+        if let Some(pinned) = ModelLocation::from_knob(model)?.pinned(model) {
+            *model = pinned;
+        }
+    }
+    Ok(())
+}
+
 /// Finds out where cells belong. A model or task that several cells use is read once, and what was decided in reading it
 /// is printed.
 #[derive(Default)]
@@ -84,7 +104,7 @@ impl Planner {
         Ok(match self.known.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
-                let ModelFiles { hash: model, read, .. } = ModelLocation::from_knob(&knobs.model).files()?;
+                let ModelFiles { hash: model, read, .. } = ModelLocation::from_knob(&knobs.model)?.files()?;
                 reporter.print(&format!("model   {}", read.line()));
                 let task = load_task(knobs, knobs.data.as_deref())?;
                 task.read.lines().iter().for_each(|line| reporter.print(&format!("data    {line}")));

@@ -38,6 +38,22 @@ fn every_preset_is_listed_and_accepted() {
 }
 
 #[test]
+fn every_model_of_the_gallery_is_of_a_family_that_works() {
+    let families = apt_nn::Family::ALL.map(|family| family.spec().name);
+    let listed = json(&["models", "--json"]);
+    let listed = listed.as_array().expect("a list");
+    assert_eq!(listed.len(), apt_experiment::GALLERY.len());
+    let table = run(&["models"], Path::new(".")).out;
+    for model in listed {
+        let text = |key: &str| model[key].as_str().expect(key).to_owned();
+        assert!(families.contains(&text("family").as_str()), "{model}");
+        assert!(apt_hub::ModelName::parse(&text("name")).is_ok() && model["cached"] == false, "{model}");
+        let row = table.lines().find(|line| line.starts_with(&format!("{} ", text("name")))).expect("a row");
+        assert!(row.contains(&text("licence")) && row.contains(&text("task")), "{row}");
+    }
+}
+
+#[test]
 fn schema_and_devices_are_json() {
     assert_eq!(json(&["schema"])["properties"]["density"]["type"], "number");
     let devices = json(&["devices", "--json"]);
@@ -51,7 +67,7 @@ fn help_fits_a_screen() {
     assert_eq!(help.status, 0);
     let lines = help.out.lines().count();
     assert!(lines <= 40, "{lines} lines");
-    for command in ["run", "eval", "export", "inspect", "devices", "knobs", "presets", "schema"] {
+    for command in ["run", "eval", "export", "inspect", "models", "devices", "knobs", "presets", "schema"] {
         assert!(help.out.contains(&format!("  {command} ")), "no {command} in\n{}", help.out);
     }
 }

@@ -4,6 +4,7 @@ mod bad_input;
 mod bad_model;
 mod densities;
 mod export;
+mod hub;
 mod lists;
 mod manners;
 mod models_of_others;
@@ -16,6 +17,10 @@ mod runs;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod slurm;
+// The tests of `apt-hub` ask it for more.
+#[allow(dead_code)]
+#[path = "../../../hub/tests/hub/stand_in.rs"]
+mod stand_in;
 mod study;
 mod tiny_model;
 mod tuning;

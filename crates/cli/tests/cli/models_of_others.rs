@@ -105,7 +105,8 @@ fn a_folder_that_is_not_the_models_own_names_the_one_that_is() {
     sandbox.assert_rejected(&on("models--me--mine"), &["no config.json here", below, "name that folder"]);
     let file = format!("{below}/model.safetensors");
     sandbox.assert_rejected(&on(&file), &["this is a file", "name the folder"]);
-    sandbox.assert_rejected(&on("me/mine"), &["there is no such folder"]);
+    sandbox.assert_rejected(&on("./me/mine"), &["there is no such folder", "org/name"]);
+    sandbox.assert_rejected(&on("me/mine"), &["there is no such folder here", "HF_HUB_OFFLINE is set", "hf:me/mine"]);
 }
 
 #[cfg(unix)]

@@ -19,10 +19,13 @@ pub(crate) struct Finished {
     pub err: String,
 }
 
-/// The program, not yet started.
+/// The program, not yet started. It asks no hub and knows nothing of a cache of this machine.
 pub(crate) fn program(args: &[&str], within: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_apt-lab"));
-    command.args(args).current_dir(within);
+    command.args(args).current_dir(within).env("HF_HUB_OFFLINE", "1").env("HF_HOME", within.join("no-hub"));
+    for variable in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"] {
+        command.env_remove(variable);
+    }
     command
 }
 

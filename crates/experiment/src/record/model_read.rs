@@ -10,6 +10,9 @@ pub struct ModelRead {
     pub family: String,
     /// The files that were read, without folders; none where the program makes the model.
     pub files: Vec<String>,
+    /// The hub's name of it with the commit, `hf:org/name@commit`, where it came from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// What stood before the names of all tensors and was taken off; none for a file of transformers.
     pub prefix: Option<String>,
     /// Parts of the file that were not used, with their tensors: another head.
@@ -33,9 +36,10 @@ impl ModelRead {
     /// All of it in words, in one line.
     #[must_use]
     pub fn line(&self) -> String {
+        let origin = self.origin.as_ref().map_or_else(String::new, |origin| format!(" of {origin}"));
         let files = match self.files.as_slice() {
             [] => "made by this program".to_owned(),
-            files => format!("from {}", files.join(", ")),
+            files => format!("from {}{origin}", files.join(", ")),
         };
         let mut parts = vec![format!("{} {files}", self.family)];
         parts.extend(self.prefix.iter().map(|prefix| format!("the prefix `{prefix}` of its tensors is taken off")));
@@ -60,6 +64,7 @@ mod tests {
         let read = ModelRead {
             family: "BERT".into(),
             files: vec!["config.json".into(), "vocab.txt".into(), "model.safetensors".into()],
+            origin: None,
             prefix: Some("module.".into()),
             left_out: vec![
                 PartLeftOut { name: "cls.predictions".into(), tensors: 5 },
@@ -73,6 +78,12 @@ mod tests {
             "BERT from config.json, vocab.txt, model.safetensors; the prefix `module.` of its tensors is taken off; \
              left out: cls.predictions (5 tensors), extra (1 tensor); a new head is trained, it has none; \
              config.json does not give `pad_token_id` 0: BERT's defaults"
+        );
+        let fetched = ModelRead { origin: Some("hf:org/name@0123".into()), ..read };
+        let line = fetched.line();
+        assert!(
+            line.starts_with("BERT from config.json, vocab.txt, model.safetensors of hf:org/name@0123; "),
+            "{line}"
         );
         let made = ModelRead { family: "BERT".into(), ..ModelRead::default() };
         assert_eq!(made.line(), "BERT made by this program");
