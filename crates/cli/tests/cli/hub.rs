@@ -88,6 +88,10 @@ fn a_model_of_the_hub_is_fetched_once_and_its_commit_is_recorded() {
     assert!(!again.err.contains("note:"), "{}", again.err);
     let resumed = sandbox.run(&["run", "--resume", "r"]);
     assert_eq!(resumed.status, 0, "{}", resumed.err);
+    let card = sandbox.run(&["export", "r", "--format", "onnx", "--out", "card"]);
+    assert_eq!(card.status, 0, "{}", card.err);
+    let card = fs::read_to_string(sandbox.dir.path().join("card/README.md")).expect("it is written");
+    assert!(card.contains("\nbase_model: org/tiny\n"), "{card}");
     // A branch may have moved, which is told.
     let branch = sandbox.run(&["inspect", "org/tiny"]);
     assert_eq!(branch.status, 0, "{}", branch.err);

@@ -2,7 +2,7 @@
 
 use crate::stand_in::{Behaviour, COMMIT};
 use crate::{Place, WEIGHTS, fetch, name};
-use apt_hub::{Hub, Kind, Progress, Settings};
+use apt_hub::{Hub, Kind, ModelName, Progress, Settings};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -49,6 +49,21 @@ fn the_token_is_for_the_hub_alone() {
         let expected = (!request.is_far).then_some("Bearer hf_secret");
         assert_eq!(request.token.as_deref(), expected, "{request:?}");
     }
+}
+
+#[test]
+fn a_model_that_was_renamed_is_found_by_its_old_name() {
+    let place = Place::new();
+    let hub = Hub::new(&place.with_token()).expect("no certificates are asked for");
+    let old = ModelName::parse("org/old").expect("it is a name");
+    let listed = hub.list(&old).expect("it is sent on");
+    assert_eq!(listed.commit, COMMIT);
+    let path = fetch(&hub, &listed, WEIGHTS).expect("it is sent on");
+    assert!(fs::read(path).is_ok_and(|bytes| bytes == place.weights), "other bytes are there");
+    let near: Vec<_> = place.hub.requests().into_iter().filter(|request| !request.is_far).collect();
+    assert!(near.iter().all(|request| request.token.is_some()), "the same host gets the token again: {near:?}");
+    let error = hub.list(&ModelName::parse("org/loop").expect("it is a name")).expect_err("it leads nowhere");
+    assert!(error.to_string().contains("sent on more than 10 times"), "{error}");
 }
 
 #[test]

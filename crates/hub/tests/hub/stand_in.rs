@@ -1,5 +1,5 @@
-//! A stand-in for the hub on this machine: one model at one commit, large files behind a redirect to another host, ranges,
-//! and the faults that networks and hubs have. It counts what it serves.
+//! A stand-in for the hub on this machine: one model at one commit, known by an old name too, large files behind a redirect
+//! to another host, ranges, and the faults that networks and hubs have. It counts what it serves.
 
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -150,6 +150,12 @@ fn serve(stream: TcpStream, state: &Mutex<State>, is_far: bool, far: SocketAddr)
             &[("Content-Type", "text/html".into())],
             b"<html>log in to this network</html>",
         );
+    }
+    for (from, to) in [("org/old", "org/tiny"), ("org/loop", "org/loop")] {
+        if request.path.contains(from) {
+            let to = request.path.replace(from, to);
+            return answer(&mut out, "307 Temporary Redirect", &[("Location", to)], b"");
+        }
     }
     let is_file = request.path.contains("/resolve/");
     if let Some((status, code)) = behaviour.refuses.or(behaviour.refuses_files.filter(|_| is_file)) {

@@ -3,6 +3,7 @@
 use super::{Format, Request, Sizes};
 use apt_experiment::Record;
 use apt_export::File;
+use apt_hub::ModelName;
 use apt_nn::ModelConfig;
 use apt_report::{command, summary_markdown};
 use std::fmt::Write;
@@ -31,8 +32,11 @@ impl Card<'_> {
             Format::Peft => "peft",
             Format::Safetensors | Format::Transformers => "transformers",
         };
+        let origin = self.record.and_then(|record| record.provenance.model.as_ref()?.origin.as_deref());
+        let base = origin.and_then(|origin| ModelName::parse(origin).ok());
+        let base = base.map_or_else(String::new, |base| format!("base_model: {}\n", base.repo));
         let mut text = format!(
-            "---\nlibrary_name: {library}\npipeline_tag: text-classification\ntags:\n- apt-lab\n- pruning\n---\n\n"
+            "---\nlibrary_name: {library}\npipeline_tag: text-classification\n{base}tags:\n- apt-lab\n- pruning\n---\n\n"
         );
         let title = match self.request.format {
             Format::Peft => "LoRA adapters trained with APT Lab",
