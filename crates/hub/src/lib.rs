@@ -2,7 +2,7 @@
 //!
 //! Why not the crate `hf-hub`: its version 1 brings some 350 crates with it; its version 0.5 knows neither offline mode nor
 //! `HF_HUB_CACHE` nor `HF_TOKEN`, checks no digest, and gives up where another process is fetching. What is needed is
-//! three kinds of requests ([`client`]) and a layout of folders ([`cache`]).
+//! three kinds of requests (`client`) and a layout of folders (`cache`).
 //!
 //! Nothing is asked of the network before [`Hub::list`] or [`Hub::fetch`].
 
