@@ -215,6 +215,7 @@ fn evaluate() -> Command {
             "text",
             "text_pair",
             "label",
+            "label_separator",
             "no_header",
             "max_length",
             "device",

@@ -47,7 +47,7 @@ pub fn tokenize_task(task: &RawTask, tokenizer: &Tokenizer, max_len: usize) -> R
             let (tokens, is_cut) = tokenizer.encode_and_tell(&example.a, example.b.as_deref(), max_len)?;
             cut.of += 1;
             cut.some += usize::from(is_cut);
-            tokenized.push(Example { tokens, target: example.target });
+            tokenized.push(Example { tokens, target: example.target.clone() });
         }
         Ok(tokenized)
     };

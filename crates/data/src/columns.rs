@@ -289,6 +289,7 @@ pub(crate) fn refuse_lists(table: &Table<'_>, file: &str, column: usize) -> Resu
     let all_printed = cells().all(|(_, cell)| is_printed(cell.text()));
     let nested = cells().find_map(|(line, cell)| match cell {
         Cell::Nested(what) => Some((line, *what)),
+        Cell::List(_) => Some((line, "a list")),
         Cell::Text(_) if all_printed => Some((line, "a list")),
         Cell::Text(_) | Cell::None => None,
     });

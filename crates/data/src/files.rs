@@ -9,6 +9,7 @@ use apt_experiment::{COMPRESSED_EXTENSIONS, DATA_EXTENSIONS, DataRead, FileRead}
 use crate::class_numbers::{NamedTexts, settle};
 use crate::error::DataError;
 use crate::hold_out::hold_out;
+use crate::label_sets::SetReader;
 use crate::labels::{LabelReader, LabelSet};
 use crate::metric::Metric;
 use crate::numbering::Numbering;
@@ -182,6 +183,10 @@ pub(crate) fn read_files(
     let first = shown(&chosen.train.first().or(chosen.validation.first()).cloned().unwrap_or_default());
     let (labels, metrics) =
         label_reader(spec, files, reading, &first, if train.is_empty() { &validation } else { &train })?;
+    notes.extend(match &labels {
+        LabelReader::Sets(sets) => sets.note(),
+        LabelReader::Classes(_) | LabelReader::Values => None,
+    });
     let (mut test, unlabelled): (Vec<_>, Vec<_>) = test.into_iter().partition(|split| split.is_labelled(&labels));
     for split in &unlabelled {
         notes.push(format!("{}: it has no labels and is not used", split.name()));
@@ -202,6 +207,7 @@ pub(crate) fn read_files(
         Ok(all)
     };
     let mut train = examples(&train, "training")?;
+    let set_notes = set_note(&train);
     let validation = match validation.as_slice() {
         [] => {
             let rows = train.len();
@@ -213,9 +219,19 @@ pub(crate) fn read_files(
     };
     let test = if test.is_empty() { None } else { Some(examples(&test, "test")?) };
     read.unread = names.iter().filter(|name| !chosen.uses(name) && is_data_file(name)).cloned().collect();
+    notes.extend(set_notes);
     read.notes = notes;
     let task = RawTask::new(spec.name, labels.into_objective(metrics), train, validation, test);
     Ok(RawTask { read, ..task }.described())
+}
+
+/// How many classes apply to the examples, where it may be any number.
+fn set_note(examples: &[RawExample]) -> Option<String> {
+    let sets: Vec<usize> = examples.iter().filter_map(|of| of.target.set()).map(|set| set.classes().len()).collect();
+    let (all, of) = (sets.iter().sum::<usize>(), sets.len());
+    let none = sets.iter().filter(|classes| **classes == 0).count();
+    let mean = all as f64 / of.max(1) as f64;
+    (of > 0).then(|| format!("{mean:.2} classes apply to a training text on average, and none to {none} of {of}"))
 }
 
 /// Whether a file's name ends as data do.
@@ -243,6 +259,11 @@ fn label_reader(
         Labels::Classes(classes) => (LabelReader::Classes(LabelSet::of_task(spec.name, &classes)), classes.metrics),
         Labels::Values => (LabelReader::Values, &[]),
         Labels::Own(_) if reading.objective == Some(ObjectiveKind::Regression) => (LabelReader::Values, &[]),
+        Labels::Own(_) if reading.objective == Some(ObjectiveKind::MultiLabel) => {
+            let declared = splits.first().and_then(Split::declared);
+            let separator = reading.label_separator.as_deref();
+            (LabelReader::Sets(SetReader::new(&cells()?, first, declared, &reading.classes, separator)?), &[])
+        }
         Labels::Own(metrics) if !reading.classes.is_empty() => {
             let set = LabelSet::of_model(&reading.classes, cells()?.into_iter())?;
             (LabelReader::Classes(set), metrics)

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{DataError, shortened};
+use crate::label_sets::SetReader;
 use crate::metric::Metric;
 use crate::numbering::Numbering;
 use crate::objective::Objective;
@@ -36,6 +37,8 @@ pub(crate) struct LabelCell<'a> {
 pub(crate) enum LabelReader {
     /// As one of several classes.
     Classes(LabelSet),
+    /// As any number of several classes.
+    Sets(SetReader),
     /// As numbers.
     Values,
 }
@@ -47,21 +50,26 @@ impl LabelReader {
     /// [`DataError::BadRow`] for a list or, where numbers are read, anything that is no finite number;
     /// [`DataError::UnknownLabel`] for a class that is not among the known ones.
     pub(crate) fn target(&self, cell: LabelCell<'_>) -> Result<Option<Target>, DataError> {
-        let value = cell.value()?;
         match self {
-            Self::Classes(labels) => Ok(labels.class(cell, &value)?.map(Target::Class)),
-            Self::Values if is_blank(&value) || is_mark(&value) => Ok(None),
-            Self::Values => cell.number(&value).map(|number| Some(Target::Value(number))),
+            Self::Classes(labels) => Ok(labels.class(cell, &cell.value()?)?.map(Target::Class)),
+            Self::Sets(sets) => sets.target(cell),
+            Self::Values => match cell.value()? {
+                value if is_blank(&value) || is_mark(&value) => Ok(None),
+                value => cell.number(&value).map(|number| Some(Target::Value(number))),
+            },
         }
     }
 
     /// Whether a file whose label cells are these has labels at all. A test file as GLUE hands it out has −1 in every
     /// row, others a mark.
     pub(crate) fn are_labels<'a>(&self, mut cells: impl Iterator<Item = LabelCell<'a>>) -> bool {
+        if let Self::Sets(sets) = self {
+            return sets.are_labels(cells);
+        }
         cells.any(|cell| match cell.value() {
             Ok(value) => match self {
                 Self::Classes(labels) => labels.find(cell, &value).is_some() || !may_be_none(&value),
-                Self::Values => !may_be_none(&value),
+                Self::Sets(_) | Self::Values => !may_be_none(&value),
             },
             Err(_) => true,
         })
@@ -71,6 +79,7 @@ impl LabelReader {
     pub(crate) fn into_objective(self, metrics: &'static [Metric]) -> Objective {
         match self {
             Self::Classes(labels) => Objective::Classification { labels: labels.names, metrics },
+            Self::Sets(sets) => Objective::multi_label(sets.into_names()),
             Self::Values => Objective::regression(),
         }
     }
@@ -115,11 +124,16 @@ impl LabelSet {
         names: &[String],
         cells: impl Iterator<Item = LabelCell<'a>>,
     ) -> Result<Self, DataError> {
-        let set = Self::new(names.to_vec(), "the model".to_owned());
         let values = cells.map(LabelCell::value).collect::<Result<BTreeSet<String>, _>>()?;
+        Ok(Self::of_model_names(names, &values))
+    }
+
+    /// The labels of a model for `values` that occur, which may be their numbers, if all are.
+    pub(crate) fn of_model_names(names: &[String], values: &BTreeSet<String>) -> Self {
+        let set = Self::new(names.to_vec(), "the model".to_owned());
         let is_index = |value: &String| value.parse().is_ok_and(|index: usize| index < names.len());
         let mut labels = values.iter().filter(|value| !may_be_none(value));
-        Ok(Self { indices_too: labels.all(is_index), ..set })
+        Self { indices_too: labels.all(is_index), ..set }
     }
 
     /// The labels that occur in a training file: numbers in numeric order, names in alphabetic order. Unless `asked`
@@ -143,7 +157,7 @@ impl LabelSet {
         if !asked {
             remove_what_is_no_label(&mut names, file)?;
         }
-        let numeric = names.iter().all(|name| number(name).is_some());
+        let numeric = names.iter().all(|name| real(name).is_some());
         let example = names.iter().find(|name| !is_integer(name)).or(names.first());
         let is_real = names.iter().any(|name| !is_integer(name)) || names.len() > MANY_NUMBERS;
         if let Some(example) = example.filter(|_| numeric && !asked && is_real) {
@@ -158,6 +172,16 @@ impl LabelSet {
             }
             Some(_) => {}
         }
+        Self::of_names(file, names)
+    }
+
+    /// These labels: numbers in numeric order, names in alphabetic order.
+    ///
+    /// # Errors
+    /// [`DataError::LabelSet`] for two that do not differ but in how they are written.
+    pub(crate) fn of_names(file: &str, names: BTreeSet<String>) -> Result<Self, DataError> {
+        let numeric = names.iter().all(|name| real(name).is_some());
+        let refused = |what: String, remedy| Err(DataError::LabelSet { file: file.to_owned(), what, remedy });
         let mut folded: Vec<(String, &String)> = names.iter().map(|name| (folded(name), name)).collect();
         folded.sort();
         if let Some(twins) = folded.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -172,9 +196,28 @@ impl LabelSet {
         }
         let mut names: Vec<String> = names.into_iter().collect();
         if numeric {
-            names.sort_by(|a, b| number(a).partial_cmp(&number(b)).unwrap_or(std::cmp::Ordering::Equal));
+            names.sort_by(|a, b| real(a).partial_cmp(&real(b)).unwrap_or(std::cmp::Ordering::Equal));
         }
         Ok(Self::new(names, format!("the training file {file}")))
+    }
+
+    /// The same classes in the order in which the file gives their names, with those that do not occur in it; unchanged if
+    /// others occur.
+    #[must_use]
+    pub(crate) fn in_order_of(self, declared: &[String]) -> Self {
+        let different: BTreeSet<String> = declared.iter().map(|name| folded(name)).collect();
+        let is_whole = self.names.iter().all(|name| declared.contains(name)) && different.len() == declared.len();
+        if is_whole { Self::new(declared.to_vec(), self.from) } else { self }
+    }
+
+    /// The names, in class order.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The names, in class order.
+    pub(crate) fn into_names(self) -> Vec<String> {
+        self.names
     }
 
     /// The class that a cell names; `None` if it names none.
@@ -201,16 +244,23 @@ impl LabelSet {
     /// The class of a cell, `None` where it has no label: what may mean that and is none of the classes.
     fn class(&self, cell: LabelCell<'_>, value: &str) -> Result<Option<u32>, DataError> {
         match self.find(cell, value) {
-            Some(class) => Ok(Some(class as u32)),
             None if may_be_none(value) => Ok(None),
-            None => Err(DataError::UnknownLabel {
-                file: cell.file.to_owned(),
-                line: cell.line,
-                label: shortened(value),
-                from: self.from.clone(),
-                known: self.names.clone(),
-            }),
+            Some(_) | None => self.known(cell, value).map(Some),
         }
+    }
+
+    /// The class that `value`, which stands in `cell`, names or is the number of.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownLabel`] if it is none.
+    pub(crate) fn known(&self, cell: LabelCell<'_>, value: &str) -> Result<u32, DataError> {
+        self.find(cell, value).map(|class| class as u32).ok_or_else(|| DataError::UnknownLabel {
+            file: cell.file.to_owned(),
+            line: cell.line,
+            label: shortened(value),
+            from: self.from.clone(),
+            known: self.names.clone(),
+        })
     }
 }
 
@@ -218,7 +268,7 @@ impl LabelSet {
 /// a mark beside names, "NA" beside numbers. Beside names "NA" is a name.
 fn remove_what_is_no_label(names: &mut BTreeSet<String>, file: &str) -> Result<(), DataError> {
     let others: Vec<&String> = names.iter().filter(|name| !may_be_none(name)).collect();
-    let are_numbers = !others.is_empty() && others.iter().all(|name| number(name).is_some());
+    let are_numbers = !others.is_empty() && others.iter().all(|name| real(name).is_some());
     let are_words = others.len() > 1 && others.iter().all(|name| name.chars().any(char::is_alphanumeric));
     let count = |first: usize| (first..first + others.len()).all(|number| names.contains(&number.to_string()));
     let is_count = count(0) || count(1);
@@ -254,8 +304,8 @@ fn is_list(value: &str) -> bool {
 }
 
 /// What to do about several labels of one text.
-const ONE_LABEL: &str = "one class is learned for each text: give each row one label, or make one file for each label, \
-                         with yes and no";
+const ONE_LABEL: &str =
+    "learn for every class whether it applies with --objective multi_label, or give each row one label";
 
 impl LabelCell<'_> {
     /// The label as it is compared: trimmed, and `1.0` (as spreadsheets write it) as `1`. Empty where there is none.
@@ -263,12 +313,11 @@ impl LabelCell<'_> {
     /// # Errors
     /// [`DataError::BadRow`] for a list or an object.
     pub(crate) fn value(self) -> Result<String, DataError> {
-        if let Cell::Nested(what) = self.cell {
-            return Err(self.refused(format!("the label is {what}"), ONE_LABEL));
+        match self.cell {
+            Cell::Nested(what) => Err(self.refused(format!("the label is {what}"), ONE_LABEL)),
+            Cell::List(_) => Err(self.refused("the label is a list".to_owned(), ONE_LABEL)),
+            Cell::Text(_) | Cell::None => Ok(plain(self.cell.text()).to_owned()),
         }
-        let text = self.cell.text();
-        let whole = text.strip_suffix(".0").filter(|whole| is_integer(whole));
-        Ok(whole.unwrap_or(text).to_owned())
     }
 
     /// The label as the number of a class; `None` if it is none.
@@ -278,22 +327,28 @@ impl LabelCell<'_> {
 
     /// The label as a number that single precision holds.
     fn number(self, value: &str) -> Result<f32, DataError> {
-        number(value).map(|number| number as f32).filter(|number| number.is_finite()).ok_or_else(|| {
+        real(value).map(|number| number as f32).filter(|number| number.is_finite()).ok_or_else(|| {
             let what = format!("the label '{}' is not a number", shortened(value));
             self.refused(what, "write numbers such as 3.8, or learn classes with --objective classification")
         })
     }
 
-    fn refused(self, what: String, remedy: &'static str) -> DataError {
+    pub(crate) fn refused(self, what: String, remedy: &'static str) -> DataError {
         DataError::BadRow { file: self.file.to_owned(), line: self.line, what, remedy }
     }
 }
 
-fn is_integer(text: &str) -> bool {
+/// A label as it is compared: trimmed, and `1.0` (as spreadsheets write it) as `1`.
+pub(crate) fn plain(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_suffix(".0").filter(|whole| is_integer(whole)).unwrap_or(text)
+}
+
+pub(crate) fn is_integer(text: &str) -> bool {
     text.parse::<i64>().is_ok()
 }
 
 /// The finite number that `text` writes.
-fn number(text: &str) -> Option<f64> {
+pub(crate) fn real(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }

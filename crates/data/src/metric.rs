@@ -1,6 +1,7 @@
 //! The metrics by which tasks are judged, computed from answers and targets.
 
 mod correlation;
+mod sets;
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::target::Target;
 use correlation::{pearson, spearman};
 
-/// A metric. Accuracy and F1 lie in 0..=1, Matthews and the correlations in −1..=1; more is better.
+/// A metric. Accuracy, exact match and F1 lie in 0..=1, Matthews and the correlations in −1..=1; more is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -19,6 +20,13 @@ pub enum Metric {
     Matthews,
     /// F1 of class 1 (GLUE's choice for MRPC).
     F1,
+    /// F1 of sets of classes over all decisions, as scikit-learn's `f1_score(average="micro", zero_division=0)`.
+    MicroF1,
+    /// Mean over the classes of each one's F1, as scikit-learn's `f1_score(average="macro", zero_division=0)`: a class that
+    /// neither applies nor is predicted counts as 0.
+    MacroF1,
+    /// Share of examples whose whole set of classes is predicted, as scikit-learn's `accuracy_score` of sets.
+    ExactMatch,
     /// Pearson's correlation of predicted and true numbers, as `scipy.stats.pearsonr`.
     Pearson,
     /// Spearman's rank correlation of predicted and true numbers, as `scipy.stats.spearmanr`.
@@ -32,13 +40,16 @@ impl Metric {
             Self::Accuracy => "accuracy",
             Self::Matthews => "matthews",
             Self::F1 => "f1",
+            Self::MicroF1 => "micro_f1",
+            Self::MacroF1 => "macro_f1",
+            Self::ExactMatch => "exact_match",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
         }
     }
 
-    /// The metric of `answers` beside the `targets` of the same examples. Metrics of classes count classes only, and
-    /// correlations numbers only; of two slices of different length the common part counts.
+    /// The metric of `answers` beside the `targets` of the same examples. Metrics of classes count classes only, those
+    /// of sets sets only, and correlations numbers only; of two slices of different length the common part counts.
     ///
     /// Where a metric of classes is a ratio to nothing (no examples, one class only) it is 0, as in the GLUE scripts.
     /// A correlation with something constant, or of fewer than two numbers, is not defined: `None`, where scipy gives
@@ -48,6 +59,9 @@ impl Metric {
             Self::Accuracy => Some(accuracy(&classes(answers, targets))),
             Self::Matthews => Some(matthews(&classes(answers, targets))),
             Self::F1 => Some(f1(&classes(answers, targets))),
+            Self::MicroF1 => Some(sets::micro_f1(answers, targets)),
+            Self::MacroF1 => Some(sets::macro_f1(answers, targets)),
+            Self::ExactMatch => Some(sets::exact_match(answers, targets)),
             Self::Pearson => pearson(&values(answers, targets)),
             Self::Spearman => spearman(&values(answers, targets)),
         }
@@ -58,7 +72,10 @@ impl Metric {
     /// The metric of the best constant answer to examples with these targets: what a model that has learned nothing
     /// reaches. A correlation with a constant is not defined and counts as 0.
     pub fn of_constant(self, targets: &[Target]) -> f64 {
-        let classes: BTreeSet<u32> = targets.iter().filter_map(|target| target.class()).collect();
+        if matches!(self, Self::MicroF1 | Self::MacroF1 | Self::ExactMatch) {
+            return sets::of_constant(self, targets);
+        }
+        let classes: BTreeSet<u32> = targets.iter().filter_map(Target::class).collect();
         let always = |class: u32| self.score(&vec![Target::Class(class); targets.len()], targets).unwrap_or(0.0);
         classes.into_iter().map(always).fold(0.0, f64::max)
     }
@@ -165,7 +182,7 @@ mod tests {
         }
         assert_eq!(score(Metric::Matthews, &[1, 1], &[1, 1]), 0.0, "one class only");
         assert_eq!(score(Metric::F1, &[0, 0], &[0, 0]), 0.0, "no positives");
-        let (same, rising) = ([Target::Value(2.5); 3], [1.0, 2.0, 3.0].map(Target::Value));
+        let (same, rising) = ([2.5; 3].map(Target::Value), [1.0, 2.0, 3.0].map(Target::Value));
         for metric in [Metric::Pearson, Metric::Spearman] {
             assert_eq!(metric.score(&same, &rising), None, "{} of a constant", metric.name());
             assert_eq!(metric.score(&rising, &same), None, "{} with a constant", metric.name());

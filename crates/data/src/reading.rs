@@ -15,6 +15,8 @@ pub struct Reading {
     pub pair: Option<String>,
     /// Column of the label.
     pub label: Option<String>,
+    /// What stands between the labels of a cell, where it is to name several; none: it holds a list.
+    pub label_separator: Option<String>,
     /// The first line is an example; columns are called 1, 2, 3 and so on.
     pub no_header: bool,
     /// Names of the classes in the order of a model's outputs, where a model is given: labels are read as these.
@@ -27,10 +29,12 @@ impl Reading {
         let objective = match knobs.objective {
             ObjectiveChoice::Auto => None,
             ObjectiveChoice::Classification => Some(ObjectiveKind::Classification),
+            ObjectiveChoice::MultiLabel => Some(ObjectiveKind::MultiLabel),
             ObjectiveChoice::Regression => Some(ObjectiveKind::Regression),
         };
         let [text, pair, label] = [&knobs.text, &knobs.text_pair, &knobs.label].map(Clone::clone);
-        Self { objective, text, pair, label, no_header: knobs.no_header, classes: Vec::new() }
+        let label_separator = knobs.label_separator.clone();
+        Self { objective, text, pair, label, label_separator, no_header: knobs.no_header, classes: Vec::new() }
     }
 
     /// Everything by default, with this objective.

@@ -6,8 +6,10 @@ use apt_experiment::{FileRead, LeftOut};
 
 use crate::columns::{self, Columns, label_names};
 use crate::error::{DataError, shortened};
+use crate::label_sets::join_columns;
 use crate::labels::{LabelCell, LabelReader};
 use crate::numbering::Numbering;
+use crate::objective::ObjectiveKind;
 use crate::reading::Reading;
 use crate::registry::{Classes, Files};
 use crate::stream::ColumnsRead;
@@ -45,9 +47,14 @@ impl<'a> Split<'a> {
         };
         if !reading.no_header {
             names.extend([&reading.text, &reading.pair, &reading.label].into_iter().flatten().map(String::as_str));
+            names.extend(reading.label.iter().flat_map(|label| label.split(',')));
         }
         let header = Header { names: &names, layouts: layout.headerless, absent: reading.no_header };
-        let table = Table::read(bytes, &file, format, header)?;
+        let mut table = Table::read(bytes, &file, format, header)?;
+        let joined = reading.label.as_ref().filter(|label| label.contains(',') && !table.columns.contains(label));
+        if let Some(label) = joined.filter(|_| reading.objective == Some(ObjectiveKind::MultiLabel)) {
+            join_columns(&mut table, &file, label)?;
+        }
         let at = columns::find(&table, &file, layout, reading)?;
         for column in [Some(at.a), at.b].into_iter().flatten() {
             columns::refuse_lists(&table, &file, column)?;
@@ -67,8 +74,8 @@ impl<'a> Split<'a> {
 
     /// The same, without its rows.
     pub(crate) fn without_rows(self) -> Split<'static> {
-        let Table { columns, notes, cut, .. } = self.table;
-        let table = Table { columns, rows: Vec::new(), notes, cut };
+        let Table { columns, notes, classes, cut, .. } = self.table;
+        let table = Table { columns, rows: Vec::new(), notes, classes, cut };
         Split { file: self.file, table, at: self.at, label_names: self.label_names, numbering: self.numbering }
     }
 
@@ -115,6 +122,11 @@ impl<'a> Split<'a> {
         self.at.label.is_some_and(|label| labels.are_labels(self.cells(label)))
     }
 
+    /// The classes of its label column in the order in which the file gives their names.
+    pub(crate) fn declared(&self) -> Option<&[String]> {
+        self.table.classes.get(&self.table.columns[self.at.label?]).map(Vec::as_slice)
+    }
+
     /// The numberings of classes that are in use in its label column.
     pub(crate) fn numberings_in_use(&self, classes: &Classes) -> &'static [Numbering] {
         self.at.label.map_or(&[], |label| classes.numberings_of(&self.table.columns[label]))
@@ -150,6 +162,7 @@ impl<'a> Split<'a> {
                 let (file, line) = (self.file.clone(), row.line);
                 let what = match row.cells[at] {
                     Cell::Nested(what) => format!("the column '{}' holds {what} and no text", self.table.columns[at]),
+                    Cell::List(_) => format!("the column '{}' holds a list and no text", self.table.columns[at]),
                     Cell::Text(_) | Cell::None => format!("the column '{}' is empty", self.table.columns[at]),
                 };
                 Err(DataError::BadRow { file, line, what, remedy: "give the row a text or remove it" })

@@ -5,6 +5,7 @@ mod json;
 pub(crate) mod separated;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::error::{DataError, shortened};
 
@@ -19,7 +20,9 @@ pub(crate) enum Cell<'a> {
     Text(Cow<'a, str>),
     /// JSON's `null`, or no such key in this object.
     None,
-    /// JSON that is no single value, called so: `a list`, `an object`.
+    /// Several single values as text.
+    List(Vec<String>),
+    /// What is no single value and no list of them, called so: `an object`.
     Nested(&'static str),
 }
 
@@ -28,7 +31,7 @@ impl Cell<'_> {
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Text(text) => text.trim(),
-            Self::None | Self::Nested(_) => "",
+            Self::None | Self::List(_) | Self::Nested(_) => "",
         }
     }
 }
@@ -47,6 +50,8 @@ pub(crate) struct Table<'a> {
     pub(crate) rows: Vec<Row<'a>>,
     /// What was decided in reading it, in words.
     pub(crate) notes: Vec<String>,
+    /// Names of the classes in the order that the file gives them, by the column that holds them, where it gives one.
+    pub(crate) classes: BTreeMap<String, Vec<String>>,
     /// How its rows were told apart from one another.
     pub(crate) cut: Cut,
 }
@@ -178,7 +183,7 @@ impl<'a> Table<'a> {
         }
         let columns = without_empty_ends(columns, &mut rows);
         check_cells(&rows, columns.len(), file)?;
-        Ok(Self { columns, rows, notes, cut })
+        Ok(Self { columns, rows, notes, classes: BTreeMap::new(), cut })
     }
 
     /// Further rows of a table that began as one with these `columns`, cut so; `layouts` are those it may have without a
@@ -203,7 +208,7 @@ impl<'a> Table<'a> {
         }
         without_extra_ends(columns.len(), &mut rows);
         check_cells(&rows, columns.len(), file)?;
-        Ok(Self { columns: columns.to_vec(), rows, notes: Vec::new(), cut })
+        Ok(Self { columns: columns.to_vec(), rows, notes: Vec::new(), classes: BTreeMap::new(), cut })
     }
 }
 
@@ -401,7 +406,7 @@ mod tests {
         for (text, file, line, by) in [
             (lines, "f.jsonl", 3, Cell::None),
             (lines, "f.json", 3, Cell::None),
-            (list, "f.jsonl", 2, Cell::Nested("a list")),
+            (list, "f.jsonl", 2, Cell::List(vec!["1".to_owned()])),
         ] {
             let table = read(text, file);
             let at = |name: &str| table.columns.iter().position(|column| column == name).expect("a column");

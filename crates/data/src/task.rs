@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::objective::Objective;
 use crate::seeded::{Stream, generator, shuffle};
-use crate::target::Target;
+use crate::target::{ClassSet, Target};
 
 /// One text or pair of texts with what is to be predicted of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,16 +90,19 @@ impl RawTask {
     #[must_use]
     pub(crate) fn described(mut self) -> Self {
         let mut counts = vec![0; self.objective.labels().len()];
-        let mut known: BTreeMap<(&str, Option<&str>), (Target, bool)> = BTreeMap::new();
+        let mut known: BTreeMap<(&str, Option<&str>), (&Target, bool)> = BTreeMap::new();
         let counted = if self.train.is_empty() { &self.validation } else { &self.train };
         for example in counted {
-            if let Some(count) = example.target.class().and_then(|class| counts.get_mut(class as usize)) {
-                *count += 1;
+            let set = example.target.set().map_or(&[][..], ClassSet::classes);
+            for class in example.target.class().iter().chain(set) {
+                if let Some(count) = counts.get_mut(*class as usize) {
+                    *count += 1;
+                }
             }
         }
         for example in &self.train {
-            let (target, differs) = known.entry(example.texts()).or_insert((example.target, false));
-            *differs |= *target != example.target;
+            let (target, differs) = known.entry(example.texts()).or_insert((&example.target, false));
+            *differs |= *target != &example.target;
         }
         let differs = |example: &&RawExample| known.get(&example.texts()).is_some_and(|(_, differs)| *differs);
         let contradicting = self.train.iter().filter(differs).count();
@@ -130,8 +133,11 @@ impl RawTask {
             for example in split.into_iter().flatten() {
                 field(example.a.as_bytes());
                 field(example.b.as_deref().map_or(&[0xFF], str::as_bytes));
-                match example.target {
+                match &example.target {
                     Target::Class(class) => field(&class.to_le_bytes()),
+                    Target::Set(set) => {
+                        field(&set.classes().iter().flat_map(|class| class.to_le_bytes()).collect::<Vec<u8>>());
+                    }
                     Target::Value(value) => field(&value.to_le_bytes()),
                 }
             }

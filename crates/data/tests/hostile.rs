@@ -228,7 +228,7 @@ fn too_few_rows_to_hold_any_out() {
 fn byte_order_mark_crlf_and_spreadsheet_numbers_are_harmless() {
     let task =
         sst2("\u{FEFF}sentence\tlabel\r\na \"fine\" film\t1.0\r\nbad\tnegative\r\n".as_bytes()).expect("harmless");
-    let read: Vec<_> = task.train.iter().map(|example| (example.a.as_str(), example.target)).collect();
+    let read: Vec<_> = task.train.iter().map(|example| (example.a.as_str(), example.target.clone())).collect();
     assert_eq!(read, [("a \"fine\" film", Target::Class(1)), ("bad", Target::Class(0))]);
 }
 

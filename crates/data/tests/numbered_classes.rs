@@ -18,7 +18,7 @@ fn read_all(task: &str, extension: &str, text: &str) -> Result<RawTask, DataErro
 
 /// Texts with the names of their classes.
 fn answers<'a>(task: &'a RawTask, split: &'a [apt_data::RawExample]) -> Vec<(&'a str, String)> {
-    split.iter().map(|example| (example.a.as_str(), task.objective.text(example.target))).collect()
+    split.iter().map(|example| (example.a.as_str(), task.objective.text(&example.target))).collect()
 }
 
 fn assert_refused(result: Result<RawTask, DataError>, parts: &[&str]) {
@@ -84,7 +84,7 @@ fn numbers_of_trec_are_settled_by_texts_that_another_file_names() {
         let files = [("train.txt", QUESTIONS), ("dev.txt", QUESTIONS), ("trec_test.txt", test)];
         let task = read("trec", &files.map(|(name, text)| (name, text.as_bytes()))).expect("sound files");
         let classes: Vec<String> =
-            task.test.iter().flatten().map(|example| task.objective.text(example.target)).collect();
+            task.test.iter().flatten().map(|example| task.objective.text(&example.target)).collect();
         assert_eq!(classes, ["DESC", "LOC", "NUM"], "{numbering}");
         assert_eq!(task.read.notes, [format!("trec_test.txt: the classes are numbered {numbering}")]);
     }
@@ -189,7 +189,7 @@ fn ag_news_in_a_label_column_is_numbered_from_0_or_from_1() {
     let targets = |rows: &str| {
         let task = read_all("agnews", "csv", &format!("label,text\n{rows}"))?;
         Ok::<_, DataError>((
-            task.train.iter().map(|example| example.target).collect::<Vec<_>>(),
+            task.train.iter().map(|example| example.target.clone()).collect::<Vec<_>>(),
             task.read.notes[0].clone(),
         ))
     };

@@ -151,7 +151,7 @@ pub struct DataSource {
     task: TaskName,
     objective: ObjectiveChoice,
     data: Option<String>,
-    columns: [Option<String>; 3],
+    columns: [Option<String>; 4],
     no_header: bool,
 }
 
@@ -163,7 +163,7 @@ impl Knobs {
             task: self.task.clone(),
             objective: self.objective,
             data: self.data.clone(),
-            columns: [&self.text, &self.text_pair, &self.label].map(Clone::clone),
+            columns: [&self.text, &self.text_pair, &self.label, &self.label_separator].map(Clone::clone),
             no_header: self.no_header,
         }
     }
@@ -265,7 +265,7 @@ knobs! {
     /// Task to learn: `builtin`, sst2, cola, mrpc, rte, stsb, trec, agnews, or `text` (also `csv`) for a file of your own.
     #[knob(Task, "")]
     task: TaskName = BUILTIN_TASK.into(),
-    /// What is learned: auto leaves it to the task and its labels; or classification, or regression.
+    /// What is learned: classification, multi_label (any number of classes), regression; auto leaves it to task and labels.
     #[knob(Task, "")]
     objective: ObjectiveChoice = ObjectiveChoice::Auto,
     /// Folder or file with the task's data; the built-in task needs none.
@@ -277,9 +277,12 @@ knobs! {
     /// Column of the second text of a pair.
     #[knob(Task, "")]
     text_pair: Option<String> = None,
-    /// Column of the label; none finds it by its name.
+    /// Column of the label; none finds it by its name. In multi_label also several by comma, with 0 or 1 each.
     #[knob(Task, "")]
     label: Option<String> = None,
+    /// Stands between the labels of a cell in multi_label; none reads lists as ["a", "b"].
+    #[knob(Task, "")]
+    label_separator: Option<String> = None,
     /// The first line of the data is an example and names no columns; they are then called 1, 2, 3 and so on.
     #[knob(Task, "")]
     no_header: bool = false,

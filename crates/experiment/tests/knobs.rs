@@ -243,8 +243,10 @@ fn a_refused_file_changes_nothing() {
 #[test]
 fn contradictory_knobs_are_named_with_a_remedy() {
     type Settings = &'static [(&'static str, &'static str)];
-    let cases: [(Settings, &str, &str); 14] = [
+    let cases: [(Settings, &str, &str); 16] = [
         (&[("objective", "regression")], "task", "objective"),
+        (&[("objective", "multi_label")], "task", "objective"),
+        (&[("label_separator", ";")], "label_separator", "objective"),
         (&[("schedule", "one_shot"), ("mu_over", "pruning_window")], "schedule", "mu_over"),
         (&[("train_base", "true")], "train_base", "rank_growth"),
         (&[("train_base", "true"), ("density", "1")], "train_base", "rank_growth"),

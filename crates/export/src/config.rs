@@ -14,7 +14,7 @@ pub(crate) fn plain(config: &ModelConfig) -> Value {
         json["id2label"] = (0..head.labels).map(|id| (id.to_string(), Value::from(name(id)))).collect();
         json["label2id"] = (0..head.labels).map(|id| (name(id), Value::from(id))).collect();
     }
-    if head.labels == 1 {
+    if head.labels == 1 && !head.multi_label {
         json["problem_type"] = json!("regression");
     }
     json
@@ -40,5 +40,8 @@ mod tests {
         assert_eq!(of(2, &[])["architectures"], json!(["BertForSequenceClassification"]));
         assert_eq!(of(1, &[])["problem_type"], "regression");
         assert_eq!(of(2, &[]).get("problem_type"), None);
+        let head = HeadConfig { multi_label: true, ..HeadConfig::new(Pooling::Pooler, 8, 2) };
+        let several = plain(&ModelConfig { head: Some(head), ..read.clone() });
+        assert_eq!(several["problem_type"], "multi_label_classification");
     }
 }

@@ -143,7 +143,10 @@ class AptForSequenceClassification(PreTrainedModel):
         logits = self.at(names["classifier"])(read)
         loss = None
         if labels is not None:
-            is_number = config.num_labels == 1
-            of = functional.mse_loss if is_number else functional.cross_entropy
-            loss = of(logits[:, 0] if is_number else logits, labels.to(logits.dtype) if is_number else labels)
+            if config.problem_type == "multi_label_classification":
+                loss = functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+            elif config.num_labels == 1:
+                loss = functional.mse_loss(logits[:, 0], labels.to(logits.dtype))
+            else:
+                loss = functional.cross_entropy(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)

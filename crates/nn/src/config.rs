@@ -55,12 +55,15 @@ pub struct HeadConfig {
     /// What is read.
     #[serde(default, skip_serializing_if = "Pooling::is_pooler")]
     pub pooling: Pooling,
+    /// Whether each output says on its own whether its class applies, so that any number of classes may.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multi_label: bool,
 }
 
 impl HeadConfig {
-    /// A head with `labels` outputs; its dense layer, if `pooling` has one, is `dense` wide.
+    /// A head with `labels` outputs, one of which is the answer; its dense layer, if `pooling` has one, is `dense` wide.
     pub fn new(pooling: Pooling, dense: usize, labels: usize) -> Self {
-        Self { dense: pooling.is_pooler().then_some(dense), labels, pooling }
+        Self { dense: pooling.is_pooler().then_some(dense), labels, pooling, multi_label: false }
     }
 }
 
@@ -181,6 +184,9 @@ impl ModelConfig {
         }
         if let Some(head) = self.head {
             json["num_labels"] = head.labels.into();
+            if head.multi_label {
+                json[PROBLEM] = MULTI_LABEL.into();
+            }
         }
         if !self.label_names.is_empty() {
             let names = self.label_names.iter().enumerate();
@@ -232,6 +238,11 @@ impl ModelConfig {
         Ok(())
     }
 }
+
+/// What transformers says of a head beside its size.
+const PROBLEM: &str = "problem_type";
+/// [`HeadConfig::multi_label`] in it.
+const MULTI_LABEL: &str = "multi_label_classification";
 
 /// Where the file holds what a uniform Hugging Face configuration cannot say.
 const COMPACT: &str = "apt_lab";

@@ -250,7 +250,8 @@ fn a_config_that_claims_more_than_the_file_holds_costs_no_memory() {
 #[test]
 fn a_head_that_contradicts_its_pooling_is_refused() {
     for (dense, pooling) in [(Some(8), Pooling::Mean), (Some(8), Pooling::Cls), (None, Pooling::Pooler)] {
-        let config = ModelConfig { head: Some(HeadConfig { dense, labels: 2, pooling }), ..config() };
+        let config =
+            ModelConfig { head: Some(HeadConfig { dense, labels: 2, pooling, multi_label: false }), ..config() };
         let json = serde_json::to_vec(&config.to_json()).expect("JSON values serialise");
         let error = ModelConfig::from_json(&json, "config.json").expect_err(pooling.words());
         assert!(matches!(error, NnError::Size { .. }), "{error:?}");

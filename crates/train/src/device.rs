@@ -2,7 +2,7 @@
 //! backward, must agree with the CPU. A GPU that computes something else is never trained on.
 
 use crate::TrainError;
-use crate::losses::{Targets, mean_squared_error, prediction_loss, task_loss};
+use crate::losses::{PredictionLoss, Targets, mean_squared_error, prediction_loss, task_loss};
 use crate::optimizer::AdamW;
 use apt_core::arms::{OutlierScale, Salience};
 use apt_core::blocks::{Kept, LayerShape};
@@ -205,6 +205,12 @@ const OPERATIONS: &[(&str, Operation)] = &[
             prediction_loss(a.clone(), b.clone().detach(), 2.0 / 3.0) + mean_squared_error(a, b)
         })
     }),
+    ("losses of classes that apply in any number, gradients", |d| {
+        grads2(d, [6, 5], [6, 5], |a, b| {
+            let followed = PredictionLoss::BinaryDivergence { temperature: 2.0 / 3.0 };
+            followed.of(a.clone(), b.clone().detach()) + task_loss(a + b, &marks(6, 5, d))
+        })
+    }),
     ("minimum of two, gradients", |d| {
         grads2(d, [6, 5], [6, 5], |a, b| {
             mean_squared_error(a.clone(), b.clone()).min_pair(a.sum().abs() + b.sum().abs())
@@ -400,6 +406,12 @@ fn a_device(device: &Device) -> Device {
 
 fn matrix(device: &Device, seed: u64, rows: usize, columns: usize) -> Tensor<2> {
     Init::new(seed, device).normal([rows, columns], 1.0)
+}
+
+/// Of `n` examples every third mark is 1.
+fn marks(n: usize, classes: usize, device: &Device) -> Targets {
+    let marks: Vec<i32> = (0..n * classes).map(|at| i32::from(at.is_multiple_of(3))).collect();
+    Targets::Marks(Tensor::from_data(TensorData::new(marks, [n * classes, 1]), &a_device(device)))
 }
 
 fn index(device: &Device, values: &[i32]) -> Tensor<1, Int> {

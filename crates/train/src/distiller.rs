@@ -83,6 +83,7 @@ pub(crate) fn distill_weights(knobs: &Knobs, objective: &Objective) -> DistillWe
     DistillWeights {
         prediction: match objective {
             Objective::Classification { .. } => PredictionLoss::Divergence { temperature: knobs.distill_temperature },
+            Objective::MultiLabel { .. } => PredictionLoss::BinaryDivergence { temperature: knobs.distill_temperature },
             Objective::Regression { .. } => PredictionLoss::SquaredError,
         },
         logits: knobs.distill_logit_weight,

@@ -35,7 +35,7 @@ pub async fn predict(
     objective: &Objective,
 ) -> Result<Predictions, TrainError> {
     let device = model.device();
-    let mut answers: Vec<Target> = examples.iter().map(|example| example.target).collect();
+    let mut answers: Vec<Target> = examples.iter().map(|example| example.target.clone()).collect();
     let mut all = vec![Vec::new(); examples.len()];
     let mut loss = 0.0;
     for indices in eval_batches(&lengths(examples), EVAL_BATCH) {
@@ -57,7 +57,7 @@ pub async fn predict(
             }
             answers[index] = objective.decode(row);
             all[index] = row.to_vec();
-            loss += objective.loss(row, examples[index].target);
+            loss += objective.loss(row, &examples[index].target);
         }
     }
     Ok(Predictions { answers, outputs: all, loss: loss / examples.len().max(1) as f64 })
@@ -91,7 +91,7 @@ pub(crate) async fn evaluate(
     };
     let objective = &setup.task.objective;
     let predictions = predict(model, masks, examples, objective).await?;
-    let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
+    let targets: Vec<Target> = examples.iter().map(|e| e.target.clone()).collect();
     let judged = objective.judge(&predictions.answers, &targets);
     let metric = judged.first().and_then(|(_, value)| *value).unwrap_or(0.0);
     let mut all = BTreeMap::from([("loss".to_owned(), predictions.loss)]);

@@ -1,18 +1,23 @@
 //! Whether a checkpoint's classification head can go on with a task, and what happens where it cannot.
 
-use apt_data::Objective;
+use apt_data::{Objective, ObjectiveKind};
 use apt_nn::{Init, ModelConfig, Pooling, Transformer};
 
 /// Why the head of a model of `config` does not fit `objective`; `None` if it does or there is none.
 ///
 /// It fits with as many outputs as the objective needs and the same labels, in whatever case and order. A head without
 /// label names fits by their number alone, as do labels in the data that are only the indices of the head's. If a pooling
-/// is `asked` for, it must be the head's.
+/// is `asked` for, it must be the head's. A head whose classes may apply in any number fits no other objective; of other
+/// heads' files not all say so, so these fit by their labels.
 pub fn head_misfit(config: &ModelConfig, objective: &Objective, asked: Option<Pooling>) -> Option<String> {
     let head = config.head?;
     if let Some(asked) = asked.filter(|&asked| asked != head.pooling) {
         let (of_head, asked) = (head.pooling.words(), asked.words());
         return Some(format!("the model's head reads {of_head}, `pooling` asks for {asked}"));
+    }
+    if head.multi_label && objective.kind() != ObjectiveKind::MultiLabel {
+        let what = "the model's head is for any number of labels at once";
+        return Some(format!("{what}, what is learned is a {}", objective.kind().name()));
     }
     let (names, labels) = (&config.label_names, objective.labels());
     let named_alike = names.is_empty() || are_indices(labels) || order(names, labels).is_some();
@@ -24,7 +29,9 @@ pub fn head_misfit(config: &ModelConfig, objective: &Objective, asked: Option<Po
         names => format!("the labels {}", names.join(", ")),
     };
     let of_data = match objective {
-        Objective::Classification { labels, .. } => format!("the labels {}", labels.join(", ")),
+        Objective::Classification { labels, .. } | Objective::MultiLabel { labels, .. } => {
+            format!("the labels {}", labels.join(", "))
+        }
         Objective::Regression { .. } => "real numbers".to_owned(),
     };
     Some(format!("the model's head has {of_head}, the data have {of_data}"))
@@ -81,6 +88,9 @@ pub(crate) fn fit_head(
         if fits { adapt_head(model, objective) } else { model.with_head(pooling, objective.outputs(), init) };
     if model.config.label_names.is_empty() || !are_indices(objective.labels()) {
         model.config.label_names = objective.labels().to_vec();
+    }
+    if let Some(head) = &mut model.config.head {
+        head.multi_label = objective.kind() == ObjectiveKind::MultiLabel;
     }
     model
 }

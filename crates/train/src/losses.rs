@@ -1,14 +1,20 @@
 //! Task and distillation losses (APT Eq. 7; METHOD §6.3).
+//!
+//! Where any number of classes may apply, each output decides on its own between its class and none: the losses are those of
+//! two classes with the logits 0 and the output, averaged over outputs and examples. So binary cross entropy is that of
+//! `BCEWithLogitsLoss` of PyTorch.
 
 use apt_core::distill::PREDICTION_SCALE;
-use apt_data::{Objective, Target};
+use apt_data::{ClassSet, Objective, Target};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
-/// What is to be predicted of a batch, on a device, `[n, 1]`.
+/// What is to be predicted of a batch, on a device, `[n, 1]`; marks are `[n · outputs, 1]`.
 #[derive(Clone, Debug)]
 pub enum Targets {
     /// Class indices.
     Classes(Tensor<2, Int>),
+    /// For each output 1 where its class applies, else 0.
+    Marks(Tensor<2, Int>),
     /// Real numbers.
     Values(Tensor<2>),
 }
@@ -18,11 +24,17 @@ impl Targets {
     pub fn new(objective: &Objective, targets: &[Target], device: &Device) -> Self {
         match objective {
             Objective::Classification { .. } => {
-                let classes: Vec<i32> = targets.iter().filter_map(|t| t.class()).map(|class| class as i32).collect();
+                let classes: Vec<i32> = targets.iter().filter_map(Target::class).map(|class| class as i32).collect();
                 Self::classes(&classes, device)
             }
+            Objective::MultiLabel { .. } => {
+                let marks = targets.iter().filter_map(Target::set).flat_map(ClassSet::marks);
+                let marks: Vec<i32> = marks.map(i32::from).collect();
+                let n = marks.len();
+                Self::Marks(Tensor::from_data(TensorData::new(marks, [n, 1]), device))
+            }
             Objective::Regression { .. } => {
-                let values: Vec<f32> = targets.iter().filter_map(|target| target.value()).collect();
+                let values: Vec<f32> = targets.iter().filter_map(Target::value).collect();
                 let n = values.len();
                 Self::Values(Tensor::from_data(TensorData::new(values, [n, 1]), device))
             }
@@ -35,16 +47,28 @@ impl Targets {
     }
 }
 
-/// Mean loss of `outputs: [n, outputs]`: cross entropy against classes, squared error against numbers.
+/// Mean loss of `outputs: [n, outputs]`: cross entropy against classes, binary cross entropy against marks, squared error
+/// against numbers.
 pub fn task_loss(outputs: Tensor<2>, targets: &Targets) -> Tensor<1> {
     match targets {
-        Targets::Classes(classes) => {
-            let [n, _] = outputs.dims();
-            let picked = activation::log_softmax(outputs, 1).gather(1, classes.clone());
-            picked.sum() * (-1.0 / n as f64)
-        }
+        Targets::Classes(classes) => cross_entropy(outputs, classes.clone()),
+        Targets::Marks(marks) => cross_entropy(two_classes(outputs), marks.clone()),
         Targets::Values(values) => mean_squared_error(outputs, values.clone()),
     }
+}
+
+/// Mean over the rows of `logits: [n, classes]`, of which `classes: [n, 1]` are right.
+fn cross_entropy(logits: Tensor<2>, classes: Tensor<2, Int>) -> Tensor<1> {
+    let [n, _] = logits.dims();
+    let picked = activation::log_softmax(logits, 1).gather(1, classes);
+    picked.sum() * (-1.0 / n as f64)
+}
+
+/// The logits of "does not apply" and "applies" for each output: `[n · outputs, 2]` of `[n, outputs]`.
+fn two_classes(outputs: Tensor<2>) -> Tensor<2> {
+    let [n, count] = outputs.dims();
+    let outputs = outputs.reshape([n * count, 1]);
+    Tensor::cat(vec![outputs.zeros_like(), outputs], 1)
 }
 
 /// How far a student's outputs are from its teacher's.
@@ -52,6 +76,11 @@ pub fn task_loss(outputs: Tensor<2>, targets: &Targets) -> Tensor<1> {
 pub enum PredictionLoss {
     /// Of logits: the divergence of the distributions at this temperature T.
     Divergence {
+        /// T.
+        temperature: f64,
+    },
+    /// Of logits of which each decides on its own: the mean of the divergences of two classes each, at this temperature T.
+    BinaryDivergence {
         /// T.
         temperature: f64,
     },
@@ -64,6 +93,9 @@ impl PredictionLoss {
     pub fn of(self, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
         match self {
             Self::Divergence { temperature } => prediction_loss(student, teacher, temperature),
+            Self::BinaryDivergence { temperature } => {
+                prediction_loss(two_classes(student), two_classes(teacher), temperature)
+            }
             Self::SquaredError => mean_squared_error(student, teacher),
         }
     }

@@ -67,7 +67,7 @@ pub(crate) async fn measure(
 /// What a model that has learned nothing scores.
 fn chance(setup: &Setup) -> Chance {
     let constant = |examples: &[Example]| {
-        let targets: Vec<Target> = examples.iter().map(|example| example.target).collect();
+        let targets: Vec<Target> = examples.iter().map(|example| example.target.clone()).collect();
         let metric = setup.task.objective.metrics().first()?.of_constant(&targets);
         (!targets.is_empty()).then_some(Constant { metric, examples: targets.len() })
     };

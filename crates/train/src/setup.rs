@@ -152,7 +152,7 @@ pub fn pooling_of(knobs: &Knobs) -> Option<Pooling> {
 pub fn check_examples(config: &ModelConfig, examples: &[Example], objective: &Objective) -> Result<(), TrainError> {
     for example in examples {
         check_input(config, &example.tokens)?;
-        if !objective.admits(example.target) {
+        if !objective.admits(&example.target) {
             let (kind, outputs) = (objective.kind().name(), objective.outputs());
             let what = format!("the target {:?} is none of a {kind} with {outputs} outputs", example.target);
             return Err(TrainError::unfit("data", what, "check the label column"));

@@ -2,7 +2,7 @@
 
 use apt_core::distill::{PREDICTION_SCALE, TEMPERATURE};
 use apt_core::reference::distill;
-use apt_data::{Objective, Target};
+use apt_data::{ClassSet, Objective, Target};
 use apt_nn::Init;
 use apt_train::{PredictionLoss, Targets, Transform, mean_squared_error, prediction_loss, task_loss};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -62,6 +62,56 @@ fn the_loss_of_numbers_is_the_mean_squared_error() {
         outputs.iter().zip(numbers).map(|(o, n)| (o - f64::from(n)).powi(2)).sum::<f64>() / ROWS as f64
     };
     check("mean squared error", &outputs, loss, formula);
+}
+
+/// `[[0.5, -1.25, 2.0], [-0.75, 3.0, 0.0]]`, of which 0 and 2 apply, and 2.
+fn marked() -> (Tensor<2>, Targets) {
+    let outputs = vec![0.5_f32, -1.25, 2.0, -0.75, 3.0, 0.0];
+    let outputs = Tensor::<2>::from_data(TensorData::new(outputs, [2, 3]), &device()).require_grad();
+    let objective = Objective::multi_label(["a", "b", "c"].map(str::to_owned).to_vec());
+    let sets = [&[0, 2][..], &[2]].map(|classes| Target::Set(ClassSet::new(classes.iter().copied(), 3)));
+    (outputs, Targets::new(&objective, &sets, &device()))
+}
+
+#[test]
+fn the_loss_of_marks_and_its_gradient_are_those_of_pytorch() {
+    // torch.nn.BCEWithLogitsLoss() on the same in float64, with backward(); PyTorch 1.12.1.
+    let (loss, gradient) = (
+        0.830_256_602_469_506_5,
+        [
+            -0.062_923_444_8,
+            0.037_116_689_804,
+            -0.019_867_153_67,
+            0.053_470_216_804,
+            0.158_762_354_47,
+            -0.083_333_333_333,
+        ],
+    );
+    let (outputs, targets) = marked();
+    let ours = task_loss(outputs.clone(), &targets);
+    agree("binary cross entropy", &values(&ours), &[loss], 1e-6);
+    let ours = outputs.grad(&ours.backward()).expect("the loss reaches the outputs");
+    agree("its gradient", &values(&ours), &gradient, 1e-6);
+    let far = Tensor::<2>::from_data(TensorData::new(vec![1e4_f32, -1e4, 0.0, 1e4, -1e4, 1e4], [2, 3]), &device());
+    assert!(values(&task_loss(far, &marked().1))[0].is_finite(), "far out");
+}
+
+#[test]
+fn a_teacher_of_marks_is_followed_class_by_class() {
+    for temperature in [TEMPERATURE, 1.0] {
+        let (student, teacher) = (leaf(12, [ROWS, CLASSES]), leaf(13, [ROWS, CLASSES]));
+        let loss = PredictionLoss::BinaryDivergence { temperature }.of(student.clone(), teacher.clone().detach());
+        let teacher = values(&teacher);
+        let formula = |s: &[f64]| {
+            let log = |z: f64, sign: f64| -(1.0 + (-sign * z / temperature).exp()).ln();
+            let of = |(s, t): (&f64, &f64)| {
+                [1.0, -1.0].map(|sign| log(*t, sign).exp() * (log(*t, sign) - log(*s, sign))).iter().sum::<f64>()
+            };
+            let mean = s.iter().zip(&teacher).map(of).sum::<f64>() / (ROWS * CLASSES) as f64;
+            PREDICTION_SCALE * temperature * temperature * mean
+        };
+        check(&format!("binary divergence at T = {temperature}"), &student, loss, formula);
+    }
 }
 
 #[test]

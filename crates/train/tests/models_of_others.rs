@@ -4,6 +4,7 @@
 mod models;
 
 use apt_experiment::PartLeftOut;
+use apt_nn::ModelConfig;
 use models::{Files, INDEX, Model, TOKENIZER, outputs, read, safetensors};
 use safetensors::tensor::Dtype;
 use serde_json::json;
@@ -144,6 +145,15 @@ fn a_classifier_is_found_by_its_tensors_with_the_names_of_its_classes() {
     assert_eq!(read.source.config.head.map(|head| head.labels), Some(2));
     assert_eq!(read.source.config.label_names, ["negative", "positive"]);
     assert_eq!((outputs(&read).len(), read.read.left_out.len()), (4, 0), "two logits of two texts");
+    assert_eq!(read.source.config.head.map(|head| head.multi_label), Some(false));
+    // What transformers writes of a model whose classes may apply in any number; ours says it again.
+    model.config["problem_type"] = json!("multi_label_classification");
+    let config = self::read(&model.files()).expect("a classifier").source.config;
+    assert_eq!(config.head.map(|head| head.multi_label), Some(true));
+    let json = config.to_json();
+    assert_eq!(json["problem_type"], "multi_label_classification");
+    let again = ModelConfig::from_json(json.to_string().as_bytes(), "config.json").expect("our own");
+    assert_eq!(again.head, config.head);
 }
 
 #[test]

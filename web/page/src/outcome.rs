@@ -61,6 +61,9 @@ pub fn in_words(name: &str) -> String {
     match name {
         "accuracy" => "Accuracy".to_owned(),
         "f1" => "F1".to_owned(),
+        "micro_f1" => "Micro F1".to_owned(),
+        "macro_f1" => "Macro F1".to_owned(),
+        "exact_match" => "Exact match".to_owned(),
         "matthews" => "Matthews correlation".to_owned(),
         "pearson" => "Pearson correlation".to_owned(),
         "" => "Metric".to_owned(),

@@ -6,7 +6,7 @@ use crate::sources;
 use crate::worker::Worker;
 use crate::{fetch, model_files, port};
 use apt_bridge::{DataLook, LookedRow, Message};
-use apt_data::{RawExample, RawTask, Target, Tokenizer};
+use apt_data::{RawExample, RawTask, Tokenizer};
 use apt_experiment::{BUILTIN_TASK, DataRead, Explain, Knobs, Problem, Share, TEXT_TASK, is_model_file};
 use apt_train::{ModelFiles, TrainError};
 use burn::tensor::Device;
@@ -107,21 +107,16 @@ fn for_data(knobs: &Knobs) -> Knobs {
 }
 
 fn look(data: String, task: RawTask) -> DataLook {
-    let names = task.objective.labels();
     let examples = || task.train.iter().chain(&task.validation);
     let values = examples().filter_map(|example| example.target.value()).map(f64::from);
     let values = values.fold(None, |ends: Option<(f64, f64)>, value| {
         let (low, high) = ends.unwrap_or((value, value));
         Some((low.min(value), high.max(value)))
     });
-    let label = |target: Target| match target {
-        Target::Class(class) => names.get(class as usize).cloned().unwrap_or_default(),
-        Target::Value(value) => value.to_string(),
-    };
     let row = |example: &RawExample| LookedRow {
         text: example.a.clone(),
         pair: example.b.clone(),
-        label: label(example.target),
+        label: task.objective.text(&example.target),
     };
     let splits =
         [("training", Some(&task.train)), ("validation", Some(&task.validation)), ("test", task.test.as_ref())];

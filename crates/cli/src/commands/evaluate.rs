@@ -10,7 +10,7 @@ use crate::reporter::{print_stderr, print_stdout};
 use crate::run::resume::settings_of;
 use crate::settings::apply_flags;
 use crate::setup::ensure_data;
-use apt_data::{Example, Reading, Target, load_task, load_whole, tokenize_task};
+use apt_data::{Example, ObjectiveKind, Reading, Target, load_task, load_whole, tokenize_task};
 use apt_experiment::{DataRead, Knobs, LOSS};
 use apt_train::{adapt_head, head_misfit};
 use clap::ArgMatches;
@@ -48,7 +48,10 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     if let Some(file) = file.filter(|_| is_split_named) {
         return Err(CliError::at(file, "a file has no splits, all of it is evaluated", "leave out --split"));
     }
-    let reading = Reading { classes: config.label_names.clone(), ..Reading::of(&knobs) };
+    let mut reading = Reading { classes: config.label_names.clone(), ..Reading::of(&knobs) };
+    if config.head.is_some_and(|head| head.multi_label) {
+        reading.objective.get_or_insert(ObjectiveKind::MultiLabel);
+    }
     let data = knobs.data.as_deref().map(Path::new);
     ensure_data(&knobs.task, data)?;
     let task = match file {
@@ -80,9 +83,9 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     };
     apt_train::check_examples(config, examples, &task.objective)?;
     let predictions = pollster::block_on(apt_train::predict(&model, None, examples, &task.objective))?;
-    let targets: Vec<Target> = examples.iter().map(|e| e.target).collect();
+    let targets: Vec<Target> = examples.iter().map(|e| e.target.clone()).collect();
     if let Some(path) = matches.get_one::<PathBuf>("predictions") {
-        let rows = predictions.answers.iter().zip(&targets).map(|(answer, target)| (*answer, *target));
+        let rows = predictions.answers.iter().zip(&targets);
         let row = |(answer, target)| format!("{}\t{}\n", task.objective.text(answer), task.objective.text(target));
         write_atomic(path, format!("answer\tlabel\n{}", rows.map(row).collect::<String>()).as_bytes())?;
     }
@@ -108,7 +111,7 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         print_stdout(&format!("{what}, {examples} examples, on {} ({})", opened.name, opened.why));
         for (name, value) in metrics {
             let value = value.map_or("undefined: all answers or all targets are equal".into(), |v| format!("{v:.4}"));
-            print_stdout(&format!("{name:9} {value}"));
+            print_stdout(&format!("{name:11} {value}"));
         }
     }
     Ok(())

@@ -95,13 +95,16 @@ fn objective_of(model: &Transformer, source: &Path) -> Result<Objective, CliErro
         let remedy = "train it with `apt-lab run --model`, and name that run";
         return Err(CliError::at(source, "the model has no trained head", remedy));
     };
-    if head.labels == 1 {
+    if head.labels == 1 && !head.multi_label {
         return Ok(Objective::regression());
     }
     let names = model.config.label_names.clone();
     let labels =
         if names.len() == head.labels { names } else { (0..head.labels).map(|class| class.to_string()).collect() };
-    Ok(Objective::Classification { labels, metrics: &[] })
+    Ok(match head.multi_label {
+        true => Objective::multi_label(labels),
+        false => Objective::Classification { labels, metrics: &[] },
+    })
 }
 
 fn answer_all(feed: &mut Feed, judge: &mut Judge, answers: &mut Answers) -> Result<(), CliError> {

@@ -43,6 +43,50 @@ fn numbers_in_a_file_of_ones_own_are_learned_when_asked_for() {
 }
 
 #[test]
+fn any_number_of_labels_is_learned_evaluated_answered_and_exported() {
+    let dir = folder();
+    TinyModel::new().write(&dir.path().join("model"));
+    let row = |i: usize| {
+        let labels = [("food", 2), ("room", 3)].into_iter().filter(|(_, every)| i.is_multiple_of(*every));
+        let labels: Vec<&str> = labels.map(|(name, _)| name).collect();
+        format!("{}\n", json!({"text": format!("the {} was good {i}", labels.join(" and the ")), "label": labels}))
+    };
+    let rows: String = (0..60).map(row).collect();
+    fs::write(dir.path().join("own.jsonl"), &rows).expect("it can be written");
+    let args = ["run", "--model", "model", "--task", "text", "--data", "own.jsonl", "--steps", "4", "--density", "0.6"];
+    let args = [&args[..], &["--round-hidden", "1", "--device", "cpu", "--out", "r"]].concat();
+    let unasked = run(&args, dir.path());
+    assert!(unasked.status != 0 && unasked.err.contains("--objective multi_label"), "{}", unasked.err);
+    let learned = run(&[&args[..], &["--objective", "multi_label"]].concat(), dir.path());
+    succeeded(&learned, "a run");
+    for part in ["2 classes: food ", "classes apply to a training text on average"] {
+        assert!(learned.out.contains(part), "`{part}` is not in:\n{}", learned.out);
+    }
+    let record = read_json(&dir.path().join("r/record.json"));
+    assert_eq!((&record["final"]["metric"]["name"], &record["labels"]), (&json!("micro_f1"), &json!(["food", "room"])));
+    let config = read_json(&dir.path().join("r/model/config.json"));
+    assert_eq!(config["problem_type"], "multi_label_classification");
+    // The model says what it answers, whoever asks.
+    let evaluated = run(&["eval", "r/model", "--task", "text", "--data", "own.jsonl", "--json"], dir.path());
+    succeeded(&evaluated, "eval");
+    let figures: serde_json::Value = serde_json::from_str(&evaluated.out).expect("eval --json prints JSON");
+    assert_eq!((&figures["examples"], &figures["metric"]["name"]), (&json!(60), &json!("micro_f1")));
+    for name in ["micro_f1", "macro_f1", "exact_match", "loss"] {
+        assert!(figures["metrics"][name].is_number(), "{name}: {figures}");
+    }
+    fs::write(dir.path().join("other.csv"), "text,label\nthe food,food;bed\n").expect("it can be written");
+    let other = ["eval", "r", "--data", "other.csv", "--label-separator", ";"];
+    let other = run(&other, dir.path());
+    assert!(other.status != 0 && other.err.contains("unknown label 'bed'"), "{}", other.err);
+    let answered = run(&["predict", "r", "own.jsonl", "--json"], dir.path());
+    succeeded(&answered, "predict");
+    let first: serde_json::Value = serde_json::from_str(answered.out.lines().next().unwrap_or("")).expect("JSON lines");
+    assert!(first["labels"].is_array() && first["probabilities"]["room"].is_number(), "{first}");
+    succeeded(&run(&["export", "r", "--format", "onnx", "--out", "e"], dir.path()), "export");
+    assert_eq!(read_json(&dir.path().join("e/config.json"))["problem_type"], "multi_label_classification");
+}
+
+#[test]
 fn labels_keep_their_names_in_record_model_and_answers() {
     let dir = folder();
     let trained = tiny(&["--out", "r"], dir.path());

@@ -57,7 +57,7 @@ pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<T
             columns.push(key.clone());
         }
     }
-    Ok(Some(Table { rows: in_columns(objects, &columns), columns, notes, cut: Cut::Json }))
+    Ok(Some(Table { rows: in_columns(objects, &columns), columns, notes, classes: BTreeMap::new(), cut: Cut::Json }))
 }
 
 /// Further lines of a table with these columns.
@@ -91,11 +91,23 @@ fn in_columns<'a>(objects: Vec<(u64, Object)>, columns: &[String]) -> Vec<Row<'a
 
 fn cell<'a>(value: Value) -> Cell<'a> {
     match value {
-        Value::String(text) => Cell::Text(Cow::Owned(text)),
-        Value::Number(number) => Cell::Text(Cow::Owned(number.to_string())),
-        Value::Bool(flag) => Cell::Text(Cow::Owned(flag.to_string())),
         Value::Null => Cell::None,
-        Value::Array(_) => Cell::Nested("a list"),
+        Value::Array(items) => items
+            .into_iter()
+            .map(single)
+            .collect::<Option<_>>()
+            .map_or(Cell::Nested("a list of what is no text and no number"), Cell::List),
         Value::Object(_) => Cell::Nested("an object"),
+        value => single(value).map_or(Cell::None, |text| Cell::Text(Cow::Owned(text))),
+    }
+}
+
+/// A text, or a number or truth value as text.
+fn single(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }

@@ -195,7 +195,7 @@ fn is_as_pandas_writes(text: &str, rows: &[Row<'_>]) -> bool {
         let written = rows.iter().try_for_each(|row| {
             writer.write_record(row.cells.iter().map(|cell| match cell {
                 Cell::Text(text) => text.as_ref(),
-                Cell::None | Cell::Nested(_) => "",
+                Cell::None | Cell::List(_) | Cell::Nested(_) => "",
             }))
         });
         let Some(bytes) = written.ok().and_then(|()| writer.into_inner().ok()) else { return false };

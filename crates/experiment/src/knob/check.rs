@@ -109,11 +109,19 @@ impl Knobs {
 
     fn check_task(&self) -> Result<(), KnobError> {
         let is_builtin = self.task == BUILTIN_TASK;
-        if is_builtin && self.objective == ObjectiveChoice::Regression {
+        let is_other = matches!(self.objective, ObjectiveChoice::Regression | ObjectiveChoice::MultiLabel);
+        if is_builtin && is_other {
             return Err(contradiction(
                 ("task", "objective"),
-                "the built-in task has classes and no numbers",
-                "leave objective at auto, or name a task with numbers",
+                "the built-in task has one class for each text",
+                "leave objective at auto, or name a task of that objective",
+            ));
+        }
+        if self.label_separator.is_some() && self.objective != ObjectiveChoice::MultiLabel {
+            return Err(contradiction(
+                ("label_separator", "objective"),
+                "a row has several labels in multi_label alone",
+                "set objective = \"multi_label\", or leave label_separator out",
             ));
         }
         match &self.data {

@@ -35,6 +35,8 @@ arms! {
         Auto = "auto",
         /// one of several classes
         Classification = "classification",
+        /// any number of several classes
+        MultiLabel = "multi_label",
         /// a real number
         Regression = "regression",
     }

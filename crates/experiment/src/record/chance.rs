@@ -42,7 +42,7 @@ impl Constant {
     #[must_use]
     pub fn explains(&self, name: &str, metric: f64) -> bool {
         let examples = self.examples.max(1) as f64;
-        let is_share = matches!(name, "accuracy" | "f1");
+        let is_share = matches!(name, "accuracy" | "f1" | "micro_f1" | "macro_f1" | "exact_match");
         let variance = if is_share { self.metric * (1.0 - self.metric) } else { 1.0 };
         metric <= self.metric + STANDARD_ERRORS * (variance.max(0.0) / examples).sqrt()
     }

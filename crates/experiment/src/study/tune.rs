@@ -17,8 +17,19 @@ use crate::{Knobs, Record, knob};
 
 /// Knobs that say what is asked and not how it is done: runs that differ in them have no metric in common, or are what
 /// the study compares.
-const NOT_TUNED: [&str; 10] =
-    ["seed", "density", "model", "task", "objective", "data", "text", "text_pair", "label", "no_header"];
+const NOT_TUNED: [&str; 11] = [
+    "seed",
+    "density",
+    "model",
+    "task",
+    "objective",
+    "data",
+    "text",
+    "text_pair",
+    "label",
+    "label_separator",
+    "no_header",
+];
 /// Means that differ by less are equal: they are sums of the same numbers in another order.
 const TIE: f64 = 1e-12;
 

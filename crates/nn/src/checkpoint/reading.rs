@@ -112,7 +112,11 @@ impl<'a> Checkpoint<'a> {
         let spec = &config.family.spec().head;
         // A layer of that name alone is another head's, such as that of token classification.
         let found = self.rows(spec.dense).zip(self.rows(spec.out)).filter(|_| read.other_head.is_none());
-        config.head = config.head.or(found.map(|(dense, labels)| HeadConfig::new(Pooling::Pooler, dense, labels)));
+        let of_family = |(dense, labels)| HeadConfig {
+            multi_label: read.multi_label,
+            ..HeadConfig::new(Pooling::Pooler, dense, labels)
+        };
+        config.head = config.head.or(found.map(of_family));
         let names = config.label_names.len();
         match config.head {
             None => config.label_names.clear(),

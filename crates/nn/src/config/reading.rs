@@ -1,7 +1,7 @@
 //! The Hugging Face `config.json`, read strictly: what it says of a model that this program does not have is refused, and
 //! what it leaves out and transformers fills in is reported.
 
-use super::{COMPACT, CompactSizes, MAX_DIMENSION, ModelConfig};
+use super::{COMPACT, CompactSizes, MAX_DIMENSION, MULTI_LABEL, ModelConfig, PROBLEM};
 use crate::NnError;
 use crate::activation::Activation;
 use crate::family::{Family, FamilySpec};
@@ -19,12 +19,14 @@ pub struct ConfigRead {
     pub assumed: Vec<String>,
     /// The class that the model was saved by, if its head is none for sequence classification.
     pub other_head: Option<String>,
+    /// Whether any number of its classes may apply at once.
+    pub multi_label: bool,
 }
 
 impl From<ModelConfig> for ConfigRead {
     /// A configuration of which nothing else is known.
     fn from(config: ModelConfig) -> Self {
-        Self { config, assumed: Vec::new(), other_head: None }
+        Self { config, assumed: Vec::new(), other_head: None, multi_label: false }
     }
 }
 
@@ -49,7 +51,8 @@ impl ConfigRead {
         let mut reader = Reader { json: &json, bytes, file, assumed: Vec::new() };
         let config = reader.config()?;
         config.check(file)?;
-        Ok(Self { config, other_head: reader.other_head(), assumed: reader.assumed })
+        let multi_label = json.get(PROBLEM).and_then(Value::as_str) == Some(MULTI_LABEL);
+        Ok(Self { config, other_head: reader.other_head(), assumed: reader.assumed, multi_label })
     }
 
     /// What was assumed, in words; `None` if the file says all.

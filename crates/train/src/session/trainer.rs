@@ -267,7 +267,7 @@ impl Trainer {
         let indices = self.plan.batch(step);
         let Setup { knobs, task, .. } = &self.setup;
         let sequences: Vec<&Encoded> = indices.iter().map(|&i| &task.train[i].tokens).collect();
-        let targets: Vec<Target> = indices.iter().map(|&i| task.train[i].target).collect();
+        let targets: Vec<Target> = indices.iter().map(|&i| task.train[i].target.clone()).collect();
         let tokens = collate(&sequences, self.trained.student().config.pad_id, PAD_MULTIPLE);
         let targets = Targets::new(&task.objective, &targets, &self.device);
         let tracked = scorer.is_some_and(salience::needs_mask_gradients);

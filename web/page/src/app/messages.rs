@@ -178,8 +178,8 @@ impl Lab {
             }
             settings.knobs.data = Some(added.name);
             // Columns were chosen for other files.
-            let Knobs { text, text_pair, label, no_header, .. } = Knobs::default();
-            settings.knobs = Knobs { text, text_pair, label, no_header, ..settings.knobs.clone() };
+            let Knobs { text, text_pair, label, label_separator, no_header, .. } = Knobs::default();
+            settings.knobs = Knobs { text, text_pair, label, label_separator, no_header, ..settings.knobs.clone() };
             if settings.knobs.task == BUILTIN_TASK {
                 settings.knobs.task = TEXT_TASK.into();
             }

@@ -159,7 +159,7 @@ impl Texts {
         check_examples(&model.config, &examples, objective)?;
         let model = adapt_head(model.clone(), objective);
         let answers = pollster::block_on(predict(&model, None, &examples, objective))?.answers;
-        let targets: Vec<Target> = examples.iter().map(|example| example.target).collect();
+        let targets: Vec<Target> = examples.iter().map(|example| example.target.clone()).collect();
         let judged = objective.judge(&answers, &targets);
         Ok(judged.first().and_then(|(metric, value)| Some((metric.name(), (*value)?))))
     }

@@ -1,6 +1,6 @@
 //! Answers on standard output: aligned for a terminal, as TSV, or as JSON lines.
 
-use apt_data::{Objective, Target, TextRow};
+use apt_data::{Objective, ObjectiveKind, Target, TextRow};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::io::{self, Write, stdout};
@@ -13,7 +13,7 @@ const SHOWN: usize = 80;
 pub(super) enum Form {
     /// Label and probability before the text, for people.
     Aligned,
-    /// Line, label and the probability of every class, below the names of the columns.
+    /// Line, label (a list as JSON where several may apply) and the probability of every class, below the names of the columns.
     Tsv,
     /// An object a line.
     Json,
@@ -38,6 +38,8 @@ struct Answer<'a> {
     value: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,15 +107,22 @@ impl Answers {
             text_pair: row.b.as_deref(),
             value: None,
             label: None,
+            labels: None,
             probability: None,
             probabilities: None,
         };
-        let probabilities = probabilities(outputs);
+        let probabilities = self.probabilities(outputs);
+        let name = |class: u32| self.objective.labels().get(class as usize).map(String::as_str);
         let answer = match self.objective.decode(outputs) {
             Target::Value(value) => Answer { value: Some(value), ..answer },
             Target::Class(class) => Answer {
-                label: self.objective.labels().get(class as usize).map(String::as_str),
+                label: name(class),
                 probability: probabilities.get(class as usize).copied(),
+                probabilities: Some(Named(self.objective.labels(), &probabilities)),
+                ..answer
+            },
+            Target::Set(set) => Answer {
+                labels: Some(set.classes().iter().filter_map(|&class| name(class)).collect()),
                 probabilities: Some(Named(self.objective.labels(), &probabilities)),
                 ..answer
             },
@@ -124,17 +133,27 @@ impl Answers {
     /// Names of the columns of a table.
     fn columns(&self) -> Vec<String> {
         let labels = self.objective.labels();
-        let answer = if labels.is_empty() { "value" } else { "label" };
+        let answer = match self.objective.kind() {
+            ObjectiveKind::Classification => "label",
+            ObjectiveKind::MultiLabel => "labels",
+            ObjectiveKind::Regression => "value",
+        };
         ["line", answer].map(str::to_owned).into_iter().chain(labels.iter().cloned()).collect()
     }
 
     fn cells(&self, row: &TextRow, outputs: &[f32]) -> Vec<String> {
-        let answer = [row.line.to_string(), self.objective.text(self.objective.decode(outputs))];
-        let classes = match self.objective {
-            Objective::Classification { .. } => probabilities(outputs),
-            Objective::Regression { .. } => Vec::new(),
-        };
+        let answer = [row.line.to_string(), self.objective.text(&self.objective.decode(outputs))];
+        let classes = self.probabilities(outputs);
         answer.into_iter().chain(classes.iter().map(|probability| format!("{probability:.6}"))).collect()
+    }
+
+    /// The probability of every class; none where there are no classes.
+    fn probabilities(&self, outputs: &[f32]) -> Vec<f32> {
+        match self.objective {
+            Objective::Classification { .. } => softmax(outputs),
+            Objective::MultiLabel { .. } => sigmoid(outputs),
+            Objective::Regression { .. } => Vec::new(),
+        }
     }
 
     fn aligned(&self, row: &TextRow, outputs: &[f32]) -> String {
@@ -144,16 +163,22 @@ impl Answers {
             Target::Value(value) => format!("{value:9.4}  {texts}\n"),
             Target::Class(class) => {
                 let width = self.objective.labels().iter().map(|label| label.chars().count()).max().unwrap_or(0);
-                let label = self.objective.text(Target::Class(class));
-                let probability = probabilities(outputs).get(class as usize).copied().unwrap_or_default();
+                let label = self.objective.text(&Target::Class(class));
+                let probability = self.probabilities(outputs).get(class as usize).copied().unwrap_or_default();
                 format!("{label:width$}  {probability:.4}  {texts}\n")
             }
+            answer @ Target::Set(_) => format!("{}  {texts}\n", self.objective.text(&answer)),
         }
     }
 }
 
-/// Softmax.
-fn probabilities(outputs: &[f32]) -> Vec<f32> {
+/// Of each output on its own.
+fn sigmoid(outputs: &[f32]) -> Vec<f32> {
+    outputs.iter().map(|&output| (1.0 / (1.0 + f64::from(-output).exp())) as f32).collect()
+}
+
+/// Of outputs of which one is the answer.
+fn softmax(outputs: &[f32]) -> Vec<f32> {
     let largest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponentials: Vec<f64> = outputs.iter().map(|&output| f64::from(output - largest).exp()).collect();
     let sum: f64 = exponentials.iter().sum();
@@ -198,6 +223,24 @@ mod tests {
         assert_eq!(json.lines().next(), Some(first));
         let aligned = written(Form::Aligned, classes(), &rows, &outputs);
         assert_eq!(aligned, "gr\"eat  0.7311  a b | c\nso, so  0.8808  d\n");
+    }
+
+    #[test]
+    fn classes_that_apply_in_any_number_are_listed_with_a_probability_each() {
+        let objective = || Objective::multi_label(["so, so", "gr\"eat"].map(str::to_owned).to_vec());
+        // 1 / (1 + e^-1) and 1 / (1 + e^2) by numpy.
+        let (rows, outputs) = ([row(1, "a", None), row(2, "b", None)], [vec![1.0, 1.0], vec![-2.0, 0.0]]);
+        let tsv = written(Form::Tsv, objective(), &rows, &outputs);
+        assert_eq!(
+            tsv,
+            "line\tlabels\tso, so\t\"gr\"\"eat\"\n\
+             1\t\"[\"\"so, so\"\",\"\"gr\\\"\"eat\"\"]\"\t0.731059\t0.731059\n2\t[]\t0.119203\t0.500000\n"
+        );
+        let json = written(Form::Json, objective(), &rows[..1], &outputs[..1]);
+        let expected = r#"{"line":1,"text":"a","labels":["so, so","gr\"eat"],"probabilities":{"so, so":0.7310586,"gr\"eat":0.7310586}}"#;
+        assert_eq!(json.trim_end(), expected);
+        let aligned = written(Form::Aligned, objective(), &rows, &outputs);
+        assert_eq!(aligned, "[\"so, so\",\"gr\\\"eat\"]  a\n[]  b\n");
     }
 
     #[test]
