@@ -119,7 +119,8 @@ impl HubError {
     #[must_use]
     pub fn without_folder(self) -> Self {
         let Problem { what, place, remedy } = *self.problem;
-        Self::new(self.kind, place, format!("there is no such folder here, and {what}"), remedy)
+        let here = std::env::current_dir().map_or_else(|_| "here".into(), |here| format!("in {}", here.display()));
+        Self::new(self.kind, place, format!("there is no such folder {here}, and {what}"), remedy)
     }
 }
 
