@@ -2,7 +2,7 @@
 //! put together, losses and scores are read back), as settings of three kinds of run.
 
 use crate::cases::{Case, LABELS, Size, tokens};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use apt_data::{Encoded, Example, Metric, Objective, Target, TokenizedTask};
 use apt_experiment::{CheckedKnobs, Event, Provenance, Share, preset_entry};
 use apt_nn::ModelConfig;
@@ -13,8 +13,14 @@ use pollster::block_on;
 /// More steps than a benchmark makes.
 const STEPS: usize = 100_000_000;
 
+/// Steps of the run that distils: the shortest pruning window is a thousandth, and the teacher comes behind its end.
+const STEPS_DISTILLING: usize = 4_000;
+
 /// A run that is advanced step by step.
-pub struct Training(Session);
+pub struct Training {
+    session: Session,
+    distils: bool,
+}
 
 impl Training {
     /// The run of a training case on a model with random weights of the shapes of `config`.
@@ -51,17 +57,27 @@ impl Training {
             provenance: Provenance::default(),
             device: device.clone(),
         };
-        Ok(Self(Session::new(setup, Box::new(NoProbe))?))
+        let mut training = Self { session: Session::new(setup, Box::new(NoProbe))?, distils: false };
+        if case == Case::TrainDistil {
+            for _ in 0..=STEPS_DISTILLING / 1000 {
+                training.step()?;
+            }
+            training.distils = true;
+        }
+        Ok(training)
     }
 
     /// Makes one training step; its losses (and scores, if it collects them) are on the host afterwards.
     ///
     /// # Errors
-    /// Whatever ends the run.
+    /// Whatever ends the run; a step that does not distil where that is what is timed.
     pub fn step(&mut self) -> Result<()> {
         loop {
-            match block_on(self.0.step())? {
-                Some(Event::Step(_)) => return Ok(()),
+            match block_on(self.session.step())? {
+                Some(Event::Step(step)) => {
+                    ensure!(!self.distils || step.distill_loss.is_some(), "step {} has no teacher", step.step);
+                    return Ok(());
+                }
                 Some(_) => {}
                 None => bail!("the run has ended"),
             }
@@ -80,7 +96,8 @@ pub fn knobs(case: Case, size: Size) -> Result<CheckedKnobs> {
         Case::TrainSalience => {
             ("apt", &[("distillation", "off"), ("tune_first", "0"), ("prune_fraction", "1"), ("tuning_fraction", "0")])
         }
-        // Distillation from step 1 on, with nothing removed and no rank grown, so that shapes stay those of PyTorch.
+        // Distillation behind a pruning point that removes nothing and lets no rank grow, so that shapes stay those of
+        // PyTorch.
         Case::TrainDistil => (
             "apt",
             &[
@@ -95,7 +112,7 @@ pub fn knobs(case: Case, size: Size) -> Result<CheckedKnobs> {
         Case::Infer | Case::InferCompact => bail!("`{}` trains nothing", case.key()),
     };
     let mut knobs = preset_entry(preset)?.knobs()?;
-    let never = STEPS.to_string();
+    let never = if case == Case::TrainDistil { STEPS_DISTILLING } else { STEPS }.to_string();
     let (batch, length) = (size.batch.to_string(), size.length.to_string());
     let common: [(&str, &str); 4] =
         [("steps", &never), ("eval_every", &never), ("batch_size", &batch), ("max_length", &length)];
