@@ -130,7 +130,7 @@ fn a_model_that_the_hub_does_not_give_is_told_in_words() {
     let sandbox = Sandbox::new();
     sandbox.assert_fails(
         &sandbox.tiny("me/mine", "r"),
-        &["hf:me/mine: there is no such folder here", "no model of this name"],
+        &["hf:me/mine: there is no such folder in /", "no model of this name"],
     );
     sandbox.assert_fails(&sandbox.run(&["eval", "hf:a/b/c"]), &["hf:a/b/c: this is no name of a model"]);
     sandbox.hub.behave(Behaviour { refuses_files: Some((401, "GatedRepo")), ..Behaviour::default() });
@@ -220,7 +220,7 @@ fn adapters_name_the_model_they_belong_to_as_peft_looks_for_it() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_keeps_what_was_fetched() {
+fn a_stopped_download_keeps_what_was_fetched() {
     let sandbox = Sandbox::new();
     // Slow enough that it is stopped long before its end.
     sandbox.hub.behave(Behaviour { pause: Some(Duration::from_millis(200)), ..Behaviour::default() });
@@ -231,7 +231,8 @@ fn ctrl_c_keeps_what_was_fetched() {
     while sandbox.hub.served(WEIGHTS) == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    // As Ctrl-C does, which a program that was started in the background ignores.
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill is there");
     assert!(killed.success());
     let done = finished(child.wait_with_output().expect("it ends"));
     assert_eq!(done.status, 130, "{}", done.err);
