@@ -88,32 +88,32 @@ impl<'a> Product<'a> {
         [self.first[0].shape[0], self.first[1].shape[1]]
     }
 
+    /// The transpose of the product is that of its matrices, exchanged.
+    fn transposed(self) -> Self {
+        let [a, b] = self.first;
+        Self { first: [b.transposed(), a.transposed()], ..self }
+    }
+
     /// The result as a new tensor.
     pub(super) fn run(self) -> Primitive {
         let like = self.first[0].tensor;
-        let out = empty(like, self.shape());
-        let plain = self.second.is_none() && self.bias.is_none();
-        // A product with few rows is made as one with few columns.
-        let turned = plain && self.shape()[0] < self.shape()[1].min(NARROW + 1);
-        let [a, b] = self.first;
+        let ([rows, columns], inner) = (self.shape(), self.first[0].shape[1]);
+        let out = empty(like, [rows, columns]);
+        let is_plain = self.second.is_none() && self.bias.is_none();
+        // A result of few rows is made as one of few columns.
+        let turned = is_plain && rows < columns && matches!(Kind::of(&self.transposed(), 1), Kind::Narrow);
         let (product, target) = match turned {
-            true => (Self { first: [b.transposed(), a.transposed()], ..self }, Matrix::of(&out).transposed()),
+            true => (self.transposed(), Matrix::of(&out).transposed()),
             false => (self, Matrix::of(&out)),
         };
         let kind = Kind::of(&product, 1);
-        if turned && !matches!(kind, Kind::Narrow) {
-            self.launch(Kind::of(&self, 1), Matrix::of(&out), Layers::One);
-            return out;
-        }
-        let inner = a.shape[1];
         let shares = (BUSY / kind.tiles(target.shape).max(1)).min(inner / LONG[1]);
-        if !plain || inner < LONG[0] || shares < 2 {
+        if !is_plain || inner < LONG[0] || shares < 2 {
             product.launch(kind, target, Layers::One);
             return out;
         }
         let share = inner.div_ceil(shares).next_multiple_of(16);
         let shares = inner.div_ceil(share);
-        let [rows, columns] = self.shape();
         let parts = empty(like, [shares * rows, columns]);
         product.launch(kind, Matrix { tensor: &parts, ..target }, Layers::Shares { share, shares });
         let launch = Launch::of(include_str!("shares.wgsl")).read("parts", &parts).write("out", &out);
@@ -160,7 +160,6 @@ impl<'a> Product<'a> {
                 .with("end", "min(info[at], (group.z + 1u) * info[8])"),
             _ => launch.with("out start", "0u").with("begin", "0u").with("end", "info[at]"),
         };
-        launch = launch.with("down", "info[9]").with("along", "info[10]");
         launch = launch.elements(if kind.in_fours() { "vec4<f32>" } else { "f32" });
         launch = launch.read("a", a.tensor).read("b", b.tensor);
         if let Some([c, d]) = self.second {
@@ -252,11 +251,15 @@ impl Kind {
     }
 
     fn launch(self, two: bool) -> Launch {
-        let blocks = include_str!("blocks.wgsl");
+        let (operands, blocks) = (include_str!("operands.wgsl"), include_str!("blocks.wgsl"));
         let launch = match self {
-            Self::Small => Launch::of(include_str!("product_small.wgsl")),
-            Self::Large => Launch::of(include_str!("product_large.wgsl")),
-            Self::Narrow => Launch::of(include_str!("product_narrow.wgsl")).lanes(64).with("blocks", blocks),
+            Self::Small => Launch::of(include_str!("product_small.wgsl")).with("operands", operands),
+            Self::Large => Launch::of(include_str!("product_large.wgsl")).with("operands", operands),
+            Self::Narrow => Launch::of(include_str!("product_narrow.wgsl"))
+                .lanes(64)
+                .with("blocks", blocks)
+                .with("down", "info[9]")
+                .with("along", "info[10]"),
             Self::Wide { side } => Launch::of(include_str!("product_wide.wgsl"))
                 .lanes(side * side)
                 .with("side", if side == 16 { "16u" } else { "8u" })
@@ -268,7 +271,6 @@ impl Kind {
             (false, true) => ("vec4<f32>()", "vec4<f32>()"),
             (false, false) => ("0.0", "0.0"),
         };
-        let launch = launch.with("operands", include_str!("operands.wgsl"));
         launch.with("second left", left).with("second right", right).with("terms", if two { "2u" } else { "1u" })
     }
 }

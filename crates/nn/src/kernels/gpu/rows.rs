@@ -198,11 +198,12 @@ pub(in crate::kernels) fn attention(
     Some(record(AttentionStep, inputs, attention, y))
 }
 
-/// The weights of a query from its products with all keys.
+/// The weights of a query from `{{score}}`, its product with key `j`, scaled and with padding.
 const SOFTMAX: &str = "
     var most = -3.4e38;
     for (var j = lane; j < length; j += {{lanes}}) {
-        let score = p[weights + j] * scale{{padding}};
+        {{score}}
+        score = score * scale{{padding}};
         p[weights + j] = score;
         most = max(most, score);
     }
@@ -229,6 +230,17 @@ const SOFTMAX_GRADIENT: &str = "
         ds[weights + j] = p[weights + j] * (ds[weights + j] - inner) * scale;
     }";
 
+/// Sequences at least this long are multiplied in tiles.
+const TILES_FROM: usize = 32;
+/// Layers of a grid that WebGPU guarantees, one for each head of each sequence.
+const MOST_LAYERS: usize = 65_535;
+
+/// Whether attention of so many `heads`, those of all sequences together, is worth a launch for each of its products in
+/// tiles, which read keys and values once for many queries.
+pub(super) fn in_tiles(length: usize, heads: usize) -> bool {
+    length >= TILES_FROM && heads <= MOST_LAYERS
+}
+
 #[derive(Clone, Debug)]
 struct Attention {
     q: Primitive,
@@ -243,13 +255,6 @@ struct Attention {
 impl Attention {
     /// Invocations of a workgroup; lengths change from batch to batch, and the text must not.
     const LANES: usize = 64;
-    /// Sequences at least this long are multiplied in tiles.
-    const TILES_FROM: usize = 32;
-
-    /// Whether products in tiles, which read keys and values once for many queries, are worth a dispatch each.
-    fn in_tiles(&self) -> bool {
-        self.length >= Self::TILES_FROM
-    }
 
     fn forward(&self, padding: Option<&Primitive>) -> Primitive {
         let out = self.like_q();
@@ -257,36 +262,17 @@ impl Attention {
             Some(padding) => launch.with("padding", " + padding[sequence * length + j]").read("padding", padding),
             None => launch.with("padding", ""),
         };
-        if self.in_tiles() {
+        if in_tiles(self.length, self.counts().iter().product()) {
             let (q, k, v) = (self.heads_of(&self.q), self.heads_of(&self.k), self.heads_of(&self.v));
             let p = self.squares(&self.weights);
             Product::of(q, k.transposed()).batch(self.counts(), p);
-            self.run(padded(self.query(SOFTMAX)).write("p", &self.weights));
+            let weights = padded(self.query(SOFTMAX).with("score", "var score = p[weights + j];"));
+            self.run(weights.write("p", &self.weights));
             Product::of(p, v).batch(self.counts(), self.heads_of(&out));
             return out;
         }
         let rest = "
-    var most = -3.4e38;
-    for (var j = lane; j < length; j += {{lanes}}) {
-        var score = 0.0;
-        for (var d = 0u; d < size; d++) {
-            score += q[query + d] * k[start + j * width + d];
-        }
-        score = score * scale{{padding}};
-        p[weights + j] = score;
-        most = max(most, score);
-    }
-    most = largest(most, lane);
-    var sum = 0.0;
-    for (var j = lane; j < length; j += {{lanes}}) {
-        let weight = exp(p[weights + j] - most);
-        p[weights + j] = weight;
-        sum += weight;
-    }
-    sum = total(sum, lane);
-    for (var j = lane; j < length; j += {{lanes}}) {
-        p[weights + j] /= sum;
-    }
+    {{softmax}}
     storageBarrier();
     for (var d = lane; d < size; d += {{lanes}}) {
         var gathered = 0.0;
@@ -295,7 +281,12 @@ impl Attention {
         }
         out[query + d] = gathered;
     }";
-        let launch = padded(self.query(rest).read("q", &self.q).read("k", &self.k).read("v", &self.v));
+        let score = "var score = 0.0;
+        for (var d = 0u; d < size; d++) {
+            score += q[query + d] * k[start + j * width + d];
+        }";
+        let launch = self.query(rest).with("softmax", SOFTMAX).with("score", score);
+        let launch = padded(launch.read("q", &self.q).read("k", &self.k).read("v", &self.v));
         self.run(launch.write("p", &self.weights).write("out", &out));
         out
     }
@@ -303,7 +294,7 @@ impl Attention {
     fn gradients(&self, g: &Primitive) -> [Primitive; 3] {
         let (dq, dk, dv) = (self.like_q(), self.like_q(), self.like_q());
         let ds = empty(&self.q, [self.weights.shape()[0], self.length]);
-        if self.in_tiles() {
+        if in_tiles(self.length, self.counts().iter().product()) {
             let [q, k, v, of_out] = [&self.q, &self.k, &self.v, g].map(|t| self.heads_of(t));
             let (p, slopes) = (self.squares(&self.weights), self.squares(&ds));
             Product::of(of_out, v.transposed()).batch(self.counts(), slopes);

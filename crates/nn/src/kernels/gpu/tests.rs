@@ -3,6 +3,7 @@
 //! Without an adapter a test says that it did not run, unless `APT_REQUIRE_VULKAN` is set, as `cargo xtask test` sets it
 //! wherever it found or installed a driver.
 
+use super::rows;
 use crate::checkpoint::read_back;
 use crate::masks::HiddenMask;
 use crate::{Dropout, Init, LayerNorm, kernels, named};
@@ -169,6 +170,12 @@ fn attention_of_any_length_with_and_without_padding() {
             compare("attention", &[[tokens, width]; 3], &[1], f);
         }
     }
+}
+
+#[test]
+fn attention_is_made_in_tiles_where_a_grid_has_a_layer_for_every_head() {
+    let chosen = [(31, 1), (32, 1), (128, 65_535), (128, 65_536)].map(|(length, heads)| rows::in_tiles(length, heads));
+    assert_eq!(chosen, [false, true, true, false]);
 }
 
 #[test]
