@@ -256,10 +256,12 @@ class Product:
 
 
 def compiled(request, model):
-    """The model as the mode asks; salience reads activations by name, which a compiled graph does not have."""
-    if request["mode"] == "compiled" and request["case"] != "train_salience":
-        return torch.compile(model, dynamic=False)
-    return model
+    """The model as the mode asks."""
+    if request["mode"] != "compiled":
+        return model
+    if request["case"] == "train_salience":
+        raise ValueError("salience keeps gradients of activations, which a compiled graph does not give")
+    return torch.compile(model, dynamic=False)
 
 
 def batch_of(request, device):

@@ -18,7 +18,8 @@ pub const LABELS: usize = 2;
 const DENSITY: f64 = 0.4;
 
 /// One thing that is timed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub enum Case {
     /// A step of LoRA: adapters on all six linear layers, forward, backward, clipping, AdamW.
     Train,

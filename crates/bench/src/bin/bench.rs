@@ -1,7 +1,7 @@
 //! Times training and inference beside PyTorch (`cargo xtask bench`): the same shapes, batch, adapters and threads, both
 //! sides in turn within one run, so that a busy machine slows both alike. Training steps are those of the program's own session. There is no pass or fail.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use apt_bench::cases::{Case, Size};
 use apt_bench::products::{self, Product};
 use apt_bench::pytorch::{Mode, PyTorch, environment};
@@ -29,9 +29,9 @@ struct Args {
     /// Shapes to run.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["builtin", "minilm-l6"])]
     model: Vec<Model>,
-    /// Run these cases only: train, train_salience, train_distil, infer, infer_compact.
-    #[arg(long, value_delimiter = ',')]
-    case: Vec<String>,
+    /// Run these cases only.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Case::ALL)]
+    case: Vec<Case>,
     /// Time single matrix products instead: a large one, and those of the models' linear layers.
     #[arg(long)]
     products: bool,
@@ -86,11 +86,11 @@ fn main() -> Result<()> {
 
 fn run(args: Args) -> Result<()> {
     ensure!(args.rounds > 0, "--rounds must be at least 1");
-    let cases: Vec<Case> = Case::ALL
-        .into_iter()
-        .filter(|c| args.case.is_empty() || args.case.iter().any(|name| name == c.key()))
-        .collect();
-    ensure!(!cases.is_empty(), "--case must be of {}", Case::ALL.map(Case::key).join(", "));
+    ensure!(args.batch > 0 && args.length > 0, "--batch and --length must be at least 1");
+    let models = models(&args.model)?;
+    if let Some((name, config)) = models.iter().find(|(_, config)| config.max_length() < args.length) {
+        bail!("--length is at most {} for {name}, which has no more positions", config.max_length());
+    }
     let threads = rayon::current_num_threads();
     let mut pytorch = if args.no_pytorch { None } else { start_pytorch(&args, threads) };
     let size = Size { batch: args.batch, length: args.length };
@@ -114,14 +114,14 @@ fn run(args: Args) -> Result<()> {
             device,
             written: Vec::new(),
         };
-        for (model, config) in models(&args.model)? {
+        for (model, config) in &models {
             bench.header(&format!("{model} on {name}"));
             if args.products {
-                bench.products(&config)?;
+                bench.products(config)?;
                 continue;
             }
-            for &case in &cases {
-                bench.case(model, case, &config)?;
+            for &case in &args.case {
+                bench.case(model, case, config)?;
             }
         }
         written.push(json!({ "device": name, "rows": bench.written }));
