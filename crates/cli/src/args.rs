@@ -4,7 +4,7 @@ use crate::commands::export::vocabulary::{ALL, TASK};
 use crate::commands::export::{Format, Precision};
 use crate::logging::LEVELS;
 use crate::study::shard::Shard;
-use apt_experiment::{Axis, KNOBS, Knob, KnobKind, MOST_SEEDS, PAPER_SCHEDULE};
+use apt_experiment::{Axis, DATA_KNOBS, KNOBS, Knob, KnobKind, MOST_SEEDS, PAPER_SCHEDULE};
 use clap::builder::{EnumValueParser, PossibleValuesParser, StyledStr, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -208,18 +208,8 @@ fn evaluate() -> Command {
             path("predictions", "FILE").help("Also writes the answer to every example beside its label, as TSV"),
             json(),
         ])
-        .args(knobs_named(&[
-            "task",
-            "objective",
-            "data",
-            "text",
-            "text_pair",
-            "label",
-            "label_separator",
-            "no_header",
-            "max_length",
-            "device",
-        ]))
+        .args(knobs_named(&DATA_KNOBS))
+        .args(knobs_named(&["max_length", "device"]))
 }
 
 fn predict() -> Command {
@@ -230,7 +220,7 @@ fn predict() -> Command {
              is read as lines, unless it begins with {. Columns are found as `run` finds them.",
         )
         .args([
-            source("A run's folder, one of its checkpoints, or a model folder").value_name("MODEL"),
+            source("A run's folder, one of its checkpoints, a model folder, or org/name of the hub").value_name("MODEL"),
             Arg::new("file")
                 .value_name("FILE")
                 .default_value("-")
@@ -290,7 +280,8 @@ fn export() -> Command {
                 .action(ArgAction::Append)
                 .help("More texts whose pieces stay: a line each, or CSV, TSV, JSON or JSONL by the file's name"),
         ])
-        .args(knobs_named(&["task", "objective", "data", "text", "text_pair", "label", "no_header", "max_length"]))
+        .args(knobs_named(&DATA_KNOBS))
+        .args(knobs_named(&["max_length"]))
 }
 
 fn inspect() -> Command {
@@ -341,7 +332,7 @@ fn paper_schedule() -> Arg {
         .help_heading(format!("Knobs: {}", Axis::Schedule.name()))
 }
 
-fn knobs_named(names: &'static [&'static str]) -> impl Iterator<Item = Arg> {
+fn knobs_named(names: &[&str]) -> impl Iterator<Item = Arg> {
     KNOBS.iter().filter(|knob| names.contains(&knob.name)).map(flag)
 }
 

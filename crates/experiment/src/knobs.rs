@@ -145,7 +145,11 @@ pub(crate) fn knob_at(name: &str, location: &SettingLocation) -> Result<&'static
     })
 }
 
-/// The settings that decide what is read as the task: equal ones read the same examples.
+/// The knobs that say what is read as the task.
+pub const DATA_KNOBS: [&str; 8] =
+    ["task", "objective", "data", "text", "text_pair", "label", "label_separator", "no_header"];
+
+/// The settings of [`DATA_KNOBS`]: equal ones read the same examples.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DataSource {
     task: TaskName,

@@ -13,23 +13,11 @@ use super::error::StudyError;
 use super::file::{ArmFile, StudyFile, TuneFile};
 use super::{ArmId, Cell, Study};
 use crate::knob::kind::KnobKind;
-use crate::{Knobs, Record, knob};
+use crate::{DATA_KNOBS, Knobs, Record, knob};
 
-/// Knobs that say what is asked and not how it is done: runs that differ in them have no metric in common, or are what
+/// Knobs that say, as [`DATA_KNOBS`] do, what is asked and not how it is done: runs that differ in them have no metric in common, or are what
 /// the study compares.
-const NOT_TUNED: [&str; 11] = [
-    "seed",
-    "density",
-    "model",
-    "task",
-    "objective",
-    "data",
-    "text",
-    "text_pair",
-    "label",
-    "label_separator",
-    "no_header",
-];
+const NOT_TUNED: [&str; 3] = ["seed", "density", "model"];
 /// Means that differ by less are equal: they are sums of the same numbers in another order.
 const TIE: f64 = 1e-12;
 
@@ -130,7 +118,7 @@ fn combinations(tune: &TuneFile, place: &str) -> Result<Vec<Combination>, StudyE
     let mut all = vec![Combination(BTreeMap::new())];
     for (name, values) in &tune.knobs {
         let knob = knob(name).map_err(wrong)?;
-        if NOT_TUNED.contains(&knob.name) {
+        if NOT_TUNED.iter().chain(&DATA_KNOBS).any(|name| *name == knob.name) {
             let what = format!("`{}` cannot be tuned: it changes what is asked", knob.name);
             return Err(StudyError::unfit(place.to_owned(), what, "tune knobs that change how a model is trained"));
         }
