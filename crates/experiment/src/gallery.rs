@@ -1,5 +1,6 @@
 //! A short gallery of published models that this program prunes as they are: encoders of its families, with weights in
-//! safetensors and a tokenizer that it reads. What is said of them is from their pages on the hub.
+//! safetensors and a tokenizer that it reads. Parameters follow from their configurations and bytes from those; neither
+//! these nor the licences were compared with the hub, whose page of a model is what counts.
 
 /// A model of the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,9 +11,9 @@ pub struct GalleryModel {
     pub family: &'static str,
     /// Parameters, embeddings included, in thousands.
     pub kiloparameters: u32,
-    /// What is fetched, in units of 1,000,000 bytes.
+    /// About what is fetched, in units of 1,000,000 bytes.
     pub megabytes: u32,
-    /// Its licence, as SPDX names it.
+    /// Its licence, as SPDX names it, when this list was written.
     pub licence: &'static str,
     /// What it was trained to do.
     pub task: &'static str,
@@ -75,8 +76,8 @@ pub const GALLERY: &[GalleryModel] = &[
     entry("FacebookAI/xlm-roberta-base", "XLM-RoBERTa", (278_044, 1_125), "MIT", "masked words, 100 languages"),
 ];
 
-/// The model of the gallery that `name` means: its whole name or the one without the organisation, in letters of any
-/// case.
+/// The model of the gallery that `name` means: its whole name or the one without the organisation; upper
+/// and lower case are alike.
 #[must_use]
 pub fn in_gallery(name: &str) -> Option<&'static GalleryModel> {
     GALLERY.iter().find(|model| [model.name, model.short()].iter().any(|own| own.eq_ignore_ascii_case(name)))

@@ -44,8 +44,9 @@ pub(super) fn models(as_json: bool) {
         ));
     }
     print_stdout(
-        "\nand any other BERT, RoBERTa, CamemBERT, XLM-RoBERTa, DistilBERT or ELECTRA encoder of the hub whose weights are in \
-         safetensors: --model org/name. `apt-lab models --help` says what is fetched and where it is kept.",
+        "\nSizes are approximate and licences as they were known when this list was written: the model's page on the hub \
+         counts.\nAnd any other BERT, RoBERTa, CamemBERT, XLM-RoBERTa, DistilBERT or ELECTRA encoder of the hub whose weights are in \
+         safetensors works: --model org/name. `apt-lab models --help` says what is fetched and where it is kept.",
     );
 }
 
