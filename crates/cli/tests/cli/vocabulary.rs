@@ -117,8 +117,10 @@ fn pieces_of_other_texts_stay_too() {
 #[test]
 fn without_texts_or_a_table_nothing_is_cut() {
     let dir = finished_run();
+    std::fs::write(dir.path().join("empty.txt"), "\n\n").expect("it can be written");
     for (args, words) in [
-        (&["r/model", "--vocabulary", "task"][..], "not known of a model without its run"),
+        (&["r", "--vocabulary-texts", "empty.txt"][..], "empty.txt: there is no text in it"),
+        (&["r/model", "--vocabulary", "task"], "not known of a model without its run"),
         (&["r", "--vocabulary", "task", "--format", "peft"], "adapters have no vocabulary"),
         (&["r", "--vocabulary-texts", "missing.txt"], "missing.txt"),
         (&["r", "--vocabulary", "task", "--task", "trec", "--data", "data"], "data"),

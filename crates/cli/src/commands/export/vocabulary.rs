@@ -47,7 +47,8 @@ impl Wanted {
                 let what = "whose texts the vocabulary is to fit is not known of a model without its run";
                 return Err(CliError::at(source, what, "name them with --task and --data, or with --vocabulary-texts"));
             }
-            return Ok(Texts { task: None, longest: config.max_length(), files: self.rows("text")? });
+            let (files, names) = (self.rows("text")?, self.files.clone());
+            return Ok(Texts { task: None, longest: config.max_length(), files, names });
         }
         let mut knobs = settings_at(source)?;
         apply_flags(&mut knobs, matches)?;
@@ -63,7 +64,7 @@ impl Wanted {
             task.train.clear();
         }
         let longest = knobs.max_length.min(config.max_length());
-        Ok(Texts { files: self.rows(&knobs.task)?, task: Some(task), longest })
+        Ok(Texts { files: self.rows(&knobs.task)?, names: self.files.clone(), task: Some(task), longest })
     }
 
     /// The texts of the files.
@@ -88,6 +89,8 @@ pub(super) struct Texts {
     /// Most tokens of an input.
     longest: usize,
     files: Vec<(String, Option<String>)>,
+    /// What those are called.
+    names: Vec<PathBuf>,
 }
 
 impl Texts {
@@ -103,6 +106,11 @@ impl Texts {
         for (a, b) in train.chain(self.files.iter().map(|(a, b)| (a, b))) {
             used.extend(before.encode(a, b.as_deref(), usize::MAX)?.ids);
             texts += 1;
+        }
+        if texts == 0 {
+            let files = self.names.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+            let what = "there is no text in it: of the vocabulary nothing but single characters would stay";
+            return Err(CliError::at(Path::new(&files), what, "name files with texts like those the model will read"));
         }
         let rows = form.weights.config.vocab_size;
         let cut = VocabularyCut::new(&form.tokenizer, &used, &form.weights.config)?;
