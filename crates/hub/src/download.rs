@@ -42,7 +42,7 @@ pub enum Progress<'a> {
     Whole,
 }
 
-/// Is told what happens, and may break it off.
+/// Called with what happens to a file; may break the download off.
 pub type Watch<'w> = dyn FnMut(Progress<'_>) -> ControlFlow<()> + 'w;
 
 /// A file that is to be fetched.
@@ -168,7 +168,7 @@ impl Download<'_> {
     }
 }
 
-/// `bytes 5-9/10`: the first byte, and the bytes of the whole file where they are told.
+/// `bytes 5-9/10`: the first byte, and the size of the whole file if it is given.
 fn range(text: &str) -> Option<(u64, Option<u64>)> {
     let (part, all) = text.strip_prefix("bytes ")?.split_once('/')?;
     Some((part.split_once('-')?.0.trim().parse().ok()?, all.trim().parse().ok()))

@@ -63,7 +63,7 @@ impl Trainer {
         let plan = BatchPlan::new(lengths(&setup.task.train), knobs.batch_size, knobs.seed);
         let steps =
             knobs.steps.unwrap_or_else(|| (knobs.epochs * plan.steps_per_epoch() as f64).ceil().max(1.0) as usize);
-        // A later leg that cannot be laid out is no surprise after the first.
+        // All legs are laid out beforehand: none may be refused once the first is trained.
         for leg in 1..knobs.densities().len() {
             PruningWindow::new(knobs, leg, steps)?;
         }
