@@ -217,18 +217,18 @@ fn predict() -> Command {
         .about("A model's answers to texts of a file or a pipe, as they come")
         .after_help(
             "Answers come in the order of the texts: aligned on a terminal, else as TSV, or as JSON lines. What is piped in \
-             is read as lines, unless it begins with {. Columns are found as `run` finds them.",
+             is read as lines, unless it begins with { or is Parquet. Columns are found as `run` finds them.",
         )
         .args([
             source("A run's folder, one of its checkpoints, a model folder, or org/name of the hub").value_name("MODEL"),
             Arg::new("file")
                 .value_name("FILE")
                 .default_value("-")
-                .help("Texts: a line each, or CSV, TSV, JSON or JSONL by its name; - is standard input"),
+                .help("Texts: a line each, or CSV, TSV, JSON, JSONL or Parquet by its name; - is standard input"),
             Arg::new("format")
                 .long("format")
                 .value_name("FORMAT")
-                .value_parser(PossibleValuesParser::new(["lines", "csv", "tsv", "jsonl"]))
+                .value_parser(PossibleValuesParser::new(["lines", "csv", "tsv", "jsonl", "parquet"]))
                 .help("How the texts lie there [default: as the file's name has it]"),
             Arg::new("batch")
                 .long("batch")
@@ -278,7 +278,7 @@ fn export() -> Command {
             path("vocabulary_texts", "FILE")
                 .long("vocabulary-texts")
                 .action(ArgAction::Append)
-                .help("More texts whose pieces stay: a line each, or CSV, TSV, JSON or JSONL by the file's name"),
+                .help("More texts whose pieces stay: a line each, or CSV, TSV, JSON, JSONL or Parquet by the name"),
         ])
         .args(knobs_named(&DATA_KNOBS))
         .args(knobs_named(&["max_length"]))

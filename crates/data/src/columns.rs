@@ -295,6 +295,10 @@ pub(crate) fn refuse_lists(table: &Table<'_>, file: &str, column: usize) -> Resu
     });
     let Some((line, what)) = nested else { return Ok(()) };
     let what = format!("the column '{}' holds {what} and no text", table.columns[column]);
-    let remedy = "join the words to one text, with blanks between them";
+    let remedy = if what.contains("list") {
+        "join the words to one text, with blanks between them"
+    } else {
+        "name the column of the text with --text COLUMN"
+    };
     Err(DataError::BadRow { file: file.to_owned(), line, what, remedy })
 }

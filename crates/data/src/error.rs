@@ -85,6 +85,15 @@ pub enum DataError {
         /// What is wrong with it.
         what: String,
     },
+    /// A Parquet file that cannot be read.
+    Parquet {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A first line that looks like an example.
     NoHeader {
         /// The file.
@@ -107,6 +116,11 @@ pub enum DataError {
         parts: usize,
         /// How many were found.
         found: usize,
+    },
+    /// Several folders hold training files.
+    SeveralFolders {
+        /// The folders.
+        folders: Vec<String>,
     },
     /// The file holds nothing.
     Empty {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use apt_experiment::{COMPRESSED_EXTENSIONS, DATA_EXTENSIONS, DataRead, FileRead};
 
@@ -18,6 +18,7 @@ use crate::reading::Reading;
 use crate::registry::{Files, Labels, Stems, TaskSpec};
 use crate::split::Split;
 use crate::table::blanked;
+use crate::table::parquet::is_parquet;
 use crate::task::{RawExample, RawTask};
 use crate::unpack::{unpacked, without};
 
@@ -30,11 +31,42 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
+    /// Those that lie together with a training file: beside it, or in the one folder that has one, as data sets of the hub
+    /// have them in `data` or `default`.
+    ///
     /// # Errors
-    /// [`DataError::MissingPart`].
+    /// [`DataError::MissingPart`], [`DataError::SeveralFolders`].
     pub(crate) fn among(names: &[String], files: &Files) -> Result<Self, DataError> {
-        let of = |stems| chosen_files(names, stems);
+        let here = Self::within("", names, files)?;
+        if here.has_train() {
+            return Ok(here);
+        }
+        let folders = names.iter().flat_map(|name| name.match_indices('/').map(|(end, _)| &name[..=end]));
+        let mut found = BTreeMap::new();
+        for folder in folders.collect::<BTreeSet<&str>>() {
+            let chosen = Self::within(folder, names, files)?;
+            if chosen.has_train() {
+                found.insert(folder.trim_end_matches('/'), chosen);
+            }
+        }
+        if found.len() > 1 {
+            return Err(DataError::SeveralFolders { folders: found.into_keys().map(str::to_owned).collect() });
+        }
+        Ok(found.into_values().next().unwrap_or(here))
+    }
+
+    /// Those in `folder`, which ends in `/` unless it is empty.
+    fn within(folder: &str, names: &[String], files: &Files) -> Result<Self, DataError> {
+        let names: Vec<String> = names.iter().filter_map(|name| name.strip_prefix(folder)).map(str::to_owned).collect();
+        let of = |stems| -> Result<Vec<String>, DataError> {
+            Ok(chosen_files(&names, stems)?.into_iter().map(|name| format!("{folder}{name}")).collect())
+        };
         Ok(Self { train: of(files.train)?, validation: of(files.validation)?, test: of(files.test)? })
+    }
+
+    /// Whether there is anything to train on.
+    pub(crate) fn has_train(&self) -> bool {
+        !self.train.is_empty()
     }
 
     fn names(&self) -> impl Iterator<Item = &String> {
@@ -57,7 +89,7 @@ fn chosen_files(names: &[String], stems: Stems) -> Result<Vec<String>, DataError
     Ok(Vec::new())
 }
 
-/// The file of this stem, compressed or not, or all its parts, `train-00000-of-00002.csv` and so on.
+/// The file of this stem, compressed or not, or all its parts: `train-00000-of-00002.csv` and so on, or `train/0000.csv`.
 fn files_of(names: &[String], stem: &str) -> Result<Vec<String>, DataError> {
     for wanted in file_names_of(stem, &DATA_EXTENSIONS) {
         let unpacked = |name: &str| uncompressed(name).to_owned();
@@ -70,7 +102,7 @@ fn files_of(names: &[String], stem: &str) -> Result<Vec<String>, DataError> {
         for name in names {
             if let Some((number, count)) = part(&unpacked(name), &wanted) {
                 parts.insert(number, name);
-                of = count;
+                of = count.unwrap_or(of.max(number + 1));
             }
         }
         if let Some(first) = parts.values().next() {
@@ -89,13 +121,18 @@ fn uncompressed(name: &str) -> &str {
     COMPRESSED_EXTENSIONS.iter().fold(name, |name, ending| without(name, ending))
 }
 
-/// Which part of how many of `wanted` a file is by its name.
-fn part(name: &str, wanted: &str) -> Option<(usize, usize)> {
+/// Which part of `wanted` a file is by its name, and of how many where that is said. A digest may follow.
+fn part(name: &str, wanted: &str) -> Option<(usize, Option<usize>)> {
     let (name, wanted) = (name.to_lowercase(), wanted.to_lowercase());
     let (stem, extension) = wanted.rsplit_once('.')?;
-    let numbers = name.strip_prefix(stem)?.strip_suffix(extension)?.strip_suffix('.')?.strip_prefix('-')?;
-    let (number, of) = numbers.split_once("-of-")?;
-    Some((number.parse().ok()?, of.parse().ok()?))
+    let rest = name.strip_prefix(stem)?.strip_suffix(extension)?.strip_suffix('.')?;
+    if let Some(number) = rest.strip_prefix('/') {
+        return Some((number.parse().ok()?, None));
+    }
+    let (number, of) = rest.strip_prefix('-')?.split_once("-of-")?;
+    let (of, digest) = of.split_once('-').unwrap_or((of, ""));
+    digest.chars().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
+    Some((number.parse().ok()?, Some(of.parse().ok()?)))
 }
 
 pub(crate) fn file_names(stems: Stems, extensions: &[&str]) -> Vec<String> {
@@ -162,17 +199,23 @@ pub(crate) fn read_files(
     let mut sound: Vec<(&str, &str, Cow<'_, [u8]>)> = Vec::new();
     for (name, bytes) in contents.iter().filter(|(name, _)| chosen.uses(name)) {
         let (format, bytes) = unpacked(name, bytes)?;
-        let (bytes, count) = blanked(bytes, files.stray);
+        let stray = files.stray.filter(|_| !is_parquet(&bytes, format));
+        let (bytes, count) = blanked(bytes, stray);
         if count > 0 {
             notes.push(format!("{name}: bytes that are no UTF-8 and are read as blanks: {count}"));
         }
         sound.push((name.as_str(), format, bytes));
     }
+    let are_values = matches!(files.labels, Labels::Values) || reading.objective == Some(ObjectiveKind::Regression);
     let splits = |used: &[String]| {
         let mut splits = Vec::new();
         for name in used {
             if let Some((name, format, bytes)) = sound.iter().find(|(candidate, ..)| candidate == name) {
-                splits.push(Split::read(shown(name), format, bytes, files, reading)?);
+                let mut split = Split::read(shown(name), format, bytes, files, reading)?;
+                if !are_values {
+                    split.name_classes()?;
+                }
+                splits.push(split);
             }
         }
         Ok::<Vec<Split<'_>>, DataError>(splits)
@@ -255,12 +298,12 @@ fn label_reader(
         }
         Ok(cells)
     };
+    let declared = splits.first().and_then(Split::declared);
     Ok(match files.labels {
         Labels::Classes(classes) => (LabelReader::Classes(LabelSet::of_task(spec.name, &classes)), classes.metrics),
         Labels::Values => (LabelReader::Values, &[]),
         Labels::Own(_) if reading.objective == Some(ObjectiveKind::Regression) => (LabelReader::Values, &[]),
         Labels::Own(_) if reading.objective == Some(ObjectiveKind::MultiLabel) => {
-            let declared = splits.first().and_then(Split::declared);
             let separator = reading.label_separator.as_deref();
             (LabelReader::Sets(SetReader::new(&cells()?, first, declared, &reading.classes, separator)?), &[])
         }
@@ -270,7 +313,7 @@ fn label_reader(
         }
         Labels::Own(metrics) => {
             let asked = reading.objective.is_some();
-            let set = LabelSet::of_training_file(first, cells()?.into_iter(), asked)?;
+            let set = LabelSet::of_training_file(first, cells()?.into_iter(), asked, declared)?;
             (LabelReader::Classes(set), metrics)
         }
     })

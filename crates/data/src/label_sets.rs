@@ -50,11 +50,7 @@ impl SetReader {
             let remedy = "name the classes that apply, or write 1 for each that does and 0 for each that does not";
             return refused(format!("the lists of labels hold real numbers ('{}')", shortened(name)), remedy);
         }
-        let labels = LabelSet::of_names(first, names)?;
-        let labels = match declared {
-            Some(declared) => labels.in_order_of(declared),
-            None => labels,
-        };
+        let labels = LabelSet::of_names(first, names)?.in_order_of(declared.unwrap_or_default());
         match labels.names() {
             [] => refused("not one row has a label".to_owned(), "give the rows labels"),
             [only] => {

@@ -20,7 +20,7 @@ const BLANKS: [&str; 6] = ["nan", "null", "none", "na", "n/a", "nil"];
 /// Marks of the same kind.
 const MARKS: [&str; 2] = ["-", "?"];
 /// What `datasets` writes where there is no label.
-const MINUS_ONE: &str = "-1";
+pub(crate) const MINUS_ONE: &str = "-1";
 
 /// A label cell and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +137,8 @@ impl LabelSet {
     }
 
     /// The labels that occur in a training file: numbers in numeric order, names in alphabetic order. Unless `asked`
-    /// for, real numbers are not taken for classes, and what the others show to be no label is none.
+    /// for, real numbers are not taken for classes, and what the others show to be no label is none. Where the file
+    /// `declares` its classes these are asked for, in their order.
     ///
     /// # Errors
     /// [`DataError::BadRow`] for a list, [`DataError::RealLabels`] for numbers that may be values,
@@ -147,7 +148,9 @@ impl LabelSet {
         file: &str,
         cells: impl Iterator<Item = LabelCell<'a>>,
         asked: bool,
+        declared: Option<&[String]>,
     ) -> Result<Self, DataError> {
+        let asked = asked || declared.is_some();
         let mut names = cells.map(LabelCell::value).collect::<Result<BTreeSet<String>, _>>()?;
         names.remove("");
         let refused = |what: String, remedy| Err(DataError::LabelSet { file: file.to_owned(), what, remedy });
@@ -172,7 +175,7 @@ impl LabelSet {
             }
             Some(_) => {}
         }
-        Self::of_names(file, names)
+        Ok(Self::of_names(file, names)?.in_order_of(declared.unwrap_or_default()))
     }
 
     /// These labels: numbers in numeric order, names in alphabetic order.

@@ -37,12 +37,15 @@ pub fn load_task(name: &str, dir: Option<&Path>, reading: &Reading) -> Result<Ra
         let content = (dir.display().to_string(), std::fs::read(dir).map_err(unreadable(dir))?);
         return read_files(spec, &files, reading, None, &[content], Use::Single);
     }
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
-        names.push(entry.map_err(unreadable(dir))?.file_name().to_string_lossy().into_owned());
+    let mut names = names_in(dir, "", 0)?;
+    let mut wanted = Chosen::among(&names, &files)?;
+    if !wanted.has_train() {
+        let below = names_in(dir, "", DEEPEST)?;
+        let found = Chosen::among(&below, &files)?;
+        if found.has_train() {
+            (names, wanted) = (below, found);
+        }
     }
-    names.sort();
-    let wanted = Chosen::among(&names, &files)?;
     let mut contents = Vec::with_capacity(names.len());
     for name in names {
         let path = dir.join(&name);
@@ -51,6 +54,28 @@ pub fn load_task(name: &str, dir: Option<&Path>, reading: &Reading) -> Result<Ra
         contents.push((name, bytes));
     }
     read_files(spec, &files, reading, Some(&dir.display().to_string()), &contents, Use::Splits)
+}
+
+/// Folders that may be above a file in the folder of the data: data sets of the hub have `default/train/0000.parquet`.
+#[cfg(not(target_family = "wasm"))]
+const DEEPEST: usize = 2;
+
+/// What is in `dir`, its names after `before`, in order; with what is in its folders down to `depth`, but for hidden ones.
+#[cfg(not(target_family = "wasm"))]
+fn names_in(dir: &Path, before: &str, depth: usize) -> Result<Vec<String>, DataError> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
+        let entry = entry.map_err(unreadable(dir))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        if depth > 0 && !name.starts_with('.') && path.is_dir() {
+            names.extend(names_in(&path, &format!("{before}{name}/"), depth - 1)?);
+        } else {
+            names.push(format!("{before}{name}"));
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Reads the examples of one file, all of them, as a task's validation split: to be evaluated.

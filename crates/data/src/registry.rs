@@ -283,7 +283,7 @@ pub const TASKS: &[TaskSpec] = &[
     TaskSpec {
         name: "text",
         about: "your own file with the columns text and label (a second text in text2), or those that --text, --text-pair \
-                and --label name; CSV, TSV, JSON or JSONL; labels are classes, lists of classes with \
+                and --label name; CSV, TSV, JSON, JSONL or Parquet; labels are classes, lists of classes with \
                 --objective multi_label, or numbers with --objective regression",
         files: Some(Files {
             train: &[&["train"]],

@@ -7,7 +7,7 @@ use apt_experiment::{FileRead, LeftOut};
 use crate::columns::{self, Columns, label_names};
 use crate::error::{DataError, shortened};
 use crate::label_sets::join_columns;
-use crate::labels::{LabelCell, LabelReader};
+use crate::labels::{LabelCell, LabelReader, MINUS_ONE, plain};
 use crate::numbering::Numbering;
 use crate::objective::ObjectiveKind;
 use crate::reading::Reading;
@@ -50,7 +50,15 @@ impl<'a> Split<'a> {
             names.extend(reading.label.iter().flat_map(|label| label.split(',')));
         }
         let header = Header { names: &names, layouts: layout.headerless, absent: reading.no_header };
-        let mut table = Table::read(bytes, &file, format, header)?;
+        let table = Table::read(bytes, &file, format, header)?;
+        Self::of(file, table, layout, reading)
+    }
+
+    /// Where in a table of this file texts and labels stand.
+    ///
+    /// # Errors
+    /// What is wrong with its columns.
+    pub(crate) fn of(file: String, mut table: Table<'a>, layout: &Files, reading: &Reading) -> Result<Self, DataError> {
         let joined = reading.label.as_ref().filter(|label| label.contains(',') && !table.columns.contains(label));
         if let Some(label) = joined.filter(|_| reading.objective == Some(ObjectiveKind::MultiLabel)) {
             join_columns(&mut table, &file, label)?;
@@ -67,15 +75,57 @@ impl<'a> Split<'a> {
     /// # Errors
     /// What is wrong with the rows.
     pub(crate) fn read_more<'b>(&self, bytes: &'b [u8], layout: &Files) -> Result<Split<'b>, DataError> {
-        let Self { file, table, at, label_names, numbering } = self;
-        let more = Table::read_more(bytes, file, &table.columns, table.cut, layout.headerless)?;
-        Ok(Split { file: file.clone(), table: more, at: *at, label_names: label_names.clone(), numbering: *numbering })
+        let more = Table::read_more(bytes, &self.file, &self.table.columns, self.table.cut, layout.headerless)?;
+        Ok(self.with_rows(more))
+    }
+
+    /// The same with these rows of the same file.
+    pub(crate) fn with_rows<'b>(&self, table: Table<'b>) -> Split<'b> {
+        let Self { file, at, label_names, numbering, .. } = self;
+        Split { file: file.clone(), table, at: *at, label_names: label_names.clone(), numbering: *numbering }
+    }
+
+    /// Puts the names of classes in the place of their numbers in the label column, if the file has such names. Where
+    /// there is -1 there is no label.
+    ///
+    /// # Errors
+    /// [`DataError::BadRow`] for a number that has none.
+    pub(crate) fn name_classes(&mut self) -> Result<(), DataError> {
+        let Some(column) = self.at.label else { return Ok(()) };
+        let name = &self.table.columns[column];
+        let Some(names) = self.table.numbered.remove(name) else { return Ok(()) };
+        let named = |text: &str, line| match plain(text).parse::<i64>() {
+            Ok(number) => {
+                let name = usize::try_from(number).ok().and_then(|number| names.get(number));
+                name.cloned().ok_or_else(|| DataError::BadRow {
+                    file: self.file.clone(),
+                    line,
+                    what: format!("the label is {number}, and the file names {} classes, from 0", names.len()),
+                    remedy: "correct the label, or the names of the file's ClassLabel",
+                })
+            }
+            Err(_) => Ok(text.to_owned()),
+        };
+        for Row { line, cells } in &mut self.table.rows {
+            let cell = &mut cells[column];
+            match cell {
+                Cell::Text(text) if plain(text) == MINUS_ONE => *cell = Cell::None,
+                Cell::Text(text) => *text = named(text, *line)?.into(),
+                Cell::List(items) => {
+                    items.iter_mut().try_for_each(|item| named(item, *line).map(|name| *item = name))?
+                }
+                Cell::None | Cell::Nested(_) => {}
+            }
+        }
+        self.table.notes.push(format!("numbers in '{name}' are classes, and the file has their names"));
+        self.table.classes.insert(name.clone(), names);
+        Ok(())
     }
 
     /// The same, without its rows.
     pub(crate) fn without_rows(self) -> Split<'static> {
-        let Table { columns, notes, classes, cut, .. } = self.table;
-        let table = Table { columns, rows: Vec::new(), notes, classes, cut };
+        let Table { columns, notes, classes, numbered, cut, .. } = self.table;
+        let table = Table { columns, rows: Vec::new(), notes, classes, numbered, cut };
         Split { file: self.file, table, at: self.at, label_names: self.label_names, numbering: self.numbering }
     }
 
@@ -107,9 +157,12 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// Its name without folders.
+    /// Its name without folders, but for the one without which it would be a number.
     pub(crate) fn name(&self) -> &str {
-        self.file.rsplit(['/', '\\']).next().unwrap_or(&self.file)
+        let mut begins = self.file.rmatch_indices(['/', '\\']).map(|(at, _)| at + 1);
+        let name = begins.next().map_or("", |at| &self.file[at..]);
+        let is_number = name.split('.').next().is_some_and(|stem| stem.bytes().all(|digit| digit.is_ascii_digit()));
+        if is_number { begins.next().map_or(&self.file, |at| &self.file[at..]) } else { name }
     }
 
     /// What was decided in reading it.

@@ -9,6 +9,7 @@ use crate::error::DataError;
 use crate::reading::Reading;
 use crate::registry::{Files, Second, TaskSpec};
 use crate::split::Split;
+use crate::table::parquet::{ParquetRows, is_parquet};
 use crate::table::separated::{Quotes, separator};
 use crate::table::{Cut, LONGEST_LINE, blanked, check_lines, decode, lines};
 use crate::unpack::{MOST, refuse_foreign, unpacking, without};
@@ -27,6 +28,8 @@ pub enum TextFormat {
     Tsv,
     /// A JSON object a line, or a list of objects.
     Json,
+    /// Rows of Parquet, which is read whole and decoded a part at a time.
+    Parquet,
 }
 
 impl TextFormat {
@@ -38,6 +41,7 @@ impl TextFormat {
             "csv" => Self::Csv,
             "tsv" => Self::Tsv,
             "json" | "jsonl" | "ndjson" => Self::Json,
+            "parquet" => Self::Parquet,
             _ => Self::Lines,
         }
     }
@@ -49,6 +53,7 @@ impl TextFormat {
             Self::Csv => "table.csv",
             Self::Tsv => "table.tsv",
             Self::Json => "table.jsonl",
+            Self::Parquet => "table.parquet",
         }
     }
 }
@@ -56,7 +61,7 @@ impl TextFormat {
 /// A text, or two, with the 1-based line that it begins on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextRow {
-    /// The line; of a list of objects the number of the object.
+    /// The line; of a list of objects the number of the object, in Parquet that of the row.
     pub line: u64,
     /// The text.
     pub a: String,
@@ -91,13 +96,16 @@ pub struct TextStream<'r> {
     empty: u64,
     /// Where in a table the texts stand, once its first rows are known.
     table: Option<Split<'static>>,
+    /// What reads a file that is not cut into lines.
+    parquet: Option<ParquetRows>,
     /// How the stream ends after the rows that were given out.
     end: Option<Result<(), DataError>>,
 }
 
 impl<'r> TextStream<'r> {
     /// Texts of `input`, which is called `file` in messages. Columns are found as for `task` and as `reading` says, and
-    /// what is compressed is unpacked. Without a `format` the first byte decides: `{` begins JSON, anything else lines.
+    /// what is compressed is unpacked. Parquet is known by its first bytes. Else, without a `format`, the first byte decides:
+    /// `{` begins JSON, anything else lines.
     ///
     /// # Errors
     /// Input that cannot be read or holds no text; an unknown task; lines where the task reads two texts.
@@ -111,8 +119,14 @@ impl<'r> TextStream<'r> {
         let mut input = BufReader::with_capacity(PART, unpacking(input, file)?);
         let first = input.fill_buf().map_err(unreadable(file))?;
         refuse_foreign(file, first)?;
-        let format = format.unwrap_or(if begins(first, b'{') { TextFormat::Json } else { TextFormat::Lines });
+        let format = if is_parquet(first, format.map_or("", TextFormat::name)) {
+            TextFormat::Parquet
+        } else {
+            format.unwrap_or(if begins(first, b'{') { TextFormat::Json } else { TextFormat::Lines })
+        };
         let layout = layout_of(task)?;
+        let parquet = (format == TextFormat::Parquet).then(|| ParquetRows::open(whole(&mut input, file)?, file));
+        let parquet = parquet.transpose()?;
         if format == TextFormat::Lines && (reading.pair.is_some() || matches!(layout.b, Second::Always(_))) {
             return Err(DataError::BadRow {
                 file: file.to_owned(),
@@ -122,7 +136,7 @@ impl<'r> TextStream<'r> {
             });
         }
         let (file, left, before) = (file.to_owned(), Vec::new(), (0, 0));
-        Ok(Self { input, file, format, layout, reading, left, before, empty: 0, table: None, end: None })
+        Ok(Self { input, file, format, layout, reading, left, before, empty: 0, table: None, parquet, end: None })
     }
 
     /// The next rows: all that can be read without waiting for more input, as long as they are not too many. `None` at the
@@ -132,6 +146,14 @@ impl<'r> TextStream<'r> {
     /// What is wrong with the row after those that were given out; nothing comes after it.
     pub fn next_rows(&mut self) -> Result<Option<Vec<TextRow>>, DataError> {
         while self.end.is_none() {
+            if let Some(mut parquet) = self.parquet.take() {
+                let rows = self.parquet_rows(&mut parquet)?;
+                self.parquet = Some(parquet);
+                if !rows.is_empty() {
+                    return Ok(Some(rows));
+                }
+                continue;
+            }
             let part = self.next_part()?;
             if part.is_empty() {
                 self.end.get_or_insert(Ok(()));
@@ -147,6 +169,33 @@ impl<'r> TextStream<'r> {
             }
         }
         self.end.replace(Ok(())).unwrap_or(Ok(())).map(|()| None)
+    }
+
+    /// The next rows of Parquet, none at the end.
+    fn parquet_rows(&mut self, parquet: &mut ParquetRows) -> Result<Vec<TextRow>, DataError> {
+        let Some(table) = parquet.next_table()? else {
+            let nothing = || Err(DataError::NoRows { file: self.file.clone() });
+            self.end = Some(self.table.as_ref().map_or_else(nothing, |_| Ok(())));
+            return Ok(Vec::new());
+        };
+        let split = match &self.table {
+            Some(first) => first.with_rows(table),
+            None => {
+                self.with_or_without_label(|reading| Split::of(self.file.clone(), table.clone(), self.layout, reading))?
+            }
+        };
+        let mut rows = Vec::new();
+        for texts in split.all_texts() {
+            match texts {
+                Ok((line, a, b)) => rows.push(TextRow { line, a, b }),
+                Err(error) => {
+                    self.end = Some(Err(error));
+                    break;
+                }
+            }
+        }
+        self.table.get_or_insert(split.without_rows());
+        Ok(rows)
     }
 
     /// Lines without a text, which were left out.
@@ -223,7 +272,7 @@ impl<'r> TextStream<'r> {
     fn quotes(&self, part: &[u8]) -> Option<Quotes> {
         let separator = match self.table.as_ref().map(Split::cut) {
             Some(Cut::Quoted(separator)) => Some(separator),
-            Some(Cut::Json | Cut::Tabs | Cut::Literal) => None,
+            Some(Cut::Json | Cut::Tabs | Cut::Literal | Cut::Parquet) => None,
             None => self.separator(part).filter(|separator| *separator != '\t'),
         };
         separator.map(Quotes::new)
@@ -234,7 +283,7 @@ impl<'r> TextStream<'r> {
         let usual = match self.format {
             TextFormat::Csv => ',',
             TextFormat::Tsv => '\t',
-            TextFormat::Lines | TextFormat::Json => return None,
+            TextFormat::Lines | TextFormat::Json | TextFormat::Parquet => return None,
         };
         let first = part.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
         Some(separator(&String::from_utf8_lossy(first), usual))
@@ -283,9 +332,18 @@ impl<'r> TextStream<'r> {
         Ok(rows)
     }
 
-    /// The first rows of a table. A label that the settings name need not be there.
+    /// The first rows of a table.
     fn first_split<'p>(&self, part: &'p [u8]) -> Result<Split<'p>, DataError> {
-        let read = |reading: &Reading| Split::read(self.file.clone(), self.format.name(), part, self.layout, reading);
+        self.with_or_without_label(|reading| {
+            Split::read(self.file.clone(), self.format.name(), part, self.layout, reading)
+        })
+    }
+
+    /// What `read` gives. A label that the settings name need not be there.
+    fn with_or_without_label<'p>(
+        &self,
+        read: impl Fn(&Reading) -> Result<Split<'p>, DataError>,
+    ) -> Result<Split<'p>, DataError> {
         match read(&self.reading) {
             Err(DataError::MissingColumn { role: "label", .. }) => {
                 read(&Reading { label: None, ..self.reading.clone() })
@@ -313,6 +371,17 @@ fn layout_of(task: &str) -> Result<&'static Files, DataError> {
     let own = || TaskSpec::named(apt_experiment::TEXT_TASK).ok()?.files.as_ref();
     let files = TaskSpec::named(task)?.files.as_ref().or_else(own);
     files.ok_or_else(|| DataError::UnknownTask { name: task.to_owned(), known: Vec::new() })
+}
+
+/// All of a file that cannot be read from its beginning on.
+fn whole(input: &mut impl Read, file: &str) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::new();
+    input.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable(file))?;
+    if bytes.len() as u64 > MOST {
+        let what = format!("it has more than {MOST} bytes");
+        return Err(DataError::Parquet { file: file.to_owned(), what, remedy: "give its parts one after the other" });
+    }
+    Ok(bytes)
 }
 
 fn begins(bytes: &[u8], with: u8) -> bool {

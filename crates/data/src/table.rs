@@ -1,7 +1,8 @@
-//! Files of examples as rows with line numbers: cells between separators ([`separated`]), or JSON ([`json`]). A byte
-//! order mark and CRLF are accepted.
+//! Files of examples as rows with line numbers: cells between separators ([`separated`]), JSON ([`json`]), or Parquet
+//! ([`parquet`]). A byte order mark and CRLF are accepted.
 
 mod json;
+pub(crate) mod parquet;
 pub(crate) mod separated;
 
 use std::borrow::Cow;
@@ -18,7 +19,7 @@ pub(crate) const LONGEST_LINE: usize = 1 << 20;
 pub(crate) enum Cell<'a> {
     /// A text, or a number or truth value as text.
     Text(Cow<'a, str>),
-    /// JSON's `null`, or no such key in this object.
+    /// JSON's or Parquet's `null`, or no such key in this object.
     None,
     /// Several single values as text.
     List(Vec<String>),
@@ -37,14 +38,14 @@ impl Cell<'_> {
 }
 
 /// A row: its cells, and the 1-based line it begins on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Row<'a> {
     pub(crate) line: u64,
     pub(crate) cells: Vec<Cell<'a>>,
 }
 
 /// A file's columns and rows; every row has as many cells as there are columns.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Table<'a> {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Row<'a>>,
@@ -52,6 +53,8 @@ pub(crate) struct Table<'a> {
     pub(crate) notes: Vec<String>,
     /// Names of the classes in the order that the file gives them, by the column that holds them, where it gives one.
     pub(crate) classes: BTreeMap<String, Vec<String>>,
+    /// The same of columns that hold numbers of classes.
+    pub(crate) numbered: BTreeMap<String, Vec<String>>,
     /// How its rows were told apart from one another.
     pub(crate) cut: Cut,
 }
@@ -67,6 +70,8 @@ pub(crate) enum Cut {
     Tabs,
     /// Cells between tabs, with whatever quotes are in them.
     Literal,
+    /// Not at all: the file has rows.
+    Parquet,
 }
 
 impl Table<'_> {
@@ -149,6 +154,9 @@ impl<'a> Table<'a> {
     /// # Errors
     /// Everything that can be wrong before the cells are looked at.
     pub(crate) fn read(bytes: &'a [u8], file: &str, format: &str, header: Header<'_>) -> Result<Self, DataError> {
+        if parquet::is_parquet(bytes, format) {
+            return parquet::table(bytes, file);
+        }
         let text = decode(bytes, file)?;
         if text.trim().is_empty() {
             return Err(DataError::Empty { file: file.to_owned() });
@@ -183,7 +191,7 @@ impl<'a> Table<'a> {
         }
         let columns = without_empty_ends(columns, &mut rows);
         check_cells(&rows, columns.len(), file)?;
-        Ok(Self { columns, rows, notes, classes: BTreeMap::new(), cut })
+        Ok(Self { columns, rows, notes, classes: BTreeMap::new(), numbered: BTreeMap::new(), cut })
     }
 
     /// Further rows of a table that began as one with these `columns`, cut so; `layouts` are those it may have without a
@@ -201,14 +209,15 @@ impl<'a> Table<'a> {
         let text = decode(bytes, file)?;
         let (mut rows, cut) = match cut {
             Cut::Json => (json::rows(text, file, columns)?, cut),
-            Cut::Quoted(_) | Cut::Tabs | Cut::Literal => separated::more_rows(text, file, cut)?,
+            Cut::Quoted(_) | Cut::Tabs | Cut::Literal | Cut::Parquet => separated::more_rows(text, file, cut)?,
         };
         if let Some(layout) = layouts.iter().find(|layout| layout.columns == columns) {
             layout.fill(&mut rows, file)?;
         }
         without_extra_ends(columns.len(), &mut rows);
         check_cells(&rows, columns.len(), file)?;
-        Ok(Self { columns: columns.to_vec(), rows, notes: Vec::new(), classes: BTreeMap::new(), cut })
+        let (columns, notes, classes) = (columns.to_vec(), Vec::new(), BTreeMap::new());
+        Ok(Self { columns, rows, notes, classes, numbered: BTreeMap::new(), cut })
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a file is, told from its first bytes: compressed files are unpacked, and what is no text is refused with the
-//! command that makes text of it.
+//! What a file is, told from its first bytes: compressed files are unpacked, and what holds no examples is refused with
+//! the command that makes some of it.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
@@ -9,14 +9,9 @@ use crate::error::DataError;
 /// The most that a compressed file may unpack to.
 pub(crate) const MOST: u64 = 1 << 30;
 
-/// Beginnings of files that hold no lines of text, with what they are and what to do.
+/// Beginnings of files that hold no examples, with what they are and what to do.
 const FOREIGN: &[(&[u8], &str, &str)] = &[
-    (
-        b"PAR1",
-        "a Parquet file",
-        "convert it: python -c \"import pandas; pandas.read_parquet('FILE').to_json('train.jsonl', orient='records', \
-         lines=True)\"",
-    ),
+    (b"PARE", "an encrypted Parquet file", "write it anew without encryption"),
     (
         b"ARROW1",
         "an Arrow file",
@@ -35,7 +30,7 @@ const FOREIGN: &[(&[u8], &str, &str)] = &[
     (b"<html", "a web page", "download the file itself, not the page about it"),
 ];
 
-/// The file's text as bytes, and its name without the ending of what it was compressed with.
+/// The file's content, and its name without the ending of what it was compressed with.
 ///
 /// # Errors
 /// [`DataError::NoText`] for what is no text; [`DataError::Packed`] for a compressed file that cannot be unpacked.
@@ -71,7 +66,7 @@ pub(crate) fn unpacking<'r>(input: impl Read + Send + 'r, name: &str) -> Result<
 }
 
 /// # Errors
-/// [`DataError::NoText`] for a file that begins as one that holds no lines of text.
+/// [`DataError::NoText`] for a file that begins as one that holds no examples.
 pub(crate) fn refuse_foreign(name: &str, bytes: &[u8]) -> Result<(), DataError> {
     match FOREIGN.iter().find(|(magic, ..)| bytes.starts_with(magic)) {
         Some((_, what, remedy)) => Err(DataError::NoText { file: name.to_owned(), what, remedy }),

@@ -237,7 +237,7 @@ fn compressed_files_are_unpacked_whatever_they_are_called() {
 #[test]
 fn what_is_no_text_is_called_by_its_name() {
     for (bytes, parts) in [
-        (&b"PAR1\x15\x04"[..], ["a Parquet file", "read_parquet('mine.csv')"]),
+        (&b"ARROW1\0\0"[..], ["an Arrow file", "read_feather('mine.csv')"]),
         (b"PK\x03\x04", ["a ZIP archive", "CSV"]),
         (b"version https://git-lfs.github.com/spec/v1\n", ["Git LFS pointer", "git lfs pull"]),
         (b"<!DOCTYPE html><html>", ["a web page", "download the file itself"]),

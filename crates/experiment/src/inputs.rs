@@ -15,7 +15,7 @@ pub const BUILTIN_TASK: &str = "builtin";
 /// The task of a file of one's own.
 pub const TEXT_TASK: &str = "text";
 /// Endings of files with examples, best first; the first three are named in messages.
-pub const DATA_EXTENSIONS: [&str; 7] = ["tsv", "csv", "jsonl", "json", "ndjson", "txt", "label"];
+pub const DATA_EXTENSIONS: [&str; 8] = ["tsv", "csv", "jsonl", "json", "ndjson", "parquet", "txt", "label"];
 /// Endings that a compressed one of them may have after its own.
 pub const COMPRESSED_EXTENSIONS: [&str; 2] = ["gz", "zst"];
 

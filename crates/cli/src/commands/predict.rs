@@ -74,6 +74,7 @@ fn input(matches: &ArgMatches) -> Result<Input, CliError> {
         "csv" => TextFormat::Csv,
         "tsv" => TextFormat::Tsv,
         "jsonl" => TextFormat::Json,
+        "parquet" => TextFormat::Parquet,
         _ => TextFormat::Lines,
     });
     let format = given.or_else(|| (name != "-").then(|| TextFormat::of_name(name)));
@@ -81,7 +82,11 @@ fn input(matches: &ArgMatches) -> Result<Input, CliError> {
     let column = ["text", "text_pair", "no_header"].into_iter().find(is_named);
     if let Some(column) = column.filter(|_| format.is_none_or(|format| format == TextFormat::Lines)) {
         let what = format!("--{} is about columns, and a line has none", column.replace('_', "-"));
-        return Err(CliError::at(Path::new(name), what, "say how the columns lie: --format csv, tsv or jsonl"));
+        return Err(CliError::at(
+            Path::new(name),
+            what,
+            "say how the columns lie: --format csv, tsv, jsonl or parquet",
+        ));
     }
     if name == "-" && stdin().is_terminal() {
         print_stderr("a text a line, please; Ctrl-D ends");

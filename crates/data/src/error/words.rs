@@ -43,6 +43,7 @@ impl Explain for DataError {
             Self::Packed { file, what } => {
                 Problem::new(file, format!("it cannot be unpacked ({what})"), "fetch or compress it again")
             }
+            Self::Parquet { file, what, remedy } => Problem::new(file, what, remedy.replace("FILE", file)),
             Self::NoHeader { file, first } => Problem::new(
                 at(file, 1),
                 format!("there seems to be no header: the first line is an example ({})", numbered(first)),
@@ -58,6 +59,11 @@ impl Explain for DataError {
                 file,
                 format!("it is one of {parts} parts, and {found} are there"),
                 "add the others, or rename those that are there",
+            ),
+            Self::SeveralFolders { folders } => Problem::new(
+                "the folder of the data",
+                format!("it has several folders with training files: {}", listed(folders)),
+                "name the one that is meant, with --data",
             ),
             Self::UnknownLayout { file, line, header, cells, layouts } => Problem::new(
                 at(file, *line),

@@ -57,7 +57,8 @@ pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<T
             columns.push(key.clone());
         }
     }
-    Ok(Some(Table { rows: in_columns(objects, &columns), columns, notes, classes: BTreeMap::new(), cut: Cut::Json }))
+    let rows = in_columns(objects, &columns);
+    Ok(Some(Table { columns, rows, notes, classes: BTreeMap::new(), numbered: BTreeMap::new(), cut: Cut::Json }))
 }
 
 /// Further lines of a table with these columns.
