@@ -414,7 +414,7 @@ fn a_damaged_file_is_refused_wherever_the_damage_is() {
         }
     }
     refused(both(&Reading::default(), b"PAR1\x15\x04"), &["train.parquet", "damaged", "fetch it again"]);
-    refused(both(&Reading::default(), b"text,label\na,b\n"), &["train.parquet", "damaged or no Parquet file"]);
+    refused(both(&Reading::default(), b"text,label\na,b\n"), &["train.parquet", "or no Parquet file"]);
     refused(both(&Reading::default(), b"PARE12345678PARE"), &["encrypted", "without encryption"]);
     refused(both(&Reading::default(), b"version https://git-lfs.github.com/spec/v1\n"), &["Git LFS pointer"]);
     refused(both(&Reading::default(), &written(WriterProperties::builder(), 0, &columns())), &["not one example"]);

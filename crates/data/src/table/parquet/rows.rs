@@ -195,7 +195,7 @@ fn sound<T>(file: &str, read: impl FnOnce() -> Read<T>) -> Result<T, DataError> 
 }
 
 fn damaged(file: &str, what: &str) -> DataError {
-    let what = format!("it is damaged or no Parquet file ({what})");
+    let what = format!("it is damaged, encrypted in part, or no Parquet file ({what})");
     DataError::Parquet { file: file.to_owned(), what, remedy: "fetch it again, or write it anew" }
 }
 
