@@ -1,12 +1,12 @@
 //! A run that learns which of several classes apply, in any number, on a file of one's own.
 
 mod common;
+mod own_task;
 
-use apt_data::{ObjectiveKind, RawTask, Reading, Tokenizer, builtin, parse_task, tokenize_task};
+use apt_data::{ObjectiveKind, RawTask, Reading, parse_task};
 use apt_experiment::{Event, Knobs, RecordBuilder, Split};
 use apt_nn::HeadConfig;
-use apt_train::{NoProbe, Session, Setup, head_misfit};
-use pollster::block_on;
+use apt_train::head_misfit;
 
 /// Texts of three words and a number; each of three words is a class of its own that applies where it stands.
 fn task(rows: u32) -> RawTask {
@@ -22,18 +22,6 @@ fn task(rows: u32) -> RawTask {
     parse_task("text", &files, &Reading::with_objective(ObjectiveKind::MultiLabel)).expect("a sound file")
 }
 
-fn events(knobs: &Knobs, rows: u32) -> (Vec<Event>, Session) {
-    let tokenizer = Tokenizer::from_bytes(builtin::tokenizer_json().as_bytes(), "built-in").expect("a valid tokenizer");
-    let task = tokenize_task(&task(rows), &tokenizer, knobs.max_length).expect("short texts");
-    let setup = Setup { task, watched: Vec::new(), ..common::setup(knobs) };
-    let mut session = Session::new(setup, Box::new(NoProbe)).expect("a session");
-    let mut events = Vec::new();
-    while let Some(event) = block_on(session.step()).expect("a step") {
-        events.push(event);
-    }
-    (events, session)
-}
-
 #[test]
 fn classes_that_apply_in_any_number_are_learned_pruned_distilled_and_recorded() {
     let knobs = Knobs {
@@ -45,7 +33,7 @@ fn classes_that_apply_in_any_number_are_learned_pruned_distilled_and_recorded() 
         density: 0.6,
         ..Knobs::default()
     };
-    let (events, session) = events(&knobs, 120);
+    let (events, session) = own_task::run(&knobs, &task(120));
     let losses: Vec<f64> =
         events.iter().filter_map(|e| if let Event::Step(p) = e { Some(p.task_loss) } else { None }).collect();
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;

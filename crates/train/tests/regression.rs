@@ -1,12 +1,11 @@
 //! A run that learns numbers instead of classes, on a file of one's own.
 
 mod common;
+mod own_task;
 
 use apt_core::arms::Distillation;
-use apt_data::{ObjectiveKind, RawTask, Reading, Tokenizer, builtin, parse_task, tokenize_task};
+use apt_data::{ObjectiveKind, RawTask, Reading, parse_task};
 use apt_experiment::{Event, Knobs, RecordBuilder, Split};
-use apt_train::{NoProbe, Session, Setup};
-use pollster::block_on;
 
 /// Texts of four words, each with the number of good ones among them, from −1 to 3 so that means are not zero.
 fn task(rows: u32) -> RawTask {
@@ -33,21 +32,9 @@ fn knobs() -> Knobs {
     }
 }
 
-fn events(knobs: &Knobs, rows: u32) -> Vec<Event> {
-    let tokenizer = Tokenizer::from_bytes(builtin::tokenizer_json().as_bytes(), "built-in").expect("a valid tokenizer");
-    let task = tokenize_task(&task(rows), &tokenizer, knobs.max_length).expect("short texts");
-    let setup = Setup { task, watched: Vec::new(), ..common::setup(knobs) };
-    let mut session = Session::new(setup, Box::new(NoProbe)).expect("a session");
-    let mut events = Vec::new();
-    while let Some(event) = block_on(session.step()).expect("a step") {
-        events.push(event);
-    }
-    events
-}
-
 #[test]
 fn a_regression_learns_and_records_both_correlations() {
-    let events = events(&knobs(), 60);
+    let (events, _) = own_task::run(&knobs(), &task(60));
     let losses: Vec<f64> =
         events.iter().filter_map(|e| if let Event::Step(p) = e { Some(p.task_loss) } else { None }).collect();
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
@@ -74,7 +61,7 @@ fn a_regression_learns_and_records_both_correlations() {
 fn a_correlation_that_is_not_defined_is_warned_of_and_counts_as_zero() {
     // Of twelve rows one is held out, and one number correlates with nothing.
     let knobs = Knobs { steps: Some(2), eval_every: 2, density: 1.0, distillation: Distillation::Off, ..knobs() };
-    let events = events(&knobs, 12);
+    let (events, _) = own_task::run(&knobs, &task(12));
     let warnings = events.iter().filter_map(|e| if let Event::Warning { message } = e { Some(message) } else { None });
     let warnings: Vec<&String> = warnings.filter(|message| message.contains("not defined")).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
