@@ -7,9 +7,11 @@ use crate::files::write_atomic;
 use crate::hub;
 use crate::model::{ModelLocation, is_model};
 use crate::reporter::{print_stderr, print_stdout};
+use crate::run::folder::EVENTS;
 use crate::run::resume::settings_of;
 use crate::settings::apply_flags;
 use crate::setup::ensure_data;
+use crate::shell::resume_command;
 use apt_data::{Example, ObjectiveKind, Reading, Target, load_task, load_whole, tokenize_task};
 use apt_experiment::{DataRead, Knobs, LOSS};
 use apt_train::{adapt_head, head_misfit};
@@ -29,6 +31,12 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         (root.to_path_buf(), Knobs::default())
     } else if is_model(&root.join("model")) {
         (root.join("model"), settings_of(root)?.into())
+    } else if root.join(EVENTS).is_file() {
+        return Err(CliError::at(
+            root,
+            "this run is not finished, so that there is no model yet",
+            format!("continue it first: {}", resume_command(root)),
+        ));
     } else {
         return Err(CliError::at(
             root,

@@ -105,6 +105,16 @@ fn a_resumed_run_refuses_every_changed_knob_by_name() {
     succeeded(&run(&["run", "--resume", "r"], dir.path()), "with the settings restored");
 }
 
+#[test]
+fn eval_of_a_run_that_is_not_finished_names_the_command_that_continues_it() {
+    let dir = folder();
+    interrupted("r", dir.path());
+    let refused = run(&["eval", "r"], dir.path());
+    assert_eq!(refused.status, 2, "{}{}", refused.out, refused.err);
+    let command = format!("apt-lab run --resume {}", dir.path().join("r").display());
+    assert!(refused.err.contains("not finished") && refused.err.contains(&command), "{}", refused.err);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_export_into_a_folder_that_cannot_be_replaced_is_written_into_it() {
