@@ -89,7 +89,8 @@ fn chosen_files(names: &[String], stems: Stems) -> Result<Vec<String>, DataError
     Ok(Vec::new())
 }
 
-/// The file of this stem, compressed or not, or all its parts: `train-00000-of-00002.csv` and so on, or `train/0000.csv`.
+/// The file of this stem, compressed or not, or all its parts: `train-00000-of-00002.csv` and so on, `train/0000.csv`, or
+/// `train.csv/part-00000-….csv`.
 fn files_of(names: &[String], stem: &str) -> Result<Vec<String>, DataError> {
     for wanted in file_names_of(stem, &DATA_EXTENSIONS) {
         let unpacked = |name: &str| uncompressed(name).to_owned();
@@ -125,6 +126,11 @@ fn uncompressed(name: &str) -> &str {
 fn part(name: &str, wanted: &str) -> Option<(usize, Option<usize>)> {
     let (name, wanted) = (name.to_lowercase(), wanted.to_lowercase());
     let (stem, extension) = wanted.rsplit_once('.')?;
+    // As Spark writes them.
+    if let Some(part) = name.strip_prefix(&wanted).and_then(|rest| rest.strip_prefix("/part-")) {
+        let number = part.split(['-', '.']).next()?;
+        return Some((number.parse().ok()?, None));
+    }
     let rest = name.strip_prefix(stem)?.strip_suffix(extension)?.strip_suffix('.')?;
     if let Some(number) = rest.strip_prefix('/') {
         return Some((number.parse().ok()?, None));
@@ -212,9 +218,7 @@ pub(crate) fn read_files(
         for name in used {
             if let Some((name, format, bytes)) = sound.iter().find(|(candidate, ..)| candidate == name) {
                 let mut split = Split::read(shown(name), format, bytes, files, reading)?;
-                if !are_values {
-                    split.name_classes()?;
-                }
+                split.name_classes(are_values)?;
                 splits.push(split);
             }
         }

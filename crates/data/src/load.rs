@@ -60,7 +60,8 @@ pub fn load_task(name: &str, dir: Option<&Path>, reading: &Reading) -> Result<Ra
 #[cfg(not(target_family = "wasm"))]
 const DEEPEST: usize = 2;
 
-/// What is in `dir`, its names after `before`, in order; with what is in its folders down to `depth`, but for hidden ones.
+/// What is in `dir`, its names after `before`, in order, those of folders with `/` behind; with what is in
+/// its folders down to `depth`, but for hidden ones.
 #[cfg(not(target_family = "wasm"))]
 fn names_in(dir: &Path, before: &str, depth: usize) -> Result<Vec<String>, DataError> {
     let mut names = Vec::new();
@@ -68,10 +69,12 @@ fn names_in(dir: &Path, before: &str, depth: usize) -> Result<Vec<String>, DataE
         let entry = entry.map_err(unreadable(dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = entry.path();
-        if depth > 0 && !name.starts_with('.') && path.is_dir() {
-            names.extend(names_in(&path, &format!("{before}{name}/"), depth - 1)?);
-        } else {
-            names.push(format!("{before}{name}"));
+        match path.is_dir() {
+            true if depth > 0 && !name.starts_with('.') => {
+                names.extend(names_in(&path, &format!("{before}{name}/"), depth - 1)?);
+            }
+            true => names.push(format!("{before}{name}/")),
+            false => names.push(format!("{before}{name}")),
         }
     }
     names.sort();

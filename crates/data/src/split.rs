@@ -85,12 +85,12 @@ impl<'a> Split<'a> {
         Split { file: file.clone(), table, at: *at, label_names: label_names.clone(), numbering: *numbering }
     }
 
-    /// Puts the names of classes in the place of their numbers in the label column, if the file has such names. Where
-    /// there is -1 there is no label.
+    /// Puts the names of classes in the place of their numbers in the label column, if the file has such names; not where
+    /// the numbers are learned as values. Where there is -1 there is no label.
     ///
     /// # Errors
     /// [`DataError::BadRow`] for a number that has none.
-    pub(crate) fn name_classes(&mut self) -> Result<(), DataError> {
+    pub(crate) fn name_classes(&mut self, are_values: bool) -> Result<(), DataError> {
         let Some(column) = self.at.label else { return Ok(()) };
         let name = &self.table.columns[column];
         let Some(names) = self.table.numbered.remove(name) else { return Ok(()) };
@@ -110,12 +110,16 @@ impl<'a> Split<'a> {
             let cell = &mut cells[column];
             match cell {
                 Cell::Text(text) if plain(text) == MINUS_ONE => *cell = Cell::None,
+                _ if are_values => {}
                 Cell::Text(text) => *text = named(text, *line)?.into(),
                 Cell::List(items) => {
                     items.iter_mut().try_for_each(|item| named(item, *line).map(|name| *item = name))?
                 }
                 Cell::None | Cell::Nested(_) => {}
             }
+        }
+        if are_values {
+            return Ok(());
         }
         self.table.notes.push(format!("numbers in '{name}' are classes, and the file has their names"));
         self.table.classes.insert(name.clone(), names);

@@ -272,7 +272,7 @@ impl<'r> TextStream<'r> {
     fn quotes(&self, part: &[u8]) -> Option<Quotes> {
         let separator = match self.table.as_ref().map(Split::cut) {
             Some(Cut::Quoted(separator)) => Some(separator),
-            Some(Cut::Json | Cut::Tabs | Cut::Literal | Cut::Parquet) => None,
+            Some(Cut::Json | Cut::Tabs | Cut::Literal) => None,
             None => self.separator(part).filter(|separator| *separator != '\t'),
         };
         separator.map(Quotes::new)

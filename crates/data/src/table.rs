@@ -62,7 +62,7 @@ pub(crate) struct Table<'a> {
 /// How a text is cut into rows and cells.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Cut {
-    /// A JSON object a line.
+    /// A JSON object a line; Parquet needs no cutting.
     Json,
     /// Cells between these, which may stand in quotes, with line breaks in them.
     Quoted(char),
@@ -70,8 +70,6 @@ pub(crate) enum Cut {
     Tabs,
     /// Cells between tabs, with whatever quotes are in them.
     Literal,
-    /// Not at all: the file has rows.
-    Parquet,
 }
 
 impl Table<'_> {
@@ -209,7 +207,7 @@ impl<'a> Table<'a> {
         let text = decode(bytes, file)?;
         let (mut rows, cut) = match cut {
             Cut::Json => (json::rows(text, file, columns)?, cut),
-            Cut::Quoted(_) | Cut::Tabs | Cut::Literal | Cut::Parquet => separated::more_rows(text, file, cut)?,
+            Cut::Quoted(_) | Cut::Tabs | Cut::Literal => separated::more_rows(text, file, cut)?,
         };
         if let Some(layout) = layouts.iter().find(|layout| layout.columns == columns) {
             layout.fill(&mut rows, file)?;

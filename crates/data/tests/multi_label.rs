@@ -83,7 +83,10 @@ fn columns_of_0_and_1_are_classes_in_their_order() {
 fn what_is_no_list_is_refused_with_what_to_do() {
     refused(both(&sets(), "csv", "text,label\na,joy\nb,anger\n"), &["line 2", "'joy' is no list", "--label-separator"]);
     refused(both(&sets(), "jsonl", "{\"text\":\"a\",\"label\":\"joy\"}\n"), &["line 1", "'joy' is no list"]);
-    refused(both(&sets(), "jsonl", "{\"text\":\"a\",\"label\":[[1]]}\n"), &["line 1", "a list of what is no text"]);
+    refused(
+        both(&sets(), "jsonl", "{\"text\":\"a\",\"label\":[[1]]}\n"),
+        &["line 1", "a list of nested values or nulls"],
+    );
     refused(both(&sets(), "jsonl", "{\"text\":\"a\",\"label\":[\"\"]}\n"), &["line 1", "is empty"]);
     refused(both(&sets(), "jsonl", "{\"text\":\"a\",\"label\":[]}\n"), &["not one row has a label"]);
     refused(

@@ -97,7 +97,7 @@ fn cell<'a>(value: Value) -> Cell<'a> {
             .into_iter()
             .map(single)
             .collect::<Option<_>>()
-            .map_or(Cell::Nested("a list of what is no text and no number"), Cell::List),
+            .map_or(Cell::Nested("a list of nested values or nulls"), Cell::List),
         Value::Object(_) => Cell::Nested("an object"),
         value => single(value).map_or(Cell::None, |text| Cell::Text(Cow::Owned(text))),
     }

@@ -35,7 +35,7 @@ type Value = std::result::Result<String, &'static str>;
 
 const DATE: &str = "a date or a time";
 const BYTES: &str = "bytes that are no text in UTF-8";
-const MIXED: &str = "a list of what is no text and no number";
+const MIXED: &str = "a list of nested values or nulls";
 
 /// How the cells of the column `of` are read whose values lie in `leaves`; an error says what they are where they are no
 /// single value and no list of such.

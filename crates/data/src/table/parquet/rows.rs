@@ -106,7 +106,7 @@ impl ParquetRows {
             notes: vec!["Parquet; where lines are named, rows are counted".to_owned()],
             classes: BTreeMap::new(),
             numbered: self.numbered.clone(),
-            cut: Cut::Parquet,
+            cut: Cut::Json,
         }))
     }
 
