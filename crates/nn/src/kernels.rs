@@ -3,14 +3,23 @@
 //! pass forward and one backward: on all threads and in wide vectors ([`rows`]), with products written where they belong
 //! ([`gemm`]), or in WGSL ([`gpu`]). The mathematics is that of Burn's own operations, which remain where neither fits.
 
+mod adapted;
 mod attention;
+#[cfg(any(test, target_family = "wasm"))]
+mod blocked;
 mod cpu;
 mod dropout;
 mod gemm;
 mod gpu;
 mod rows;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tile;
+#[cfg(target_family = "wasm")]
+pub mod tile;
 mod tiles;
 
+use adapted::CpuAdapted;
+use attention::CpuAttention;
 use burn::backend::{Dispatch, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{Tensor, TensorData, activation};
 use cpu::{CpuInference, CpuKernels};
@@ -41,14 +50,20 @@ pub(crate) fn adapted(
     [a, b]: [Tensor<2>; 2],
     scale: f64,
 ) -> Tensor<2> {
-    match gpu::linear::adapted(&x, [&weight, &a, &b], &bias, scale) {
-        Some(y) => y,
-        None => linear(x.clone(), weight, bias) + x.matmul(a).matmul(b * scale),
+    if let Some(y) = gpu::linear::adapted(&x, [&weight, &a, &b], &bias, scale) {
+        return y;
     }
+    let frozen = !weight.is_require_grad() && !bias.is_require_grad();
+    let x = x.into_dispatch();
+    if frozen && on_cpu(&x) {
+        let [weight, a, b] = [weight, a, b].map(Tensor::into_dispatch);
+        return Tensor::from_dispatch(Dispatch::cpu_adapted(x, weight, bias.into_dispatch(), a, b, scale));
+    }
+    let x = Tensor::<2>::from_dispatch(x);
+    linear(x.clone(), weight, bias) + x.matmul(a).matmul(b * scale)
 }
 
-/// `softmax(s·QKᵀ + padding)·V` of every head at once, where that is cheaper than its parts: on a GPU, and on the CPU
-/// without autodiff.
+/// `softmax(s·QKᵀ + padding)·V` of every head at once; [`None`] on a device where it is made of its parts.
 /// `q`, `k`, `v` and the result are `[batch · length, heads · size]`, `padding` is `[batch, 1, 1, length]`.
 pub(crate) fn attention(
     qkv: &[Tensor<2>; 3],
@@ -61,7 +76,7 @@ pub(crate) fn attention(
     }
     let device = qkv[0].device();
     let [q, k, v] = qkv.clone().map(Tensor::into_dispatch);
-    if !matches!(q.kind, DispatchTensorKind::Flex(_)) {
+    if !on_cpu(&q) {
         return None;
     }
     let padding = padding.cloned().unwrap_or_else(|| Tensor::zeros([batch[0], 1, 1, batch[1]], &device));

@@ -43,6 +43,8 @@ pub use family::{Family, FamilySpec, Positions};
 pub use feed_forward::FeedForward;
 pub use head::{ClassificationHead, MaskedLmHead};
 pub use init::Init;
+#[cfg(target_family = "wasm")]
+pub use kernels::tile;
 pub use kernels::{AdamWResult, AdamWStep, adamw};
 pub use linear::{Adapter, AptLinear, LinearMasks};
 pub use masks::{DeviceMasks, Mask, UnitMasks};

@@ -21,8 +21,16 @@ pub(crate) fn vectors() -> &'static str {
     } else if cfg!(target_arch = "aarch64") {
         "neon"
     } else if cfg!(target_feature = "simd128") {
-        "simd128"
+        browser()
     } else {
         "none"
     }
+}
+
+/// What the engine that runs this takes.
+fn browser() -> &'static str {
+    #[cfg(target_family = "wasm")]
+    return apt_nn::tile::vectors();
+    #[cfg(not(target_family = "wasm"))]
+    "simd128"
 }

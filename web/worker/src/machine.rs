@@ -7,6 +7,7 @@ use crate::worker::Worker;
 use crate::{gpu_errors, model_files, port, sources};
 use apt_bridge::{Estimate, Message};
 use apt_experiment::{Device as Choice, Knobs};
+use apt_nn::tile::RELAXED;
 use apt_train::device::{OpenDevice, cpu};
 
 /// The end of WebAssembly's memory.
@@ -108,6 +109,9 @@ impl Worker {
 
 /// The CPU backend as it is in a browser.
 fn in_browser(opened: OpenDevice) -> OpenDevice {
-    let simd = if cfg!(target_feature = "simd128") { ", SIMD" } else { "" };
-    OpenDevice { name: format!("CPU in WebAssembly, one thread{simd}"), ..opened }
+    let vectors = match apt_nn::tile::vectors() {
+        RELAXED => "relaxed SIMD",
+        _ => "SIMD",
+    };
+    OpenDevice { name: format!("CPU in WebAssembly, one thread, {vectors}"), ..opened }
 }

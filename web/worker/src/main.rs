@@ -44,6 +44,8 @@ mod store_writer;
 #[cfg(target_family = "wasm")]
 mod study;
 #[cfg(target_family = "wasm")]
+mod tile;
+#[cfg(target_family = "wasm")]
 mod worker;
 
 #[cfg(target_family = "wasm")]
@@ -51,6 +53,7 @@ fn main() {
     constructors::run();
     port::report_panics();
     gpu_errors::capture_log();
+    tile::install();
     wasm_bindgen_futures::spawn_local(worker::serve(port::commands()));
 }
 

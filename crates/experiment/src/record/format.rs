@@ -105,8 +105,9 @@ pub struct Provenance {
     pub started_at: Option<String>,
     /// Digest of the sources that computed.
     pub code: Option<String>,
-    /// The widest vectors the CPU backend chose when the program ran (`avx512`, `avx2`, `neon`, `simd128`): it decides the
-    /// order of sums, and with it the last bits. Not part of the experiment's identity, as the device is not.
+    /// The widest vectors the CPU backend chose when the program ran (`avx512`, `avx2`, `neon`, `simd128`, `relaxed-simd`):
+    /// it decides the order of sums, and with it the last bits. Not part of the experiment's identity, as the device is
+    /// not.
     pub simd: Option<String>,
 }
 

@@ -46,15 +46,7 @@ pub(super) trait CpuInference: Backend {
         bias: FloatTensor<Self>,
         eps: f64,
     ) -> FloatTensor<Self>;
-    /// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`super::attention()`].
-    fn cpu_attention(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        padding: FloatTensor<Self>,
-        heads: usize,
-    ) -> FloatTensor<Self>;
-    /// The same of sequences of these lengths that lie behind one another.
+    /// [`super::attention()`] of sequences of these lengths that lie behind one another.
     fn cpu_packed_attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
@@ -70,8 +62,10 @@ pub(super) trait CpuInference: Backend {
 trait CpuGradients: Backend {
     /// From W.
     fn linear_gradient(weight: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
-    /// From x.
-    fn gelu_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `x·Φ(x)`, and its derivative.
+    fn gelu_with_derivative(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// From the derivative.
+    fn gelu_gradient(derivative: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
     /// From x and γ.
     fn norm_gradient(
         x: FloatTensor<Self>,
@@ -128,11 +122,6 @@ impl CpuInference for Flex {
         by_row(x, rows::NormOfSum { added: values(&y), norm })
     }
 
-    fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: usize) -> FlexTensor {
-        let [q, k, v, padding] = [q, k, v, padding].map(|x| x.to_contiguous());
-        attention::forward([&q, &k, &v], &attention::Span::of(&padding), heads)
-    }
-
     fn cpu_packed_attention(
         q: FlexTensor,
         k: FlexTensor,
@@ -142,7 +131,7 @@ impl CpuInference for Flex {
     ) -> FlexTensor {
         let [q, k, v] = [q, k, v].map(|x| x.to_contiguous());
         let spans: Vec<_> = lengths.into_iter().map(|n| attention::Span { rows: n, keys: n }).collect();
-        attention::forward([&q, &k, &v], &spans, heads)
+        attention::forward([&q, &k, &v], &spans, heads, None)
     }
 
     fn cpu_column_sums(x: FlexTensor, term: Term) -> FlexTensor {
@@ -160,8 +149,12 @@ impl CpuGradients for Flex {
         gemm::linear_gradient(&gradient, &weight)
     }
 
-    fn gelu_gradient(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
-        by_row_with(x, gradient, rows::Gelu)
+    fn gelu_with_derivative(x: FlexTensor) -> (FlexTensor, FlexTensor) {
+        rows::gelu_with_derivative(x)
+    }
+
+    fn gelu_gradient(derivative: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        by_row_with(derivative, gradient, rows::Times)
     }
 
     fn norm_gradient(x: FlexTensor, weight: FlexTensor, gradient: FlexTensor, eps: f64) -> FlexTensor {
@@ -204,8 +197,8 @@ impl<B: CpuGradients> Backward<B, 1> for Gelu {
     type State = B::FloatTensorPrimitive;
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let x = ops.state;
-        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::gelu_gradient(x, g));
+        let derivative = ops.state;
+        unary::<B, _>(ops.parents, ops.node, gradients, |g| B::gelu_gradient(derivative, g));
     }
 }
 
@@ -289,7 +282,10 @@ impl<B: CpuKernels + CpuGradients, C: CheckpointStrategy> CpuKernels for Autodif
     fn cpu_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let (x, node) = x.into_parts();
         match Gelu.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(tracked) => tracked.finish(x.clone(), B::cpu_gelu(x)),
+            OpsKind::Tracked(tracked) => {
+                let (y, derivative) = B::gelu_with_derivative(x);
+                tracked.finish(derivative, y)
+            }
             OpsKind::UnTracked(free) => free.finish(B::cpu_gelu(x)),
         }
     }

@@ -82,8 +82,13 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Its values, and how far apart rows and columns are.
+    pub(super) fn parts(&self) -> (&'a [f32], usize, usize) {
+        (self.values, self.row_stride, self.column_stride)
+    }
+
     /// `rows` of its rows.
-    fn rows_from(self, first: usize, rows: usize) -> Self {
+    pub(super) fn rows_from(self, first: usize, rows: usize) -> Self {
         let view = Self { values: self.values_from(first, self.row_stride), rows, ..self };
         view.check();
         view
@@ -141,6 +146,7 @@ fn last_index(rows: usize, columns: usize, row_stride: usize, column_stride: usi
 }
 
 /// A stride as a step of a pointer. One that is never taken, because its dimension has a single entry, may be of any size.
+#[cfg(not(target_family = "wasm"))]
 fn step(stride: usize) -> isize {
     isize::try_from(stride).unwrap_or(1)
 }
@@ -159,10 +165,13 @@ pub(super) fn product(out: &mut [f32], row_stride: usize, a: View<'_>, b: View<'
     b.check();
     let last = last_index(m, n, row_stride, 1).flatten();
     assert!(last.is_some_and(|last| last < out.len()) && n <= row_stride, "a product reaches beyond its memory");
+    #[cfg(target_family = "wasm")]
+    super::blocked::product(out, row_stride, a, b, add);
     // SAFETY: the checks above, in arithmetic that cannot wrap around, keep every index `row·row_stride +
     // column·column_stride` inside its slice, so that strides of dimensions with more than one entry are at most lengths
     // of slices and fit an `isize`; `out` is borrowed mutably, so it overlaps neither `a` nor `b`, and `n <= row_stride`
     // keeps its rows apart.
+    #[cfg(not(target_family = "wasm"))]
     unsafe {
         gemm::gemm(
             m,
@@ -196,34 +205,97 @@ pub(super) fn tensor(values: Vec<f32>, dims: [usize; 2]) -> FlexTensor {
 /// `x·W + b`: `[m, k]·[k, n] + [n]`.
 pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &[f32]) -> FlexTensor {
     let (x, weight) = (View::of(x), View::of(weight));
-    let mut out = Vec::with_capacity(x.rows * bias.len());
-    (0..x.rows).for_each(|_| out.extend_from_slice(bias));
-    by_rows(out, x, weight, true)
+    tensor(by_rows(repeated(bias, x.rows), [(x, weight)], true), [x.rows, bias.len()])
 }
 
 /// `g·Wᵀ`: `[m, n]·[k, n]ᵀ`.
 pub(super) fn linear_gradient(gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     let (gradient, weight) = (View::of(gradient), View::of(weight).transposed());
-    by_rows(vec![0.0; gradient.rows * weight.columns], gradient, weight, false)
+    let dims = [gradient.rows, weight.columns];
+    tensor(by_rows(vec![0.0; dims[0] * dims[1]], [(gradient, weight)], false), dims)
 }
 
-/// `a·b`, or with `add` `out + a·b`, a share of the rows on each thread.
-fn by_rows(mut out: Vec<f32>, a: View<'_>, b: View<'_>, add: bool) -> FlexTensor {
-    let (m, n) = (a.rows, b.columns);
-    let share = |first: usize, out: &mut [f32]| product(out, n, a.rows_from(first, out.len() / n), b, add);
+/// A linear layer with its adapter, `x·W + b + s·x·A·B`, and `s·x·A`: `[m, k]`, `[k, n]`, `[n]`, `[k, r]`, `[r, n]`.
+pub(super) fn adapted(
+    x: &FlexTensor,
+    [weight, a, b]: [&FlexTensor; 3],
+    bias: &[f32],
+    scale: f32,
+) -> (FlexTensor, FlexTensor) {
+    let ([x, weight, a, b], n) = ([x, weight, a, b].map(View::of), bias.len());
+    let narrow = scaled(by_rows(vec![0.0; x.rows * a.columns], [(x, a)], false), scale);
+    let of_narrow = View::new(&narrow, x.rows, a.columns, a.columns);
+    let y = by_rows(repeated(bias, x.rows), [(x, weight), (of_narrow, b)], true);
+    (tensor(y, [x.rows, n]), tensor(narrow, [x.rows, a.columns]))
+}
+
+/// From ∂L/∂y of [`adapted`] and what it was made of: ∂L/∂x, and ∂L/∂A and ∂L/∂B.
+pub(super) fn adapted_gradients(
+    g: &FlexTensor,
+    x: &FlexTensor,
+    [weight, a, b]: [&FlexTensor; 3],
+    narrow: &FlexTensor,
+    scale: f32,
+) -> [FlexTensor; 3] {
+    let [g, x, weight, a, b, narrow] = [g, x, weight, a, b, narrow].map(View::of);
+    let (m, k, n, r) = (x.rows, x.columns, weight.columns, a.columns);
+    let of_narrow = scaled(by_rows(vec![0.0; m * r], [(g, b.transposed())], false), scale);
+    let of_narrow = View::new(&of_narrow, m, r, r);
+    let pairs = [(g, weight.transposed()), (of_narrow, a.transposed())];
+    let of_x = by_rows(vec![0.0; m * k], pairs, false);
+    // All tokens are the inner dimension of these two: one thread each.
+    let whole = |rows: usize, columns: usize, left: View<'_>, right: View<'_>| {
+        let mut out = vec![0.0; rows * columns];
+        if columns > 0 {
+            product(&mut out, columns, left, right, false);
+        }
+        tensor(out, [rows, columns])
+    };
+    let of_a = || whole(k, r, x.transposed(), of_narrow);
+    let of_b = || whole(r, n, narrow.transposed(), g);
+    #[cfg(not(target_family = "wasm"))]
+    let (of_a, of_b) = rayon::join(of_a, of_b);
+    #[cfg(target_family = "wasm")]
+    let (of_a, of_b) = (of_a(), of_b());
+    [tensor(of_x, [m, k]), of_a, of_b]
+}
+
+/// So many rows, all the same.
+fn repeated(row: &[f32], rows: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(rows * row.len());
+    (0..rows).for_each(|_| out.extend_from_slice(row));
+    out
+}
+
+fn scaled(mut values: Vec<f32>, factor: f32) -> Vec<f32> {
+    values.iter_mut().for_each(|value| *value *= factor);
+    values
+}
+
+/// The sum of products `a·b`, with `add` on top of `out`, a share of the rows on each thread.
+fn by_rows<const N: usize>(mut out: Vec<f32>, products: [(View<'_>, View<'_>); N], add: bool) -> Vec<f32> {
+    let (m, n) = products.first().map_or((0, 0), |(a, b)| (a.rows, b.columns));
+    let share = |first: usize, out: &mut [f32]| {
+        for (index, (a, b)) in products.iter().enumerate() {
+            product(out, n, a.rows_from(first, out.len() / n), *b, add || index > 0);
+        }
+    };
     if n > 0 {
         #[cfg(not(target_family = "wasm"))]
         {
             use rayon::prelude::*;
-            let small = m.saturating_mul(n).saturating_mul(a.columns) < PARALLEL;
+            let inner: usize = products.iter().map(|(a, _)| a.columns).sum();
+            let small = m.saturating_mul(n).saturating_mul(inner) < PARALLEL;
             let threads = if small { 1 } else { rayon::current_num_threads() };
             let rows = m.div_ceil(threads).next_multiple_of(ROWS).max(ROWS);
             out.par_chunks_mut(rows * n).enumerate().for_each(|(index, out)| share(index * rows, out));
         }
         #[cfg(target_family = "wasm")]
-        share(0, &mut out);
+        if m > 0 {
+            share(0, &mut out);
+        }
     }
-    tensor(out, [m, n])
+    out
 }
 
 #[cfg(test)]

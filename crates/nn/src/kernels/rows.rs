@@ -2,7 +2,7 @@
 //! processor has (chosen when the program runs), on all threads.
 
 use burn::backend::flex::{FlexTensor, Layout};
-use burn::tensor::Bytes;
+use burn::tensor::{Bytes, DType};
 use pulp::{Arch, Simd, WithSimd};
 
 /// What to do with one row in place. Implementations are `inline(always)`, or they would be compiled for the narrowest
@@ -18,7 +18,7 @@ pub(super) trait GradientPass: Copy + Send + Sync {
     fn row(self, saved: &[f32], gradient: &mut [f32]);
 }
 
-/// `x·Φ(x)`; backward from x.
+/// `x·Φ(x)`.
 #[derive(Clone, Copy)]
 pub(super) struct Gelu;
 
@@ -31,13 +31,46 @@ impl Pass for Gelu {
     }
 }
 
-impl GradientPass for Gelu {
+/// `x·Φ(x)`, and its derivative: both come from one exponential.
+pub(super) fn gelu_with_derivative(x: FlexTensor) -> (FlexTensor, FlexTensor) {
+    struct Values<'a>(&'a mut [f32], &'a mut [f32]);
+    impl WithSimd for Values<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            for (x, derivative) in self.0.iter_mut().zip(self.1) {
+                let (cdf, density) = normal(*x);
+                *derivative = cdf + *x * density;
+                *x *= cdf;
+            }
+        }
+    }
+    let (mut x, width) = own(x);
+    let shape = x.layout().shape().clone();
+    let mut derivative = vec![0.0; shape.num_elements()];
+    let (run, arch) = (run_of(width), Arch::new());
+    let values: &mut [f32] = x.storage_mut();
+    #[cfg(not(target_family = "wasm"))]
+    {
+        use rayon::prelude::*;
+        let runs = values.par_chunks_mut(run).zip(derivative.par_chunks_mut(run));
+        runs.for_each(|(x, derivative)| arch.dispatch(Values(x, derivative)));
+    }
+    #[cfg(target_family = "wasm")]
+    for (x, derivative) in values.chunks_mut(run).zip(derivative.chunks_mut(run)) {
+        arch.dispatch(Values(x, derivative));
+    }
+    (x, FlexTensor::new(Bytes::from_elems(derivative), Layout::contiguous(shape), DType::F32))
+}
+
+/// ∂L/∂y times what was saved.
+#[derive(Clone, Copy)]
+pub(super) struct Times;
+
+impl GradientPass for Times {
     #[inline(always)]
     fn row(self, saved: &[f32], gradient: &mut [f32]) {
-        for (&x, g) in saved.iter().zip(gradient) {
-            let (cdf, density) = normal(x);
-            *g *= cdf + x * density;
-        }
+        saved.iter().zip(gradient).for_each(|(saved, g)| *g *= saved);
     }
 }
 

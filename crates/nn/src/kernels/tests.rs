@@ -118,6 +118,64 @@ fn attention_in_one_operation_is_that_of_its_parts() {
     }
 }
 
+/// A matrix of waves on `device`.
+fn waves(device: &Device, [rows, columns]: [usize; 2], step: f32) -> Tensor<2> {
+    let values: Vec<f32> = (0..rows * columns).map(|i| (i as f32 * step).sin()).collect();
+    Tensor::<1>::from_floats(values.as_slice(), device).reshape([rows, columns])
+}
+
+/// Value of `f` and the gradients of its three inputs of these sizes, weighted unevenly.
+fn graded_inputs(sizes: [[usize; 2]; 3], f: impl Fn([Tensor<2>; 3]) -> Tensor<2>) -> [Vec<f32>; 4] {
+    let device = Device::flex().autodiff();
+    let mut step = 0.3;
+    let inputs = sizes.map(|size| {
+        step += 0.4;
+        waves(&device, size, step).require_grad()
+    });
+    let y = f(inputs.clone());
+    let gradients = (y.clone() * waves(&device, y.dims(), 1.9)).sum().backward();
+    let [a, b, c] = inputs.map(|x| values(x.grad(&gradients).expect("a leaf of the graph").reshape([-1])));
+    [values(y.inner().reshape([-1])), a, b, c]
+}
+
+#[test]
+fn a_layer_with_its_adapter_is_that_of_its_parts_in_value_and_gradient() {
+    for (tokens, rank) in [(7, 3), (70, 8), (5, 1)] {
+        let sizes = [[tokens, 37], [37, rank], [rank, 21]];
+        let weight = |x: &Tensor<2>| waves(&x.device(), [40, 30], 0.37).slice([0..37, 0..21]);
+        let bias = |x: &Tensor<2>| vector(x, 0.8).slice(0..21);
+        let ours = graded_inputs(sizes, |[x, a, b]| adapted(x.clone(), weight(&x), bias(&x), [a, b], 1.7));
+        let parts = graded_inputs(sizes, |[x, a, b]| {
+            x.clone().matmul(weight(&x)) + bias(&x).unsqueeze() + x.matmul(a).matmul(b) * 1.7
+        });
+        for (name, (ours, parts)) in ["value", "of x", "of A", "of B"].iter().zip(ours.iter().zip(&parts)) {
+            let difference = worst(parts, ours);
+            assert!(difference < 2e-4, "{tokens} tokens, rank {rank}, {name}: {difference:e}");
+        }
+    }
+}
+
+#[test]
+fn the_gradients_of_attention_in_one_operation_are_those_of_its_parts() {
+    let (batch, length, heads, size) = (3, 21, 2, 4);
+    let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
+    let padding: Vec<f32> = (0..batch * length).map(|i| if i % length > 4 + i / 10 { -1e9 } else { 0.0 }).collect();
+    let padding = Tensor::<1>::from_floats(padding.as_slice(), &Device::flex().autodiff()).reshape([3, 1, 1, 21]);
+    for padding in [None, Some(&padding)] {
+        let sizes = [[batch * length, heads * size]; 3];
+        let ours =
+            graded_inputs(sizes, |qkv| attention(&qkv, padding, [batch, length], heads).expect("the CPU fuses it"));
+        let parts = graded_inputs(sizes, |[q, k, v]| {
+            let weights = attention_weights(split(q).matmul(split(k).swap_dims(2, 3)), padding, 0.5);
+            weights.matmul(split(v)).swap_dims(1, 2).reshape([batch * length, heads * size])
+        });
+        for (name, (ours, parts)) in ["value", "of Q", "of K", "of V"].iter().zip(ours.iter().zip(&parts)) {
+            let difference = worst(parts, ours);
+            assert!(difference < 1e-5, "with padding {}, {name}: {difference:e}", padding.is_some());
+        }
+    }
+}
+
 #[test]
 fn the_norm_of_a_sum_is_the_same_with_and_without_autodiff() {
     let graph = Device::flex().autodiff();

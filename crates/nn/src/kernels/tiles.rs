@@ -2,22 +2,33 @@
 //! matrix, as wide as a few vectors, is laid out once and meets every row of the left one. Widths that are no multiple of
 //! four vectors are shared out evenly, so that what pruning left over costs no more than its vectors.
 
-use super::gemm::View;
+use super::gemm::{self, View};
 use pulp::{Simd, WithSimd};
 
 /// Rows of a tile.
 const ROWS: usize = 6;
 
-/// `out ← a·b`, on this thread; `out` has rows `row_stride` apart. `panel` is memory to lay out panels in. The rows of `a`
-/// lie in one piece each.
+/// Memory to lay out matrices in, kept from product to product.
+#[derive(Default)]
+pub(super) struct Panels {
+    /// A panel of the right matrix.
+    right: Vec<f32>,
+    /// The left matrix, turned.
+    left: Vec<f32>,
+}
+
+/// `out ← a·b`, on this thread; `out` has rows `row_stride` apart. The rows of `a` lie in one piece each.
 #[inline(always)]
 pub(super) fn product<S: Simd>(
     simd: S,
     (out, row_stride): (&mut [f32], usize),
     a: View<'_>,
     b: View<'_>,
-    panel: &mut Vec<f32>,
+    Panels { right: panel, .. }: &mut Panels,
 ) {
+    if cfg!(target_family = "wasm") {
+        return gemm::product(out, row_stride, a, b, false);
+    }
     assert!(a.columns() == b.rows() && a.has_whole_rows(), "inner dimensions of a product");
     let vectors = b.columns().div_ceil(S::F32_LANES);
     // AVX-512 has twice the registers of all others.
@@ -35,6 +46,25 @@ pub(super) fn product<S: Simd>(
         }
         first = end;
     }
+}
+
+/// `out ← aᵀ·b`, otherwise as [`product`].
+#[inline(always)]
+pub(super) fn product_turned<S: Simd>(
+    simd: S,
+    out: (&mut [f32], usize),
+    a: View<'_>,
+    b: View<'_>,
+    panels: &mut Panels,
+) {
+    let a = a.transposed();
+    if cfg!(target_family = "wasm") {
+        return gemm::product(out.0, out.1, a, b, false);
+    }
+    let mut left = std::mem::take(&mut panels.left);
+    a.laid_out(a.columns(), &mut left);
+    product(simd, out, View::new(&left, a.rows(), a.columns(), a.columns()), b, panels);
+    panels.left = left;
 }
 
 /// A product whose right matrix is at most N vectors wide.
