@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::finite::checked;
 use crate::knobs::Knobs;
+use crate::located::{self, Failure};
 use crate::record::format::{
     CurvePoint, Evaluation, Growth, KnobChange, Measures, ModelShape, Provenance, TeacherUpdate,
 };
@@ -212,7 +213,8 @@ impl Explain for EventError {
             }
             Self::Read { field, message } => (field, message, "the line is damaged or comes from another version"),
         };
-        Problem::new(format!("event field `{field}`"), message, remedy)
+        let place = if field.is_empty() { "an event".to_owned() } else { format!("event field `{field}`") };
+        Problem::new(place, message, remedy)
     }
 }
 
@@ -223,12 +225,9 @@ impl Event {
     /// [`EventError::Write`] if a number is NaN or infinite: it never becomes `null` silently.
     pub fn to_line(&self) -> Result<String, EventError> {
         let mut line = Vec::new();
-        let mut track = serde_path_to_error::Track::new();
-        let mut json = serde_json::Serializer::new(&mut line);
-        let written = self.serialize(serde_path_to_error::Serializer::new(&mut json, &mut track));
-        let refused = |message: String, field: String| EventError::Write { field, message };
-        written.map_err(|error| refused(error.to_string(), track.path().to_string()))?;
-        String::from_utf8(line).map_err(|error| refused(error.to_string(), String::new()))
+        located::write(self, &mut serde_json::Serializer::new(&mut line))
+            .map_err(|Failure { field, message }| EventError::Write { field, message })?;
+        String::from_utf8(line).map_err(|error| EventError::Write { field: String::new(), message: error.to_string() })
     }
 
     /// Reads one line.
@@ -237,10 +236,8 @@ impl Event {
     /// [`EventError::Read`] naming the field.
     pub fn from_line(line: &str) -> Result<Self, EventError> {
         let mut json = serde_json::Deserializer::from_str(line);
-        let event = serde_path_to_error::deserialize(&mut json).map_err(|error| EventError::Read {
-            field: error.path().to_string(),
-            message: error.inner().to_string(),
-        })?;
+        let event =
+            located::read(&mut json).map_err(|Failure { field, message }| EventError::Read { field, message })?;
         json.end().map_err(|error| EventError::Read { field: ".".to_owned(), message: error.to_string() })?;
         Ok(event)
     }

@@ -10,6 +10,7 @@ mod gallery;
 mod inputs;
 mod knob;
 mod knobs;
+mod located;
 mod names;
 mod presets;
 mod record;

@@ -1,11 +1,11 @@
 //! Records as files: written without NaN, read with an error that names file, place and remedy.
 
 use apt_core::problem::{Explain, Problem};
-use serde::Serialize;
 use serde_json::{Value, error::Category};
 
 use super::format::{RECORD_SCHEMA, Record};
 use crate::knob::error::KnobError;
+use crate::located;
 
 /// A record that cannot be read, written or built.
 #[derive(Debug, thiserror::Error)]
@@ -90,11 +90,10 @@ impl Explain for RecordError {
                 format!("the schema is {found}, this program reads `{RECORD_SCHEMA}`"),
                 "use the version that wrote it",
             ),
-            Self::Field { file, field, message } => Problem::new(
-                file,
-                format!("field `{field}`: {message}"),
-                "the record is damaged, run the experiment again",
-            ),
+            Self::Field { file, field, message } => {
+                let of = if field.is_empty() { String::new() } else { format!("field `{field}`: ") };
+                Problem::new(file, format!("{of}{message}"), "the record is damaged, run the experiment again")
+            }
             Self::Config { file, source } => {
                 let Problem { what, remedy, .. } = source.problem();
                 Problem::new(file, format!("the record's config is not usable: {what}"), remedy)
@@ -124,13 +123,18 @@ impl Record {
                 return Err(RecordError::Schema { file, found });
             }
         }
-        // Read from the value, not the bytes, so that a wrong schema is reported before a wrong field.
-        let record: Self = serde_path_to_error::deserialize(&value).map_err(|error| {
-            let (file, field, message) = (file.clone(), error.path().to_string(), error.inner().to_string());
-            if message.contains("invalid type: null, expected f64") {
-                RecordError::NotFinite { file, place: field }
+        // Read from the value, not the bytes, so that a wrong schema is reported before a wrong field; where the field is not
+        // followed, from the bytes, which say the line.
+        #[cfg(not(target_family = "wasm"))]
+        let from = &value;
+        #[cfg(target_family = "wasm")]
+        let from = &mut serde_json::Deserializer::from_slice(bytes);
+        let record: Self = located::read(from).map_err(|failure| {
+            let file = file.clone();
+            if failure.message.contains("invalid type: null, expected f64") {
+                RecordError::NotFinite { file, place: failure.place() }
             } else {
-                RecordError::Field { file, field, message }
+                RecordError::Field { file, field: failure.field, message: failure.message }
             }
         })?;
         record.config.clone().check().map_err(|error| RecordError::Config { file, source: Box::new(error) })?;
@@ -147,10 +151,8 @@ impl Record {
             .check()
             .map_err(|error| RecordError::Config { file: file.to_owned(), source: Box::new(error) })?;
         let mut bytes = Vec::new();
-        let mut track = serde_path_to_error::Track::new();
-        let mut json = serde_json::Serializer::pretty(&mut bytes);
-        self.serialize(serde_path_to_error::Serializer::new(&mut json, &mut track))
-            .map_err(|_| RecordError::NotFinite { file: file.to_owned(), place: track.path().to_string() })?;
+        located::write(self, &mut serde_json::Serializer::pretty(&mut bytes))
+            .map_err(|failure| RecordError::NotFinite { file: file.to_owned(), place: failure.place() })?;
         bytes.push(b'\n');
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
