@@ -1,16 +1,13 @@
-//! Requests to the hub: redirects followed by hand, since the token is for the hub alone, and refusals in words.
+//! Requests to the hub, with redirects followed by hand, since the token is for the hub alone.
 
+use crate::asked::{Asked, Asker, Refusal};
 use crate::error::{HubError, Kind};
-use crate::name::ModelName;
 use crate::settings::{Settings, Token};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 const MOST_REDIRECTS: usize = 10;
-/// What an address may hold as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// What the hub says of a file without sending it.
 pub(crate) struct Metadata {
@@ -18,24 +15,6 @@ pub(crate) struct Metadata {
     pub etag: String,
     /// Its bytes.
     pub size: u64,
-}
-
-/// What is asked for.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub name: &'a ModelName,
-    /// A file of it; none where all of the model is asked about.
-    pub file: Option<&'a str>,
-}
-
-impl Asked<'_> {
-    /// What it is called in messages.
-    pub(crate) fn place(&self) -> String {
-        match self.file {
-            Some(file) => format!("hf:{}/{file}", self.name.repo),
-            None => self.name.to_string(),
-        }
-    }
 }
 
 /// The hub's other end.
@@ -92,9 +71,7 @@ impl Client {
     /// The answer about a model as a whole: the commit of its revision and the names of its files.
     pub(crate) fn listing(&self, asked: Asked<'_>) -> Result<Vec<u8>, HubError> {
         const MOST: u64 = 64 << 20;
-        let (repo, revision) = (&asked.name.repo, quoted(asked.name.revision()));
-        let url = format!("{}/api/models/{repo}/revision/{revision}", self.endpoint);
-        let mut response = self.request(Method::Get, &url, 0, asked)?;
+        let mut response = self.request(Method::Get, &asked.listing(&self.endpoint), 0, asked)?;
         let status = response.status().as_u16();
         if status != 200 {
             return Err(self.refused(status, &response, asked));
@@ -105,7 +82,7 @@ impl Client {
 
     /// What a file is, at a commit.
     pub(crate) fn metadata(&self, commit: &str, asked: Asked<'_>) -> Result<Metadata, HubError> {
-        let response = self.request(Method::Head, &self.address(commit, asked), 0, asked)?;
+        let response = self.request(Method::Head, &asked.address(&self.endpoint, commit), 0, asked)?;
         let status = response.status().as_u16();
         if status >= 400 {
             return Err(self.refused(status, &response, asked));
@@ -128,12 +105,7 @@ impl Client {
 
     /// A file from byte `from` on.
     pub(crate) fn file(&self, commit: &str, from: u64, asked: Asked<'_>) -> Result<Response<Body>, HubError> {
-        self.request(Method::Get, &self.address(commit, asked), from, asked)
-    }
-
-    fn address(&self, commit: &str, asked: Asked<'_>) -> String {
-        let file = quoted(asked.file.unwrap_or_default());
-        format!("{}/{}/resolve/{commit}/{file}", self.endpoint, asked.name.repo)
+        self.request(Method::Get, &asked.address(&self.endpoint, commit), from, asked)
     }
 
     fn request(&self, method: Method, url: &str, from: u64, asked: Asked<'_>) -> Result<Response<Body>, HubError> {
@@ -167,53 +139,10 @@ impl Client {
 
     /// Why the hub does not give what was asked for.
     pub(crate) fn refused(&self, status: u16, response: &Response<Body>, asked: Asked<'_>) -> HubError {
-        const LOGIN: &str = "`hf auth login`, or HF_TOKEN";
-        let (place, endpoint) = (asked.place(), &self.endpoint);
-        let page = format!("{endpoint}/{}", asked.name.repo);
-        let other = |what: String, remedy: String| HubError::other(place.clone(), what, remedy);
         let code = header(response, "x-error-code").unwrap_or_default();
-        let of_token = self.token.as_ref().map(|token| format!("the token of {}", token.origin));
-        match (status, code) {
-            (_, "GatedRepo") | (403, _) => {
-                let what = match &of_token {
-                    Some(token) => format!("access to this model has to be granted, and {token} has none ({status})"),
-                    None => format!("access to this model has to be granted, and there is no token ({status})"),
-                };
-                other(what, format!("ask for it at {page}, then give a token of that account: {LOGIN}"))
-            }
-            (_, "RepoNotFound") | (404, "") if code == "RepoNotFound" || asked.file.is_none() => {
-                let what = match &of_token {
-                    Some(token) => format!("the hub has no model of this name that {token} opens ({status})"),
-                    None => format!("the hub has no model of this name, or it is private ({status})"),
-                };
-                let remedy = format!("check the name; for a private model give a token: {LOGIN}");
-                HubError::new(Kind::Missing, place, what, remedy)
-            }
-            (401, _) => match of_token {
-                Some(token) => {
-                    let remedy = format!("make a new one at {endpoint}/settings/tokens, or take it away");
-                    other(format!("the hub does not accept {token} (401)"), remedy)
-                }
-                None => other("the hub asks for a token (401)".to_owned(), format!("give one: {LOGIN}")),
-            },
-            (404, "RevisionNotFound") => {
-                let what = format!("the hub has this model, but no revision `{}` of it", asked.name.revision());
-                other(what, format!("leave out the @ for `main`; its commits are at {page}/commits/main"))
-            }
-            (404, _) => {
-                other("the hub has no such file (404)".to_owned(), format!("its files are at {page}/tree/main"))
-            }
-            (429, _) => {
-                let wait = header(response, "retry-after").map(|after| format!(" for {after} s")).unwrap_or_default();
-                let what = "the hub has had too many requests from here (429)";
-                HubError::new(Kind::Unreachable, place, what, format!("wait{wait}, or give a token: {LOGIN}"))
-            }
-            (500.., _) => {
-                let what = format!("the hub at {endpoint} has a fault of its own ({status})");
-                HubError::new(Kind::Unreachable, place, what, "try again later")
-            }
-            _ => HubError::no_hub(&place, format!("{endpoint} answers with status {status}")),
-        }
+        let refusal = Refusal { status, code, retry_after: header(response, "retry-after") };
+        let token = self.token.as_ref().map(|token| token.origin.as_str());
+        asked.refused(&self.endpoint, refusal, Asker::Program { token })
     }
 
     /// Nothing, or nothing sensible, came back.
@@ -238,10 +167,6 @@ enum Method {
 /// A header's text.
 pub(crate) fn header<'r>(response: &'r Response<Body>, name: &str) -> Option<&'r str> {
     response.headers().get(name)?.to_str().ok()
-}
-
-fn quoted(part: &str) -> String {
-    utf8_percent_encode(part, PLAIN).to_string()
 }
 
 /// `https://host:port`, in lower case.
@@ -278,6 +203,5 @@ mod tests {
             assert_eq!(joined(from, location).as_deref(), expected, "{location}");
         }
         assert_eq!(origin("HTTPS://Hub.co?x"), Some("https://hub.co".into()));
-        assert_eq!(quoted("refs/pr/1"), "refs%2Fpr%2F1");
     }
 }

@@ -6,8 +6,10 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 /// The digest of a file that is on its way.
-pub(crate) enum Check {
+pub enum Check {
+    /// Of a large file.
     Sha256(Sha256),
+    /// Of a small one: git's name of a blob.
     Git(Sha1),
     /// An ETag of another kind, as mirrors have them, says nothing of the bytes.
     None,
@@ -15,7 +17,8 @@ pub(crate) enum Check {
 
 impl Check {
     /// For a file of `size` bytes with this ETag.
-    pub(crate) fn of(etag: &str, size: u64) -> Self {
+    #[must_use]
+    pub fn of(etag: &str, size: u64) -> Self {
         if !etag.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Self::None;
         }
@@ -26,7 +29,8 @@ impl Check {
         }
     }
 
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hash) => hash.update(bytes),
             Self::Git(hash) => hash.update(bytes),
@@ -35,7 +39,8 @@ impl Check {
     }
 
     /// The digest in hexadecimal, where there is one.
-    pub(crate) fn finish(self) -> Option<String> {
+    #[must_use]
+    pub fn finish(self) -> Option<String> {
         match self {
             Self::Sha256(hash) => Some(hex(&hash.finalize())),
             Self::Git(hash) => Some(hex(&hash.finalize())),

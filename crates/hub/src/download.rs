@@ -1,7 +1,8 @@
 //! One file from the hub into the cache: gone on with where it stopped, checked, and there under its name only when whole.
 
+use crate::asked::Asked;
 use crate::cache::{Cache, create_parent};
-use crate::client::{Asked, Client, Metadata, header};
+use crate::client::{Client, Metadata, header};
 use crate::digest::Check;
 use crate::error::{HubError, megabytes};
 use std::fs::{self, File, OpenOptions};

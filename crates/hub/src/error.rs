@@ -1,8 +1,10 @@
 //! What can go wrong between a name and the files of a model, in words.
 
+#[cfg(not(target_family = "wasm"))]
 use crate::name::ModelName;
 use apt_core::display_problem;
 use apt_core::problem::{Explain, Problem};
+#[cfg(not(target_family = "wasm"))]
 use std::path::Path;
 
 /// Which of them it is, as far as others act on it.
@@ -73,6 +75,16 @@ impl HubError {
         Self::other(text, what, "give a branch, a tag or a commit, or leave it out for `main`")
     }
 
+    /// The address does not behave as a hub does.
+    pub(crate) fn no_hub(place: &str, what: impl Into<String>) -> Self {
+        let remedy = "check HF_ENDPOINT, and what proxies stand between";
+        Self::new(Kind::Unreachable, place, what, remedy)
+    }
+}
+
+/// Of a program with a cache on disk.
+#[cfg(not(target_family = "wasm"))]
+impl HubError {
     pub(crate) fn offline(name: &ModelName, variable: &str) -> Self {
         let what = format!("{variable} is set, so that only the cache may be read");
         let remedy = format!("unset it, or fetch the model where there is a network: hf download {}", name.repo);
@@ -82,12 +94,6 @@ impl HubError {
     pub(crate) fn stopped(file: &str) -> Self {
         let what = "stopped while it was fetched; what is there is kept";
         Self::new(Kind::Stopped, file, what, "the same command goes on from it")
-    }
-
-    /// The address does not behave as a hub does.
-    pub(crate) fn no_hub(place: &str, what: impl Into<String>) -> Self {
-        let remedy = "check HF_ENDPOINT, and what proxies stand between";
-        Self::new(Kind::Unreachable, place, what, remedy)
     }
 
     /// The file is not as long as it was announced.

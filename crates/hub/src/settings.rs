@@ -1,9 +1,9 @@
 //! Where the hub and its cache are, by the variables that all of its programs read.
 
+use crate::ENDPOINT;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const ENDPOINT: &str = "https://huggingface.co";
 /// Longest wait for bytes.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
