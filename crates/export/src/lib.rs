@@ -14,9 +14,11 @@ mod tokenizer;
 mod transformers;
 mod vocabulary;
 mod weights;
+mod zip;
 
 pub use error::ExportError;
 pub use forms::{File, Model, Stored};
 pub use peft::{Base, peft};
 pub use vocabulary::VocabularyCut;
 pub use weights::Weights;
+pub use zip::zip;

@@ -2,7 +2,7 @@
 
 use crate::assets::assets;
 use crate::steps::{cargo, output, run, run_within, shown};
-use crate::{debian, root, tools, web};
+use crate::{debian, readers, root, tools, web};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,6 +19,7 @@ const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "g
 pub(crate) fn test(dist: PathBuf) -> Result<()> {
     let folder = root().join("web/e2e");
     let mut tests = Command::new("node");
+    tests.env("APT_READERS_NODE", readers::node()?);
     tests.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(files(&folder)?);
     let began = Instant::now();
     run_within(LIMIT, prepared(&mut tests, dist)?)?;

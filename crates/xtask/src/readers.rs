@@ -100,7 +100,10 @@ fn transformers(python: &Path) -> Result<PathBuf> {
 }
 
 /// The folder with transformers.js.
-fn node() -> Result<PathBuf> {
+///
+/// # Errors
+/// Node.js that is missing, or packages that cannot be had.
+pub(crate) fn node() -> Result<PathBuf> {
     browser::node()?;
     let folder = tools::folder()?.join("readers-node");
     installed(&folder, &lists().join("package-lock.json"), || {

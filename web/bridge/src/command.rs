@@ -135,4 +135,8 @@ pub enum Wanted {
     Config,
     /// Its `tokenizer.json`.
     Tokenizer,
+    /// The folder that transformers.js, ONNX Runtime and optimum load, as one archive.
+    Onnx,
+    /// The same with weights of half the bytes.
+    OnnxHalf,
 }

@@ -11,7 +11,7 @@ const TIMEOUT_MS = 60_000;
 
 /** Serves the lab, opens a browser, and gives `use` a lab; then everything is taken down. */
 export async function withLab(options, use) {
-  const server = await serve(DIST, options.files);
+  const server = await serve(DIST, options.files, options.answers);
   const browser = await launch(options.flags);
   try {
     const lab = await Lab.open(browser, server, options);
@@ -238,10 +238,15 @@ export class Lab {
     await this.reload();
   }
 
-  /** Presses a button that gives a file, and returns its text. */
-  async download(name, path) {
+  /** Presses a button that gives a file, and returns its bytes. */
+  async bytes(name) {
     const [file] = await Promise.all([this.page.waitForEvent("download"), this.press(name)]);
-    const text = await readFile(await file.path(), "utf8");
+    return readFile(await file.path());
+  }
+
+  /** As bytes, of text. */
+  async download(name, path) {
+    const text = (await this.bytes(name)).toString("utf8");
     if (path) await writeFile(path, text);
     return text;
   }

@@ -19,12 +19,13 @@ const TYPES = {
 /** The path below which the lab is served: two folders deep, as on a host shared with others. */
 export const BASE = "/some/sub/path/";
 
-/** Serves `folder`; `more` are further files by path, as `{ type, body }`. */
-export async function serve(folder, more = {}) {
+/** Serves `folder`; `more` are further files by path, as `{ type, body }`; `answers` may answer before either. */
+export async function serve(folder, more = {}, answers = () => false) {
   const asked = [];
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://host").pathname);
     asked.push(path);
+    if (answers(request, response, path)) return;
     const extra = more[path];
     if (extra) {
       response.writeHead(200, { "content-type": extra.type, "access-control-allow-origin": "*" });

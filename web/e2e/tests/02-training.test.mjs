@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { entries } from "../support/archive.mjs";
 import { withLab } from "../support/lab.mjs";
 import * as native from "../support/native.mjs";
 import { sameAnswers, sameLosses, sameMasks } from "../support/same.mjs";
@@ -36,6 +37,11 @@ test("the CPU backend in WebAssembly agrees with the desktop", () =>
     const { provenance } = await agrees(lab, "cpu");
     assert.equal(provenance.backend, "flex");
     assert.match(provenance.device, /SIMD/);
+    await lab.at("exports").locator("summary").click();
+    const files = entries(await lab.bytes("export-onnx"));
+    assert.deepEqual([...files.keys()], ["config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model.onnx"]);
+    assert.deepEqual(Object.keys(JSON.parse(files.get("config.json")).id2label), ["0", "1"]);
+    assert.ok(files.get("onnx/model.onnx").includes("LayerNormalization"), "the graph has no norm");
   }));
 
 test("WebGPU agrees with the desktop's CPU", () =>

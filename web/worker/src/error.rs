@@ -4,6 +4,7 @@ use apt_bridge::Fault;
 use apt_bridge::store::StoreError;
 use apt_data::DataError;
 use apt_experiment::{CellState, Explain, KnobError, Problem, RecordError, StudyError};
+use apt_export::ExportError;
 use apt_nn::NnError;
 use apt_train::TrainError;
 
@@ -18,6 +19,8 @@ pub(crate) enum WorkerError {
     Store(#[from] StoreError),
     /// A study that cannot be run.
     Study(#[from] StudyError),
+    /// A model that cannot be written in a form.
+    Export(#[from] ExportError),
     /// Another tab has the run open.
     Busy {
         /// The run.
@@ -36,6 +39,7 @@ impl Explain for WorkerError {
             Self::Record(error) => error.problem(),
             Self::Store(error) => error.problem(),
             Self::Study(error) => error.problem(),
+            Self::Export(error) => error.problem(),
             Self::Busy { run } => Problem::new(
                 run,
                 "this run is open in another tab",

@@ -78,6 +78,7 @@ pub(crate) fn columns_of(error: &WorkerError) -> Option<Vec<(String, String)>> {
         | WorkerError::Record(_)
         | WorkerError::Store(_)
         | WorkerError::Study(_)
+        | WorkerError::Export(_)
         | WorkerError::Busy { .. }
         | WorkerError::Problem(_) => None,
     }

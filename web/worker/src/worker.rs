@@ -11,8 +11,11 @@ use crate::run_lock::RunLock;
 use crate::sources::OutputCount;
 use crate::store_writer::StoreWriter;
 use crate::{clock, port, sources};
+use apt_bridge::store::StoredModel;
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
-use apt_experiment::{CellState, Event};
+use apt_experiment::{CONFIG_FILE, CellState, Event};
+use apt_export::{Model, Stored, Weights, zip};
+use apt_nn::ModelConfig;
 use burn::tensor::Device;
 use futures::StreamExt;
 use wasm_bindgen::JsValue;
@@ -376,10 +379,23 @@ impl Worker {
             Wanted::Weights => ("model.safetensors", model.weights),
             Wanted::Config => ("config.json", model.config.into_bytes()),
             Wanted::Tokenizer => ("tokenizer.json", model.tokenizer),
+            Wanted::Onnx => ("onnx.zip", onnx(model, Stored::F32)?),
+            Wanted::OnnxHalf => ("onnx-fp16.zip", onnx(model, Stored::F16)?),
         };
         port::post_with(&Message::File { name: name.into() }, &[transport::buffer(&bytes)]);
         Ok(())
     }
+}
+
+/// The folder of the model's ONNX graph, as one archive.
+fn onnx(model: StoredModel, stored: Stored) -> Result<Vec<u8>, WorkerError> {
+    let StoredModel { config, tokenizer, weights, .. } = model;
+    let config = ModelConfig::from_json(config.as_bytes(), CONFIG_FILE)?;
+    let read = Weights::from_safetensors(config, &weights)?;
+    // Memory holds the model once less.
+    drop(weights);
+    let files = Model { weights: read, tokenizer, max_length: None }.onnx(&[stored])?;
+    Ok(zip(&files)?)
 }
 
 fn nothing_open() -> WorkerError {

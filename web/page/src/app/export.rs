@@ -31,12 +31,15 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 {action("Ranks, CSV", "export-ranks", never, has_model, make(ranks_csv))}
                 {action("Salience, CSV", "export-salience", never, has_scores, make(salience_csv))}
                 {action("Record, JSON", "export-record", never, has_model, move || record(lab))}
+                {action("ONNX", "export-onnx", never, is_held, want(Wanted::Onnx))}
+                {action("ONNX, fp16", "export-onnx-fp16", never, is_held, want(Wanted::OnnxHalf))}
                 {action("Weights", "export-weights", never, is_held, want(Wanted::Weights))}
                 {action("Model config", "export-config", never, is_held, want(Wanted::Config))}
                 {action("Tokenizer", "export-tokenizer", never, is_held, want(Wanted::Tokenizer))}
             </div>
             <p class="help">
-                "Weights are the compacted model with its adapters merged, as safetensors. The record opens in "
+                "ONNX is an archive with the folder that transformers.js, ONNX Runtime and optimum load. Weights are the \
+                 compacted model with its adapters merged, as safetensors. The record opens in "
                 <code>"apt-lab inspect"</code> " and in Compare."
             </p>
         </details>
