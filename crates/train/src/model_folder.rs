@@ -56,6 +56,15 @@ impl ModelFolder {
         self.wanted().filter(|name| !self.has(name)).collect()
     }
 
+    /// The names of the files that weights can be in, as far as names tell: what [`Self::open`] names is among them.
+    pub fn weights(&self) -> Vec<&str> {
+        let is_it = |name: &&str| match self.has(WEIGHTS_FILE) {
+            true => *name == WEIGHTS_FILE,
+            false => name.ends_with(".safetensors"),
+        };
+        self.names.iter().map(String::as_str).filter(is_it).collect()
+    }
+
     /// What is looked for, by what there is of it.
     fn wanted(&self) -> impl Iterator<Item = &'static str> {
         // The vocabulary is in tokenizer.json, where there is one.

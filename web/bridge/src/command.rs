@@ -118,6 +118,17 @@ pub enum Command {
         /// The settings.
         knobs: Box<Knobs>,
     },
+    /// Ask the hub what it has under a name; answered by [`crate::Message::Hub`], while other commands are handled.
+    AskHub {
+        /// `org/name[@revision]`, or the name of a model of the gallery.
+        name: String,
+        /// The path on the page's own host at which another hub answers in place of huggingface.co.
+        mirror: Option<String>,
+    },
+    /// Fetch what the last offer of the hub was about; answered as [`Command::AskHub`] is, again and again.
+    FetchOffer,
+    /// Stop asking or fetching. What has come is kept for as long as the worker lives.
+    StopHub,
     /// Remove dropped files; answered by [`crate::Message::Files`].
     RemoveFiles {
         /// What they are kept under.

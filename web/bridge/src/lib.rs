@@ -6,6 +6,7 @@
 
 mod command;
 mod device;
+mod hub;
 mod look;
 mod message;
 mod reading;
@@ -17,6 +18,7 @@ pub mod transport;
 
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};
+pub use hub::{HubNews, HubOffer};
 pub use look::{DataLook, LookedRow};
 pub use message::{Answer, Fault, FirstSteps, Message, ModelAnswer, Outcome, Prediction};
 pub use reading::{Reading, Segment, Word, segments};

@@ -1,6 +1,6 @@
 //! What the worker reports to the page.
 
-use crate::{DataLook, DeviceReport, Estimate, FileSet, Reading, StoredRun, StoredStudy};
+use crate::{DataLook, DeviceReport, Estimate, FileSet, HubNews, Reading, StoredRun, StoredStudy};
 use apt_experiment::{Event, Knobs, Problem, Record};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,8 @@ pub enum Message {
         /// The set that was added, if one was.
         added: Option<String>,
     },
+    /// How a model of the hub gets on.
+    Hub(HubNews),
     /// The answer to [`crate::Command::Look`].
     Look(Box<DataLook>),
     /// The answer to [`crate::Command::Try`].

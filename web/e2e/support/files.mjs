@@ -10,7 +10,7 @@ const WEIGHTS = read("model.safetensors");
 const HTML = "<!doctype html><html><head><title>Sign in</title></head><body>Sign in to download.</body></html>";
 
 /** The three files, some of them replaced; `null` leaves one out. */
-function model({ config = JSON.stringify(CONFIG), tokenizer = JSON.stringify(TOKENIZER), weights = WEIGHTS } = {}) {
+export function model({ config = JSON.stringify(CONFIG), tokenizer = JSON.stringify(TOKENIZER), weights = WEIGHTS } = {}) {
   const files = [
     { name: "config.json", body: config, type: "application/json" },
     { name: "tokenizer.json", body: tokenizer, type: "application/json" },

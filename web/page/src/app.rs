@@ -16,6 +16,7 @@ mod device;
 mod expected;
 mod export;
 mod figure;
+mod hub;
 mod knob;
 mod knobs;
 mod lab_page;
@@ -130,7 +131,8 @@ fn follow_settings(lab: Lab) {
     Effect::new(move || {
         let ready = lab.engine.get() == Engine::Ready;
         let knobs = lab.settings.with(|settings| settings.knobs.clone());
-        let foreign = lab.is_unconfirmed();
+        // What is elsewhere is not asked for.
+        let foreign = lab.is_unconfirmed() || lab.absent_model().is_some();
         if !ready || lab.is_open() || lab.refusal().is_some() {
             return;
         }

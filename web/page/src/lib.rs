@@ -13,6 +13,7 @@ pub mod asking;
 pub mod baseline;
 pub mod export;
 pub mod history;
+pub mod hub;
 pub mod keys;
 pub mod knob_list;
 pub mod learn;

@@ -66,6 +66,15 @@ pub(crate) fn timestamp() -> String {
     Date::new_0().to_iso_string().into()
 }
 
+/// Waits for some milliseconds.
+pub(crate) async fn sleep(milliseconds: i32) {
+    let mut wait = |resolve: js_sys::Function, _| {
+        // A browser that has no timers has no worker either.
+        let _ = crate::port::scope().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds);
+    };
+    let _ = JsFuture::from(Promise::new(&mut wait)).await;
+}
+
 /// Returns to the browser's event loop once, so that waiting events (commands, errors of the GPU) are handled. Timers
 /// would do too, but wait four milliseconds each.
 pub(crate) async fn yield_now() {

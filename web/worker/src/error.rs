@@ -5,6 +5,7 @@ use apt_bridge::store::StoreError;
 use apt_data::DataError;
 use apt_experiment::{CellState, Explain, KnobError, Problem, RecordError, StudyError};
 use apt_export::ExportError;
+use apt_hub::HubError;
 use apt_nn::NnError;
 use apt_train::TrainError;
 
@@ -69,6 +70,12 @@ impl WorkerError {
     /// The state of a study's cell that it ended at `step`.
     pub(crate) fn cell_state(&self, step: usize) -> CellState {
         CellState::failed(&self.problem(), step)
+    }
+}
+
+impl From<HubError> for WorkerError {
+    fn from(error: HubError) -> Self {
+        Self::Problem(error.problem())
     }
 }
 

@@ -16,6 +16,10 @@ mod gpu;
 #[cfg(target_family = "wasm")]
 mod gpu_errors;
 #[cfg(target_family = "wasm")]
+mod hub;
+#[cfg(target_family = "wasm")]
+mod hub_file;
+#[cfg(target_family = "wasm")]
 mod look;
 #[cfg(target_family = "wasm")]
 mod machine;

@@ -1,10 +1,11 @@
-//! A model's files: beside the page, dropped into it, or under an address that the user gave.
+//! A model's files: beside the page, dropped into it or fetched from the hub, or under an address that the user gave.
 
 use crate::error::WorkerError;
 use crate::fetch;
 use apt_bridge::store::Store;
 use apt_data::{Tokenizer, TokenizerRead};
 use apt_experiment::{CONFIG_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS, WEIGHTS_FILE};
+use apt_hub::{ModelName, PREFIX};
 use apt_nn::ModelConfig;
 use apt_nn::checkpoint::ShardIndex;
 use apt_train::{BUILTIN, ModelFiles, ModelFolder, ModelSource, NANO, NamedFiles, nano_config, sha256};
@@ -88,12 +89,17 @@ pub(crate) async fn dropped(name: &str, store: Option<&Store>) -> Result<Vec<Fil
         Some(store) => store.files(name).await?,
         None => None,
     };
-    files.ok_or_else(|| {
-        WorkerError::new(
+    files.ok_or_else(|| match name.starts_with(PREFIX) {
+        true => WorkerError::new(
+            name,
+            "this model of the hub is not in this browser",
+            "look it up under Model, A model of the hub, or choose another one",
+        ),
+        false => WorkerError::new(
             name,
             "no files of this name were dropped in this browser",
             format!("drop them on the page, or choose {BUILTIN} or {NANO}"),
-        )
+        ),
     })
 }
 
@@ -103,7 +109,7 @@ enum ModelLocation<'a> {
     BuiltIn,
     /// Under an address.
     Address(&'a str),
-    /// Among the dropped files.
+    /// Among the files that the browser keeps.
     Dropped(&'a str),
 }
 
@@ -144,7 +150,11 @@ fn built_in_name(name: &str) -> String {
 }
 
 fn folder(place: &str, files: &[File]) -> ModelFolder {
-    ModelFolder::new(place, files.iter().map(File::name).collect())
+    let names = files.iter().map(File::name).collect();
+    match ModelName::parse(place).ok().filter(|name| place.starts_with(PREFIX) && name.is_commit()) {
+        Some(name) => ModelFolder::on_hub(&name.repo, name.revision(), names),
+        None => ModelFolder::new(place, names),
+    }
 }
 
 async fn of_files(place: &str, files: &[File]) -> Result<ModelFiles, WorkerError> {

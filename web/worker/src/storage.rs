@@ -101,6 +101,7 @@ impl Worker {
             }
         };
         store.put_files(&name, files).await?;
+        self.hub.forget(&name);
         self.report_files(Some(name)).await
     }
 

@@ -2,6 +2,7 @@
 
 use crate::error::WorkerError;
 use crate::gpu::Gpu;
+use crate::hub::Hub;
 use crate::look::columns_of;
 use crate::port::Commands;
 use crate::predictions::Asked;
@@ -32,6 +33,7 @@ pub(crate) struct Worker {
     pub(crate) output_count: Option<OutputCount>,
     /// The models that were asked last.
     pub(crate) asked: Asked,
+    pub(crate) hub: Hub,
 }
 
 /// Serves the page until it is gone.
@@ -44,7 +46,8 @@ pub(crate) async fn serve(mut commands: Commands) {
         }
     };
     let (gpu, run, study, output_count) = (None, None, None, None);
-    let mut worker = Worker { store, gpu, run, study, device_losses: 0, output_count, asked: Asked::default() };
+    let mut worker =
+        Worker { store, gpu, run, study, device_losses: 0, output_count, asked: Asked::default(), hub: Hub::default() };
     port::post(&Message::Ready);
     loop {
         let command = if worker.is_running() || worker.is_cell_due() {
@@ -152,6 +155,18 @@ impl Worker {
             Command::Try { runs, text, pair } => self.answer(&runs, text, pair).await,
             Command::Look { knobs } => self.look(&knobs).await,
             Command::Export { what } => self.export(what).await,
+            Command::AskHub { name, mirror } => {
+                self.hub.ask(name, mirror);
+                Ok(())
+            }
+            Command::FetchOffer => {
+                self.hub.fetch();
+                Ok(())
+            }
+            Command::StopHub => {
+                self.hub.stop();
+                Ok(())
+            }
             Command::RemoveRun { run } => self.remove_run(run).await,
             Command::QueueStudy { study } => self.queue_study(*study).await,
             Command::RemoveStudy { study } => self.remove_study(study).await,

@@ -86,6 +86,7 @@ impl Lab {
             Message::StudyRemoved { study } => self.on_study_removed(&study),
             Message::Imported { file, run, record } => self.on_imported(&file, run, *record),
             Message::Files { sets, added } => self.on_files(sets, added),
+            Message::Hub(news) => self.on_hub(news, attachments),
             Message::Look(look) => self.look.set(Some(*look)),
             Message::Answer(answer) => {
                 self.asking.set(false);
@@ -105,6 +106,7 @@ impl Lab {
                     self.run.set(otherwise);
                 }
                 self.fault(fault);
+                self.hub.update(|hub| hub.give_up_keeping());
             }
             Message::Panic { report } => self.broken(report),
         }
@@ -171,6 +173,7 @@ impl Lab {
         let added = sets.iter().find(|set| Some(&set.name) == added.as_ref()).cloned();
         self.sets.set(sets);
         let Some(added) = added else { return };
+        self.hub.update(|hub| hub.end_with(&added.name));
         self.settings.update(|settings| {
             if added.is_model() {
                 settings.knobs.model = added.name;

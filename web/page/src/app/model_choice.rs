@@ -1,4 +1,4 @@
-//! Which model: the built-in one, a tiny one, one that was dropped, one at an address; and what it needs.
+//! Which model: the built-in one, a tiny one, one that was dropped, one of the hub, one at an address; and what it needs.
 
 use apt_bridge::{Command, FileSet};
 use apt_experiment::{BUILTIN_MODEL, BUILTIN_TASK, NANO_MODEL, Problem};
@@ -7,8 +7,10 @@ use leptos::prelude::*;
 use super::browser::chosen_files;
 use super::buttons::lock_mark;
 use super::data_card;
+use super::hub;
 use super::state::Lab;
 use crate::figures::bytes;
+use crate::hub::{commit, of_hub};
 
 pub(crate) fn view(lab: Lab) -> impl IntoView {
     let hidden = lab.settings.with_untracked(|settings| settings.is_hidden("model"));
@@ -19,6 +21,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 {choice(lab, BUILTIN_MODEL.to_owned(), "built-in", "BERT, 4 layers of 128 dims, pretrained")}
                 {choice(lab, NANO_MODEL.to_owned(), NANO_MODEL, "two small layers from random weights, for a quick look")}
                 {move || models(lab).into_iter().map(|set| dropped(lab, set)).collect_view()}
+                {hub::view(lab)}
                 {elsewhere(lab)}
             </fieldset>
             {drop_zone(lab)}
@@ -55,6 +58,10 @@ fn choice(lab: Lab, model: String, label: &str, words: &str) -> impl IntoView + 
 fn dropped(lab: Lab, set: FileSet) -> impl IntoView {
     let size: u64 = set.files.iter().map(|(_, size)| size).sum();
     let name = set.name.clone();
+    let (label, words) = match of_hub(&set.name) {
+        Some(model) => (model.repo.clone(), format!("of the hub, commit {}, {}", commit(&model), bytes(size))),
+        None => (set.name.clone(), format!("dropped files, {}", bytes(size))),
+    };
     let remove = move |_| {
         lab.settings.update(|settings| {
             if settings.knobs.model == name {
@@ -65,18 +72,18 @@ fn dropped(lab: Lab, set: FileSet) -> impl IntoView {
     };
     view! {
         <div class="with-remove">
-            {choice(lab, set.name.clone(), &set.name, &format!("dropped files, {}", bytes(size)))}
+            {choice(lab, set.name.clone(), &label, &words)}
             <button type="button" class="button quiet" aria-label=format!("Remove {}", set.name) on:click=remove>"Remove"</button>
         </div>
     }
 }
 
 /// Whether the control may not be changed now.
-fn is_fixed(lab: Lab, name: &str) -> bool {
+pub(crate) fn is_fixed(lab: Lab, name: &str) -> bool {
     lab.is_open() || lab.settings.with(|settings| settings.is_locked(name))
 }
 
-/// A checkpoint at an address that the user types: the only request to another host there is.
+/// A checkpoint at an address that the user types. It and the hub are the only other hosts that are ever asked.
 fn elsewhere(lab: Lab) -> impl IntoView {
     let typed = RwSignal::new(String::new());
     let used = move || {

@@ -16,6 +16,7 @@ pub(crate) use super::page::Page;
 use crate::address::{self, Settings};
 use crate::baseline::Pin;
 use crate::history::History;
+use crate::hub::HubState;
 use crate::phases;
 use crate::runs::{is_open, state_name};
 
@@ -109,6 +110,8 @@ pub(crate) struct Lab {
     /// What runs are compared with.
     pub(crate) pin: RwSignal<Pin>,
     pub(crate) sets: RwSignal<Vec<FileSet>>,
+    /// What is being asked of the hub.
+    pub(crate) hub: RwSignal<HubState>,
     /// The address of a model whose host may be contacted: typed here, not only part of a link.
     pub(crate) confirmed_address: RwSignal<Option<String>>,
     pub(crate) dark: RwSignal<bool>,
@@ -154,6 +157,7 @@ impl Lab {
             report_of: RwSignal::default(),
             pin: RwSignal::default(),
             sets: RwSignal::default(),
+            hub: RwSignal::default(),
             confirmed_address: RwSignal::default(),
             dark: RwSignal::default(),
             width: RwSignal::new(0.0),
@@ -183,6 +187,7 @@ impl Lab {
             report_of: self.report_of,
             pin: self.pin,
             sets: self.sets,
+            hub: self.hub,
             confirmed_address: self.confirmed_address,
             dark: self.dark,
             width: self.width,

@@ -137,7 +137,11 @@ impl Lab {
     }
 
     fn keep_files(self, name: Option<String>, files: Vec<File>) {
-        let files = files.into_iter().map(JsValue::from).collect();
+        self.keep(name, files.into_iter().map(JsValue::from).collect());
+    }
+
+    /// Has files kept, under `name` or as a new model.
+    pub(crate) fn keep(self, name: Option<String>, files: Vec<JsValue>) {
         let knobs = Box::new(self.settings.with_untracked(|settings| settings.knobs.clone()));
         self.send_with(Command::KeepFiles { name, knobs }, files);
     }

@@ -8,6 +8,7 @@ use wasm_bindgen::JsValue;
 use super::link::Link;
 use super::state::{Engine, Lab};
 use crate::history::History;
+use crate::hub::HubState;
 
 impl Lab {
     /// Ends the worker, and with it what runs in it.
@@ -24,6 +25,7 @@ impl Lab {
     pub(crate) fn start_worker(self) {
         self.engine.set(Engine::Loading);
         self.panic.set(None);
+        self.hub.set(HubState::Idle);
         self.link.set_value(None);
         let fail = move |report| self.broken(report);
         match Link::start(move |message, attachments| self.on_message(message, &attachments), fail) {
