@@ -7,6 +7,8 @@
 mod adapter;
 #[path = "nn/checkpoints.rs"]
 mod checkpoints;
+#[path = "nn/decoders.rs"]
+mod decoders;
 #[path = "nn/distillation.rs"]
 mod distillation;
 #[path = "nn/families.rs"]

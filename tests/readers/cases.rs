@@ -128,7 +128,7 @@ pub(crate) fn all(form: Form, shapes: &[Shape]) -> Vec<Case> {
 /// Every family with its own classifier.
 pub(crate) fn of_families(form: Form, shapes: &[Shape]) -> Vec<Case> {
     let of = |family| shapes.iter().map(move |&shape| of_family(form, shape, family, Pooling::Pooler));
-    Family::ALL.into_iter().flat_map(of).collect()
+    Family::ENCODERS.into_iter().flat_map(of).collect()
 }
 
 fn of_family(form: Form, shape: Shape, family: Family, pooling: Pooling) -> Case {
@@ -187,7 +187,7 @@ fn builtin(form: Form, shape: Shape) -> Case {
 
 /// Dense models of every family with adapters whose ranks differ.
 pub(crate) fn adapters() -> Vec<Case> {
-    Family::ALL.into_iter().map(with_adapters).collect()
+    Family::ENCODERS.into_iter().map(with_adapters).collect()
 }
 
 fn with_adapters(family: Family) -> Case {

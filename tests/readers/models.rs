@@ -83,6 +83,7 @@ pub(crate) fn config(family: Family, vocabulary: usize, pad_id: usize) -> ModelC
         pad_id,
         head: None,
         label_names: Vec::new(),
+        decoder: None,
     }
 }
 

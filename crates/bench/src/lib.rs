@@ -35,6 +35,7 @@ fn with_heads(head_size: usize, sizes: [usize; 5]) -> ModelConfig {
         pad_id: 0,
         head: None,
         label_names: vec![],
+        decoder: None,
     }
 }
 

@@ -109,6 +109,16 @@ arms! {
 }
 
 arms! {
+    /// Over which entries of the activation proxy a head's kurtosis is taken.
+    HeadKurtosis ("head kurtosis") {
+        /// over all entries of the head (paper Eq. 5)
+        PerHead = "per_head",
+        /// over every n-th entry of all n heads laid out behind one another, as the published code's reshape does
+        Published = "published",
+    }
+}
+
+arms! {
     /// How heads, neurons and hidden dims are weighed against each other.
     KindWeighing ("kind weights") {
         /// by score per parameter as it is (the paper)

@@ -90,7 +90,7 @@ impl ModelShape {
         Self { hidden, wiring: Wiring::encoder(head_size), layers: vec![layer; layers] }
     }
 
-    /// Exact parameters of the encoder layers after compaction.
+    /// Exact parameters of the layers after compaction, and of the norm behind the last where there is one.
     pub fn parameters(&self) -> usize {
         self.parameters_of(&self.counts())
     }
@@ -102,12 +102,12 @@ impl ModelShape {
         let of = |&sub_block: &SubBlock| {
             let (size, units) = (self.wiring.size(sub_block), counts.units(sub_block));
             let per_hidden = size.per_unit_and_hidden * units + size.per_hidden * counts.sub_blocks(sub_block);
-            counts.hidden * per_hidden + size.per_unit * units
+            counts.hidden * per_hidden + size.per_unit * units + size.fixed * counts.sub_blocks(sub_block)
         };
-        SubBlock::ALL.iter().map(of).sum()
+        SubBlock::ALL.iter().map(of).sum::<usize>() + counts.hidden * self.wiring.per_hidden_of_stream()
     }
 
-    /// Multiply-accumulates of the encoder layers for one sequence of `seq_len` tokens.
+    /// Multiply-accumulates of the layers for one sequence of `seq_len` tokens, every token seen by every other.
     ///
     /// Counts the linear layers, the attention scores and the weighting of the values; biases, norms, softmax and
     /// activations are not multiplications of matrices and are left out.

@@ -190,15 +190,17 @@ pub fn expected_parameters(shape: &ModelShape, open: &BlockScores) -> (f64, Bloc
     let any = |lists: &[Vec<f64>]| lists.iter().map(|list| 1.0 - closed(list)).sum::<f64>();
     let [attention, feed_forward] = [SubBlock::Attention, SubBlock::FeedForward].map(|kind| shape.wiring.size(kind));
     let count = |size: SubBlockSize, units: f64, any: f64| {
-        (size.per_unit_and_hidden as f64 * units + size.per_hidden as f64 * any, size.per_unit as f64 * units)
+        let fixed = size.per_unit as f64 * units + size.fixed as f64 * any;
+        (size.per_unit_and_hidden as f64 * units + size.per_hidden as f64 * any, fixed)
     };
     let (of_attention, head_biases) = count(attention, heads, any(&open.heads));
     let (of_feed_forward, neuron_biases) = count(feed_forward, neurons, any(&open.neurons));
-    let across = of_attention + of_feed_forward;
+    let across = of_attention + of_feed_forward + shape.wiring.per_hidden_of_stream() as f64;
     // A block that may be its sub-block's last also carries the sub-block's own parameters.
     let of = |lists: &[Vec<f64>], size: SubBlockSize| -> Vec<Vec<f64>> {
         let block = |last: f64| {
-            hidden * (size.per_unit_and_hidden as f64 + size.per_hidden as f64 * last) + size.per_unit as f64
+            let own = size.per_unit as f64 + size.fixed as f64 * last;
+            hidden * (size.per_unit_and_hidden as f64 + size.per_hidden as f64 * last) + own
         };
         lists.iter().map(|list| others_closed(list).into_iter().map(block).collect()).collect()
     };

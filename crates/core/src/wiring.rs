@@ -98,6 +98,34 @@ impl LinearSpec {
     }
 }
 
+/// Which linear layers have a bias over their outputs: families differ in it by sub-block, and Qwen2 has them on queries,
+/// keys and values alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Biases {
+    /// Query, key and value.
+    pub into_attention: bool,
+    /// Attention's output projection.
+    pub out_of_attention: bool,
+    /// Gate, up and down.
+    pub feed_forward: bool,
+}
+
+impl Biases {
+    /// On every linear layer.
+    pub const ALL: Self = Self { into_attention: true, out_of_attention: true, feed_forward: true };
+    /// On none.
+    pub const NONE: Self = Self { into_attention: false, out_of_attention: false, feed_forward: false };
+
+    /// Whether the linear layer at `site` has one.
+    pub const fn at(self, site: Site) -> bool {
+        match site {
+            Site::Query | Site::Key | Site::Value => self.into_attention,
+            Site::Output => self.out_of_attention,
+            Site::Gate | Site::Up | Site::Down => self.feed_forward,
+        }
+    }
+}
+
 /// What all layers of a model have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wiring {
@@ -107,14 +135,18 @@ pub struct Wiring {
     pub queries_per_key: usize,
     /// Whether the feed-forward has a gate beside its up and down matrices.
     pub gated: bool,
-    /// Whether linear layers have biases.
-    pub biases: bool,
+    /// Which linear layers have biases.
+    pub biases: Biases,
     /// Whether norms have biases beside their weights.
     pub norm_biases: bool,
+    /// Whether queries and keys of every head pass a norm of `head_size` weights each, which all heads of a layer share.
+    pub head_norms: bool,
+    /// Whether a norm follows the last layer.
+    pub final_norm: bool,
 }
 
 /// How the parameters of a sub-block follow from its units u and the hidden dims d:
-/// `u·d·per_unit_and_hidden + u·per_unit`, and `d·per_hidden` while it has a unit.
+/// `u·d·per_unit_and_hidden + u·per_unit`, and `d·per_hidden + fixed` while it has a unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubBlockSize {
     /// Weights where units and hidden dims meet.
@@ -123,12 +155,32 @@ pub struct SubBlockSize {
     pub per_unit: usize,
     /// Biases of what is added to the hidden stream, and the norm.
     pub per_hidden: usize,
+    /// What neither side has a share in: norms over the dims of a head.
+    pub fixed: usize,
 }
 
 impl Wiring {
     /// An encoder's: one key-value head per query head, no gate, biases everywhere.
     pub const fn encoder(head_size: usize) -> Self {
-        Self { head_size, queries_per_key: 1, gated: false, biases: true, norm_biases: true }
+        Self {
+            head_size,
+            queries_per_key: 1,
+            gated: false,
+            biases: Biases::ALL,
+            norm_biases: true,
+            head_norms: false,
+            final_norm: false,
+        }
+    }
+
+    /// Parameters of a norm for every entry that it normalises.
+    pub const fn per_norm(self) -> usize {
+        if self.norm_biases { 2 } else { 1 }
+    }
+
+    /// Parameters for every hidden dim that belong to no layer: the norm behind the last.
+    pub const fn per_hidden_of_stream(self) -> usize {
+        if self.final_norm { self.per_norm() } else { 0 }
     }
 
     /// The row of one linear layer.
@@ -146,7 +198,7 @@ impl Wiring {
             Site::Up => (SubBlock::FeedForward, hidden, neurons),
             Site::Down => (SubBlock::FeedForward, neurons, hidden),
         };
-        LinearSpec { site, sub_block, input, output, bias: self.biases }
+        LinearSpec { site, sub_block, input, output, bias: self.biases.at(site) }
     }
 
     /// Every linear layer of a layer, in the order of checkpoints.
@@ -169,7 +221,10 @@ impl Wiring {
 
     /// What a sub-block's parameters follow from.
     pub fn size(self, sub_block: SubBlock) -> SubBlockSize {
-        let mut size = SubBlockSize { per_hidden: 1 + usize::from(self.norm_biases), ..SubBlockSize::default() };
+        let mut size = SubBlockSize { per_hidden: self.per_norm(), ..SubBlockSize::default() };
+        if self.head_norms && sub_block == SubBlock::Attention {
+            size.fixed = 2 * self.head_size;
+        }
         for linear in self.linears_of(sub_block) {
             let (units, writes_units) = linear.units();
             size.per_unit_and_hidden += units.width;
@@ -198,16 +253,29 @@ mod tests {
     #[test]
     fn a_group_of_query_heads_is_one_unit_with_its_key_value_head() {
         // LLaMA-like: 4 query heads of 8 on one key-value head, no biases, a gate, RMSNorm.
-        let wiring = Wiring { head_size: 8, queries_per_key: 4, gated: true, biases: false, norm_biases: false };
+        let of_encoder = Wiring::encoder(8);
+        let wiring = Wiring { queries_per_key: 4, gated: true, biases: Biases::NONE, norm_biases: false, ..of_encoder };
         // Query 32, key 8, value 8, output 32 per hidden dim; the norm's weight per hidden dim.
-        let attention = SubBlockSize { per_unit_and_hidden: 80, per_unit: 0, per_hidden: 1 };
+        let attention = SubBlockSize { per_unit_and_hidden: 80, per_unit: 0, per_hidden: 1, fixed: 0 };
         assert_eq!(wiring.size(SubBlock::Attention), attention);
-        let feed_forward = SubBlockSize { per_unit_and_hidden: 3, per_unit: 0, per_hidden: 1 };
+        let feed_forward = SubBlockSize { per_unit_and_hidden: 3, per_unit: 0, per_hidden: 1, fixed: 0 };
         assert_eq!(wiring.size(SubBlock::FeedForward), feed_forward);
         assert_eq!(wiring.activation_width(SubBlock::Attention), 32);
         assert_eq!(wiring.activation_width(SubBlock::FeedForward), 1);
         let query = wiring.linears().next().map(|linear| linear.output.entries(&[0, 2]));
         assert_eq!(query, Some((0..32).chain(64..96).collect()));
+    }
+
+    #[test]
+    fn biases_of_queries_alone_and_norms_of_heads_are_counted_where_they_are() {
+        let biases = Biases { into_attention: true, ..Biases::NONE };
+        let qwen = Wiring { queries_per_key: 2, gated: true, biases, norm_biases: false, ..Wiring::encoder(4) };
+        // Biases of a unit: query 8, key 4, value 4.
+        let size = qwen.size(SubBlock::Attention);
+        assert_eq!((size.per_unit, size.per_hidden, size.fixed), (16, 1, 0));
+        assert_eq!(qwen.size(SubBlock::FeedForward).per_unit, 0);
+        let size = Wiring { head_norms: true, ..qwen }.size(SubBlock::Attention);
+        assert_eq!(size.fixed, 8, "one norm of queries, one of keys");
     }
 
     #[test]

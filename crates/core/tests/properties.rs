@@ -13,7 +13,7 @@ use apt_core::reference::salience::kurtosis;
 use apt_core::salience::{RunningMean, random_scores};
 use apt_core::schedule::{Timeline, TimelineConfig, mask_step};
 use apt_core::search::{Rounding, SearchError, search, search_with_floor};
-use apt_core::wiring::Wiring;
+use apt_core::wiring::{Biases, Wiring};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rand_chacha::ChaCha8Rng;
@@ -23,10 +23,11 @@ use rand_chacha::rand_core::SeedableRng;
 fn shapes() -> impl Strategy<Value = ModelShape> {
     let layer = (0..6usize, 0..40usize).prop_map(|(heads, neurons)| LayerShape { heads, neurons });
     let layers = prop::collection::vec(layer, 1..5);
-    (1..40usize, 1..6usize, any::<[bool; 3]>(), 1..4usize, layers).prop_map(
+    (1..40usize, 1..6usize, any::<[bool; 7]>(), 1..4usize, layers).prop_map(
         |(hidden, head_size, flags, queries_per_key, layers)| {
-            let [gated, biases, norm_biases] = flags;
-            let wiring = Wiring { head_size, queries_per_key, gated, biases, norm_biases };
+            let [gated, into_attention, out_of_attention, feed_forward, norm_biases, head_norms, final_norm] = flags;
+            let biases = Biases { into_attention, out_of_attention, feed_forward };
+            let wiring = Wiring { head_size, queries_per_key, gated, biases, norm_biases, head_norms, final_norm };
             ModelShape { hidden, wiring, layers }
         },
     )
@@ -72,22 +73,27 @@ fn bits() -> impl Strategy<Value = Vec<bool>> {
 /// Parameters counted the long way: matrix by matrix, bias by bias.
 fn parameters_by_parts(shape: &ModelShape) -> usize {
     let hidden = shape.hidden;
-    let linear = |inputs: usize, outputs: usize| inputs * outputs + if shape.wiring.biases { outputs } else { 0 };
+    let Wiring { biases, head_norms, final_norm, .. } = shape.wiring;
+    let linear = |inputs: usize, outputs: usize, bias: bool| inputs * outputs + if bias { outputs } else { 0 };
     let norm = if shape.wiring.norm_biases { 2 * hidden } else { hidden };
     let layer = |layer: &LayerShape| {
         let mut parts = 0;
         if layer.heads > 0 {
             let keys = layer.heads * shape.wiring.head_size;
             let queries = keys * shape.wiring.queries_per_key;
-            parts += linear(hidden, queries) + 2 * linear(hidden, keys) + linear(queries, hidden) + norm;
+            let into = biases.into_attention;
+            parts += linear(hidden, queries, into) + 2 * linear(hidden, keys, into);
+            parts += linear(queries, hidden, biases.out_of_attention) + norm;
+            parts += if head_norms { 2 * shape.wiring.head_size } else { 0 };
         }
         if layer.neurons > 0 {
             let into = if shape.wiring.gated { 2 } else { 1 };
-            parts += into * linear(hidden, layer.neurons) + linear(layer.neurons, hidden) + norm;
+            let bias = biases.feed_forward;
+            parts += into * linear(hidden, layer.neurons, bias) + linear(layer.neurons, hidden, bias) + norm;
         }
         parts
     };
-    shape.layers.iter().map(layer).sum()
+    shape.layers.iter().map(layer).sum::<usize>() + if final_norm { norm } else { 0 }
 }
 
 fn configs() -> impl Strategy<Value = TimelineConfig> {

@@ -1,12 +1,13 @@
 //! `config.json` as other libraries want it: the class, and names for all outputs.
 
-use apt_nn::ModelConfig;
+use crate::ExportError;
+use apt_nn::{Family, ModelConfig};
 use serde_json::{Value, json};
 
 /// The `config.json` of a model that transformers' own classes load, if it is uniform.
 pub(crate) fn plain(config: &ModelConfig) -> Value {
     let mut json = config.to_json();
-    json["architectures"] = json!([format!("{}ForSequenceClassification", config.family.spec().class)]);
+    json["architectures"] = json!([class(config)]);
     let Some(head) = config.head else { return json };
     if config.label_names.is_empty() {
         // Readers give names of their own to what has none, and not all of them do.
@@ -18,6 +19,28 @@ pub(crate) fn plain(config: &ModelConfig) -> Value {
         json["problem_type"] = json!("regression");
     }
     json
+}
+
+/// The class of transformers that a model is of.
+fn class(config: &ModelConfig) -> String {
+    let class = config.family.spec().class;
+    match (&config.decoder, config.family) {
+        (None, _) => format!("{class}ForSequenceClassification"),
+        (Some(_), Family::Gpt2) => format!("{class}LMHeadModel"),
+        (Some(_), _) => format!("{class}ForCausalLM"),
+    }
+}
+
+/// That a form holds a model of `config`, where it holds encoders alone.
+///
+/// # Errors
+/// For a decoder.
+pub(crate) fn check_encoder(config: &ModelConfig, form: &'static str) -> Result<(), ExportError> {
+    if config.decoder.is_none() {
+        return Ok(());
+    }
+    let what = format!("it holds encoders, and {} is a decoder", config.family.spec().name);
+    Err(ExportError::Form { form, what, remedy: "take --format safetensors" })
 }
 
 #[cfg(test)]

@@ -132,6 +132,7 @@ fn config(family: Family, pad_id: usize, vocab_size: usize) -> ModelConfig {
         pad_id,
         head: Some(HeadConfig::new(Pooling::Pooler, 8, 2)),
         label_names: vec![],
+        decoder: None,
     }
 }
 

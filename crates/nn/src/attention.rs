@@ -1,69 +1,101 @@
 //! Multi-head self-attention whose heads can be masked and removed.
 
 use crate::batch::{Batch, Layout};
+use crate::cache::Cache;
 use crate::dropout::Dropout;
-use crate::kernels;
-use crate::linear::{AptLinear, LinearMasks};
+use crate::kernels::{self, Heads};
+use crate::linear::AptLinear;
 use crate::masks::DeviceMasks;
-use crate::norm::LayerNorm;
+use crate::norm::Norm;
 use crate::taps::{TapPoint, Taps};
-use apt_core::wiring::{Site, SubBlock};
+use apt_core::wiring::{Site, SubBlock, Wiring};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-/// `norm(x + output(concat(heads)))`, post-norm.
+/// `norm(x + output(concat(heads)))` of an encoder; `x + output(concat(heads))` of a decoder, whose heads read `norm(x)`.
 #[derive(Module, Debug)]
 pub struct Attention {
-    /// `[hidden, heads · head_size]`.
+    /// `[hidden, query heads · head_size]`.
     pub query: AptLinear,
     /// `[hidden, heads · head_size]`.
     pub key: AptLinear,
     /// `[hidden, heads · head_size]`.
     pub value: AptLinear,
-    /// `[heads · head_size, hidden]`.
+    /// `[query heads · head_size, hidden]`.
     pub output: AptLinear,
-    /// The norm after the residual sum.
-    pub norm: LayerNorm,
+    /// The norm after the residual sum; before the projections in a decoder.
+    pub norm: Norm,
+    /// Norms of the queries and keys of every head, `[head_size]` each, in families that have them.
+    pub head_norms: Option<HeadNorms>,
     /// Width of a head.
     #[module(skip)]
     pub head_size: usize,
+    /// Query heads that share a key-value head, which is the unit that is pruned.
+    #[module(skip)]
+    pub queries_per_key: usize,
+    /// Whether it is a decoder's: a token sees those before it.
+    #[module(skip)]
+    pub causal: bool,
+}
+
+/// Norms of queries and keys, which all heads of a layer share.
+#[derive(Module, Debug)]
+pub struct HeadNorms {
+    /// Of queries.
+    pub query: Norm,
+    /// Of keys.
+    pub key: Norm,
+}
+
+/// Which norm of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NormPlace {
+    /// A sub-block's own, over the hidden dims.
+    Of(SubBlock),
+    /// Of the queries of a head.
+    Queries,
+    /// Of its keys.
+    Keys,
 }
 
 impl Attention {
-    /// Heads that are left.
+    /// Heads that are left; with grouped queries, key-value heads.
     pub fn heads(&self) -> usize {
-        self.query.dims()[1] / self.head_size
+        self.key.dims()[1] / self.head_size
     }
 
-    /// Built from its linear layers, each made by `linear`.
+    /// Built from its linear layers, each made by `linear`, and its norms.
     pub(crate) fn build<E>(
         mut linear: impl FnMut(Site) -> Result<AptLinear, E>,
-        norm: LayerNorm,
-        head_size: usize,
+        mut norm: impl FnMut(NormPlace) -> Result<Norm, E>,
+        wiring: Wiring,
+        causal: bool,
     ) -> Result<Self, E> {
+        let head_norms = |norm: &mut dyn FnMut(NormPlace) -> Result<Norm, E>| {
+            Ok(HeadNorms { query: norm(NormPlace::Queries)?, key: norm(NormPlace::Keys)? })
+        };
         Ok(Self {
             query: linear(Site::Query)?,
             key: linear(Site::Key)?,
             value: linear(Site::Value)?,
             output: linear(Site::Output)?,
-            norm,
-            head_size,
+            norm: norm(NormPlace::Of(SubBlock::Attention))?,
+            head_norms: wiring.head_norms.then(|| head_norms(&mut norm)).transpose()?,
+            head_size: wiring.head_size,
+            queries_per_key: wiring.queries_per_key,
+            causal,
         })
     }
 
     /// With each linear layer changed by `linear`, and the norm by `norm`.
-    pub(crate) fn map(
-        &self,
-        linear: impl Fn(Site, &AptLinear) -> AptLinear,
-        norm: impl Fn(&LayerNorm) -> LayerNorm,
-    ) -> Self {
+    pub(crate) fn map(&self, linear: impl Fn(Site, &AptLinear) -> AptLinear, norm: impl Fn(&Norm) -> Norm) -> Self {
         Self {
             query: linear(Site::Query, &self.query),
             key: linear(Site::Key, &self.key),
             value: linear(Site::Value, &self.value),
             output: linear(Site::Output, &self.output),
             norm: norm(&self.norm),
-            head_size: self.head_size,
+            ..self.clone()
         }
     }
 
@@ -79,8 +111,9 @@ impl Attention {
         vec![(Site::Query, query), (Site::Key, key), (Site::Value, value), (Site::Output, output)]
     }
 
-    /// `x: [tokens, hidden]` → the same shape. `layer` names the block for masks and taps.
-    pub fn forward(
+    /// `x: [tokens, hidden]` → the same shape. `layer` names the block for masks, taps and what is remembered.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of one pass, which the transformer holds")]
+    pub(crate) fn forward(
         &self,
         x: Tensor<2>,
         batch: &Batch,
@@ -88,23 +121,48 @@ impl Attention {
         masks: Option<&DeviceMasks>,
         taps: &mut Option<&mut Taps>,
         dropout: &mut Option<&mut Dropout>,
+        cache: &mut Option<&mut Cache>,
     ) -> Tensor<2> {
-        let branch = Taps::record(taps, TapPoint::Input(SubBlock::Attention, layer), x.clone());
-        let mut context = self.context(branch, batch, dropout);
+        let (block, hidden) = (SubBlock::Attention, masks.and_then(|m| m.hidden.as_ref()));
+        let read = if self.causal { self.norm.before(x.clone(), hidden) } else { x.clone() };
+        let branch = Taps::record(taps, TapPoint::Input(block, layer), read);
+        let mut context = match cache {
+            Some(cache) => cache.attend(layer, self, self.projections(branch, batch), batch),
+            None => self.context(branch, batch, dropout),
+        };
         if let Some(masks) = masks {
-            context = masks.of(SubBlock::Attention, layer).mask.on(context);
+            context = masks.of(block, layer).mask.on(context);
         }
-        let context = Taps::record(taps, TapPoint::Activation(SubBlock::Attention, layer), context);
-        let output_mask = LinearMasks { input: None, output: masks.and_then(DeviceMasks::of_stream) };
-        let y = Dropout::on(dropout, self.output.forward_masked(context, &output_mask));
-        self.norm.forward_sum(x, y, masks.and_then(|m| m.hidden.as_ref()))
+        let context = Taps::record(taps, TapPoint::Activation(block, layer), context);
+        let y = Taps::record(taps, TapPoint::Added(block, layer), self.output.forward(context));
+        let masked = |y| match hidden {
+            Some(hidden) => hidden.values.on(y),
+            None => y,
+        };
+        match self.causal {
+            true => masked(x + Dropout::on(dropout, y)),
+            false => self.norm.forward_sum(x, Dropout::on(dropout, masked(y)), hidden),
+        }
     }
 
-    /// Softmax(QKᵀ/√head_size)·V of every head, `[tokens, heads · head_size]`.
+    /// Queries, keys and values of the heads, normalised and turned where the family does so.
+    fn projections(&self, x: Tensor<2>, batch: &Batch) -> [Tensor<2>; 3] {
+        let [mut q, mut k, v] = [&self.query, &self.key, &self.value].map(|linear| linear.forward(x.clone()));
+        if let Some(norms) = &self.head_norms {
+            (q, k) = (norms.query.of_heads(q), norms.key.of_heads(k));
+        }
+        if let Some(angles) = &batch.angles {
+            (q, k) = (kernels::rotate(q, angles), kernels::rotate(k, angles));
+        }
+        [q, k, v]
+    }
+
+    /// Softmax(QKᵀ/√head_size)·V of every head, `[tokens, query heads · head_size]`.
     fn context(&self, x: Tensor<2>, batch: &Batch, dropout: &mut Option<&mut Dropout>) -> Tensor<2> {
-        let (heads, size) = (self.heads(), self.head_size);
+        let (units, group, size) = (self.heads(), self.queries_per_key, self.head_size);
+        let heads = Heads { units, group, causal: self.causal };
         let scale = 1.0 / (size as f64).sqrt();
-        let qkv = [self.query.forward(x.clone()), self.key.forward(x.clone()), self.value.forward(x)];
+        let qkv = self.projections(x, batch);
         let (length, padding) = match &batch.layout {
             Layout::Packed { lengths } => return kernels::packed_attention(qkv, lengths, heads),
             Layout::Padded { length, padding, .. } => (*length, padding.as_ref()),
@@ -114,11 +172,20 @@ impl Attention {
         if let Some(context) = dropout.is_none().then(fused).flatten() {
             return context;
         }
-        let split = |t: Tensor<2>| t.reshape([batch.size, length, heads, size]).swap_dims(1, 2);
-        let [q, k, v] = qkv.map(split); // (B, H, S, D)
-        let scores = q.matmul(k.swap_dims(2, 3)); // (B, H, S, S)
-        let weights = Dropout::on(dropout, kernels::attention_weights(scores, padding, scale));
-        let context = weights.matmul(v); // (B, H, S, D)
+        let split = |t: Tensor<2>, heads| t.reshape([batch.size, length, heads, size]).swap_dims(1, 2);
+        let [q, k, v] = qkv;
+        let (q, k, v) = (split(q, units * group), split(k, units), split(v, units)); // (B, H, S, D)
+        // The queries of a unit stand behind one another.
+        let q = if group > 1 { q.reshape([batch.size, units, group * length, size]) } else { q };
+        let scores = q.matmul(k.swap_dims(2, 3)); // (B, H, G·S, S)
+        let weights = match self.causal {
+            // What is before a token is no padding, and padding is before no token.
+            true => kernels::causal_weights(scores, scale),
+            false => kernels::attention_weights(scores, padding, scale),
+        };
+        let context = Dropout::on(dropout, weights).matmul(v); // (B, H, G·S, D)
+        let heads = units * group;
+        let context = if group > 1 { context.reshape([batch.size, heads, length, size]) } else { context };
         context.swap_dims(1, 2).reshape([batch.size * length, heads * size])
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::{ModelConfig, Pooling};
 use crate::family::Positions;
+use crate::kernels::Angles;
 use crate::select::indices;
 use apt_core::tokens::TokenBatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -44,6 +45,8 @@ pub struct Batch {
     /// Sequences.
     pub size: usize,
     pub(crate) layout: Layout,
+    /// By what queries and keys are turned, where positions do that.
+    pub(crate) angles: Option<Angles>,
 }
 
 impl Batch {
@@ -64,7 +67,17 @@ impl Batch {
             Tensor::from_data(TensorData::new(values, [size, 1, 1, length]), device)
         });
         let layout = Layout::Padded { length, lengths: lengths.clone(), padding };
-        Self::of_tokens(ids.clone(), type_ids.clone(), positions, size, layout, device)
+        let angles = Angles::of(config, 0..length, device);
+        Self { angles, ..Self::of_tokens(ids.clone(), type_ids.clone(), positions, size, layout, device) }
+    }
+
+    /// One token of each sequence, which has so many before it.
+    pub(crate) fn next(ids: &[i32], before: &[usize], config: &ModelConfig, device: &Device) -> Self {
+        let (size, first) = (ids.len(), config.first_position());
+        let positions = before.iter().map(|n| (first + n) as i32).collect();
+        let layout = Layout::Padded { length: 1, lengths: vec![1; size], padding: None };
+        let angles = Angles::of(config, before.iter().copied(), device);
+        Self { angles, ..Self::of_tokens(ids.to_vec(), vec![0; size], positions, size, layout, device) }
     }
 
     /// As [`Self::new`], without the padding: only for passes without autodiff on the CPU.
@@ -79,7 +92,8 @@ impl Batch {
         let first = config.first_position();
         let positions = lengths.iter().flat_map(|&n| (0..n).map(|i| (first + i) as i32)).collect();
         let (ids, type_ids, size) = (unpadded(&tokens.ids), unpadded(&tokens.type_ids), lengths.len());
-        Self::of_tokens(ids, type_ids, positions, size, Layout::Packed { lengths }, device)
+        let angles = Angles::of(config, lengths.iter().flat_map(|&n| 0..n), device);
+        Self { angles, ..Self::of_tokens(ids, type_ids, positions, size, Layout::Packed { lengths }, device) }
     }
 
     fn of_tokens(
@@ -97,7 +111,7 @@ impl Batch {
         let first = type_ids.first().copied().and_then(|first| usize::try_from(first).ok());
         let one_type = first.filter(|_| type_ids.iter().all(|id| *id == type_ids[0]));
         let (ids, type_ids, positions) = (upload(ids), upload(type_ids), upload(positions));
-        Self { ids, type_ids, one_type, positions, size, layout }
+        Self { ids, type_ids, one_type, positions, size, layout, angles: None }
     }
 
     /// What a head with this pooling reads of each sequence: of `[tokens, width]` to `[sequences, width]`.

@@ -13,7 +13,7 @@ pub use shards::ShardIndex;
 
 #[cfg(not(target_family = "wasm"))]
 use crate::ConfigRead;
-use crate::{AptLinear, LayerNorm, NnError, Transformer};
+use crate::{AptLinear, NnError, Norm, Transformer};
 use apt_core::wiring::{Site, SubBlock};
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::Device;
@@ -21,7 +21,7 @@ use burn::tensor::Tensor;
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
 
-/// The table of words, called so in every family.
+/// The table of words, called so in every family of encoders.
 pub const WORDS: &str = "embeddings.word_embeddings.weight";
 /// The table of positions.
 pub const POSITIONS: &str = "embeddings.position_embeddings.weight";
@@ -130,27 +130,47 @@ pub async fn read_back<const D: usize>(tensor: Tensor<D>, what: &str) -> Result<
 fn tensors(model: &Transformer) -> Vec<(String, Tensor<1>, Vec<usize>)> {
     let spec = model.config.family.spec();
     let names = spec.tensors;
-    let mut file = Listing(Vec::new());
+    let mut file = Listing { tensors: Vec::new(), as_is: spec.decoder.is_some_and(|decoder| decoder.transposed) };
     let embeddings = &model.embeddings;
-    file.matrix(WORDS.into(), embeddings.words.val());
-    file.matrix(POSITIONS.into(), embeddings.positions.val());
-    if let Some(types) = &embeddings.types {
-        file.matrix(TYPES.into(), types.val());
+    file.matrix(names.words.into(), embeddings.words.val());
+    if let Some(positions) = &embeddings.positions {
+        file.matrix(names.positions.into(), positions.val());
     }
-    file.norm(EMBEDDING_NORM, &embeddings.norm);
+    if let Some(types) = &embeddings.types {
+        file.matrix(names.types.into(), types.val());
+    }
+    if let Some(norm) = &embeddings.norm {
+        file.norm(names.embedding_norm, norm);
+    }
     if let Some(projection) = &embeddings.projection {
         file.linear(names.projection, projection);
     }
     for (i, layer) in model.layers.iter().enumerate() {
         for &sub_block in SubBlock::ALL {
             let of_block = |site: &Site| model.config.wiring().linear(*site).sub_block == sub_block;
-            for (site, linear) in layer.linears().filter(|(site, _)| of_block(site)) {
+            let fused = spec.decoder.and_then(|decoder| decoder.fused);
+            let apart = |site: &Site| fused.is_none() || !FUSED.contains(site);
+            if let Some((name, attention)) = fused.zip(layer.attention.as_ref()).filter(|_| of_block(&Site::Query)) {
+                file.linear(&format!("{}.{name}", names.layer(i)), &fused_linear(attention));
+            }
+            for (site, linear) in layer.linears().filter(|(site, _)| of_block(site) && apart(site)) {
                 file.linear(&names.linear(i, site), linear);
             }
             if let Some(norm) = layer.norm(sub_block) {
                 file.norm(&names.norm(i, sub_block), norm);
             }
         }
+        let head_norms = layer.attention.as_ref().and_then(|attention| attention.head_norms.as_ref());
+        if let Some((norms, [query, key])) = head_norms.zip(spec.decoder.and_then(|decoder| decoder.head_norms)) {
+            file.norm(&format!("{}.{query}", names.layer(i)), &norms.query);
+            file.norm(&format!("{}.{key}", names.layer(i)), &norms.key);
+        }
+    }
+    if let Some((norm, decoder)) = model.final_norm.as_ref().zip(spec.decoder.as_ref()) {
+        file.norm(decoder.final_norm, norm);
+    }
+    if let Some((table, decoder)) = model.lm_head.as_ref().zip(spec.decoder.as_ref()) {
+        file.matrix(format!("{}.weight", decoder.head), table.val());
     }
     if let Some(pooler) = &model.pooler {
         file.linear(spec.head.dense, pooler);
@@ -161,32 +181,50 @@ fn tensors(model: &Transformer) -> Vec<(String, Tensor<1>, Vec<usize>)> {
         }
         file.linear(spec.head.out, &head.out);
     }
-    file.0
+    file.tensors
+}
+
+/// The linear layers that a family may have in one tensor.
+const FUSED: [Site; 3] = [Site::Query, Site::Key, Site::Value];
+
+/// Queries, keys and values behind one another.
+fn fused_linear(attention: &crate::Attention) -> AptLinear {
+    let parts = [&attention.query, &attention.key, &attention.value];
+    let weight = Tensor::cat(parts.map(|part| part.weight.val()).to_vec(), 1);
+    let biases: Option<Vec<Tensor<1>>> = parts.iter().map(|part| part.bias.as_ref().map(|bias| bias.val())).collect();
+    AptLinear::new(weight, biases.map(|biases| Tensor::cat(biases, 0)))
 }
 
 /// Tensors in the order of the file.
-struct Listing(Vec<(String, Tensor<1>, Vec<usize>)>);
+struct Listing {
+    tensors: Vec<(String, Tensor<1>, Vec<usize>)>,
+    /// Whether linear layers are written as they are kept, `[in, out]`.
+    as_is: bool,
+}
 
 impl Listing {
     fn linear(&mut self, name: &str, linear: &AptLinear) {
-        self.matrix(format!("{name}.weight"), linear.weight.val().transpose());
+        let weight = linear.weight.val();
+        self.matrix(format!("{name}.weight"), if self.as_is { weight } else { weight.transpose() });
         if let Some(bias) = &linear.bias {
             self.vector(format!("{name}.bias"), bias.val());
         }
     }
 
-    fn norm(&mut self, name: &str, norm: &LayerNorm) {
+    fn norm(&mut self, name: &str, norm: &Norm) {
         self.vector(format!("{name}.weight"), norm.weight.val());
-        self.vector(format!("{name}.bias"), norm.bias.val());
+        if let Some(bias) = &norm.bias {
+            self.vector(format!("{name}.bias"), bias.val());
+        }
     }
 
     fn matrix(&mut self, name: String, t: Tensor<2>) {
         let dims = t.dims();
-        self.0.push((name, t.reshape([dims[0] * dims[1]]), dims.to_vec()));
+        self.tensors.push((name, t.reshape([dims[0] * dims[1]]), dims.to_vec()));
     }
 
     fn vector(&mut self, name: String, t: Tensor<1>) {
         let dims = t.dims();
-        self.0.push((name, t, dims.to_vec()));
+        self.tensors.push((name, t, dims.to_vec()));
     }
 }

@@ -4,9 +4,10 @@
 //! that what the student keeps comes first: the student's weights are then submatrices of the teacher's that begin where
 //! those begin. On the CPU such a submatrix is a view, no byte is copied; a GPU copies it.
 
+use crate::attention::HeadNorms;
 use crate::named::is_trainable;
-use crate::select::replace;
-use crate::{AptLinear, Layer, LayerNorm, Transformer};
+use crate::select::{replace, select_dim};
+use crate::{AptLinear, Layer, Norm, Transformer};
 use apt_core::blocks::{Kept, ModelShape};
 use apt_core::wiring::{Axis, Side, Site, SubBlock};
 use burn::module::{Module, ModuleMapper, Param};
@@ -26,6 +27,8 @@ pub fn compact(model: &Transformer, kept: &Kept) -> Transformer {
         layers,
         pooler: model.pooler.as_ref().map(|pooler| pooler.select(hidden, None)),
         head: model.head.as_ref().map(|head| head.select(hidden)),
+        final_norm: model.final_norm.as_ref().map(|norm| norm.select(hidden)),
+        lm_head: model.lm_head.as_ref().map(|table| replace(table, select_dim(table.val().detach(), 1, hidden))),
         config,
     }
 }
@@ -61,7 +64,7 @@ impl Keep<'_> {
             let [inputs, outputs] = [spec.input, spec.output].map(|side| self.entries(index, spec.sub_block, side));
             linear.select(inputs.as_deref(), outputs.as_deref())
         };
-        let norm = |norm: &LayerNorm| norm.select(self.hidden());
+        let norm = |norm: &Norm| norm.select(self.hidden());
         let any = |sub_block| !self.kept.units(sub_block, index).is_empty();
         let attention = layer.attention.as_ref().filter(|_| any(SubBlock::Attention));
         let feed_forward = layer.feed_forward.as_ref().filter(|_| any(SubBlock::FeedForward));
@@ -100,11 +103,21 @@ pub fn kept_first(kept: &Kept, shape: &ModelShape) -> Kept {
 pub fn share(student: &mut Transformer, teacher: &Transformer) {
     let (of_student, of_teacher) = (&mut student.embeddings, &teacher.embeddings);
     share_matrix(&mut of_student.words, &of_teacher.words);
-    share_matrix(&mut of_student.positions, &of_teacher.positions);
+    if let Some((student, teacher)) = of_student.positions.as_mut().zip(of_teacher.positions.as_ref()) {
+        share_matrix(student, teacher);
+    }
     if let Some((student, teacher)) = of_student.types.as_mut().zip(of_teacher.types.as_ref()) {
         share_matrix(student, teacher);
     }
-    share_norm(&mut of_student.norm, &of_teacher.norm);
+    if let Some((student, teacher)) = of_student.norm.as_mut().zip(of_teacher.norm.as_ref()) {
+        share_norm(student, teacher);
+    }
+    if let Some((student, teacher)) = student.final_norm.as_mut().zip(teacher.final_norm.as_ref()) {
+        share_norm(student, teacher);
+    }
+    if let Some((student, teacher)) = student.lm_head.as_mut().zip(teacher.lm_head.as_ref()) {
+        share_matrix(student, teacher);
+    }
     if let Some((student, teacher)) = of_student.projection.as_mut().zip(of_teacher.projection.as_ref()) {
         share_linear(student, teacher);
     }
@@ -113,6 +126,10 @@ pub fn share(student: &mut Transformer, teacher: &Transformer) {
             if let Some((student, teacher)) = student.norm_mut(sub_block).zip(teacher.norm(sub_block)) {
                 share_norm(student, teacher);
             }
+        }
+        if let Some((student, teacher)) = head_norms_mut(student).zip(head_norms(teacher)) {
+            share_norm(&mut student.query, &teacher.query);
+            share_norm(&mut student.key, &teacher.key);
         }
         for (site, student) in student.linears_mut() {
             // Invariant: a student's linear layer exists in its teacher.
@@ -123,6 +140,14 @@ pub fn share(student: &mut Transformer, teacher: &Transformer) {
     }
 }
 
+fn head_norms(layer: &Layer) -> Option<&HeadNorms> {
+    layer.attention.as_ref()?.head_norms.as_ref()
+}
+
+fn head_norms_mut(layer: &mut Layer) -> Option<&mut HeadNorms> {
+    layer.attention.as_mut()?.head_norms.as_mut()
+}
+
 fn share_linear(student: &mut AptLinear, teacher: &AptLinear) {
     share_matrix(&mut student.weight, &teacher.weight);
     if let Some((student, teacher)) = student.bias.as_mut().zip(teacher.bias.as_ref()) {
@@ -130,9 +155,11 @@ fn share_linear(student: &mut AptLinear, teacher: &AptLinear) {
     }
 }
 
-fn share_norm(student: &mut LayerNorm, teacher: &LayerNorm) {
+fn share_norm(student: &mut Norm, teacher: &Norm) {
     share_vector(&mut student.weight, &teacher.weight);
-    share_vector(&mut student.bias, &teacher.bias);
+    if let Some((student, teacher)) = student.bias.as_mut().zip(teacher.bias.as_ref()) {
+        share_vector(student, teacher);
+    }
 }
 
 fn share_matrix(student: &mut Param<Tensor<2>>, teacher: &Param<Tensor<2>>) {

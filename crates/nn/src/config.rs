@@ -1,12 +1,15 @@
 //! What a transformer looks like: the Hugging Face `config.json`, checked, plus the ragged sizes of a compacted model.
 
+mod decoder;
 mod reading;
 
+pub use decoder::DecoderConfig;
 pub use reading::ConfigRead;
 
 use crate::NnError;
 use crate::activation::Activation;
 use crate::family::{Family, Positions};
+use crate::norm::NormKind;
 use apt_core::blocks::{LayerShape, ModelShape};
 use apt_core::wiring::Wiring;
 use serde::{Deserialize, Serialize};
@@ -84,7 +87,7 @@ pub struct ModelConfig {
     pub hidden: usize,
     /// Width of one attention head, the same in every layer.
     pub head_size: usize,
-    /// Heads and neurons of every layer.
+    /// Heads and neurons of every layer; a decoder's heads are its key-value heads, each with the query heads that share it.
     pub layers: Vec<LayerShape>,
     /// Activation of the feed-forward block.
     pub activation: Activation,
@@ -96,12 +99,38 @@ pub struct ModelConfig {
     pub head: Option<HeadConfig>,
     /// What the head's outputs are called (`id2label`); empty if nobody has named them.
     pub label_names: Vec<String>,
+    /// What makes it a decoder, whose tokens see only those before them; `None` for an encoder.
+    pub decoder: Option<DecoderConfig>,
 }
 
 impl ModelConfig {
     /// How every layer is wired.
     pub fn wiring(&self) -> Wiring {
-        Wiring::encoder(self.head_size)
+        let encoder = Wiring::encoder(self.head_size);
+        let Some((decoder, spec)) = self.decoder.as_ref().zip(self.family.spec().decoder) else { return encoder };
+        Wiring {
+            queries_per_key: decoder.queries_per_key,
+            gated: spec.gated,
+            biases: decoder.biases,
+            norm_biases: spec.norm == NormKind::Layer,
+            head_norms: spec.head_norms.is_some(),
+            final_norm: true,
+            ..encoder
+        }
+    }
+
+    /// Whether positions are a table of learned vectors.
+    pub(crate) fn has_position_table(&self) -> bool {
+        self.decoder.as_ref().is_none_or(|decoder| decoder.rotary.is_none())
+    }
+
+    /// That a sequence of so many tokens is not too long.
+    ///
+    /// # Errors
+    /// [`NnError::Length`] when it is.
+    pub fn check_length(&self, tokens: usize) -> Result<(), NnError> {
+        let most = self.max_length();
+        if tokens > most { Err(NnError::Length { tokens, most }) } else { Ok(()) }
     }
 
     /// Heads, neurons and hidden dims as `apt-core` counts them.
@@ -129,12 +158,19 @@ impl ModelConfig {
 
     /// Parameters of the embedding tables, their norm and their projection.
     pub fn embedding_parameters(&self) -> usize {
+        if self.decoder.is_some() {
+            let positions = if self.has_position_table() { self.max_positions } else { 0 };
+            return (self.vocab_size + positions) * self.hidden;
+        }
         let rows = self.vocab_size + self.max_positions + self.type_vocab_size + 2;
         rows * self.embedding_width() + self.embedding.map_or(0, |width| (width + 1) * self.hidden)
     }
 
-    /// Parameters of the classification head (0 without one).
+    /// Parameters of the classification head (0 without one), or of a decoder's head that is not the table of words.
     pub fn head_parameters(&self) -> usize {
+        if self.decoder.as_ref().is_some_and(|decoder| !decoder.tied) {
+            return self.vocab_size * self.hidden;
+        }
         let of = |head: HeadConfig| {
             let dense = head.dense.map_or(0, |dense| (self.hidden + 1) * dense);
             dense + (head.dense.unwrap_or(self.hidden) + 1) * head.labels
@@ -165,16 +201,22 @@ impl ModelConfig {
         let mut json = serde_json::json!({
             "model_type": self.family.spec().model_type,
             "vocab_size": self.vocab_size,
-            "max_position_embeddings": self.max_positions,
-            "layer_norm_eps": self.norm_eps,
             "pad_token_id": self.pad_id,
-            "position_embedding_type": "absolute",
         });
+        json[keys.positions] = self.max_positions.into();
+        json[keys.norm_eps] = self.norm_eps.into();
         json[keys.hidden] = self.hidden.into();
         json[keys.layers] = self.layers.len().into();
-        json[keys.heads] = most(|layer| layer.heads).into();
+        // Groups are read off the numbers of heads, also where no layer has any left.
+        let (heads, queries) =
+            (most(|layer| layer.heads).max(usize::from(self.decoder.is_some())), self.wiring().queries_per_key);
+        json[keys.heads] = (heads * queries).into();
         json[keys.neurons] = most(|layer| layer.neurons).into();
         json[keys.activation] = serde_json::json!(self.activation);
+        match &self.decoder {
+            Some(decoder) => decoder.write(self.family, heads, self.head_size, &mut json),
+            None => json["position_embedding_type"] = "absolute".into(),
+        }
         json[COMPACT] = serde_json::json!(compact);
         if self.family.spec().token_types {
             json["type_vocab_size"] = self.type_vocab_size.into();
@@ -233,7 +275,7 @@ impl ModelConfig {
             }
         }
         if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
-            return impossible(format!("layer_norm_eps {}", self.norm_eps));
+            return impossible(format!("{} {}", self.family.spec().keys.norm_eps, self.norm_eps));
         }
         Ok(())
     }

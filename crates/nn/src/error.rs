@@ -43,6 +43,13 @@ pub enum NnError {
         /// What to do.
         remedy: String,
     },
+    /// A sequence longer than a model has positions for.
+    Length {
+        /// Tokens of the sequence.
+        tokens: usize,
+        /// The longest that the model takes.
+        most: usize,
+    },
     /// A file that could not be read or written.
     Io {
         /// The path.
@@ -72,6 +79,10 @@ impl Explain for NnError {
             }
             Self::Tensor { file, tensor, what, remedy } => {
                 Problem::new(format!("{file}, tensor `{tensor}`"), what, remedy)
+            }
+            Self::Length { tokens, most } => {
+                let what = format!("a sequence of {tokens} tokens, of which the model takes {most} at most");
+                Problem::new("model", what, "give a shorter text, or ask for fewer tokens")
             }
             Self::Io { path, source } => {
                 Problem::new(path, source.to_string(), "check that the path exists and is readable and writable")

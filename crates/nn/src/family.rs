@@ -1,7 +1,14 @@
 //! The checkpoint families, one row each: how a family spells its configuration and its tensors, and the few places where
 //! the architecture differs. Everything else about a model follows from its sizes and from [`apt_core::wiring`].
 
+mod decoders;
+
+pub(crate) use decoders::BiasRule;
+pub use decoders::DecoderSpec;
+
 use crate::activation::Activation;
+use crate::checkpoint::{EMBEDDING_NORM, POSITIONS, TYPES, WORDS};
+use crate::norm::NormKind;
 use apt_core::wiring::{Site, SubBlock};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +28,16 @@ pub enum Family {
     Distilbert,
     /// ELECTRA (the discriminator): embeddings may be narrower than the hidden stream.
     Electra,
+    /// LLaMA, and what is published under its name: SmolLM2, TinyLlama, the models of llama2.c.
+    Llama,
+    /// Mistral: LLaMA with a sliding window.
+    Mistral,
+    /// Qwen2 and 2.5: LLaMA with biases on queries, keys and values.
+    Qwen2,
+    /// Qwen3: LLaMA with a norm on queries and keys of every head.
+    Qwen3,
+    /// GPT-2: learned positions, layer norms, queries, keys and values in one tensor.
+    Gpt2,
 }
 
 /// What is particular to a family.
@@ -46,6 +63,8 @@ pub struct FamilySpec {
     pub tensors: TensorNames,
     /// The classifier.
     pub head: HeadSpec,
+    /// What a family has whose tokens see only those before them; `None` for an encoder.
+    pub decoder: Option<DecoderSpec>,
 }
 
 /// How positions are counted.
@@ -72,6 +91,10 @@ pub struct ConfigKeys {
     pub activation: &'static str,
     /// Width of the embedding tables, where that is a size of its own.
     pub embedding: Option<&'static str>,
+    /// The longest sequence.
+    pub positions: &'static str,
+    /// What is added to the variance inside the norms.
+    pub norm_eps: &'static str,
 }
 
 /// Names of tensors in the file, without the family's prefix and without `.weight` and `.bias`.
@@ -85,6 +108,14 @@ pub struct TensorNames {
     pub norms: [(SubBlock, &'static str); 2],
     /// From the width of the embedding tables to the hidden stream, where they differ.
     pub projection: &'static str,
+    /// The table of words, `.weight` included.
+    pub words: &'static str,
+    /// The table of positions, `.weight` included.
+    pub positions: &'static str,
+    /// The table of token types, `.weight` included.
+    pub types: &'static str,
+    /// The norm behind the sum of the tables.
+    pub embedding_norm: &'static str,
 }
 
 /// The classifier on the first token: `out(activation(dense(h)))`.
@@ -114,6 +145,10 @@ const BERT_LAYER: TensorNames = TensorNames {
     ],
     norms: [(SubBlock::Attention, "attention.output.LayerNorm"), (SubBlock::FeedForward, "output.LayerNorm")],
     projection: "embeddings_project",
+    words: WORDS,
+    positions: POSITIONS,
+    types: TYPES,
+    embedding_norm: EMBEDDING_NORM,
 };
 
 const BERT_KEYS: ConfigKeys = ConfigKeys {
@@ -123,6 +158,8 @@ const BERT_KEYS: ConfigKeys = ConfigKeys {
     neurons: "intermediate_size",
     activation: "hidden_act",
     embedding: None,
+    positions: "max_position_embeddings",
+    norm_eps: "layer_norm_eps",
 };
 
 const BERT: FamilySpec = FamilySpec {
@@ -142,6 +179,7 @@ const BERT: FamilySpec = FamilySpec {
         drops_input: false,
         out: "classifier",
     },
+    decoder: None,
 };
 
 const ROBERTA: FamilySpec = FamilySpec {
@@ -178,7 +216,7 @@ const DISTILBERT: FamilySpec = FamilySpec {
         heads: "n_heads",
         neurons: "hidden_dim",
         activation: "activation",
-        embedding: None,
+        ..BERT_KEYS
     },
     tensors: TensorNames {
         layer: "transformer.layer.{}",
@@ -220,26 +258,49 @@ const ELECTRA: FamilySpec = FamilySpec {
 };
 
 /// Architectures that people may take for one of these, and what is different.
-const OTHERS: [(&str, &str); 13] = [
+const OTHERS: [(&str, &str); 18] = [
     ("albert", "all layers share their weights"),
     ("big_bird", "sparse attention"),
     ("convbert", "convolutions beside attention"),
     ("deberta", "attention to relative positions"),
     ("deberta-v2", "attention to relative positions"),
-    ("gpt2", "a decoder"),
+    ("gemma", "norms that add one to their weights"),
+    ("gpt_neox", "sub-blocks side by side"),
+    ("gptj", "sub-blocks side by side"),
     ("longformer", "attention within windows"),
     ("megatron-bert", "norms before the sub-blocks"),
+    ("mixtral", "a choice of experts for every token"),
     ("mobilebert", "bottlenecks around the layers"),
     ("modernbert", "rotary positions and gated neurons"),
     ("mpnet", "attention to relative positions"),
+    ("opt", "learned positions that begin at 2, and ReLU"),
+    ("phi", "sub-blocks side by side"),
     ("t5", "an encoder with a decoder, and relative positions"),
     ("xlm-roberta-xl", "norms before the sub-blocks"),
 ];
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 6] =
+    pub const ALL: [Self; 11] = [
+        Self::Bert,
+        Self::Roberta,
+        Self::Camembert,
+        Self::XlmRoberta,
+        Self::Distilbert,
+        Self::Electra,
+        Self::Llama,
+        Self::Mistral,
+        Self::Qwen2,
+        Self::Qwen3,
+        Self::Gpt2,
+    ];
+
+    /// Those whose tokens see the whole sequence.
+    pub const ENCODERS: [Self; 6] =
         [Self::Bert, Self::Roberta, Self::Camembert, Self::XlmRoberta, Self::Distilbert, Self::Electra];
+
+    /// Those whose tokens see only the tokens before them.
+    pub const DECODERS: [Self; 5] = [Self::Llama, Self::Mistral, Self::Qwen2, Self::Qwen3, Self::Gpt2];
 
     /// Its row.
     pub const fn spec(self) -> &'static FamilySpec {
@@ -250,6 +311,11 @@ impl Family {
             Self::XlmRoberta => &XLM_ROBERTA,
             Self::Distilbert => &DISTILBERT,
             Self::Electra => &ELECTRA,
+            Self::Llama => &decoders::LLAMA,
+            Self::Mistral => &decoders::MISTRAL,
+            Self::Qwen2 => &decoders::QWEN2,
+            Self::Qwen3 => &decoders::QWEN3,
+            Self::Gpt2 => &decoders::GPT2,
         }
     }
 
@@ -275,12 +341,22 @@ impl Family {
 }
 
 impl FamilySpec {
+    /// How its norms are computed.
+    pub fn norm(&self) -> NormKind {
+        self.decoder.map_or(NormKind::Layer, |decoder| decoder.norm)
+    }
+
     /// The name under which checkpoints are published for what is called `name` without the prefix: of all that is not the
-    /// classifier, with it.
+    /// classifier or a decoder's head, with it.
     pub fn published(&self, name: &str) -> String {
         let HeadSpec { dense, is_pooler, out, .. } = self.head;
         let is = |of: &str| name.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        if is(out) || (!is_pooler && is(dense)) { name.to_owned() } else { format!("{}{name}", self.prefix) }
+        let of_decoder = self.decoder.is_some_and(|decoder| is(decoder.head));
+        if is(out) || (!is_pooler && is(dense)) || of_decoder {
+            name.to_owned()
+        } else {
+            format!("{}{name}", self.prefix)
+        }
     }
 }
 
@@ -310,10 +386,19 @@ mod tests {
     use apt_core::wiring::Wiring;
 
     #[test]
+    fn a_family_is_an_encoder_or_a_decoder() {
+        let is_decoder = |family: &Family| family.spec().decoder.is_some();
+        assert_eq!(Family::ALL, *[Family::ENCODERS.as_slice(), Family::DECODERS.as_slice()].concat());
+        assert!(Family::DECODERS.iter().all(is_decoder) && !Family::ENCODERS.iter().any(|f| is_decoder(f)));
+    }
+
+    #[test]
     fn every_family_names_every_linear_layer_and_norm_once() {
         for family in Family::ALL {
             let names = family.spec().tensors;
-            let sites: Vec<Site> = Wiring::encoder(1).linears().map(|linear| linear.site).collect();
+            let gated = family.spec().decoder.is_some_and(|decoder| decoder.gated);
+            let wiring = Wiring { gated, ..Wiring::encoder(1) };
+            let sites: Vec<Site> = wiring.linears().map(|linear| linear.site).collect();
             assert_eq!(names.linears.iter().map(|(site, _)| *site).collect::<Vec<_>>(), sites, "{family:?}");
             let mut all: Vec<String> = sites.iter().map(|&site| names.linear(3, site)).collect();
             all.extend(SubBlock::ALL.iter().map(|&sub_block| names.norm(3, sub_block)));
@@ -333,6 +418,8 @@ mod tests {
         assert_eq!(of(Family::Roberta, "classifier.dense.weight"), "classifier.dense.weight");
         assert_eq!(of(Family::Distilbert, "pre_classifier.weight"), "pre_classifier.weight");
         assert_eq!(of(Family::Electra, "embeddings_project.weight"), "electra.embeddings_project.weight");
+        assert_eq!(of(Family::Llama, "lm_head.weight"), "lm_head.weight");
+        assert_eq!(of(Family::Gpt2, "ln_f.bias"), "transformer.ln_f.bias");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use crate::activation::Activation;
 use crate::config::{HeadConfig, ModelConfig, Pooling};
 use crate::dropout::Dropout;
-use crate::{AptLinear, Init, LayerNorm};
+use crate::norm::{Norm, NormKind};
+use crate::{AptLinear, Init};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
@@ -56,7 +57,7 @@ pub struct MaskedLmHead {
     /// `[hidden, hidden]`.
     pub dense: AptLinear,
     /// Before the decoder.
-    pub norm: LayerNorm,
+    pub norm: Norm,
     /// `[vocab]`.
     pub bias: Param<Tensor<1>>,
 }
@@ -66,7 +67,7 @@ impl MaskedLmHead {
     pub fn new(hidden: usize, vocab: usize, eps: f64, init: &mut Init) -> Self {
         Self {
             dense: AptLinear::random(hidden, hidden, true, init),
-            norm: LayerNorm::ones(hidden, eps, init.device()),
+            norm: Norm::ones(NormKind::Layer, hidden, eps, init.device()),
             bias: Param::from_tensor(Tensor::zeros([vocab], init.device())),
         }
     }

@@ -4,10 +4,14 @@
 //! ([`gemm`]), or in WGSL ([`gpu`]). The mathematics is that of Burn's own operations, which remain where neither fits.
 
 mod adapted;
+mod angles;
 mod attention;
 #[cfg(any(test, target_family = "wasm"))]
 mod blocked;
 mod cpu;
+pub(crate) mod decode;
+mod decoders;
+mod decoders_cpu;
 mod dropout;
 mod gemm;
 mod gpu;
@@ -20,9 +24,11 @@ mod tiles;
 
 use adapted::CpuAdapted;
 use attention::CpuAttention;
+pub(crate) use angles::Angles;
 use burn::backend::{Dispatch, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{Tensor, TensorData, activation};
 use cpu::{CpuInference, CpuKernels};
+pub(crate) use decoders::{causal_weights, log_partition, product, rms_norm, rotate, silu_times, softmax};
 use dropout::CpuDropout;
 pub(crate) use dropout::{DRAW_VALUES, Dropped};
 pub use gpu::flat::{AdamWResult, AdamWStep};
@@ -63,15 +69,36 @@ pub(crate) fn adapted(
     linear(x.clone(), weight, bias) + x.matmul(a).matmul(b * scale)
 }
 
+/// The heads of an attention.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heads {
+    /// Those of keys and values.
+    pub units: usize,
+    /// Query heads for each of them.
+    pub group: usize,
+    /// Whether a token sees only itself and those before it.
+    pub causal: bool,
+}
+
+impl Heads {
+    /// Query heads.
+    fn queries(self) -> usize {
+        self.units * self.group
+    }
+}
+
 /// `softmax(s·QKᵀ + padding)·V` of every head at once; [`None`] on a device where it is made of its parts.
-/// `q`, `k`, `v` and the result are `[batch · length, heads · size]`, `padding` is `[batch, 1, 1, length]`.
+/// `q` and the result are `[batch · length, units · group · size]`, `k` and `v` `[batch · length, units · size]`, `padding`
+/// is `[batch, 1, 1, length]`.
 pub(crate) fn attention(
     qkv: &[Tensor<2>; 3],
     padding: Option<&Tensor<4>>,
     batch: [usize; 2],
-    heads: usize,
+    heads: Heads,
 ) -> Option<Tensor<2>> {
-    if let Some(context) = gpu::rows::attention(qkv, padding, batch, heads) {
+    // The GPU's kernel is of heads that each have their keys and see every token; others are put together of parts.
+    let encoder = heads.group == 1 && !heads.causal;
+    if let Some(context) = encoder.then(|| gpu::rows::attention(qkv, padding, batch, heads.units)).flatten() {
         return Some(context);
     }
     let device = qkv[0].device();
@@ -84,9 +111,14 @@ pub(crate) fn attention(
 }
 
 /// As [`attention()`], of sequences of these lengths that lie behind one another: only on the CPU and without autodiff.
-pub(crate) fn packed_attention(qkv: [Tensor<2>; 3], lengths: &[usize], heads: usize) -> Tensor<2> {
+pub(crate) fn packed_attention(qkv: [Tensor<2>; 3], lengths: &[usize], heads: Heads) -> Tensor<2> {
     let [q, k, v] = qkv.map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::cpu_packed_attention(q, k, v, lengths.to_vec(), heads))
+}
+
+/// `x·Φ(x)` of one number.
+pub(crate) fn gelu_of(x: f32) -> f32 {
+    x * rows::normal(x).0
 }
 
 /// `x·Φ(x)`, element by element.

@@ -112,7 +112,7 @@ impl AptLinear {
         }
         let y = match &self.bias {
             Some(bias) => kernels::linear(x.clone(), self.weight.val(), bias.val()),
-            None => x.clone().matmul(self.weight.val()),
+            None => kernels::product(x.clone(), self.weight.val()),
         };
         match &self.adapter {
             Some(adapter) => y + x.matmul(adapter.a.val()).matmul(adapter.b.val() * adapter.scale),

@@ -6,7 +6,7 @@
 use crate::masks::DeviceMasks;
 use crate::taps::{TapNeeds, TapPoint, Taps};
 use crate::{AptLinear, Transformer, named};
-use apt_core::arms::{OutlierScale, Salience};
+use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::blocks::{BlockScores, ModelShape};
 use apt_core::wiring::{Axis, LinearSpec, SubBlock};
 use burn::tensor::{Gradients, Tensor};
@@ -55,6 +55,8 @@ pub struct ScoreInputs<'a> {
     pub masks: Option<&'a DeviceMasks>,
     /// Units of √kurtosis (`outlier_aware` only).
     pub outliers: OutlierScale,
+    /// What a head's kurtosis is of (`outlier_aware` only).
+    pub head_kurtosis: HeadKurtosis,
 }
 
 /// Scores of one step.
@@ -194,16 +196,21 @@ impl Parts {
 }
 
 /// c(H)·c(∂L/∂H) per block (METHOD §2.1): heads sum over their dims; hidden dims sum over the inputs of both sub-blocks
-/// of every layer and the encoder's output.
+/// of every layer and the encoder's output, or over what the sub-blocks of a decoder add to the stream.
 fn activation_gradient(inputs: &ScoreInputs<'_>) -> Option<Parts> {
     let taps = inputs.taps?;
     let product = |point| taps.product(point, inputs.gradients);
-    let mut parts = Parts { heads: vec![], neurons: vec![], hidden: product(TapPoint::Output)? };
+    let decoder = inputs.model.config.decoder.is_some();
+    let mut parts = match decoder {
+        true => Parts::new(inputs.model),
+        false => Parts { heads: vec![], neurons: vec![], hidden: product(TapPoint::Output)? },
+    };
     for (layer, sub_block, units) in inputs.model.sub_blocks() {
-        let entries = product(TapPoint::Activation(sub_block, layer)).zip(product(TapPoint::Input(sub_block, layer)));
+        let of_hidden = if decoder { TapPoint::Added(sub_block, layer) } else { TapPoint::Input(sub_block, layer) };
+        let entries = product(TapPoint::Activation(sub_block, layer)).zip(product(of_hidden));
         let scores = match entries {
-            Some((activation, input)) => {
-                parts.add_hidden(input);
+            Some((activation, of_hidden)) => {
+                parts.add_hidden(of_hidden);
                 unit_sums(activation, units)
             }
             // The sub-block was fully masked and skipped: it earned nothing.
@@ -228,7 +235,10 @@ fn kurtosis(inputs: &ScoreInputs<'_>) -> Option<Parts> {
                 let o = linear.merged_weight().without_autodiff() * mean.unsqueeze_dim(1);
                 let [n, d] = o.dims();
                 parts.add_hidden(outlier_term(kurtosis_of(o.clone(), 0)));
-                outlier_term(kurtosis_of(o.reshape([units, n / units.max(1) * d]), 1))
+                outlier_term(match (spec.sub_block, inputs.head_kurtosis) {
+                    (SubBlock::Attention, HeadKurtosis::Published) => kurtosis_across(o, units),
+                    _ => kurtosis_of(o.reshape([units, n / units.max(1) * d]), 1),
+                })
             }
             None => Tensor::zeros([units], &parts.hidden.device()),
         };
@@ -247,6 +257,13 @@ pub fn kurtosis_of(o: Tensor<2>, dim: usize) -> Tensor<1> {
     let z2 = squares.clone() / (squares.mean_dim(dim) + f32::MIN_POSITIVE);
     let bessel = ((n as f64 - 1.0) / n as f64).powi(2);
     (z2.square().mean_dim(dim) * bessel - 3.0).reshape([other])
+}
+
+/// What the published code computes for the kurtosis of `heads` heads from their proxy O, `[heads · head_size, hidden]`: it
+/// lays all entries out behind one another and takes every `heads`-th for one head, whichever they are of (METHOD §2.2).
+pub fn kurtosis_across(o: Tensor<2>, heads: usize) -> Tensor<1> {
+    let [n, d] = o.dims();
+    kurtosis_of(o.reshape([n * d / heads.max(1), heads]), 0)
 }
 
 fn outlier_term(kurtosis: Tensor<1>) -> Tensor<1> {

@@ -16,8 +16,23 @@ pub enum TapPoint {
     /// What the last linear layer of a sub-block reads: the masked context of the heads, or the activation of the neurons
     /// before their mask.
     Activation(SubBlock, usize),
-    /// What the encoder returns.
+    /// What a sub-block of a decoder's layer adds to the hidden stream, before the mask of hidden dims.
+    Added(SubBlock, usize),
+    /// What an encoder returns.
     Output,
+}
+
+impl TapPoint {
+    /// Whether a scorer with these needs reads anything here. Of hidden dims, encoders and decoders are scored where their
+    /// published scorers look: at what sub-blocks read, and at what they add (METHOD §2.1).
+    fn is_read(self, needs: TapNeeds, decoder: bool) -> bool {
+        match self {
+            Self::Activation(..) => true,
+            Self::Input(..) => !decoder || needs.squares,
+            Self::Added(..) => decoder && needs.gradients,
+            Self::Output => !decoder,
+        }
+    }
 }
 
 /// What a scorer wants to know of the activations that it sees.
@@ -46,17 +61,26 @@ pub(crate) struct Tap {
 /// Collects what a scorer needs of activations during a forward pass.
 pub struct Taps {
     needs: TapNeeds,
+    decoder: bool,
     taps: Vec<Tap>,
 }
 
 impl Taps {
     pub(crate) fn new(needs: TapNeeds) -> Self {
-        Self { needs, taps: Vec::new() }
+        Self { needs, decoder: false, taps: Vec::new() }
+    }
+
+    /// Says whose activations follow.
+    pub(crate) fn of(&mut self, decoder: bool) {
+        self.decoder = decoder;
     }
 
     /// Records `h` at `point` if taps are given, and lets it through.
     pub(crate) fn record(taps: &mut Option<&mut Self>, point: TapPoint, h: Tensor<2>) -> Tensor<2> {
         let Some(taps) = taps else { return h };
+        if !point.is_read(taps.needs, taps.decoder) {
+            return h;
+        }
         let TapNeeds { gradients, means, squares } = taps.needs;
         let mut tap = Tap { point, mean: None, squares: None, leaf: None, width: h.dims()[1] };
         if squares {

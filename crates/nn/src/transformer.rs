@@ -1,15 +1,17 @@
 //! The one transformer. A family is a row of [`crate::family`], not another copy of this file.
 
+use crate::attention::NormPlace;
 use crate::batch::Batch;
+use crate::cache::Cache;
 use crate::config::{HeadConfig, ModelConfig, Pooling};
 use crate::dropout::Dropout;
 use crate::embeddings::Embeddings;
 use crate::masks::DeviceMasks;
 use crate::taps::{TapPoint, Taps};
-use crate::{Adapter, AptLinear, Attention, ClassificationHead, FeedForward, Init, LayerNorm, NnError};
+use crate::{Adapter, AptLinear, Attention, ClassificationHead, FeedForward, Init, NnError, Norm};
 use apt_core::blocks::LayerShape;
 use apt_core::wiring::{LinearSpec, Side, Site, SubBlock};
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 /// One layer; a block with nothing left is `None` and its residual passes through, as the published code does.
@@ -22,25 +24,29 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// A layer of `shape`: every linear layer is made by `linear` from its row and its `[d_in, d_out]`, the norm that ends
-    /// a sub-block by `norm`. A sub-block without units is left out.
+    /// A layer of `shape`: every linear layer is made by `linear` from its row and its `[d_in, d_out]`, every norm by `norm`.
+    /// A sub-block without units is left out.
     pub(crate) fn build<E>(
         config: &ModelConfig,
         shape: LayerShape,
         mut linear: impl FnMut(&LinearSpec, [usize; 2]) -> Result<AptLinear, E>,
-        mut norm: impl FnMut(SubBlock) -> Result<LayerNorm, E>,
+        mut norm: impl FnMut(NormPlace) -> Result<Norm, E>,
     ) -> Result<Self, E> {
+        let (wiring, causal) = (config.wiring(), config.decoder.is_some());
         let mut made = |site: Site| {
-            let spec = config.wiring().linear(site);
+            let spec = wiring.linear(site);
             linear(&spec, [spec.input, spec.output].map(|side| config.entries(side, spec.sub_block, &shape)))
         };
         let attention = match shape.units(SubBlock::Attention) {
             0 => None,
-            _ => Some(Attention::build(&mut made, norm(SubBlock::Attention)?, config.head_size)?),
+            _ => Some(Attention::build(&mut made, &mut norm, wiring, causal)?),
         };
         let feed_forward = match shape.units(SubBlock::FeedForward) {
             0 => None,
-            _ => Some(FeedForward::build(&mut made, norm(SubBlock::FeedForward)?, config.activation)?),
+            _ => {
+                let norm = norm(NormPlace::Of(SubBlock::FeedForward))?;
+                Some(FeedForward::build(&mut made, norm, config.activation, [wiring.gated, causal])?)
+            }
         };
         Ok(Self { attention, feed_forward })
     }
@@ -53,8 +59,8 @@ impl Layer {
         }
     }
 
-    /// The norm that ends a sub-block, while it is there.
-    pub(crate) fn norm(&self, sub_block: SubBlock) -> Option<&LayerNorm> {
+    /// A sub-block's norm over the hidden dims, while it is there.
+    pub(crate) fn norm(&self, sub_block: SubBlock) -> Option<&Norm> {
         match sub_block {
             SubBlock::Attention => self.attention.as_ref().map(|attention| &attention.norm),
             SubBlock::FeedForward => self.feed_forward.as_ref().map(|feed_forward| &feed_forward.norm),
@@ -62,7 +68,7 @@ impl Layer {
     }
 
     /// As [`Self::norm`], to change it.
-    pub(crate) fn norm_mut(&mut self, sub_block: SubBlock) -> Option<&mut LayerNorm> {
+    pub(crate) fn norm_mut(&mut self, sub_block: SubBlock) -> Option<&mut Norm> {
         match sub_block {
             SubBlock::Attention => self.attention.as_mut().map(|attention| &mut attention.norm),
             SubBlock::FeedForward => self.feed_forward.as_mut().map(|feed_forward| &mut feed_forward.norm),
@@ -97,13 +103,14 @@ pub struct Forward<'a> {
 
 /// What a forward pass returns.
 pub struct Output {
-    /// The last hidden state, `[tokens, hidden]`.
+    /// The last hidden state, `[tokens, hidden]`; of a decoder after its last norm.
     pub hidden: Tensor<2>,
-    /// After each layer (embeddings excluded), if asked for.
+    /// After each layer (embeddings excluded), if asked for; of a decoder before its last norm.
     pub states: Vec<Tensor<2>>,
 }
 
-/// An encoder with learned positions whose norms follow the residual sums, and the head on it.
+/// An encoder with learned positions whose norms follow the residual sums, or a decoder whose norms stand before the
+/// sub-blocks, and the head on it.
 #[derive(Module, Debug)]
 pub struct Transformer {
     /// The embeddings; always frozen.
@@ -114,6 +121,10 @@ pub struct Transformer {
     pub pooler: Option<AptLinear>,
     /// The classifier.
     pub head: Option<ClassificationHead>,
+    /// The norm behind a decoder's last layer.
+    pub final_norm: Option<Norm>,
+    /// A decoder's head, `[vocab, hidden]`, where it is not the table of words.
+    pub lm_head: Option<Param<Tensor<2>>>,
     /// Sizes as they are now.
     #[module(skip)]
     pub config: ModelConfig,
@@ -128,13 +139,23 @@ impl Transformer {
             let linear = |spec: &LinearSpec, [d_in, d_out]: [usize; 2]| {
                 Ok::<_, std::convert::Infallible>(AptLinear::random(d_in, d_out, spec.bias, init))
             };
-            let Ok(layer) =
-                Layer::build(config, shape, linear, |_| Ok(LayerNorm::ones(config.hidden, config.norm_eps, &device)));
+            let ones = |width| Norm::ones(config.family.spec().norm(), width, config.norm_eps, &device);
+            let Ok(layer) = Layer::build(config, shape, linear, |place| {
+                Ok(ones(match place {
+                    NormPlace::Of(_) => config.hidden,
+                    NormPlace::Queries | NormPlace::Keys => config.head_size,
+                }))
+            });
             layer
         });
         let layers = layers.collect();
         let head = config.head.map(|head| ClassificationHead::new(config, head, None, init));
-        Self { embeddings, layers, pooler: None, head, config: config.clone() }
+        let ones = || Norm::ones(config.family.spec().norm(), config.hidden, config.norm_eps, &device);
+        let final_norm = config.decoder.is_some().then(ones);
+        let untied = config.decoder.as_ref().is_some_and(|decoder| !decoder.tied);
+        let lm_head = untied.then(|| init.normal([config.vocab_size, config.hidden], 0.02));
+        let lm_head = lm_head.map(|table| Param::from_tensor(table).set_require_grad(false));
+        Self { embeddings, layers, pooler: None, head, final_norm, lm_head, config: config.clone() }
     }
 
     /// The device of the weights.
@@ -142,15 +163,23 @@ impl Transformer {
         self.embeddings.words.val().device()
     }
 
-    /// Runs the encoder.
+    /// Runs all layers.
     pub fn forward(&self, batch: &Batch, with: Forward<'_>) -> Output {
+        self.forward_after(batch, with, None)
+    }
+
+    /// As [`Self::forward`], of tokens that follow those in `cache`, which is given them too.
+    pub(crate) fn forward_after(&self, batch: &Batch, with: Forward<'_>, mut cache: Option<&mut Cache>) -> Output {
         let Forward { masks, mut taps, keep_states, mut dropout } = with;
+        if let Some(taps) = &mut taps {
+            taps.of(self.config.decoder.is_some());
+        }
         let mut x = self.embeddings.forward(batch, masks, &mut dropout);
         let mut states = Vec::new();
         for (i, layer) in self.layers.iter().enumerate() {
             let skipped = |sub_block| masks.is_some_and(|masks| masks.of(sub_block, i).none);
             if let Some(attention) = layer.attention.as_ref().filter(|_| !skipped(SubBlock::Attention)) {
-                x = attention.forward(x, batch, i, masks, &mut taps, &mut dropout);
+                x = attention.forward(x, batch, i, masks, &mut taps, &mut dropout, &mut cache);
             }
             if let Some(feed_forward) = layer.feed_forward.as_ref().filter(|_| !skipped(SubBlock::FeedForward)) {
                 x = feed_forward.forward(x, i, masks, &mut taps, &mut dropout);
@@ -159,8 +188,37 @@ impl Transformer {
                 states.push(x.clone());
             }
         }
-        let hidden = Taps::record(&mut taps, TapPoint::Output, x);
+        let hidden = match &self.final_norm {
+            Some(norm) => norm.before(x, masks.and_then(|masks| masks.hidden.as_ref())),
+            None => Taps::record(&mut taps, TapPoint::Output, x),
+        };
         Output { hidden, states }
+    }
+
+    /// A decoder's table of output embeddings, `[vocab, hidden]`: its own, or that of words.
+    pub(crate) fn unembedding(&self) -> Tensor<2> {
+        self.lm_head.as_ref().unwrap_or(&self.embeddings.words).val()
+    }
+
+    /// What a decoder expects to follow each of the tokens: from its output `[tokens, hidden]` to logits `[tokens, vocab]`.
+    ///
+    /// # Errors
+    /// [`NnError::Config`] for an encoder.
+    pub fn next_token_logits(&self, hidden: Tensor<2>) -> Result<Tensor<2>, NnError> {
+        self.check_decoder()?;
+        Ok(crate::kernels::product(hidden, self.unembedding().transpose()))
+    }
+
+    /// That it is a decoder.
+    pub(crate) fn check_decoder(&self) -> Result<(), NnError> {
+        if self.config.decoder.is_some() {
+            return Ok(());
+        }
+        Err(NnError::Config {
+            file: "model".into(),
+            what: format!("{} is an encoder, which does not say what follows a text", self.config.family.spec().name),
+            remedy: "give a decoder, such as a model of LLaMA's family".into(),
+        })
     }
 
     /// Logits `[batch, labels]` from the encoder's output.
@@ -227,14 +285,14 @@ impl Transformer {
             .filter(|(_, _, units)| *units > 0)
     }
 
-    /// Every linear layer of the encoder that is left with its layer and its row of the wiring.
+    /// Every linear layer of the layers that is left with its layer and its row of the wiring.
     pub(crate) fn wired_linears(&self) -> impl Iterator<Item = (usize, LinearSpec, &AptLinear)> {
         let wiring = self.config.wiring();
         let layers = self.layers.iter().enumerate();
         layers.flat_map(move |(i, layer)| layer.linears().map(move |(site, linear)| (i, wiring.linear(site), linear)))
     }
 
-    /// Every linear layer of the encoder with its name, such as `layers.0.query`.
+    /// Every linear layer of the layers with its name, such as `layers.0.query`.
     pub fn linears(&self) -> Vec<(String, &AptLinear)> {
         let layers = self.layers.iter().enumerate();
         layers

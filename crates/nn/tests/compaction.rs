@@ -5,11 +5,12 @@ mod reference;
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
-use apt_core::wiring::Site;
+use apt_core::wiring::{Biases, Site};
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::compact::{compact, kept_first};
 use apt_nn::{
-    Activation, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Pooling, Transformer, inference,
+    Activation, DecoderConfig, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Pooling, Rotary,
+    RotaryScaling, Transformer, inference,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -53,7 +54,7 @@ fn compaction_under_soft_masks_changes_nothing() {
 
 #[test]
 fn inference_without_padding_changes_nothing() {
-    for (name, model) in models() {
+    for (name, model) in models().into_iter().filter(|(_, model)| model.head.is_some()) {
         let sample = Tokens::sample(&model.config);
         // Twelve times the sample: enough tokens for more than one share.
         let many = |values: &[i32]| values.repeat(12);
@@ -99,10 +100,15 @@ fn counted_parameters_are_the_values_that_compaction_leaves() {
             let kept = random_masks(&model.config, density, seed as u64).kept();
             let left = compact(&model, &kept).merge();
             let counted = left.config.shape().parameters();
-            assert_eq!(counted, left.layers.num_params(), "{name} at {density}: encoder layers");
+            let layers = left.layers.num_params() + left.final_norm.num_params();
+            assert_eq!(counted, layers, "{name} at {density}: layers");
             assert_eq!(counted, kept.shape_after(&model.config.shape()).parameters(), "{name} at {density}: predicted");
             assert_eq!(left.config.embedding_parameters(), left.embeddings.num_params(), "{name}: embeddings");
-            assert_eq!(left.config.head_parameters(), left.head.num_params(), "{name}: head");
+            assert_eq!(
+                left.config.head_parameters(),
+                left.head.num_params() + left.lm_head.num_params(),
+                "{name}: head"
+            );
         }
     }
 }
@@ -163,6 +169,7 @@ fn models() -> Vec<(String, Transformer)> {
             pad_id: 1,
             head: Some(HeadConfig::new(pooling, 12, 3)),
             label_names: ["no", "yes", "maybe"].map(String::from).to_vec(),
+            decoder: None,
         };
         let mut init = Init::new(11, &device());
         let sites = [Site::Query, Site::Value, Site::Up];
@@ -170,7 +177,7 @@ fn models() -> Vec<(String, Transformer)> {
         shaken(model, &mut init, 0.3)
     };
     let ragged = [layer(3, 10), layer(0, 7), layer(4, 0), layer(2, 16)];
-    let all = Family::ALL.map(|family| {
+    let all = Family::ENCODERS.map(|family| {
         (family.spec().name.to_owned(), build(family, Activation::Gelu, &[layer(3, 10); 4], Pooling::Pooler))
     });
     let mut models = Vec::from(all);
@@ -178,7 +185,60 @@ fn models() -> Vec<(String, Transformer)> {
     models.push(("ragged RoBERTa".into(), build(Family::Roberta, Activation::Relu, &ragged, Pooling::Pooler)));
     models.push(("BERT by its first token".into(), build(Family::Bert, Activation::Gelu, &ragged, Pooling::Cls)));
     models.push(("RoBERTa by its mean".into(), build(Family::Roberta, Activation::Gelu, &ragged, Pooling::Mean)));
+    models.extend(decoders());
     models
+}
+
+/// Every family of decoders with adapters on every linear layer: grouped heads where there may be such, scaled positions,
+/// biases as the family has them, tied and untied heads, ragged layers.
+fn decoders() -> Vec<(String, Transformer)> {
+    let layer = |heads, neurons| LayerShape { heads, neurons };
+    let even = [layer(3, 10); 4];
+    let ragged = [layer(3, 10), layer(0, 7), layer(4, 0), layer(2, 16)];
+    let scaled = RotaryScaling::Llama3 { factor: 4.0, low: 1.0, high: 4.0, original: 8.0 };
+    let yarn = RotaryScaling::Yarn { factor: 2.0, fast: 32.0, slow: 1.0, original: 6.0, attention: 1.1 };
+    let of_queries = Biases { into_attention: true, ..Biases::NONE };
+    let all = [
+        (Family::Llama, 2, Biases::ALL, Some(scaled), false, &even[..]),
+        (Family::Llama, 2, Biases::NONE, Some(RotaryScaling::Default), true, &ragged[..]),
+        (Family::Mistral, 3, Biases::NONE, Some(RotaryScaling::Linear { factor: 2.0 }), false, &even[..]),
+        (Family::Qwen2, 1, of_queries, Some(RotaryScaling::Default), true, &ragged[..]),
+        (Family::Qwen3, 2, Biases::NONE, Some(yarn), true, &ragged[..]),
+        (Family::Gpt2, 1, Biases::ALL, None, true, &even[..]),
+        (Family::Gpt2, 1, Biases::ALL, None, true, &ragged[..]),
+    ];
+    let build = |(family, queries_per_key, biases, scaling, tied, layers): (
+        Family,
+        _,
+        _,
+        Option<RotaryScaling>,
+        _,
+        &[LayerShape],
+    )| {
+        let spec = family.spec().decoder.expect("a decoder");
+        let rotary = scaling.map(|scaling| Rotary { theta: 100.0, scaling });
+        let eos_ids = vec![2, 3];
+        let config = ModelConfig {
+            family,
+            vocab_size: 21,
+            max_positions: 11,
+            type_vocab_size: 0,
+            embedding: None,
+            hidden: 12,
+            head_size: 4,
+            layers: layers.to_vec(),
+            activation: spec.defaults.activation,
+            norm_eps: 1e-6,
+            pad_id: 0,
+            head: None,
+            label_names: vec![],
+            decoder: Some(DecoderConfig { queries_per_key, biases, rotary, tied, bos_id: Some(1), eos_ids }),
+        };
+        let mut init = Init::new(11, &device());
+        let model = Transformer::new(&config, &mut init).with_adapters(Site::ALL, 2, 2.0, &mut init);
+        (format!("{} with {layers:?}", family.spec().name), shaken(model, &mut init, 0.3))
+    };
+    all.into_iter().map(build).collect()
 }
 
 /// Zeros and ones; layer 1 loses all heads, layer 2 all neurons.
@@ -202,5 +262,8 @@ fn logits(model: &Transformer, masks: Option<&Masks>) -> Vec<f64> {
     let batch = tokens.batch(&model.config, &device());
     let masks = masks.map(|m| DeviceMasks::new(m, model.config.wiring(), &device(), false));
     let output = model.forward(&batch, Forward { masks: masks.as_ref(), ..Forward::default() });
+    if model.config.decoder.is_some() {
+        return values(&model.next_token_logits(output.hidden).expect("a decoder"));
+    }
     values(&model.classify(output.hidden, &batch).expect("there is a head"))
 }

@@ -4,7 +4,7 @@
 mod cases;
 mod reference;
 
-use apt_core::arms::{OutlierScale, Salience};
+use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::reference::salience as slices;
 use apt_core::wiring::Site;
 use apt_nn::salience::{ScoreInputs, scores};
@@ -85,7 +85,8 @@ fn adapter_gradients_of_a_model_agree_with_central_finite_differences() {
         let gradients = (case.logits(None) * case.weigh.clone()).sum().backward();
         for (layer, of) in case.model.layers.iter().enumerate() {
             let attention = of.attention.iter().flat_map(|a| [(Site::Query, &a.query), (Site::Value, &a.value)]);
-            let linears = attention.chain(of.feed_forward.iter().map(|f| (Site::Up, &f.up)));
+            let gates = of.feed_forward.iter().filter_map(|f| f.gate.as_ref()).map(|gate| (Site::Gate, gate));
+            let linears = attention.chain(of.feed_forward.iter().map(|f| (Site::Up, &f.up))).chain(gates);
             for (site, linear) in linears {
                 let adapter = linear.adapter.as_ref().expect("the test's model has adapters there");
                 let (a, b) = (matrix(&adapter.a.val()), matrix(&adapter.b.val()));
@@ -193,7 +194,13 @@ fn random_scores_look_at_nothing() {
     let case = cases().remove(0);
     assert!(Taps::for_scorer(Salience::Random).is_none());
     let gradients = (case.logits(None) * case.weigh.clone()).sum().backward();
-    let seen =
-        ScoreInputs { model: &case.model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
+    let seen = ScoreInputs {
+        model: &case.model,
+        taps: None,
+        gradients: &gradients,
+        masks: None,
+        outliers: OutlierScale::Raw,
+        head_kurtosis: HeadKurtosis::PerHead,
+    };
     assert!(scores(Salience::Random, &seen).is_none(), "random scores come from a seed, not from the model");
 }

@@ -31,7 +31,7 @@ fn a_config_that_is_not_one_is_a_config_error() {
         ("an array", b"[1, 2]".to_vec(), "model_type"),
         ("a number", b"3".to_vec(), "model_type"),
         ("no family", without("model_type"), "model_type"),
-        ("unknown family", changed("model_type", json!("gpt2")), "gpt2"),
+        ("unknown family", changed("model_type", json!("rwkv")), "rwkv"),
         ("family of another type", changed("model_type", json!(7)), "model_type"),
         ("unknown activation", changed("hidden_act", json!("swish")), "swish"),
         ("relative positions", changed("position_embedding_type", json!("relative_key")), "relative_key"),
@@ -326,6 +326,7 @@ fn config() -> ModelConfig {
         pad_id: 0,
         head: Some(HeadConfig::new(Pooling::Pooler, 8, 2)),
         label_names: vec![],
+        decoder: None,
     }
 }
 

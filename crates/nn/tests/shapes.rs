@@ -136,6 +136,7 @@ fn model() -> (Transformer, Init) {
         pad_id: 0,
         head: Some(HeadConfig::new(Pooling::Pooler, 8, 2)),
         label_names: vec![],
+        decoder: None,
     };
     let mut init = Init::new(2, &Device::flex().autodiff());
     let model =

@@ -4,7 +4,7 @@
 use crate::TrainError;
 use crate::losses::{PredictionLoss, Targets, mean_squared_error, prediction_loss, task_loss};
 use crate::optimizer::AdamW;
-use apt_core::arms::{OutlierScale, Salience};
+use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
@@ -13,8 +13,8 @@ use apt_data::{Stream, generator};
 use apt_nn::checkpoint::read_back;
 use apt_nn::salience::{self, ScoreInputs};
 use apt_nn::{
-    Activation, Adapter, AptLinear, Batch, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, LayerNorm,
-    ModelConfig, Pooling, Taps, Transformer, compact, named,
+    Activation, Adapter, AptLinear, Batch, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, ModelConfig, Norm,
+    Pooling, Taps, Transformer, compact, named,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -277,7 +277,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
     ("a wide norm of a sum, gradients", |d| {
         grads2(d, [5, 300], [5, 300], |a, b| {
             let [weight, bias] = [6, 7].map(|seed| matrix(&a.device(), seed, 1, 300).reshape([300]));
-            LayerNorm::new(weight, bias, 1e-12).forward_sum(a.clone(), b, None).mul(a).sum()
+            Norm::layer(weight, bias, 1e-12).forward_sum(a.clone(), b, None).mul(a).sum()
         })
     }),
     ("compaction", |d| {
@@ -346,6 +346,7 @@ fn training_step(device: &Device, sizes: Sizes, scorer: Salience, masked: bool, 
         gradients: &gradients,
         masks: masks.as_ref(),
         outliers: OutlierScale::Balanced,
+        head_kurtosis: HeadKurtosis::PerHead,
     };
     let scores = salience::scores(scorer, &seen);
     let flat = named::gradients(&model, &mut gradients);
@@ -373,6 +374,7 @@ fn small(device: &Device, sizes: Sizes) -> Transformer {
         pad_id: 0,
         head: Some(HeadConfig::new(Pooling::Pooler, 2 * sizes.head_size, 2)),
         label_names: vec![],
+        decoder: None,
     };
     Transformer::new(&config, &mut Init::new(3, device))
 }

@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::learner::Learner;
 use crate::losses::{Targets, task_loss};
 use crate::teacher::{DistillWeights, TeacherOutput, distillation_loss};
-use apt_core::arms::{OutlierScale, Salience};
+use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::tokens::TokenBatch;
 use apt_nn::salience::{self, ScoreInputs, StepScores};
 use apt_nn::{Batch, DeviceMasks, Dropout, Forward, Output, Taps};
@@ -78,6 +78,7 @@ impl Pass<'_> {
                 gradients: &gradients,
                 masks: self.masks,
                 outliers: self.outliers,
+                head_kurtosis: HeadKurtosis::PerHead,
             };
             salience::scores(scorer, &inputs)
         });

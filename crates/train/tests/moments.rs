@@ -168,6 +168,7 @@ fn learner() -> Learner {
         pad_id: 0,
         head: Some(HeadConfig::new(Pooling::Pooler, 4, 2)),
         label_names: vec![],
+        decoder: None,
     };
     let mut init = Init::new(3, &device());
     let student =

@@ -140,6 +140,7 @@ fn learner() -> Learner {
         pad_id: 0,
         head: Some(HeadConfig::new(Pooling::Pooler, 16, 3)),
         label_names: vec![],
+        decoder: None,
     };
     let mut init = Init::new(4, &device());
     let student =

@@ -87,7 +87,7 @@ fn states(model: &Transformer, texts: &[Vec<usize>]) -> Vec<Vec<Vec<f64>>> {
     [model.embeddings.forward(&batch, None, &mut None)].iter().chain(&output.states).map(by_text).collect()
 }
 
-fn assets() -> PathBuf {
+pub(crate) fn assets() -> PathBuf {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/assets");
     std::env::var_os("APT_ASSETS").map_or(beside, PathBuf::from)
 }

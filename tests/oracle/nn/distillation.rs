@@ -154,6 +154,7 @@ fn student(layers: usize, hidden: usize) -> Transformer {
         pad_id: 1,
         head: None,
         label_names: vec![],
+        decoder: None,
     };
     Transformer::new(&config, &mut Init::new(0, &device()))
 }

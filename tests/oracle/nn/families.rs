@@ -61,7 +61,7 @@ fn batch(fixture: &Value, family: &Value, model: &Transformer) -> Batch {
 }
 
 /// The checkpoint as transformers would have written it; the fixture says which values the tensors hold.
-fn read(name: &str, family: &Value) -> Transformer {
+pub(crate) fn read(name: &str, family: &Value) -> Transformer {
     let config = ConfigRead::from_json(family["config"].to_string().as_bytes(), "config.json");
     let config = config.unwrap_or_else(|error| panic!("{name}: {error}"));
     let tensors: Vec<(&str, Vec<usize>, Vec<u8>)> = items(&family["tensors"])
@@ -71,7 +71,11 @@ fn read(name: &str, family: &Value) -> Transformer {
             let (name, shape) = (tensor[0].as_str().expect("a name"), indices(&tensor[1]));
             let value = |i: usize| {
                 let value = ((k * 7919 + i * 104_729) % 2003) as f64 / 2003.0 - 0.5;
-                (if name.contains("orm.weight") { 1.0 + 0.3 * value } else { value }) as f32
+                (if name.contains("orm.weight") || name.contains("ln_") && name.ends_with(".weight") {
+                    1.0 + 0.3 * value
+                } else {
+                    value
+                }) as f32
             };
             let n: usize = shape.iter().product();
             (name, shape, (0..n).flat_map(|i| value(i).to_le_bytes()).collect())

@@ -92,6 +92,7 @@ fn config(fixture: &Value) -> ModelConfig {
         pad_id: n("pad"),
         head: Some(HeadConfig::new(Pooling::Pooler, n("hidden"), n("num_labels"))),
         label_names: vec![],
+        decoder: None,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Scorers: the published hooks' captured tensors through the tensor formulas.
 
-use apt_core::arms::{OutlierScale, Salience};
+use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::blocks::LayerShape;
-use apt_nn::salience::{ScoreInputs, compressed, kurtosis_of, rank_mean_importance, scores, unflatten};
+use apt_nn::salience::{
+    ScoreInputs, compressed, kurtosis_across, kurtosis_of, rank_mean_importance, scores, unflatten,
+};
 use apt_nn::{Activation, AptLinear, Family, Init, ModelConfig, Transformer};
 use apt_tests::fixtures::{items, load, number, numbers};
 use burn::tensor::Tensor;
@@ -60,6 +62,61 @@ fn oracle_activation_gradient_products_match_the_summed_scores() {
     }
 }
 
+/// The published scorer of LLaMA in all four settings, with the kurtosis of heads as it computes it; and as it is meant,
+/// which differs.
+#[test]
+fn oracle_llama_scores_match_with_and_without_kurtosis() {
+    let fixture = load("salience_llama_backward_running");
+    for (kurtosis, summed) in [(false, false), (false, true), (true, false), (true, true)] {
+        let word = |on: bool| if on { "True" } else { "False" };
+        let name = format!("kurtosis={},static={}", word(kurtosis), word(summed));
+        let published = items(&fixture["scores_after_step"][&name]);
+        let mut running = [vec![0.0; 4], vec![0.0; 24], vec![0.0; 8]];
+        for (step, expected) in published.iter().enumerate() {
+            let now = llama_scores(&fixture, &fixture["captured_steps"][step], kurtosis);
+            for (part, name) in ["head_mask", "intermediate_mask", "hidden_mask"].into_iter().enumerate() {
+                for (score, now) in running[part].iter_mut().zip(&now[part]) {
+                    *score = if summed { *score + now } else { BETA * *score + (1.0 - BETA) * now };
+                }
+                agree(&format!("step {step}, {name}"), &running[part], &numbers(&expected[name]));
+            }
+        }
+    }
+    let o = matrix(&fixture["weights"]["layer0.o_proj"]).transpose().inner();
+    let (meant, published) = (kurtosis_of(o.clone().reshape([2, 32]), 1), kurtosis_across(o, 2));
+    let apart = values(&(meant - published).abs());
+    assert!(apart.iter().all(|by| *by > 1e-3), "the two kurtoses of heads are told apart: {apart:?}");
+}
+
+/// Heads, neurons and hidden dims of one captured step; masked activations, as published.
+fn llama_scores(fixture: &Value, step: &Value, with_kurtosis: bool) -> [Vec<f64>; 3] {
+    let (layers, heads) = (number(&fixture["config"]["layers"]) as usize, number(&fixture["config"]["heads"]) as usize);
+    let clamped = |k: Tensor<1>| values(&k).into_iter().map(|k| k.max(0.0).sqrt()).collect::<Vec<f64>>();
+    let add = |to: &mut Vec<f64>, what: Vec<f64>| to.iter_mut().zip(what).for_each(|(to, what)| *to += what);
+    let (mut of_heads, mut neurons, mut hidden) = (Vec::new(), Vec::new(), vec![0.0; 8]);
+    for layer in 0..layers {
+        for (site, is_attention) in [("o_proj", true), ("down_proj", false)] {
+            let site = format!("layer{layer}.{site}");
+            let at = |key: &str| matrix(&step[&site][key]).inner();
+            let product = |h: &str, g: &str| values(&(compressed(&at(h)) * compressed(&at(g))));
+            add(&mut hidden, product("out", "gout"));
+            let units = product("in", "gin");
+            let mut scores = match is_attention {
+                true => units.chunks(units.len() / heads).map(|head| head.iter().sum()).collect(),
+                false => units,
+            };
+            if with_kurtosis {
+                let mean = at("in").mean_dim(0).transpose();
+                let o = matrix(&fixture["weights"][&site]).transpose().inner() * mean;
+                add(&mut hidden, clamped(kurtosis_of(o.clone(), 0)));
+                add(&mut scores, clamped(if is_attention { kurtosis_across(o, heads) } else { kurtosis_of(o, 1) }));
+            }
+            if is_attention { &mut of_heads } else { &mut neurons }.extend(scores);
+        }
+    }
+    [of_heads, neurons, hidden]
+}
+
 #[test]
 fn oracle_adapter_importance_by_rank_matches_the_running_scores() {
     let fixture = load("salience_roberta_backward_running");
@@ -98,6 +155,7 @@ fn oracle_magnitude_scores_of_a_model_match() {
         pad_id: 1,
         head: None,
         label_names: vec![],
+        decoder: None,
     };
     let mut model = Transformer::new(&config, &mut Init::new(0, &device()));
     for (name, linear) in model.linears_mut() {
@@ -113,8 +171,14 @@ fn oracle_magnitude_scores_of_a_model_match() {
         *linear = AptLinear::new(matrix(&w["w"]).transpose().detach(), Some(vector(&w["b"])));
     }
     let gradients = Tensor::<1>::ones([1], &device()).require_grad().sum().backward();
-    let seen =
-        ScoreInputs { model: &model, taps: None, gradients: &gradients, masks: None, outliers: OutlierScale::Raw };
+    let seen = ScoreInputs {
+        model: &model,
+        taps: None,
+        gradients: &gradients,
+        masks: None,
+        outliers: OutlierScale::Raw,
+        head_kurtosis: HeadKurtosis::PerHead,
+    };
     let flat = scores(Salience::Magnitude, &seen).expect("magnitude needs only weights").flat();
     let flat: Vec<f32> = values(&flat).into_iter().map(|v| v as f32).collect();
     let ours = unflatten(&flat, &config.shape());

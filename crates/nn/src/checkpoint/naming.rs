@@ -4,7 +4,6 @@
 //! (`module.` of PyTorch's DataParallel, `0.auto_model.` of sentence-transformers, `model.`, `_orig_mod.`). Whatever stands
 //! before the word embeddings stands before the whole encoder, so it is found there.
 
-use super::WORDS;
 use crate::NnError;
 use crate::family::Family;
 
@@ -23,9 +22,9 @@ impl Naming {
     /// # Errors
     /// [`NnError::Weights`] for several encoders, or one of another family.
     pub(super) fn of<'n>(names: impl Iterator<Item = &'n str>, family: Family, file: &str) -> Result<Self, NnError> {
-        let own = family.spec().prefix;
+        let (own, words) = (family.spec().prefix, family.spec().tensors.words);
         let bad = |what: String, remedy: &str| Err(NnError::Weights { file: file.into(), what, remedy: remedy.into() });
-        let mut found: Vec<&str> = names.filter_map(|name| before(name, WORDS)).collect();
+        let mut found: Vec<&str> = names.filter_map(|name| before(name, words)).collect();
         found.sort_unstable();
         let encoder = match found.as_slice() {
             [] => own,
@@ -43,7 +42,8 @@ impl Naming {
         if let Some(wrapper) = before(encoder, own) {
             return Ok(Self { wrapper: wrapper.to_owned(), encoder: encoder.to_owned() });
         }
-        let other = Family::ALL.iter().map(|family| family.spec()).find(|spec| before(encoder, spec.prefix).is_some());
+        let alike = Family::ALL.iter().map(|family| family.spec()).filter(|spec| spec.tensors.words == words);
+        let other = alike.into_iter().find(|spec| before(encoder, spec.prefix).is_some());
         if let Some(other) = other {
             let (ours, theirs) = (family.spec().model_type, other.model_type);
             return bad(

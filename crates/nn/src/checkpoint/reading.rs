@@ -2,11 +2,13 @@
 
 use super::naming::Naming;
 use super::shards::ShardIndex;
-use super::{EMBEDDING_NORM, POSITIONS, TYPES, WORDS};
+use crate::attention::NormPlace;
 use crate::config::{ConfigRead, HeadConfig, ModelConfig, Pooling};
 use crate::family::Family;
 use crate::foreign::{kind_of_tensors, recognised};
-use crate::{AptLinear, ClassificationHead, Embeddings, Layer, LayerNorm, NnError, Transformer};
+use crate::norm::NormKind;
+use crate::{AptLinear, ClassificationHead, Embeddings, Layer, NnError, Norm, Transformer};
+use apt_core::wiring::{LinearSpec, Site};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -92,7 +94,8 @@ impl<'a> Checkpoint<'a> {
         let is_used = |name: &str| {
             let of_head = head.iter().any(|of_head| name.starts_with(of_head)) && config.head.is_some();
             let of_pooler = spec.head.is_pooler && name.starts_with(&head[0]);
-            of_head || of_pooler || self.is_encoder(name)
+            let of_decoder = spec.decoder.is_some_and(|decoder| name.split('.').next() == Some(decoder.head));
+            of_head || of_pooler || of_decoder || self.is_encoder(name)
         };
         let mut left_out = BTreeMap::new();
         let others = self.tensors.keys().filter(|name| !is_used(name));
@@ -140,9 +143,10 @@ impl<'a> Checkpoint<'a> {
         let embeddings = reader.embeddings(config)?;
         let layers = (0..config.layers.len()).map(|i| reader.layer(i, config)).collect::<Result<Vec<_>, _>>()?;
         let (pooler, head) = reader.head(config)?;
+        let (final_norm, lm_head) = reader.end(config)?;
         let is_unexpected = |name: &&String| !reader.used.contains(*name) && self.is_encoder(name) && !is_buffer(name);
         match self.tensors.keys().find(is_unexpected) {
-            None => Ok(Transformer { embeddings, layers, pooler, head, config: config.clone() }),
+            None => Ok(Transformer { embeddings, layers, pooler, head, final_norm, lm_head, config: config.clone() }),
             Some(name) => {
                 let (what, remedy) = unexpected(name);
                 Err(self.tensor_error(name, what, remedy))
@@ -152,10 +156,11 @@ impl<'a> Checkpoint<'a> {
 
     /// Whether a name is one of the encoder's: what it computes depends on such a tensor.
     fn is_encoder(&self, name: &str) -> bool {
-        let names = self.family.spec().tensors;
-        let layers = names.layer.split('.').next().unwrap_or_default();
-        let first = name.split('.').next().unwrap_or_default();
-        ["embeddings", layers, names.projection].contains(&first)
+        let (names, decoder) = (self.family.spec().tensors, self.family.spec().decoder);
+        let first = |name: &'static str| name.split('.').next().unwrap_or_default();
+        let [layers, words, positions] = [names.layer, names.words, names.positions].map(first);
+        let end = decoder.map_or(names.projection, |decoder| decoder.final_norm);
+        [layers, words, positions, end].contains(&name.split('.').next().unwrap_or_default())
     }
 
     fn rows(&self, name: &str) -> Option<usize> {
@@ -164,7 +169,7 @@ impl<'a> Checkpoint<'a> {
 
     /// That a tensor is missing; without word embeddings, what the file has instead says more.
     fn missing(&self, name: &str) -> String {
-        if name != WORDS {
+        if name != self.family.spec().tensors.words {
             return "is missing".to_owned();
         }
         let others = self.tensors.keys().chain(&self.outside).take(3);
@@ -193,7 +198,9 @@ fn unreadable(bytes: &[u8], file: &str, error: &str) -> NnError {
 
 /// Whether a tensor is only a table of numbers that older versions of transformers wrote along.
 fn is_buffer(name: &str) -> bool {
+    let of_layer = [".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"];
     ["embeddings.position_ids", "embeddings.token_type_ids"].contains(&name)
+        || of_layer.iter().any(|end| name.ends_with(end))
 }
 
 /// Why a tensor inside the encoder has no place in the model.
@@ -228,10 +235,12 @@ impl Reader<'_, '_> {
         let mut table = |name: &str, rows| {
             Ok::<_, NnError>(Param::from_tensor(self.tensor(name, [rows, width])?).set_require_grad(false))
         };
-        let words = table(WORDS, config.vocab_size)?;
-        let positions = table(POSITIONS, config.max_positions)?;
-        let types = (config.type_vocab_size > 0).then(|| table(TYPES, config.type_vocab_size)).transpose()?;
-        let norm = self.norm(EMBEDDING_NORM, width, config)?;
+        let names = config.family.spec().tensors;
+        let words = table(names.words, config.vocab_size)?;
+        let positions =
+            config.has_position_table().then(|| table(names.positions, config.max_positions)).transpose()?;
+        let types = (config.type_vocab_size > 0).then(|| table(names.types, config.type_vocab_size)).transpose()?;
+        let norm = config.decoder.is_none().then(|| self.norm(names.embedding_norm, width, config)).transpose()?;
         let name = config.family.spec().tensors.projection;
         let projection = config.embedding.map(|width| self.linear(name, [width, config.hidden], true)).transpose()?;
         Ok(Embeddings { words, positions, types, norm, projection })
@@ -243,9 +252,69 @@ impl Reader<'_, '_> {
         Layer::build(
             config,
             config.layers[i],
-            |spec, dims| reader.borrow_mut().linear(&names.linear(i, spec.site), dims, spec.bias),
-            |sub_block| reader.borrow_mut().norm(&names.norm(i, sub_block), config.hidden, config),
+            |spec, dims| reader.borrow_mut().linear_of(i, spec, dims, config),
+            |place| {
+                let of_heads = config.family.spec().decoder.and_then(|decoder| decoder.head_norms);
+                // Invariant: a norm of heads is asked for in families that name it.
+                let [query, key] = of_heads.unwrap_or_default().map(|name| format!("{}.{name}", names.layer(i)));
+                let (name, width) = match place {
+                    NormPlace::Of(sub_block) => (names.norm(i, sub_block), config.hidden),
+                    NormPlace::Queries => (query, config.head_size),
+                    NormPlace::Keys => (key, config.head_size),
+                };
+                reader.borrow_mut().norm(&name, width, config)
+            },
         )
+    }
+
+    /// A linear layer of layer `i`, which may lie beside others in one tensor.
+    fn linear_of(
+        &mut self,
+        i: usize,
+        spec: &LinearSpec,
+        [d_in, d_out]: [usize; 2],
+        config: &ModelConfig,
+    ) -> Result<AptLinear, NnError> {
+        let names = config.family.spec().tensors;
+        let decoder = config.family.spec().decoder;
+        let part = [Site::Query, Site::Key, Site::Value].iter().position(|site| *site == spec.site);
+        let fused = decoder.and_then(|decoder| decoder.fused).zip(part);
+        if let Some((name, part)) = fused {
+            let name = format!("{}.{name}", names.layer(i));
+            let columns = part * d_out..(part + 1) * d_out;
+            let values = self.values(&format!("{name}.weight"), &[d_in, 3 * d_out])?;
+            let rows = values.chunks_exact((3 * d_out).max(1));
+            let weight = rows.flat_map(|row| row[columns.clone()].iter().copied()).collect();
+            let bias = self.values(&format!("{name}.bias"), &[3 * d_out])?[columns].to_vec();
+            let bias = Tensor::from_data(TensorData::new(bias, [d_out]), self.device);
+            let weight = Tensor::from_data(TensorData::new::<f32, _>(weight, [d_in, d_out]), self.device);
+            return Ok(AptLinear::new(weight, Some(bias)));
+        }
+        let name = names.linear(i, spec.site);
+        if decoder.is_none_or(|decoder| !decoder.transposed) {
+            return self.linear(&name, [d_in, d_out], spec.bias);
+        }
+        let weight = self.tensor(&format!("{name}.weight"), [d_in, d_out])?;
+        let bias = spec.bias.then(|| self.tensor(&format!("{name}.bias"), [d_out])).transpose()?;
+        Ok(AptLinear::new(weight, bias))
+    }
+
+    /// A decoder's last norm, and its head where that is not the table of words.
+    fn end(&mut self, config: &ModelConfig) -> Result<(Option<Norm>, Option<Param<Tensor<2>>>), NnError> {
+        let Some((decoder, spec)) = config.decoder.as_ref().zip(config.family.spec().decoder) else {
+            return Ok((None, None));
+        };
+        let norm = self.norm(spec.final_norm, config.hidden, config)?;
+        let name = format!("{}.weight", spec.head);
+        let table = if decoder.tied {
+            // Some files hold the table of words a second time.
+            self.used.insert(name);
+            None
+        } else {
+            let table = self.tensor(&name, [config.vocab_size, config.hidden])?;
+            Some(Param::from_tensor(table).set_require_grad(false))
+        };
+        Ok((Some(norm), table))
     }
 
     /// The pooler or the classifier of `config`.
@@ -276,9 +345,12 @@ impl Reader<'_, '_> {
         Ok(AptLinear::new(weight, bias))
     }
 
-    fn norm(&mut self, name: &str, width: usize, config: &ModelConfig) -> Result<LayerNorm, NnError> {
+    fn norm(&mut self, name: &str, width: usize, config: &ModelConfig) -> Result<Norm, NnError> {
         let weight = self.tensor(&format!("{name}.weight"), [width])?;
-        Ok(LayerNorm::new(weight, self.tensor(&format!("{name}.bias"), [width])?, config.norm_eps))
+        Ok(match config.family.spec().norm() {
+            NormKind::Layer => Norm::layer(weight, self.tensor(&format!("{name}.bias"), [width])?, config.norm_eps),
+            NormKind::Rms => Norm::rms(weight, config.norm_eps),
+        })
     }
 
     fn tensor<const D: usize>(&mut self, name: &str, dims: [usize; D]) -> Result<Tensor<D>, NnError> {

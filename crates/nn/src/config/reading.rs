@@ -64,42 +64,74 @@ impl ConfigRead {
 }
 
 /// The remedy where nothing more is known.
-const ENCODER: &str = "give the Hugging Face config.json of an encoder of a known family";
+const ENCODER: &str = "give the Hugging Face config.json of a model of a known family";
 
-struct Reader<'a> {
-    json: &'a Value,
+pub(super) struct Reader<'a> {
+    pub(super) json: &'a Value,
     bytes: &'a [u8],
     file: &'a str,
-    assumed: Vec<String>,
+    pub(super) assumed: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     fn config(&mut self) -> Result<ModelConfig, NnError> {
         let family = self.family()?;
         let spec = family.spec();
-        self.refuse_other_models()?;
+        self.refuse_other_models(spec)?;
         let activation = self.activation(spec)?;
         let hidden = self.size(spec.keys.hidden)?;
-        let compact = match self.json.get(COMPACT) {
-            Some(compact) => {
+        let mut max_positions = self.size(spec.keys.positions)?;
+        let decoder = match &spec.decoder {
+            Some(decoder) => {
+                let heads = self.size(spec.keys.heads)?;
+                Some(self.decoder(decoder, hidden, heads, max_positions)?)
+            }
+            None => None,
+        };
+        let compact = match (self.json.get(COMPACT), &decoder) {
+            (Some(compact), _) => {
                 serde_json::from_value(compact.clone()).map_err(|e| self.bad(format!("`{COMPACT}`: {e}"), ENCODER))?
             }
-            None => self.uniform(spec, hidden)?,
+            (None, None) => self.uniform(spec, hidden)?,
+            (None, Some(decoder)) => {
+                let neurons = match self.json.get(spec.keys.neurons) {
+                    // GPT-2 leaves out what is four times the hidden dims.
+                    None | Some(Value::Null) if spec.keys.neurons == "n_inner" => 4 * hidden,
+                    _ => self.size(spec.keys.neurons)?,
+                };
+                let layer = LayerShape { heads: decoder.units, neurons };
+                let layers = vec![layer; self.size(spec.keys.layers)?];
+                CompactSizes { head_size: decoder.head_size, layers, embedding: None, head: None }
+            }
+        };
+        if let Some(decoder) = &decoder {
+            max_positions = decoder.positions;
+        }
+        let norm_eps = spec.decoder.map_or(1e-12, |decoder| decoder.defaults.norm_eps);
+        let pad_id = match decoder {
+            // Padding stands behind the text, where no token of it sees it: any will do.
+            Some(_) => {
+                let vocab = self.size("vocab_size")? as u64;
+                let named = self.json.get("pad_token_id").and_then(Value::as_u64).filter(|&id| id < vocab);
+                named.unwrap_or(spec.pad_id as u64)
+            }
+            None => self.or_default("pad_token_id", Value::as_u64, spec.pad_id as u64)?,
         };
         Ok(ModelConfig {
             family,
             vocab_size: self.size("vocab_size")?,
-            max_positions: self.size("max_position_embeddings")?,
+            max_positions,
             type_vocab_size: if spec.token_types { self.size("type_vocab_size")? } else { 0 },
             embedding: compact.embedding,
             hidden,
             head_size: compact.head_size,
             layers: compact.layers,
             activation,
-            norm_eps: self.or_default("layer_norm_eps", Value::as_f64, 1e-12)?,
-            pad_id: self.or_default("pad_token_id", Value::as_u64, spec.pad_id as u64)? as usize,
+            norm_eps: self.or_default(spec.keys.norm_eps, Value::as_f64, norm_eps)?,
+            pad_id: pad_id as usize,
             head: compact.head,
             label_names: self.label_names()?,
+            decoder: decoder.map(|decoder| decoder.config),
         })
     }
 
@@ -125,13 +157,14 @@ impl<'a> Reader<'a> {
     }
 
     fn other_head(&self) -> Option<String> {
+        let own = ["ForSequenceClassification", "ForCausalLM", "LMHeadModel"];
         let class =
-            self.class().filter(|class| class.contains("For") && !class.ends_with("ForSequenceClassification"))?;
+            self.class().filter(|class| class.contains("For") && !own.iter().any(|own| class.ends_with(own)))?;
         Some(class.to_owned())
     }
 
     /// Refuses what changes what a model computes and is not part of this program's.
-    fn refuse_other_models(&self) -> Result<(), NnError> {
+    fn refuse_other_models(&self, spec: &FamilySpec) -> Result<(), NnError> {
         match self.json.get("position_embedding_type").and_then(Value::as_str) {
             None | Some("absolute") => {}
             Some(other) => {
@@ -144,7 +177,8 @@ impl<'a> Reader<'a> {
             ("add_cross_attention", "a model with cross attention"),
             ("is_encoder_decoder", "an encoder with a decoder"),
         ] {
-            if self.json.get(key) == Some(&Value::Bool(true)) {
+            let is_meant = key == "is_decoder" && spec.decoder.is_some();
+            if self.json.get(key) == Some(&Value::Bool(true)) && !is_meant {
                 let remedy = format!("give an encoder; if this is one, set \"{key}\" to false in config.json");
                 return Err(self.bad(format!("`{key}` is true: {what}, which this program does not have"), &remedy));
             }
@@ -166,8 +200,9 @@ impl<'a> Reader<'a> {
     fn activation(&mut self, spec: &FamilySpec) -> Result<Activation, NnError> {
         let key = spec.keys.activation;
         let Some(value) = self.json.get(key).filter(|value| !value.is_null()) else {
-            self.assumed.push(format!("`{key}` gelu"));
-            return Ok(Activation::Gelu);
+            let default = spec.decoder.map_or(Activation::Gelu, |decoder| decoder.defaults.activation);
+            self.assumed.push(format!("`{key}` {}", default.name()));
+            return Ok(default);
         };
         let known =
             || Activation::NAMES.iter().flat_map(|(_, names)| names.iter().copied()).collect::<Vec<_>>().join(", ");
@@ -206,12 +241,21 @@ impl<'a> Reader<'a> {
         Ok(CompactSizes { head_size: hidden / heads, layers, embedding, head: None })
     }
 
-    fn size(&self, key: &str) -> Result<usize, NnError> {
+    pub(super) fn size(&self, key: &str) -> Result<usize, NnError> {
         let value = self.json.get(key).ok_or_else(|| self.missing(key))?;
         match value.as_u64() {
-            Some(n) if n > 0 && n <= MAX_DIMENSION => Ok(n as usize),
-            _ => Err(self.impossible(format!("`{key}` is {value}; expected a whole number from 1 to {MAX_DIMENSION}"))),
+            Some(n) => self.within(key, n),
+            None => Err(self.out_of_range(key, value)),
         }
+    }
+
+    /// A size that a configuration may have.
+    pub(super) fn within(&self, key: &str, n: u64) -> Result<usize, NnError> {
+        if n > 0 && n <= MAX_DIMENSION { Ok(n as usize) } else { Err(self.out_of_range(key, &n.into())) }
+    }
+
+    fn out_of_range(&self, key: &str, value: &Value) -> NnError {
+        self.impossible(format!("`{key}` is {value}; expected a whole number from 1 to {MAX_DIMENSION}"))
     }
 
     /// The default, which is noted, when the key is absent or null.
@@ -231,7 +275,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `None` when the key is absent or null; a value of another type is not taken for either.
-    fn optional<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, NnError> {
+    pub(super) fn optional<T>(&self, key: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, NnError> {
         match self.json.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match read(value) {
@@ -267,11 +311,11 @@ impl<'a> Reader<'a> {
         self.bad(format!("`{key}` is missing or not of the right type"), ENCODER)
     }
 
-    fn bad(&self, what: String, remedy: &str) -> NnError {
+    pub(super) fn bad(&self, what: String, remedy: &str) -> NnError {
         NnError::Config { file: self.file.into(), what, remedy: remedy.into() }
     }
 
-    fn impossible(&self, what: String) -> NnError {
+    pub(super) fn impossible(&self, what: String) -> NnError {
         NnError::Size { file: self.file.into(), what }
     }
 }

@@ -1,6 +1,8 @@
 //! Attention as one operation: the context of a head is written where it belongs. Without autodiff the scores of a head live
-//! in a buffer that stays in the cache; with it the weights are kept, but for those of the padding behind a sequence.
+//! in a buffer that stays in the cache, and a decoder's queries are taken a few at a time, with the keys before the last of
+//! them alone; with it the weights are kept, but for those of the padding behind a sequence.
 
+use super::Heads;
 use super::gemm::{View, tensor};
 use super::rows::{GradientPass, Pass, Softmax, values};
 use super::tiles::{Panels, product, product_turned};
@@ -15,6 +17,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Values in the widest vector.
 const VECTOR: usize = 16;
+/// Queries of a decoder that are taken at a time.
+const QUERIES: usize = 32;
 
 /// One sequence of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +58,14 @@ pub(super) trait CpuAttention: Backend {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         padding: FloatTensor<Self>,
-        heads: usize,
+        heads: Heads,
     ) -> FloatTensor<Self>;
 }
 
 /// What autodiff makes it of.
 trait Parts: Backend {
     /// The context, and the weights of every sequence and head behind one another.
-    fn parts(qkv: [FloatTensor<Self>; 3], spans: &[Span], heads: usize) -> (FloatTensor<Self>, Vec<f32>);
+    fn parts(qkv: [FloatTensor<Self>; 3], spans: &[Span], heads: Heads) -> (FloatTensor<Self>, Vec<f32>);
     /// The sequences of a padded batch.
     fn spans(padding: FloatTensor<Self>) -> Vec<Span>;
     /// ∂L/∂Q, ∂L/∂K and ∂L/∂V.
@@ -73,20 +77,20 @@ struct Saved<B: Backend> {
     qkv: [FloatTensor<B>; 3],
     weights: Vec<f32>,
     spans: Vec<Span>,
-    heads: usize,
+    heads: Heads,
 }
 
 impl CpuAttention for Flex {
-    fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: usize) -> FlexTensor {
+    fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: Heads) -> FlexTensor {
         let [q, k, v] = [q, k, v].map(|x| x.to_contiguous());
         forward([&q, &k, &v], &Self::spans(padding), heads, None)
     }
 }
 
 impl Parts for Flex {
-    fn parts(qkv: [FlexTensor; 3], spans: &[Span], heads: usize) -> (FlexTensor, Vec<f32>) {
+    fn parts(qkv: [FlexTensor; 3], spans: &[Span], heads: Heads) -> (FlexTensor, Vec<f32>) {
         let [q, k, v] = qkv.map(|x| x.to_contiguous());
-        let mut weights = vec![0.0; heads * spans.iter().map(|span| span.weights()).sum::<usize>()];
+        let mut weights = vec![0.0; heads.queries() * spans.iter().map(|span| span.weights()).sum::<usize>()];
         let context = forward([&q, &k, &v], spans, heads, Some(&mut weights));
         (context, weights)
     }
@@ -125,7 +129,7 @@ impl<B: CpuAttention + Parts, C: CheckpointStrategy> CpuAttention for Autodiff<B
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         padding: FloatTensor<Self>,
-        heads: usize,
+        heads: Heads,
     ) -> FloatTensor<Self> {
         let ((q, of_q), (k, of_k), (v, of_v)) = (q.into_parts(), k.into_parts(), v.into_parts());
         let (padding, _) = padding.into_parts();
@@ -140,15 +144,16 @@ impl<B: CpuAttention + Parts, C: CheckpointStrategy> CpuAttention for Autodiff<B
     }
 }
 
-/// `softmax(QKᵀ/√size)·V` of every sequence: `q`, `k`, `v` and the result are `[tokens, heads · size]`, contiguous. The
-/// weights go into `kept`, if that is wanted.
+/// `softmax(QKᵀ/√size)·V` of every sequence: `q` and the result are `[tokens, units · group · size]`, `k` and `v`
+/// `[tokens, units · size]`, all contiguous. The weights go into `kept`, if that is wanted.
 pub(super) fn forward(
     [q, k, v]: [&FlexTensor; 3],
     spans: &[Span],
-    heads: usize,
+    heads: Heads,
     mut kept: Option<&mut [f32]>,
 ) -> FlexTensor {
     let [tokens, width] = [0, 1].map(|dim| q.layout().shape()[dim]);
+    let widths = [width, k.layout().shape()[1]];
     let qkv = [q, k, v].map(values);
     let mut context = vec![0.0; tokens * width];
     let mut rest = context.as_mut_slice();
@@ -156,8 +161,10 @@ pub(super) fn forward(
     let mut tasks = Vec::with_capacity(spans.len());
     for &span in spans {
         let context = take(&mut rest, span.rows * width);
-        let weights = kept.as_mut().map(|kept| take(kept, heads * span.weights()));
-        tasks.push(Forward { qkv: qkv.map(|values| &values[first * width..]), span, heads, width, context, weights });
+        let weights = kept.as_mut().map(|kept| take(kept, heads.queries() * span.weights()));
+        let [q, k, v] = qkv;
+        let qkv = [&q[first * widths[0]..], &k[first * widths[1]..], &v[first * widths[1]..]];
+        tasks.push(Forward { qkv, span, heads, widths, context, weights });
         first += span.rows;
     }
     each(tasks);
@@ -170,22 +177,32 @@ fn backward(
     [q, k, v]: [&FlexTensor; 3],
     mut weights: &[f32],
     spans: &[Span],
-    heads: usize,
+    heads: Heads,
 ) -> [FlexTensor; 3] {
-    let [tokens, width] = [0, 1].map(|dim| q.layout().shape()[dim]);
-    let read = [gradient, q, k, v].map(values);
-    let mut of = [(); 3].map(|()| vec![0.0; tokens * width]);
+    let tokens = q.layout().shape()[0];
+    let widths = [q, k].map(|x| x.layout().shape()[1]);
+    let [of_queries, of_keys] = widths;
+    let (of_each, read) = ([of_queries, of_keys, of_keys], [gradient, q, k, v].map(values));
+    let mut of = of_each.map(|width| vec![0.0; tokens * width]);
     let mut rest = of.each_mut().map(Vec::as_mut_slice);
     let mut first = 0;
     let mut tasks = Vec::with_capacity(spans.len());
     for &span in spans {
-        let of = rest.each_mut().map(|rest| take(rest, span.rows * width));
-        let (own, behind) = weights.split_at(heads * span.weights());
-        tasks.push(Back { read: read.map(|values| &values[first * width..]), weights: own, span, heads, width, of });
+        let [of_q, of_k, of_v] = &mut rest;
+        let of = [
+            take(of_q, span.rows * of_queries),
+            take(of_k, span.rows * of_keys),
+            take(of_v, span.rows * of_keys),
+        ];
+        let (own, behind) = weights.split_at(heads.queries() * span.weights());
+        let [g, q, k, v] = read;
+        let read = [&g[first * of_queries..], &q[first * of_queries..], &k[first * of_keys..], &v[first * of_keys..]];
+        tasks.push(Back { read, weights: own, span, heads, widths, of });
         (first, weights) = (first + span.rows, behind);
     }
     each(tasks);
-    of.map(|values| tensor(values, [tokens, width]))
+    let [of_q, of_k, of_v] = of;
+    [tensor(of_q, [tokens, of_queries]), tensor(of_k, [tokens, of_keys]), tensor(of_v, [tokens, of_keys])]
 }
 
 /// The first `n` values, which `rest` loses.
@@ -211,8 +228,9 @@ fn each<T: WithSimd<Output = ()> + Send>(tasks: Vec<T>) {
 struct Forward<'a> {
     qkv: [&'a [f32]; 3],
     span: Span,
-    heads: usize,
-    width: usize,
+    heads: Heads,
+    /// Of a row of queries and of keys.
+    widths: [usize; 2],
     context: &'a mut [f32],
     weights: Option<&'a mut [f32]>,
 }
@@ -222,27 +240,43 @@ impl<'a> WithSimd for Forward<'a> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { qkv, span, heads, width, context, mut weights } = self;
-        let Span { rows, keys } = span;
-        let (size, stride) = (width / heads.max(1), span.stride());
-        let mut tail = vec![f32::NEG_INFINITY; stride];
-        tail[..keys].fill(0.0);
-        let softmax = Softmax { scale: scale(size), padding: &tail, rows_per_padding: rows };
-        let mut scratch = vec![0.0; if weights.is_some() { 0 } else { span.weights() }];
+        let Self { qkv: [q, k, v], span, heads, widths: [width, of_keys], context, mut weights } = self;
+        let Span { rows, keys: all } = span;
+        let Heads { units, group, causal } = heads;
+        let size = of_keys / units.max(1);
+        let (scale, widest) = (scale(size), span.stride());
+        let mut tail = vec![f32::NEG_INFINITY; widest];
+        tail[..all].fill(0.0);
+        // Weights that are kept are those of a whole head.
+        let in_pieces = causal && weights.is_none();
+        let at_once = if in_pieces { QUERIES } else { rows.max(1) };
+        let mut scratch = vec![0.0; if weights.is_some() { 0 } else { at_once.min(rows) * widest }];
         let mut panels = Panels::default();
-        for head in 0..heads {
-            let of = |values: &'a [f32], rows| View::new(&values[head * size..], rows, size, width);
-            let [q, k, v] = [of(qkv[0], rows), of(qkv[1], keys), of(qkv[2], keys)];
+        for head in 0..units * group {
             let scores = match &mut weights {
                 Some(weights) => &mut weights[head * span.weights()..][..span.weights()],
-                None => &mut scratch,
+                None => scratch.as_mut_slice(),
             };
-            product(simd, (scores, stride), q, k.transposed(), &mut panels);
-            for row in scores.chunks_exact_mut(stride) {
-                Pass::row(softmax, 0, row);
+            for first in (0..rows).step_by(at_once) {
+                let end = (first + at_once).min(rows);
+                let keys = if in_pieces { end.min(all) } else { all };
+                let stride = keys.next_multiple_of(VECTOR);
+                let of = |values: &'a [f32]| View::new(&values[head / group * size..], keys, size, of_keys);
+                let queries = View::new(&q[first * width + head * size..], end - first, size, width);
+                product(simd, (scores, stride), queries, of(k).transposed(), &mut panels);
+                for (row, scores) in scores.chunks_exact_mut(stride).take(end - first).enumerate() {
+                    if causal {
+                        let seen = (first + row + 1).min(keys);
+                        let softmax = Softmax { scale, padding: &[], rows_per_padding: 1 };
+                        Pass::row(softmax, 0, &mut scores[..seen]);
+                        scores[seen..].fill(0.0);
+                    } else {
+                        Pass::row(Softmax { scale, padding: &tail, rows_per_padding: rows }, 0, scores);
+                    }
+                }
+                let weights = View::new(scores, end - first, keys, stride);
+                product(simd, (&mut context[first * width + head * size..], width), weights, of(v), &mut panels);
             }
-            let weights = View::new(scores, rows, keys, stride);
-            product(simd, (&mut context[head * size..], width), weights, v, &mut panels);
         }
     }
 }
@@ -253,8 +287,9 @@ struct Back<'a> {
     read: [&'a [f32]; 4],
     weights: &'a [f32],
     span: Span,
-    heads: usize,
-    width: usize,
+    heads: Heads,
+    /// Of a row of queries and of keys.
+    widths: [usize; 2],
     of: [&'a mut [f32]; 3],
 }
 
@@ -263,26 +298,39 @@ impl<'a> WithSimd for Back<'a> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { read, weights, span, heads, width, of: [of_q, of_k, of_v] } = self;
+        let Self { read: [g, q, k, v], weights, span, heads, widths: [width, of_keys], of: [of_q, of_k, of_v] } = self;
         let Span { rows, keys } = span;
-        let (size, stride) = (width / heads.max(1), span.stride());
+        let size = of_keys / heads.units.max(1);
+        let stride = span.stride();
         let softmax = Softmax { scale: scale(size), padding: &[], rows_per_padding: 1 };
-        let mut of_weights = vec![0.0; span.weights()];
+        let (mut of_weights, mut of_unit) = (vec![0.0; span.weights()], vec![0.0; keys * size]);
         let mut panels = Panels::default();
-        for head in 0..heads {
-            let at = head * size;
-            let of = |values: &'a [f32], rows| View::new(&values[at..], rows, size, width);
-            let [g, q, k, v] = [of(read[0], rows), of(read[1], rows), of(read[2], keys), of(read[3], keys)];
+        for head in 0..heads.queries() {
+            let (at, unit) = (head * size, head / heads.group * size);
+            let of_head = |values: &'a [f32]| View::new(&values[at..], rows, size, width);
+            let of = |values: &'a [f32]| View::new(&values[unit..], keys, size, of_keys);
+            let ([g, q], [k, v]) = ([g, q].map(of_head), [k, v].map(of));
             let weights = &weights[head * span.weights()..][..span.weights()];
-            product_turned(simd, (&mut of_v[at..], width), View::new(weights, rows, keys, stride), g, &mut panels);
+            let kept = View::new(weights, rows, keys, stride);
+            product_turned(simd, (&mut of_unit, size), kept, g, &mut panels);
+            add(&of_unit, size, &mut of_v[unit..], of_keys);
             product(simd, (&mut of_weights, stride), g, v.transposed(), &mut panels);
             for (saved, gradient) in weights.chunks_exact(stride).zip(of_weights.chunks_exact_mut(stride)) {
                 GradientPass::row(softmax, saved, gradient);
             }
             let of_scores = View::new(&of_weights, rows, keys, stride);
             product(simd, (&mut of_q[at..], width), of_scores, k, &mut panels);
-            product_turned(simd, (&mut of_k[at..], width), of_scores, q, &mut panels);
+            product_turned(simd, (&mut of_unit, size), of_scores, q, &mut panels);
+            add(&of_unit, size, &mut of_k[unit..], of_keys);
         }
+    }
+}
+
+/// Adds rows of `size` to those of `out`, which lie `stride` apart: the query heads of a unit share its keys and values.
+#[inline(always)]
+fn add(values: &[f32], size: usize, out: &mut [f32], stride: usize) {
+    for (values, out) in values.chunks_exact(size).zip(out.chunks_mut(stride)) {
+        out.iter_mut().zip(values).for_each(|(out, value)| *out += value);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The CPU backend's side of the kernels: each operation on its tensors, its gradient, and its place in autodiff's graph.
 
 use super::rows::{Term, by_row, by_row_with, values};
-use super::{attention, gemm, rows};
+use super::{Heads, attention, gemm, rows};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -52,14 +52,16 @@ pub(super) trait CpuInference: Backend {
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         lengths: Vec<usize>,
-        heads: usize,
+        heads: Heads,
     ) -> FloatTensor<Self>;
     /// The sum of a term over every column.
     fn cpu_column_sums(x: FloatTensor<Self>, term: Term) -> FloatTensor<Self>;
+    /// `ln Σ exp(x)` of every row.
+    fn cpu_log_partition(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Their gradients: from what the operation saved and ∂L/∂y to ∂L/∂x.
-trait CpuGradients: Backend {
+pub(super) trait CpuGradients: Backend {
     /// From W.
     fn linear_gradient(weight: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x·Φ(x)`, and its derivative.
@@ -127,7 +129,7 @@ impl CpuInference for Flex {
         k: FlexTensor,
         v: FlexTensor,
         lengths: Vec<usize>,
-        heads: usize,
+        heads: Heads,
     ) -> FlexTensor {
         let [q, k, v] = [q, k, v].map(|x| x.to_contiguous());
         let spans: Vec<_> = lengths.into_iter().map(|n| attention::Span { rows: n, keys: n }).collect();
@@ -136,6 +138,10 @@ impl CpuInference for Flex {
 
     fn cpu_column_sums(x: FlexTensor, term: Term) -> FlexTensor {
         vector(rows::column_sums(&x, term))
+    }
+
+    fn cpu_log_partition(x: FlexTensor) -> FlexTensor {
+        vector(rows::log_partition(&x))
     }
 }
 
@@ -252,7 +258,7 @@ impl<B: CpuGradients> Backward<B, 2> for Tap {
 }
 
 /// `softmax` of the tracked `x`, whatever was added to it.
-fn tracked_softmax<B: CpuKernels + CpuGradients, C: CheckpointStrategy>(
+pub(super) fn tracked_softmax<B: CpuGradients, C: CheckpointStrategy>(
     x: FloatTensor<Autodiff<B, C>>,
     scale: f64,
     softmax: impl FnOnce(FloatTensor<B>) -> FloatTensor<B>,

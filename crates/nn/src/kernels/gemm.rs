@@ -208,6 +208,12 @@ pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &[f32]) -> FlexT
     tensor(by_rows(repeated(bias, x.rows), [(x, weight)], true), [x.rows, bias.len()])
 }
 
+/// `x·W`: `[m, k]·[k, n]`.
+pub(super) fn matrix_product(x: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
+    let (x, weight) = (View::of(x), View::of(weight));
+    by_rows(vec![0.0; x.rows * weight.columns], x, weight, false)
+}
+
 /// `g·Wᵀ`: `[m, n]·[k, n]ᵀ`.
 pub(super) fn linear_gradient(gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     let (gradient, weight) = (View::of(gradient), View::of(weight).transposed());

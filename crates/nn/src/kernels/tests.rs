@@ -4,7 +4,7 @@ use super::*;
 use crate::checkpoint::read_back;
 use burn::tensor::Device;
 
-fn values(tensor: Tensor<1>) -> Vec<f32> {
+pub(super) fn values(tensor: Tensor<1>) -> Vec<f32> {
     pollster::block_on(read_back(tensor, "a test's values")).expect("the CPU gives its tensors back")
 }
 
@@ -16,12 +16,12 @@ pub(super) fn worst(expected: &[f32], found: &[f32]) -> f32 {
 }
 
 /// Value and gradient of `f` weighted unevenly, so that no symmetry hides a mistake.
-fn graded(f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn graded(f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
     graded_to(37, f)
 }
 
 /// As [`graded`], for an operation with `width` columns.
-fn graded_to(width: usize, f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn graded_to(width: usize, f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec<f32>) {
     let device = Device::flex().autodiff();
     let wave = |step: f32, size: f32| -> Tensor<2> {
         let values: Vec<f32> = (0..7 * 37).map(|i| (i as f32 * step).sin() * size).collect();
@@ -35,7 +35,7 @@ fn graded_to(width: usize, f: impl Fn(Tensor<2>) -> Tensor<2>) -> (Vec<f32>, Vec
 }
 
 /// A vector as wide as the rows.
-fn vector(x: &Tensor<2>, step: f32) -> Tensor<1> {
+pub(super) fn vector(x: &Tensor<2>, step: f32) -> Tensor<1> {
     let values: Vec<f32> = (0..37).map(|i| (i as f32 * step).cos() + 0.3).collect();
     Tensor::from_floats(values.as_slice(), &x.device())
 }
@@ -108,7 +108,12 @@ fn attention_in_one_operation_is_that_of_its_parts() {
     let padding = Tensor::<1>::from_floats(padding.as_slice(), &device).reshape([3, 1, 1, 5]);
     for padding in [None, Some(&padding)] {
         let [q, k, v] = [matrix(0.7), matrix(1.3), matrix(2.1)];
-        let fused = attention(&[q.clone(), k.clone(), v.clone()], padding, [batch, length], heads);
+        let fused = attention(
+            &[q.clone(), k.clone(), v.clone()],
+            padding,
+            [batch, length],
+            Heads { units: heads, group: 1, causal: false },
+        );
         let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
         let weights = attention_weights(split(q).matmul(split(k).swap_dims(2, 3)), padding, 0.5);
         let parts = weights.matmul(split(v)).swap_dims(1, 2).reshape([15, 8]);
@@ -157,21 +162,27 @@ fn a_layer_with_its_adapter_is_that_of_its_parts_in_value_and_gradient() {
 
 #[test]
 fn the_gradients_of_attention_in_one_operation_are_those_of_its_parts() {
-    let (batch, length, heads, size) = (3, 21, 2, 4);
-    let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
+    let (batch, length, size) = (3, 21, 4);
     let padding: Vec<f32> = (0..batch * length).map(|i| if i % length > 4 + i / 10 { -1e9 } else { 0.0 }).collect();
     let padding = Tensor::<1>::from_floats(padding.as_slice(), &Device::flex().autodiff()).reshape([3, 1, 1, 21]);
-    for padding in [None, Some(&padding)] {
-        let sizes = [[batch * length, heads * size]; 3];
+    let encoder = Heads { units: 2, group: 1, causal: false };
+    let decoder = Heads { units: 2, group: 3, causal: true };
+    for (heads, padding) in [(encoder, None), (encoder, Some(&padding)), (decoder, None)] {
+        let Heads { units, group, causal } = heads;
+        let split = |t: Tensor<2>, heads| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
+        let sizes = [units * group, units, units].map(|heads| [batch * length, heads * size]);
         let ours =
             graded_inputs(sizes, |qkv| attention(&qkv, padding, [batch, length], heads).expect("the CPU fuses it"));
         let parts = graded_inputs(sizes, |[q, k, v]| {
-            let weights = attention_weights(split(q).matmul(split(k).swap_dims(2, 3)), padding, 0.5);
-            weights.matmul(split(v)).swap_dims(1, 2).reshape([batch * length, heads * size])
+            let q = split(q, units * group).reshape([batch, units, group * length, size]);
+            let scores = q.matmul(split(k, units).swap_dims(2, 3));
+            let weights = if causal { causal_weights(scores, 0.5) } else { attention_weights(scores, padding, 0.5) };
+            let context = weights.matmul(split(v, units)).reshape([batch, units * group, length, size]);
+            context.swap_dims(1, 2).reshape([batch * length, units * group * size])
         });
         for (name, (ours, parts)) in ["value", "of Q", "of K", "of V"].iter().zip(ours.iter().zip(&parts)) {
             let difference = worst(parts, ours);
-            assert!(difference < 1e-5, "with padding {}, {name}: {difference:e}", padding.is_some());
+            assert!(difference < 1e-5, "{heads:?}, with padding {}, {name}: {difference:e}", padding.is_some());
         }
     }
 }

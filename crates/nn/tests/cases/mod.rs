@@ -2,19 +2,22 @@
 
 use crate::STEP;
 use crate::reference::{Factors, Linear, Matrix, Nudge, Pass, Reference, Tokens, shaken, values};
-use apt_core::arms::{OutlierScale, Salience};
+use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::blocks::LayerShape;
 use apt_core::masks::Masks;
 use apt_core::reference::salience as slices;
-use apt_core::wiring::{Site, SubBlock};
+use apt_core::wiring::{Biases, Site, SubBlock};
 use apt_nn::salience::{ScoreInputs, scores};
 use apt_nn::{
-    Activation, AptLinear, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, ModelConfig, Pooling, TapPoint,
-    Taps, Transformer,
+    Activation, AptLinear, DecoderConfig, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, ModelConfig,
+    Pooling, Rotary, RotaryScaling, TapPoint, Taps, Transformer,
 };
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+/// The linear layers with adapters; an encoder has no gate.
+pub(crate) const ADAPTED: [Site; 4] = [Site::Query, Site::Value, Site::Gate, Site::Up];
 
 /// A model with masks between 0 and 1, a head and a neuron at 0, and a loss Σ weigh ∘ logits.
 pub(crate) struct Case {
@@ -29,6 +32,48 @@ pub(crate) struct Case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
+    encoders().into_iter().chain(decoders()).collect()
+}
+
+/// Grouped query heads and a gate; a norm on queries and keys of every head, all biases and ragged layers; layer norms and
+/// learned positions.
+fn decoders() -> Vec<Case> {
+    let layer = |heads, neurons| LayerShape { heads, neurons };
+    let even = [layer(2, 5), layer(2, 6)].to_vec();
+    let rotary = Rotary { theta: 50.0, scaling: RotaryScaling::Default };
+    let decoder = |queries_per_key, biases, rotary, tied| DecoderConfig {
+        queries_per_key,
+        biases,
+        rotary,
+        tied,
+        bos_id: None,
+        eos_ids: vec![],
+    };
+    let of = |name, family: Family, layers, decoder, skip| {
+        let activation = family.spec().decoder.expect("a decoder").defaults.activation;
+        case_of(name, family, activation, layers, skip, 0.0, None, Some(decoder))
+    };
+    vec![
+        of("llama", Family::Llama, even.clone(), decoder(2, Biases::NONE, Some(rotary), true), false),
+        of(
+            "qwen3",
+            Family::Qwen3,
+            [layer(0, 5), layer(3, 0), layer(1, 2)].to_vec(),
+            decoder(1, Biases::ALL, Some(rotary), false),
+            false,
+        ),
+        of(
+            "qwen2, a skipped block",
+            Family::Qwen2,
+            even.clone(),
+            decoder(3, Biases { into_attention: true, ..Biases::NONE }, Some(rotary), true),
+            true,
+        ),
+        of("gpt-2", Family::Gpt2, even, decoder(1, Biases::ALL, None, true), false),
+    ]
+}
+
+fn encoders() -> Vec<Case> {
     let layer = |heads, neurons| LayerShape { heads, neurons };
     let bert = [layer(2, 5), layer(2, 6)].to_vec();
     let ragged = [layer(0, 5), layer(3, 0), layer(1, 2)].to_vec();
@@ -53,25 +98,39 @@ fn case(
     dropout: f64,
     pooling: Pooling,
 ) -> Case {
+    case_of(name, family, activation, layers, skip, dropout, Some(pooling), None)
+}
+
+#[expect(clippy::too_many_arguments, reason = "they are what a case is made of")]
+fn case_of(
+    name: &'static str,
+    family: Family,
+    activation: Activation,
+    layers: Vec<LayerShape>,
+    skip: bool,
+    dropout: f64,
+    pooling: Option<Pooling>,
+    decoder: Option<DecoderConfig>,
+) -> Case {
     let device = Device::flex().autodiff();
     let config = ModelConfig {
         family,
         vocab_size: 13,
         max_positions: 9,
-        type_vocab_size: 2,
+        type_vocab_size: if decoder.is_some() { 0 } else { 2 },
         embedding: None,
         hidden: 6,
-        head_size: 3,
+        head_size: if decoder.is_some() { 4 } else { 3 },
         layers,
         activation,
         norm_eps: 1e-5,
         pad_id: 1,
-        head: Some(HeadConfig::new(pooling, 4, 3)),
+        head: pooling.map(|pooling| HeadConfig::new(pooling, 4, 3)),
         label_names: vec![],
+        decoder,
     };
     let mut init = Init::new(7, &device);
-    let model =
-        Transformer::new(&config, &mut init).with_adapters(&[Site::Query, Site::Value, Site::Up], 2, 2.0, &mut init);
+    let model = Transformer::new(&config, &mut init).with_adapters(&ADAPTED, 2, 2.0, &mut init);
     let model = shaken(model, &mut init, 0.4);
     let tokens = Tokens::sample(&config);
     let mut masks = Masks::ones(&config.shape());
@@ -92,7 +151,18 @@ fn case(
         masks.heads[0].fill(0.0);
         masks.neurons[1].fill(0.0);
     }
-    let weigh = init.normal([tokens.lengths.len(), 3], 1.0);
+    let weigh = match config.decoder {
+        None => init.normal([tokens.lengths.len(), 3], 1.0),
+        // What follows padding is of no interest.
+        Some(_) => {
+            let length = tokens.ids.len() / tokens.lengths.len();
+            let counts: Vec<f32> = (0..tokens.ids.len())
+                .map(|token| if token % length < tokens.lengths[token / length] { 1.0 } else { 0.0 })
+                .collect();
+            let counts = Tensor::<1>::from_floats(counts.as_slice(), &device).unsqueeze_dim(1);
+            init.normal([tokens.ids.len(), config.vocab_size], 0.5) * counts
+        }
+    };
     let mut case = Case { name, reference: Reference::of(&model), model, tokens, masks, weigh, device, dropout };
     case.reference.factors = case.factors();
     case
@@ -110,6 +180,9 @@ impl Case {
         let mut dropout = self.dropout();
         let with = Forward { masks: Some(masks), taps, dropout: dropout.as_mut(), keep_states: false };
         let hidden = self.model.forward(&batch, with).hidden;
+        if self.model.config.decoder.is_some() {
+            return self.model.next_token_logits(hidden).expect("a decoder");
+        }
         self.model.classify_with(hidden, &batch, dropout.as_mut()).expect("there is a head")
     }
 
@@ -139,7 +212,7 @@ impl Case {
                 factors.layers[i][2] = of(stream);
             }
         }
-        let head = config.head.expect("there is a head");
+        let Some(head) = config.head else { return factors };
         if head.dense.is_some() && config.family.spec().head.drops_input {
             factors.head[0] = of([1, 1, sequences, config.hidden]);
         }
@@ -179,6 +252,7 @@ impl Case {
             gradients: &gradients,
             masks: Some(&masks),
             outliers,
+            head_kurtosis: HeadKurtosis::PerHead,
         };
         let flat = scores(scorer, &seen).expect("everything was collected").flat();
         assert_eq!(flat.dims()[0], apt_nn::salience::flat_len(&self.model.config.shape()), "{}: {scorer}", self.name);
@@ -215,7 +289,15 @@ impl Case {
 
     pub(crate) fn activation_gradient(&self) -> Vec<f64> {
         let base = self.run(None);
-        let mut hidden = self.product(&base, TapPoint::Output);
+        let decoder = self.model.config.decoder.is_some();
+        let mut hidden = match decoder {
+            true => vec![0.0; self.model.config.hidden],
+            false => self.product(&base, TapPoint::Output),
+        };
+        let of_hidden = |block, layer| match decoder {
+            true => TapPoint::Added(block, layer),
+            false => TapPoint::Input(block, layer),
+        };
         let (mut heads, mut neurons) = (Vec::new(), Vec::new());
         let mut add = |site| {
             let product = self.product(&base, site);
@@ -225,20 +307,25 @@ impl Case {
             if self.has_heads(i) {
                 heads.extend(slices::per_head(
                     &self.product(&base, TapPoint::Activation(SubBlock::Attention, i)),
-                    self.model.config.head_size,
+                    self.unit_width(),
                 ));
-                add(TapPoint::Input(SubBlock::Attention, i));
+                add(of_hidden(SubBlock::Attention, i));
             } else {
                 heads.extend(vec![0.0; layer.heads]);
             }
             if self.has_neurons(i) {
                 neurons.extend(self.product(&base, TapPoint::Activation(SubBlock::FeedForward, i)));
-                add(TapPoint::Input(SubBlock::FeedForward, i));
+                add(of_hidden(SubBlock::FeedForward, i));
             } else {
                 neurons.extend(vec![0.0; layer.neurons]);
             }
         }
         [heads, neurons, hidden].concat()
+    }
+
+    /// Entries of a unit's context: those of its query heads.
+    fn unit_width(&self) -> usize {
+        self.model.config.wiring().activation_width(SubBlock::Attention)
     }
 
     /// √max(kurtosis, 0) of O = x̄ ∘ W, by the formulas on slices.
@@ -258,7 +345,7 @@ impl Case {
             match layer.attention.as_ref().filter(|_| self.has_heads(i)) {
                 Some(a) => {
                     let (o, cols) = proxy(&a.output, TapPoint::Activation(SubBlock::Attention, i));
-                    heads.extend(terms(slices::head_kurtosis(&o, cols, config.head_size)));
+                    heads.extend(terms(slices::head_kurtosis(&o, cols, self.unit_width())));
                 }
                 None => heads.extend(vec![0.0; width.heads]),
             }
@@ -319,14 +406,16 @@ impl Case {
         let add = |to: &mut Vec<f64>, what: &[f64]| to.iter_mut().zip(what).for_each(|(t, w)| *t += w);
         for (i, layer) in self.model.layers.iter().enumerate() {
             if let Some(a) = &layer.attention {
-                let (out, mut units) = importance(&a.output, TapPoint::Activation(SubBlock::Attention, i));
+                let (out, units) = importance(&a.output, TapPoint::Activation(SubBlock::Attention, i));
+                let mut units = slices::per_head(&units, self.unit_width());
                 add(&mut hidden, &out);
-                for linear in [&a.query, &a.key, &a.value] {
+                let widths = [self.unit_width(), config.head_size, config.head_size];
+                for (linear, width) in [&a.query, &a.key, &a.value].into_iter().zip(widths) {
                     let (out, inputs) = importance(linear, TapPoint::Input(SubBlock::Attention, i));
-                    add(&mut units, &out);
+                    add(&mut units, &slices::per_head(&out, width));
                     add(&mut hidden, &inputs);
                 }
-                heads.extend(slices::per_head(&units, config.head_size));
+                heads.extend(units);
             }
             if let Some(f) = &layer.feed_forward {
                 let (mut units, inputs) = importance(&f.up, TapPoint::Input(SubBlock::FeedForward, i));
@@ -334,6 +423,11 @@ impl Case {
                 add(&mut units, &of_down);
                 add(&mut hidden, &inputs);
                 add(&mut hidden, &out);
+                if let Some(gate) = &f.gate {
+                    let (of_gate, inputs) = importance(gate, TapPoint::Input(SubBlock::FeedForward, i));
+                    add(&mut units, &of_gate);
+                    add(&mut hidden, &inputs);
+                }
                 neurons.extend(units);
             }
         }

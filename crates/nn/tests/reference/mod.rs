@@ -5,7 +5,7 @@
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
 use apt_core::wiring::{Site, SubBlock};
-use apt_nn::{Activation, AptLinear, Batch, Init, LayerNorm, ModelConfig, Pooling, Positions, TapPoint, Transformer};
+use apt_nn::{Activation, AptLinear, Batch, Init, ModelConfig, Pooling, Positions, TapPoint, Transformer};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -100,13 +100,28 @@ impl Linear {
 #[derive(Clone)]
 struct Norm {
     weight: Vec<f64>,
-    bias: Vec<f64>,
+    /// `None` for a norm of the root mean square.
+    bias: Option<Vec<f64>>,
     eps: f64,
 }
 
 impl Norm {
-    fn of(norm: &LayerNorm) -> Self {
-        Self { weight: values(&norm.weight.val()), bias: values(&norm.bias.val()), eps: norm.eps }
+    fn of(norm: &apt_nn::Norm) -> Self {
+        let bias = norm.bias.as_ref().map(|bias| values(&bias.val()));
+        Self { weight: values(&norm.weight.val()), bias, eps: norm.eps }
+    }
+
+    /// What a decoder's sub-block reads: nothing of the dims that are not kept.
+    fn before(&self, x: &Matrix, kept: &[bool]) -> Matrix {
+        let kept_ones: Vec<f64> = kept.iter().map(|k| f64::from(*k)).collect();
+        self.run(x, kept).each_row(&kept_ones, |x, k| x * k)
+    }
+
+    /// Of every head by itself.
+    fn of_heads(&self, x: &Matrix) -> Matrix {
+        let size = self.weight.len();
+        let heads = self.run(&Matrix { cols: size, v: x.v.clone() }, &vec![true; size]);
+        Matrix { cols: x.cols, v: heads.v }
     }
 
     /// Over the dims that are kept; the others are at the mean, so that only their bias is left for a mask to see.
@@ -117,11 +132,11 @@ impl Norm {
             let of_kept = |f: &dyn Fn(f64) -> f64| -> f64 {
                 x.row(r).iter().zip(kept).filter(|(_, k)| **k).map(|(v, _)| f(*v)).sum::<f64>() / n
             };
-            let mean = of_kept(&|v| v);
+            let mean = if self.bias.is_some() { of_kept(&|v| v) } else { 0.0 };
             let variance = of_kept(&|v| (v - mean).powi(2));
             for (c, &kept) in kept.iter().enumerate() {
                 let z = if kept { (x.row(r)[c] - mean) / (variance + self.eps).sqrt() } else { 0.0 };
-                out.v[r * x.cols + c] = z * self.weight[c] + self.bias[c];
+                out.v[r * x.cols + c] = z * self.weight[c] + self.bias.as_ref().map_or(0.0, |bias| bias[c]);
             }
         }
         out
@@ -135,10 +150,12 @@ struct Attend {
     value: Linear,
     output: Linear,
     norm: Norm,
+    head_norms: Option<[Norm; 2]>,
 }
 
 #[derive(Clone)]
 struct Feed {
+    gate: Option<Linear>,
     up: Linear,
     down: Linear,
     norm: Norm,
@@ -207,18 +224,20 @@ pub(crate) struct Factors {
 pub(crate) struct Reference {
     pub factors: Factors,
     words: Matrix,
-    positions: Matrix,
+    positions: Option<Matrix>,
     types: Option<Matrix>,
-    norm: Norm,
+    norm: Option<Norm>,
     layers: Vec<(Option<Attend>, Option<Feed>)>,
     dense: Option<Linear>,
-    out: Linear,
+    out: Option<Linear>,
+    final_norm: Option<Norm>,
+    unembedding: Option<Matrix>,
     config: ModelConfig,
 }
 
 impl Reference {
     pub(crate) fn of(model: &Transformer) -> Self {
-        let head = model.head.as_ref().expect("the test's model has a head");
+        let head = model.head.as_ref();
         let layers = model.layers.iter().map(|layer| {
             let attend = layer.attention.as_ref().map(|a| Attend {
                 query: Linear::of(&a.query),
@@ -226,8 +245,10 @@ impl Reference {
                 value: Linear::of(&a.value),
                 output: Linear::of(&a.output),
                 norm: Norm::of(&a.norm),
+                head_norms: a.head_norms.as_ref().map(|norms| [Norm::of(&norms.query), Norm::of(&norms.key)]),
             });
             let feed = layer.feed_forward.as_ref().map(|f| Feed {
+                gate: f.gate.as_ref().map(Linear::of),
                 up: Linear::of(&f.up),
                 down: Linear::of(&f.down),
                 norm: Norm::of(&f.norm),
@@ -237,12 +258,18 @@ impl Reference {
         Self {
             factors: Factors { layers: vec![Default::default(); model.layers.len()], ..Factors::default() },
             words: matrix(&model.embeddings.words.val()),
-            positions: matrix(&model.embeddings.positions.val()),
+            positions: model.embeddings.positions.as_ref().map(|positions| matrix(&positions.val())),
             types: model.embeddings.types.as_ref().map(|types| matrix(&types.val())),
-            norm: Norm::of(&model.embeddings.norm),
+            norm: model.embeddings.norm.as_ref().map(Norm::of),
             layers: layers.collect(),
-            dense: head.dense.as_ref().map(Linear::of),
-            out: Linear::of(&head.out),
+            dense: head.and_then(|head| head.dense.as_ref()).map(Linear::of),
+            out: head.map(|head| Linear::of(&head.out)),
+            final_norm: model.final_norm.as_ref().map(Norm::of),
+            unembedding: model
+                .config
+                .decoder
+                .as_ref()
+                .map(|_| matrix(&model.lm_head.as_ref().unwrap_or(&model.embeddings.words).val()).transposed()),
             config: model.config.clone(),
         }
     }
@@ -257,7 +284,7 @@ impl Reference {
             Site::Output => &mut attend.as_mut()?.output,
             Site::Up => &mut feed.as_mut()?.up,
             Site::Down => &mut feed.as_mut()?.down,
-            Site::Gate => return None,
+            Site::Gate => feed.as_mut()?.gate.as_mut()?,
         };
         Some(&mut linear.weight)
     }
@@ -275,26 +302,48 @@ impl Reference {
             seen.push((site, x.clone()));
             x
         };
-        let mut x = norm(&self.norm, &mask(&self.embed(tokens))).dropped(self.factors.embeddings.as_ref());
+        let mut x = mask(&self.embed(tokens));
+        if let Some(first) = &self.norm {
+            x = norm(first, &x);
+        }
+        let mut x = x.dropped(self.factors.embeddings.as_ref());
+        let decoder = self.unembedding.is_some();
+        let group = self.group();
         for (i, (attend, feed)) in self.layers.iter().enumerate() {
             let [of_weights, of_attend, of_feed] = self.factors.layers[i].each_ref().map(Option::as_ref);
             let any = |masks: &[f64]| masks.iter().any(|m| *m > 0.0);
             if let Some(a) = attend.as_ref().filter(|_| any(&kept.heads[i])) {
-                let branch = see(TapPoint::Input(SubBlock::Attention, i), x.clone());
-                let size = self.config.head_size;
+                let read = if decoder { a.norm.before(&x, &alive) } else { x.clone() };
+                let branch = see(TapPoint::Input(SubBlock::Attention, i), read);
+                let size = self.config.head_size * group;
                 let heads: Vec<f64> = masks.heads[i].iter().flat_map(|m| vec![*m; size]).collect();
                 let context = self.context(a, &branch, tokens, of_weights).each_row(&heads, |c, m| c * m);
                 let context = see(TapPoint::Activation(SubBlock::Attention, i), context);
-                x = norm(&a.norm, &x.plus(&mask(&a.output.run(&context)).dropped(of_attend)));
+                let added = see(TapPoint::Added(SubBlock::Attention, i), a.output.run(&context));
+                x = match decoder {
+                    true => mask(&x.plus(&added.dropped(of_attend))),
+                    false => norm(&a.norm, &x.plus(&mask(&added).dropped(of_attend))),
+                };
             }
             if let Some(f) = feed.as_ref().filter(|_| any(&kept.neurons[i])) {
-                let branch = see(TapPoint::Input(SubBlock::FeedForward, i), x.clone());
-                let mut h = f.up.run(&branch);
+                let read = if decoder { f.norm.before(&x, &alive) } else { x.clone() };
+                let branch = see(TapPoint::Input(SubBlock::FeedForward, i), read);
+                let mut h = f.gate.as_ref().unwrap_or(&f.up).run(&branch);
                 h.v.iter_mut().for_each(|v| *v = activate(*v, self.config.activation));
+                if f.gate.is_some() {
+                    h.v.iter_mut().zip(f.up.run(&branch).v).for_each(|(h, up)| *h *= up);
+                }
                 let h =
                     see(TapPoint::Activation(SubBlock::FeedForward, i), h).each_row(&masks.neurons[i], |h, m| h * m);
-                x = norm(&f.norm, &x.plus(&mask(&f.down.run(&h)).dropped(of_feed)));
+                let added = see(TapPoint::Added(SubBlock::FeedForward, i), f.down.run(&h));
+                x = match decoder {
+                    true => mask(&x.plus(&added.dropped(of_feed))),
+                    false => norm(&f.norm, &x.plus(&mask(&added).dropped(of_feed))),
+                };
             }
+        }
+        if let Some((last, table)) = self.final_norm.as_ref().zip(self.unembedding.as_ref()) {
+            return Pass { logits: last.before(&x, &alive).times(table).v, seen };
         }
         let x = see(TapPoint::Output, x);
         let length = tokens.ids.len() / tokens.lengths.len();
@@ -311,7 +360,13 @@ impl Reference {
             let activation = self.config.family.spec().head.activation;
             pooled.v.iter_mut().for_each(|v| *v = activate(*v, activation));
         }
-        Pass { logits: self.out.run(&pooled.dropped(of_pooled)).v, seen }
+        let out = self.out.as_ref().expect("an encoder of these tests has a head");
+        Pass { logits: out.run(&pooled.dropped(of_pooled)).v, seen }
+    }
+
+    /// Query heads of a unit.
+    fn group(&self) -> usize {
+        self.config.decoder.as_ref().map_or(1, |decoder| decoder.queries_per_key)
     }
 
     fn embed(&self, tokens: &Tokens) -> Matrix {
@@ -328,24 +383,45 @@ impl Reference {
             };
             for c in 0..self.words.cols {
                 let kind = self.types.as_ref().map_or(0.0, |types| types.row(kind as usize)[c]);
-                v.push(self.words.row(id as usize)[c] + self.positions.row(position)[c] + kind);
+                let place = self.positions.as_ref().map_or(0.0, |positions| positions.row(position)[c]);
+                v.push(self.words.row(id as usize)[c] + place + kind);
             }
         }
         Matrix { cols: self.words.cols, v }
     }
 
     fn context(&self, a: &Attend, x: &Matrix, tokens: &Tokens, factors: Option<&Vec<f64>>) -> Matrix {
-        let (q, k, v) = (a.query.run(x), a.key.run(x), a.value.run(x));
+        let (mut q, mut k, v) = (a.query.run(x), a.key.run(x), a.value.run(x));
         let (size, length) = (self.config.head_size, tokens.ids.len() / tokens.lengths.len());
+        if let Some([queries, keys]) = &a.head_norms {
+            (q, k) = (queries.of_heads(&q), keys.of_heads(&k));
+        }
+        if let Some(rotary) = self.config.decoder.as_ref().and_then(|decoder| decoder.rotary) {
+            let frequencies = rotary.frequencies(size);
+            let turned = |x: &Matrix| {
+                let mut out = x.clone();
+                for (at, out) in out.v.iter_mut().enumerate() {
+                    let (row, dim) = (at / x.cols, at % size);
+                    let (pair, other) = (dim % (size / 2), (dim + size / 2) % size);
+                    let angle = (row % length) as f64 * frequencies[pair];
+                    let sign = if dim < size / 2 { -1.0 } else { 1.0 };
+                    *out = x.v[at] * angle.cos() + sign * x.v[at - dim + other] * angle.sin();
+                }
+                out
+            };
+            (q, k) = (turned(&q), turned(&k));
+        }
+        let (group, causal) = (self.group(), self.config.decoder.is_some());
         let mut out = Matrix { cols: q.cols, v: vec![0.0; q.v.len()] };
         for (b, &real) in tokens.lengths.iter().enumerate() {
             for start in (0..q.cols).step_by(size) {
                 for i in 0..length {
                     let dims = start..start + size;
-                    let scores: Vec<f64> = (0..real)
+                    let unit = start / size / group * size;
+                    let scores: Vec<f64> = (0..if causal { i + 1 } else { real })
                         .map(|j| {
-                            let pairs =
-                                q.row(b * length + i)[dims.clone()].iter().zip(&k.row(b * length + j)[dims.clone()]);
+                            let key = &k.row(b * length + j)[unit..unit + size];
+                            let pairs = q.row(b * length + i)[dims.clone()].iter().zip(key);
                             (pairs.map(|(q, k)| q * k).sum::<f64>() / (size as f64).sqrt()).exp()
                         })
                         .collect();
@@ -353,7 +429,7 @@ impl Reference {
                     let row = ((b * (q.cols / size) + start / size) * length + i) * length;
                     let factor = |j: usize| factors.map_or(1.0, |factors| factors[row + j]);
                     for d in dims {
-                        let of_key = |(j, s): (usize, &f64)| s * factor(j) * v.row(b * length + j)[d];
+                        let of_key = |(j, s): (usize, &f64)| s * factor(j) * v.row(b * length + j)[unit + d - start];
                         let sum: f64 = scores.iter().enumerate().map(of_key).sum();
                         out.v[(b * length + i) * q.cols + d] = sum / total;
                     }
@@ -372,6 +448,7 @@ fn activate(x: f64, by: Activation) -> f64 {
         }
         Activation::Relu => x.max(0.0),
         Activation::Tanh => x.tanh(),
+        Activation::Silu => x / (1.0 + (-x).exp()),
     }
 }
 

@@ -3,10 +3,12 @@
 //! Without an adapter a test says that it did not run, unless `APT_REQUIRE_VULKAN` is set, as `cargo xtask test` sets it
 //! wherever it found or installed a driver.
 
+mod decoders;
+
 use super::rows;
 use crate::checkpoint::read_back;
 use crate::masks::HiddenMask;
-use crate::{Dropout, Init, LayerNorm, kernels, named};
+use crate::{Dropout, Init, Norm, kernels, named};
 use burn::tensor::{Device, DeviceType, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -119,8 +121,8 @@ fn gelu_of_any_size() {
     }
 }
 
-fn layer_norm(t: &[Tensor<2>]) -> LayerNorm {
-    LayerNorm::new(vector(&t[2]), vector(&t[3]), 1e-12)
+fn layer_norm(t: &[Tensor<2>]) -> Norm {
+    Norm::layer(vector(&t[2]), vector(&t[3]), 1e-12)
 }
 
 #[test]
@@ -158,7 +160,13 @@ fn attention_of_any_length_with_and_without_padding() {
                 let padding = Tensor::<1>::from_floats(padding.as_slice(), &t[0].device());
                 let padding = padded.then(|| padding.reshape([batch, 1, 1, length]));
                 let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
-                kernels::attention(&qkv, padding.as_ref(), [batch, length], heads).unwrap_or_else(|| {
+                kernels::attention(
+                    &qkv,
+                    padding.as_ref(),
+                    [batch, length],
+                    kernels::Heads { units: heads, group: 1, causal: false },
+                )
+                .unwrap_or_else(|| {
                     let [q, k, v] = qkv.map(split);
                     let scale = 1.0 / (size as f64).sqrt();
                     let scores = q.matmul(k.swap_dims(2, 3));
@@ -207,7 +215,13 @@ fn what_is_not_a_number_stays_so() {
     is_lost("gelu", kernels::gelu(x.clone()), 1, 4);
     is_lost("norm", kernels::norm(x.clone(), ones.clone(), ones.clone(), 1e-12), 4, 4);
     is_lost("linear", kernels::linear(x.clone(), Tensor::ones([4, 4], &gpu), ones), 4, 4);
-    let attention = kernels::attention(&[x.clone(), x.clone(), x], None, [2, 1], 1).expect("a GPU has attention");
+    let attention = kernels::attention(
+        &[x.clone(), x.clone(), x],
+        None,
+        [2, 1],
+        kernels::Heads { units: 1, group: 1, causal: false },
+    )
+    .expect("a GPU has attention");
     is_lost("attention", attention, 1, 4);
 }
 

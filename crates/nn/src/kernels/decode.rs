@@ -1,0 +1,269 @@
+//! One token of every text: products of a few vectors with a matrix, which read each weight once and do little else. A matrix
+//! is shared out by its columns, or by its rows where those are the outputs.
+
+use super::rows::{Pass, Softmax, sum};
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
+use pulp::{Arch, Simd, WithSimd};
+
+/// Values that one thread reads of a matrix at least, where there are several.
+const SHARE: usize = 1 << 14;
+/// Rows of a matrix that are added to a result at once.
+const ROWS: usize = 8;
+
+/// The values of a tensor on the CPU, row by row.
+#[derive(Debug)]
+pub(crate) struct Weights(FlexTensor);
+
+impl Weights {
+    /// Of a tensor without autodiff; `None` on another device.
+    pub(crate) fn of<const D: usize>(tensor: Tensor<D>) -> Option<Self> {
+        let tensor = tensor.try_into_primitive::<Flex>().ok()?.to_contiguous();
+        tensor.as_slice::<f32>().is_some().then_some(Self(tensor))
+    }
+
+    /// Them.
+    pub(crate) fn values(&self) -> &[f32] {
+        // Invariant: a contiguous tensor of f32, as `of` has seen.
+        self.0.as_slice().unwrap_or_default()
+    }
+}
+
+/// A linear layer to be applied: `x·W + b`, W as `[d_in, d_out]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Linear<'a> {
+    pub weight: &'a [f32],
+    pub bias: Option<&'a [f32]>,
+    pub outputs: usize,
+}
+
+/// What the layers make of the same vectors, `[vectors, d_in]` row by row: `[vectors, d_out]` of each.
+pub(crate) fn linears<const N: usize>(x: &[f32], vectors: usize, layers: [Linear<'_>; N]) -> [Vec<f32>; N] {
+    let inputs = x.len() / vectors.max(1);
+    let mut tasks = Vec::new();
+    for (layer, linear) in layers.iter().enumerate() {
+        let share = linear.outputs.div_ceil(threads(inputs * linear.outputs)).next_multiple_of(16).max(16);
+        tasks.extend((0..linear.outputs).step_by(share).map(|first| (layer, first, share)));
+    }
+    let arch = Arch::new();
+    let run = |&(layer, first, share): &(usize, usize, usize)| {
+        let Linear { weight, bias, outputs } = layers[layer];
+        let width = share.min(outputs - first);
+        let mut out = vec![0.0; vectors * width];
+        if let Some(bias) = bias {
+            out.chunks_exact_mut(width).for_each(|out| out.copy_from_slice(&bias[first..first + width]));
+        }
+        arch.dispatch(Columns {
+            x,
+            inputs,
+            weight: &weight[first.min(weight.len())..],
+            stride: outputs,
+            width,
+            out: &mut out,
+        });
+        (layer, first, width, out)
+    };
+    let mut results = layers.map(|linear| vec![0.0; vectors * linear.outputs]);
+    for (layer, first, width, part) in each(&tasks, run) {
+        for (out, part) in results[layer].chunks_exact_mut(layers[layer].outputs).zip(part.chunks_exact(width)) {
+            out[first..first + width].copy_from_slice(part);
+        }
+    }
+    results
+}
+
+/// Products of the same vectors with every row of a table, `[rows, d]`: `[vectors, rows]`.
+pub(crate) fn with_rows(x: &[f32], vectors: usize, table: &[f32], rows: usize) -> Vec<f32> {
+    let width = x.len() / vectors.max(1);
+    let share = rows.div_ceil(threads(table.len())).max(1);
+    let tasks: Vec<usize> = (0..rows).step_by(share).collect();
+    let arch = Arch::new();
+    let run = |&first: &usize| {
+        let count = share.min(rows - first);
+        let mut out = vec![0.0; vectors * count];
+        arch.dispatch(Rows { x, width, table: &table[first * width..][..count * width], out: &mut out });
+        (first, count, out)
+    };
+    let mut result = vec![0.0; vectors * rows];
+    for (first, count, part) in each(&tasks, run) {
+        for (out, part) in result.chunks_exact_mut(rows).zip(part.chunks_exact(count)) {
+            out[first..first + count].copy_from_slice(part);
+        }
+    }
+    result
+}
+
+/// A key-value head of a text with the queries that share it.
+pub(crate) struct HeadOf<'a> {
+    /// `[group, size]`.
+    pub queries: &'a [f32],
+    /// `[tokens, size]`.
+    pub keys: &'a [f32],
+    /// `[tokens, size]`.
+    pub values: &'a [f32],
+}
+
+/// `softmax(qKᵀ/√size)·V` of every head, `[group, size]` each, behind one another.
+pub(crate) fn attend(heads: &[HeadOf<'_>], size: usize) -> Vec<f32> {
+    let arch = Arch::new();
+    let run = |head: &HeadOf<'_>| arch.dispatch(Gather { head, size });
+    let work: usize = heads.iter().map(|head| head.keys.len()).sum();
+    match threads(work) {
+        1 => heads.iter().flat_map(run).collect(),
+        _ => each(heads, run).into_iter().flatten().collect(),
+    }
+}
+
+/// Threads that are worth it for so many values.
+fn threads(values: usize) -> usize {
+    #[cfg(not(target_family = "wasm"))]
+    return rayon::current_num_threads().min(values / SHARE).max(1);
+    #[cfg(target_family = "wasm")]
+    return 1.min(values / SHARE).max(1);
+}
+
+fn each<T: Sync, R: Send>(tasks: &[T], run: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+    #[cfg(not(target_family = "wasm"))]
+    if tasks.len() > 1 {
+        use rayon::prelude::*;
+        return tasks.par_iter().map(run).collect();
+    }
+    tasks.iter().map(run).collect()
+}
+
+/// Columns of a product of vectors and a matrix; `out` already holds what it is added to.
+struct Columns<'a> {
+    x: &'a [f32],
+    inputs: usize,
+    weight: &'a [f32],
+    stride: usize,
+    width: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Columns<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, inputs, weight, stride, width, out } = self;
+        let whole = inputs - inputs % ROWS;
+        for first in (0..whole).step_by(ROWS) {
+            add_rows::<S, ROWS>(simd, x, inputs, first, weight, stride, width, out);
+        }
+        for first in whole..inputs {
+            add_rows::<S, 1>(simd, x, inputs, first, weight, stride, width, out);
+        }
+    }
+}
+
+/// Adds M rows of the matrix, each times its entry of a vector, to that vector's result.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the fields of `Columns` and where in them")]
+fn add_rows<S: Simd, const M: usize>(
+    simd: S,
+    x: &[f32],
+    inputs: usize,
+    first: usize,
+    weight: &[f32],
+    stride: usize,
+    width: usize,
+    out: &mut [f32],
+) {
+    let rows: [_; M] = std::array::from_fn(|row| S::as_simd_f32s(&weight[(first + row) * stride..][..width]));
+    for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact_mut(width)) {
+        let x: [f32; M] = std::array::from_fn(|row| x[first + row]);
+        let splats = x.map(|x| simd.splat_f32s(x));
+        let (vectors, rest) = S::as_mut_simd_f32s(out);
+        for (at, out) in vectors.iter_mut().enumerate() {
+            let mut sum = *out;
+            for (splat, row) in splats.iter().zip(&rows) {
+                sum = simd.mul_add_e_f32s(*splat, row.0[at], sum);
+            }
+            *out = sum;
+        }
+        for (at, out) in rest.iter_mut().enumerate() {
+            *out += x.iter().zip(&rows).map(|(x, row)| x * row.1[at]).sum::<f32>();
+        }
+    }
+}
+
+/// Products of vectors with the rows of a table.
+struct Rows<'a> {
+    x: &'a [f32],
+    width: usize,
+    table: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, width, table, out } = self;
+        let count = table.len() / width.max(1);
+        let whole = count - count % 4;
+        for first in (0..whole).step_by(4) {
+            dots::<S, 4>(simd, x, width, first, table, count, out);
+        }
+        for first in whole..count {
+            dots::<S, 1>(simd, x, width, first, table, count, out);
+        }
+    }
+}
+
+/// Products of every vector with M rows from `first` on.
+#[inline(always)]
+fn dots<S: Simd, const M: usize>(
+    simd: S,
+    x: &[f32],
+    width: usize,
+    first: usize,
+    table: &[f32],
+    count: usize,
+    out: &mut [f32],
+) {
+    let rows: [_; M] = std::array::from_fn(|row| S::as_simd_f32s(&table[(first + row) * width..][..width]));
+    for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(count)) {
+        let (vectors, rest) = S::as_simd_f32s(x);
+        let mut sums = [simd.splat_f32s(0.0); M];
+        for (at, x) in vectors.iter().enumerate() {
+            for (sum, row) in sums.iter_mut().zip(&rows) {
+                *sum = simd.mul_add_e_f32s(*x, row.0[at], *sum);
+            }
+        }
+        for ((sum, row), out) in sums.into_iter().zip(&rows).zip(&mut out[first..]) {
+            *out = simd.reduce_sum_f32s(sum) + rest.iter().zip(row.1).map(|(x, w)| x * w).sum::<f32>();
+        }
+    }
+}
+
+/// The context of a head's queries.
+struct Gather<'a> {
+    head: &'a HeadOf<'a>,
+    size: usize,
+}
+
+impl WithSimd for Gather<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f32> {
+        let Self { head: HeadOf { queries, keys, values }, size } = self;
+        let softmax = Softmax { scale: 1.0 / (size as f32).sqrt(), padding: &[], rows_per_padding: 1 };
+        let mut context = vec![0.0; queries.len()];
+        let mut weights = vec![0.0; keys.len() / size.max(1)];
+        for (query, context) in queries.chunks_exact(size).zip(context.chunks_exact_mut(size)) {
+            for (weight, key) in weights.iter_mut().zip(keys.chunks_exact(size)) {
+                *weight = sum(query, key, |q, k| q * k);
+            }
+            Pass::row(softmax, 0, &mut weights);
+            for (weight, value) in weights.iter().zip(values.chunks_exact(size)) {
+                context.iter_mut().zip(value).for_each(|(sum, value)| *sum += weight * value);
+            }
+        }
+        context
+    }
+}
