@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 pub(crate) fn of(family: Family) -> (String, usize) {
     let (json, pad) = match family {
         Family::Bert | Family::Distilbert | Family::Electra => (word_piece(), 0),
-        Family::Roberta => (bytes(), 1),
+        Family::Roberta | Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 | Family::Gpt2 => {
+            (bytes(), 1)
+        }
         Family::Camembert | Family::XlmRoberta => (unigram(), 1),
     };
     (json.to_string(), pad)

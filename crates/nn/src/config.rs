@@ -244,6 +244,10 @@ impl ModelConfig {
         if self.head_size == 0 || self.head_size > max {
             return impossible(format!("head size {}", self.head_size));
         }
+        let turned = self.decoder.as_ref().is_some_and(|decoder| decoder.rotary.is_some());
+        if turned && !self.head_size.is_multiple_of(2) {
+            return impossible(format!("rotary positions turn dims in pairs, heads have {}", self.head_size));
+        }
         if self.layers.is_empty() || self.layers.len() > 1024 {
             return impossible(format!("{} layers", self.layers.len()));
         }

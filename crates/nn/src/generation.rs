@@ -1,7 +1,7 @@
 //! Writing: what follows a text, one token of every text of a batch at a time.
 //!
-//! A [`Decoder`] remembers keys and values of what it has read. On the CPU a token costs reading every weight once
-//! ([`host`]); elsewhere the layers run as they do in a forward pass.
+//! A [`Decoder`] remembers keys and values of what it has read. On the CPU a token costs reading every weight once;
+//! elsewhere the layers run as they do in a forward pass.
 
 mod host;
 mod sampling;

@@ -7,7 +7,7 @@ use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
 use apt_core::wiring::{Biases, Site};
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
-use apt_nn::compact::{compact, kept_first};
+use apt_nn::compact::{compact, compact_shared, kept_first};
 use apt_nn::{
     Activation, DecoderConfig, DeviceMasks, Family, Forward, HeadConfig, Init, ModelConfig, Pooling, Rotary,
     RotaryScaling, Transformer, inference,
@@ -90,6 +90,20 @@ fn two_compactions_in_a_row_are_one() {
         let second = random_masks(&once.config, 0.6, 6).kept();
         let twice = compact(&once, &second);
         assert_eq!(logits(&twice, None), logits(&compact(&model, &first.compose(&second)), None), "{name}");
+    }
+}
+
+#[test]
+fn a_student_on_its_teachers_weights_computes_what_its_own_would_and_the_teacher_what_it_did() {
+    for (name, model) in models() {
+        let kept = random_masks(&model.config, 0.6, 4).kept();
+        let (student, teacher) = compact_shared(&model, &model, &kept);
+        assert_eq!(logits(&student, None), logits(&compact(&model, &kept), None), "{name}: student");
+        close(&format!("{name}: teacher"), &logits(&teacher, None), &logits(&model, None), 1e-4);
+        let again = random_masks(&student.config, 0.7, 9).kept();
+        let (twice, teacher) = compact_shared(&student, &teacher, &again);
+        assert_eq!(logits(&twice, None), logits(&compact(&student, &again), None), "{name}: student, again");
+        close(&format!("{name}: teacher, again"), &logits(&teacher, None), &logits(&model, None), 1e-4);
     }
 }
 

@@ -102,6 +102,11 @@ fn what_cannot_be_is_an_error_that_says_so() {
         ("no keys", vec![("num_key_value_heads", json!(0))], &["num_key_value_heads"]),
         ("hidden dims that do not divide", vec![("hidden_size", json!(18))], &["18 hidden dims", "head_dim"]),
         ("an odd head", vec![("head_dim", json!(5))], &["pairs", "5"]),
+        (
+            "an odd head of a compacted model",
+            vec![("apt_lab", json!({"head_size": 3, "layers": [{"heads": 1, "neurons": 2}], "head": null}))],
+            &["pairs", "3"],
+        ),
         ("a head of text", vec![("head_dim", json!("4"))], &["head_dim"]),
         ("an unknown scaling", rope(json!({"rope_type": "longrope"})), &["longrope", "llama3", "yarn", "linear"]),
         ("a scaling without factor", rope(json!({"rope_type": "linear"})), &["no `factor`"]),

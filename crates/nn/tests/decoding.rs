@@ -12,7 +12,7 @@ use apt_nn::{
     Batch, DecoderConfig, Family, Forward, HeadConfig, Init, ModelConfig, Pooling, Rotary, RotaryScaling, Transformer,
 };
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Int, Tensor, activation};
 use reference::{close, shaken, values};
 
 /// LLaMA with grouped heads and layers of unequal width, one without attention and one without a feed-forward, compacted;
@@ -140,7 +140,9 @@ fn token_losses_and_their_gradients_are_those_of_whole_logits() {
         let tokens = padded(&texts, &[9; 3]);
         let targets: Vec<i32> =
             tokens.ids.iter().enumerate().map(|(i, id)| if i % 4 == 3 { IGNORED } else { (id + 1) % 23 }).collect();
-        let weigh: Vec<f32> = (0..27).map(|i| (i as f32 * 0.7).sin()).collect();
+        let counted: Vec<i32> = (0..27).filter(|i| targets[*i as usize] != IGNORED).collect();
+        let n = counted.len();
+        let weigh: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin()).collect();
         let weigh = Tensor::<1>::from_floats(weigh.as_slice(), &device);
         let batch = Batch::new(&tokens, &model.config, &device);
         let hidden = || model.forward(&batch, Forward::default()).hidden.detach().require_grad();
@@ -152,26 +154,22 @@ fn token_losses_and_their_gradients_are_those_of_whole_logits() {
 
         let whole = hidden();
         let logits = model.next_token_logits(whole.clone()).expect("a decoder");
-        let shares = activation::log_softmax(logits.clone(), 1);
-        let columns: Vec<i32> = targets.iter().map(|id| (*id).max(0)).collect();
-        let columns = Tensor::<1, burn::tensor::Int>::from_ints(columns.as_slice(), &device).unsqueeze_dim(1);
-        let counts: Vec<f32> = targets.iter().map(|id| if *id == IGNORED { 0.0 } else { 1.0 }).collect();
-        let counts = Tensor::<1>::from_floats(counts.as_slice(), &device);
-        let losses = -shares.gather(1, columns).reshape([27]) * counts;
+        let columns: Vec<i32> = counted.iter().map(|i| targets[*i as usize]).collect();
+        let columns = Tensor::<1, Int>::from_ints(columns.as_slice(), &device).unsqueeze_dim(1);
+        let rows = Tensor::<1, Int>::from_ints(counted.as_slice(), &device);
+        let losses = -activation::log_softmax(logits.clone().select(0, rows), 1).gather(1, columns).reshape([n]);
         let gradients = (losses.clone() * weigh.clone()).sum().backward();
         let expected = whole.grad(&gradients).expect("the loss reaches the hidden states");
 
         close(&format!("{name}: losses"), &values(&scores.losses), &values(&losses), 1e-5);
         close(&format!("{name}: ∂L/∂hidden"), &values(&ours), &values(&expected), 1e-5);
         let rows = values(&logits);
-        let hits: Vec<f64> = rows
-            .chunks(23)
-            .zip(&targets)
-            .map(|(row, target)| {
-                let best = (0..23).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a vocabulary");
-                f64::from(best as i32 == *target)
-            })
-            .collect();
+        let hit = |i: &i32| {
+            let row = &rows[*i as usize * 23..][..23];
+            let best = (0..23).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a vocabulary");
+            f64::from(best as i32 == targets[*i as usize])
+        };
+        let hits: Vec<f64> = counted.iter().map(hit).collect();
         assert_eq!(values(&scores.hits), hits, "{name}: hits");
 
         // With a head that is trained all logits are there, and the same comes out.
@@ -181,6 +179,8 @@ fn token_losses_and_their_gradients_are_those_of_whole_logits() {
         let again = token_scores(&trained, hidden(), &targets).expect("targets fit");
         close(&format!("{name}: losses of a trained head"), &values(&again.losses), &values(&losses), 1e-5);
         assert_eq!(values(&again.hits), hits, "{name}: hits of a trained head");
+        let none = token_scores(&model, hidden(), &[IGNORED; 27]).expect("nothing to predict");
+        assert_eq!((none.losses.dims(), none.hits.dims()), ([0], [0]), "{name}: nothing to predict");
     }
 }
 

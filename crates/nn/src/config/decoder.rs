@@ -114,9 +114,6 @@ impl Reader<'_> {
                 }
             },
         };
-        if spec.rotary && !head_size.is_multiple_of(2) {
-            return Err(self.impossible(format!("rotary positions turn dims in pairs, heads have {head_size}")));
-        }
         let flag = |reader: &Self, key: &str| Ok::<_, NnError>(reader.optional(key, Value::as_bool)?.unwrap_or(false));
         let biases = match spec.biases {
             BiasRule::Fixed(biases) => biases,

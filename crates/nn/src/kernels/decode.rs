@@ -118,11 +118,13 @@ pub(crate) fn attend(heads: &[HeadOf<'_>], size: usize) -> Vec<f32> {
 /// Threads that are worth it for so many values.
 fn threads(values: usize) -> usize {
     #[cfg(not(target_family = "wasm"))]
-    return rayon::current_num_threads().min(values / SHARE).max(1);
+    let most = rayon::current_num_threads();
     #[cfg(target_family = "wasm")]
-    return 1.min(values / SHARE).max(1);
+    let most = 1;
+    most.min(values / SHARE).max(1)
 }
 
+/// Runs every task, on all threads where there are several tasks; results are in the order of tasks.
 fn each<T: Sync, R: Send>(tasks: &[T], run: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
     #[cfg(not(target_family = "wasm"))]
     if tasks.len() > 1 {

@@ -296,7 +296,7 @@ pub(super) fn log_partition(x: &FlexTensor) -> Vec<f32> {
         fn with_simd<S: Simd>(self, _: S) -> f32 {
             let most = fold(self.0, self.0, f32::NEG_INFINITY, |x, _| x, f32::max);
             // What is not a number must not get lost in the maximum.
-            sum(self.0, self.0, |x, _| exp(x - most) + (x - x)).ln() + most
+            sum(self.0, self.0, |x, _| if x.is_nan() { x } else { exp(x - most) }).ln() + most
         }
     }
     let x = x.to_contiguous();
