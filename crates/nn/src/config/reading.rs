@@ -108,6 +108,7 @@ impl<'a> Reader<'a> {
             max_positions = decoder.positions;
         }
         let norm_eps = spec.decoder.map_or(1e-12, |decoder| decoder.defaults.norm_eps);
+        let norm_eps = self.or_default(spec.keys.norm_eps, Value::as_f64, norm_eps)?;
         let pad_id = match decoder {
             // Padding stands behind the text, where no token of it sees it: any will do.
             Some(_) => {
@@ -127,7 +128,7 @@ impl<'a> Reader<'a> {
             head_size: compact.head_size,
             layers: compact.layers,
             activation,
-            norm_eps: self.or_default(spec.keys.norm_eps, Value::as_f64, norm_eps)?,
+            norm_eps,
             pad_id: pad_id as usize,
             head: compact.head,
             label_names: self.label_names()?,
