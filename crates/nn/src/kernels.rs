@@ -23,8 +23,8 @@ pub mod tile;
 mod tiles;
 
 use adapted::CpuAdapted;
-use attention::CpuAttention;
 pub(crate) use angles::Angles;
+use attention::CpuAttention;
 use burn::backend::{Dispatch, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{Tensor, TensorData, activation};
 use cpu::{CpuInference, CpuKernels};

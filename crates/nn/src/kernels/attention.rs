@@ -67,7 +67,7 @@ trait Parts: Backend {
     /// The context, and the weights of every sequence and head behind one another.
     fn parts(qkv: [FloatTensor<Self>; 3], spans: &[Span], heads: Heads) -> (FloatTensor<Self>, Vec<f32>);
     /// The sequences of a padded batch.
-    fn spans(padding: FloatTensor<Self>) -> Vec<Span>;
+    fn spans(padding: FloatTensor<Self>, heads: Heads) -> Vec<Span>;
     /// ∂L/∂Q, ∂L/∂K and ∂L/∂V.
     fn gradients(gradient: FloatTensor<Self>, saved: Saved<Self>) -> [FloatTensor<Self>; 3];
 }
@@ -83,7 +83,7 @@ struct Saved<B: Backend> {
 impl CpuAttention for Flex {
     fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: Heads) -> FlexTensor {
         let [q, k, v] = [q, k, v].map(|x| x.to_contiguous());
-        forward([&q, &k, &v], &Self::spans(padding), heads, None)
+        forward([&q, &k, &v], &Self::spans(padding, heads), heads, None)
     }
 }
 
@@ -95,8 +95,13 @@ impl Parts for Flex {
         (context, weights)
     }
 
-    fn spans(padding: FlexTensor) -> Vec<Span> {
-        Span::of(&padding.to_contiguous())
+    fn spans(padding: FlexTensor, heads: Heads) -> Vec<Span> {
+        let mut spans = Span::of(&padding.to_contiguous());
+        if heads.causal {
+            // Only padding sees what is behind the last token, and scores are summed over padding, too.
+            spans.iter_mut().for_each(|span| span.keys = span.rows);
+        }
+        spans
     }
 
     fn gradients(gradient: FlexTensor, saved: Saved<Self>) -> [FlexTensor; 3] {
@@ -135,7 +140,7 @@ impl<B: CpuAttention + Parts, C: CheckpointStrategy> CpuAttention for Autodiff<B
         let (padding, _) = padding.into_parts();
         match Attention.prepare::<C>([of_q, of_k, of_v]).compute_bound().stateful() {
             OpsKind::Tracked(tracked) => {
-                let (qkv, spans) = ([q, k, v], B::spans(padding));
+                let (qkv, spans) = ([q, k, v], B::spans(padding, heads));
                 let (context, weights) = B::parts(qkv.clone(), &spans, heads);
                 tracked.finish(Saved { qkv, weights, spans, heads }, context)
             }
@@ -189,11 +194,7 @@ fn backward(
     let mut tasks = Vec::with_capacity(spans.len());
     for &span in spans {
         let [of_q, of_k, of_v] = &mut rest;
-        let of = [
-            take(of_q, span.rows * of_queries),
-            take(of_k, span.rows * of_keys),
-            take(of_v, span.rows * of_keys),
-        ];
+        let of = [take(of_q, span.rows * of_queries), take(of_k, span.rows * of_keys), take(of_v, span.rows * of_keys)];
         let (own, behind) = weights.split_at(heads.queries() * span.weights());
         let [g, q, k, v] = read;
         let read = [&g[first * of_queries..], &q[first * of_queries..], &k[first * of_keys..], &v[first * of_keys..]];

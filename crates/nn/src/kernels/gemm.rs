@@ -83,6 +83,7 @@ impl<'a> View<'a> {
     }
 
     /// Its values, and how far apart rows and columns are.
+    #[cfg(any(test, target_family = "wasm"))]
     pub(super) fn parts(&self) -> (&'a [f32], usize, usize) {
         (self.values, self.row_stride, self.column_stride)
     }
@@ -211,7 +212,8 @@ pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &[f32]) -> FlexT
 /// `x·W`: `[m, k]·[k, n]`.
 pub(super) fn matrix_product(x: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     let (x, weight) = (View::of(x), View::of(weight));
-    by_rows(vec![0.0; x.rows * weight.columns], x, weight, false)
+    let dims = [x.rows, weight.columns];
+    tensor(by_rows(vec![0.0; dims[0] * dims[1]], [(x, weight)], false), dims)
 }
 
 /// `g·Wᵀ`: `[m, n]·[k, n]ᵀ`.

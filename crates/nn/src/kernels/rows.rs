@@ -63,17 +63,6 @@ pub(super) fn gelu_with_derivative(x: FlexTensor) -> (FlexTensor, FlexTensor) {
     (x, FlexTensor::new(Bytes::from_elems(derivative), Layout::contiguous(shape), DType::F32))
 }
 
-/// ∂L/∂y times what was saved.
-#[derive(Clone, Copy)]
-pub(super) struct Times;
-
-impl GradientPass for Times {
-    #[inline(always)]
-    fn row(self, saved: &[f32], gradient: &mut [f32]) {
-        saved.iter().zip(gradient).for_each(|(saved, g)| *g *= saved);
-    }
-}
-
 /// `γ ∘ (x − mean)/√(var + ε) + β`; backward from x.
 #[derive(Clone, Copy)]
 pub(super) struct Norm<'a> {
