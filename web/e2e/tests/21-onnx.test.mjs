@@ -7,7 +7,7 @@ import { withLab } from "../support/lab.mjs";
 import { classify, missing } from "../support/transformers.mjs";
 
 /** Enough to prune the built-in model and to teach it something. */
-const RUN = { device: "cpu", steps: 48, batch_size: 16, train_examples: 1024 };
+const RUN = { device: "cpu", steps: 256 };
 const TEXT = "The soup was cold but the waiter was kind and quick.";
 
 test("transformers.js answers with the ONNX download as the page Try does", { skip: missing, timeout: 600_000 }, () =>
@@ -27,7 +27,7 @@ test("transformers.js answers with the ONNX download as the page Try does", { sk
       rows.map((row) => [row.querySelector("th").innerText, row.querySelector(".number").innerText]),
     );
     const said = Object.fromEntries(rows.map(([label, share]) => [label, parseFloat(share) / 100]));
-    assert.ok(rows.length === 2 && Object.values(said).every(Number.isFinite), JSON.stringify(rows));
+    assert.ok(rows.length === 2 && Math.max(...Object.values(said)) > 0.6, `it has learned too little: ${JSON.stringify(rows)}`);
 
     for (const [files, dtype, allowed] of [[whole, "fp32", 1e-3], [half, "fp16", 5e-3]]) {
       const { answer, outside } = await classify(lab.visit, files, TEXT, dtype);
