@@ -96,7 +96,9 @@ fn every_configuration_reads_back_as_it_was_written() {
 #[test]
 fn what_cannot_be_is_an_error_that_says_so() {
     let rope = |scaling: Value| vec![("rope_scaling", scaling)];
-    let cases: Vec<(&str, Vec<(&str, Value)>, &[&str])> = vec![
+    /// What it is, the keys that are changed, and what the error must name.
+    type Case<'a> = (&'a str, Vec<(&'a str, Value)>, &'a [&'a str]);
+    let cases: Vec<Case<'_>> = vec![
         ("heads that do not divide", vec![("num_key_value_heads", json!(3))], &["4 attention heads", "3 key-value"]),
         ("more keys than queries", vec![("num_key_value_heads", json!(8))], &["8 key-value"]),
         ("no keys", vec![("num_key_value_heads", json!(0))], &["num_key_value_heads"]),

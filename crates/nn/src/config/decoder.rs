@@ -33,7 +33,7 @@ impl DecoderConfig {
         json["bos_token_id"] = json!(self.bos_id);
         json["eos_token_id"] = match self.eos_ids.as_slice() {
             [one] => json!(one),
-            ids if ids.is_empty() => Value::Null,
+            [] => Value::Null,
             ids => json!(ids),
         };
         let Some(spec) = family.spec().decoder.filter(|spec| spec.rotary) else { return };
