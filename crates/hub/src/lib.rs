@@ -4,7 +4,7 @@
 //! `HF_HUB_CACHE` nor `HF_TOKEN`, checks no digest, and gives up where another process is fetching. What is needed is
 //! three kinds of requests (`client`) and a layout of folders (`cache`).
 //!
-//! Nothing is asked of the network before [`Hub::list`] or [`Hub::fetch`].
+//! Nothing is asked of the network before `Hub::list` or `Hub::fetch`.
 //!
 //! A browser has requests and a store of its own; what is asked for, how answers are read, what refusals mean and whether
 //! bytes are those that were announced is the same there ([`Asked`], [`Listing`], [`Check`]).
