@@ -7,6 +7,7 @@ use crate::kernels::{self, Heads};
 use crate::linear::AptLinear;
 use crate::masks::DeviceMasks;
 use crate::norm::Norm;
+use crate::residual::Stream;
 use crate::taps::{TapPoint, Taps};
 use apt_core::wiring::{Site, SubBlock, Wiring};
 use burn::module::Module;
@@ -123,9 +124,8 @@ impl Attention {
         dropout: &mut Option<&mut Dropout>,
         cache: &mut Option<&mut Cache>,
     ) -> Tensor<2> {
-        let (block, hidden) = (SubBlock::Attention, masks.and_then(|m| m.hidden.as_ref()));
-        let read = if self.causal { self.norm.before(x.clone(), hidden) } else { x.clone() };
-        let branch = Taps::record(taps, TapPoint::Input(block, layer), read);
+        let (block, stream) = (SubBlock::Attention, Stream::at(&self.norm, self.causal, masks));
+        let branch = Taps::record(taps, TapPoint::Input(block, layer), stream.read(&x));
         let mut context = match cache {
             Some(cache) => cache.attend(layer, self, self.projections(branch, batch), batch),
             None => self.context(branch, batch, dropout),
@@ -135,14 +135,7 @@ impl Attention {
         }
         let context = Taps::record(taps, TapPoint::Activation(block, layer), context);
         let y = Taps::record(taps, TapPoint::Added(block, layer), self.output.forward(context));
-        let masked = |y| match hidden {
-            Some(hidden) => hidden.values.on(y),
-            None => y,
-        };
-        match self.causal {
-            true => masked(x + Dropout::on(dropout, y)),
-            false => self.norm.forward_sum(x, Dropout::on(dropout, masked(y)), hidden),
-        }
+        stream.add(x, y, dropout)
     }
 
     /// Queries, keys and values of the heads, normalised and turned where the family does so.

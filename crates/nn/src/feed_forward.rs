@@ -5,6 +5,7 @@ use crate::dropout::Dropout;
 use crate::linear::AptLinear;
 use crate::masks::DeviceMasks;
 use crate::norm::Norm;
+use crate::residual::Stream;
 use crate::taps::{TapPoint, Taps};
 use apt_core::wiring::{Site, SubBlock};
 use burn::module::Module;
@@ -83,9 +84,8 @@ impl FeedForward {
         taps: &mut Option<&mut Taps>,
         dropout: &mut Option<&mut Dropout>,
     ) -> Tensor<2> {
-        let (block, hidden) = (SubBlock::FeedForward, masks.and_then(|m| m.hidden.as_ref()));
-        let read = if self.causal { self.norm.before(x.clone(), hidden) } else { x.clone() };
-        let branch = Taps::record(taps, TapPoint::Input(block, layer), read);
+        let (block, stream) = (SubBlock::FeedForward, Stream::at(&self.norm, self.causal, masks));
+        let branch = Taps::record(taps, TapPoint::Input(block, layer), stream.read(&x));
         let h = match &self.gate {
             Some(gate) => self.activation.gated(gate.forward(branch.clone()), self.up.forward(branch)),
             None => self.activation.of(self.up.forward(branch)),
@@ -97,13 +97,6 @@ impl FeedForward {
             None => h,
         };
         let y = Taps::record(taps, TapPoint::Added(block, layer), self.down.forward(h));
-        let masked = |y| match hidden {
-            Some(hidden) => hidden.values.on(y),
-            None => y,
-        };
-        match self.causal {
-            true => masked(x + Dropout::on(dropout, y)),
-            false => self.norm.forward_sum(x, Dropout::on(dropout, masked(y)), hidden),
-        }
+        stream.add(x, y, dropout)
     }
 }

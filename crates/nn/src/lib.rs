@@ -30,6 +30,7 @@ mod linear;
 mod masks;
 pub mod named;
 mod norm;
+mod residual;
 mod rotary;
 pub mod salience;
 mod select;
