@@ -18,11 +18,12 @@ mod masks;
 #[path = "nn/salience.rs"]
 mod salience;
 
-use apt_nn::{Adapter, AptLinear};
+use apt_nn::checkpoint::Checkpoint;
+use apt_nn::{Adapter, AptLinear, ModelConfig, Transformer};
 use apt_tests::fixtures::{items, numbers};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const TOLERANCE: f64 = 1e-4;
 
@@ -52,6 +53,23 @@ fn matrix(value: &Value) -> Tensor<2> {
 /// A leaf that gradients reach.
 fn leaf(value: &Value) -> Tensor<2> {
     matrix(value).detach().require_grad()
+}
+
+/// The fixture's weights, through a checkpoint file as a user's would come.
+fn model_of(fixture: &Value, config: &ModelConfig, file: &str) -> Transformer {
+    let mut header = serde_json::Map::new();
+    let mut data: Vec<u8> = Vec::new();
+    for (name, value) in fixture["weights"].as_object().expect("weights by name") {
+        let rows = items(value);
+        let shape = if rows[0].is_array() { vec![rows.len(), items(&rows[0]).len()] } else { vec![rows.len()] };
+        let start = data.len();
+        data.extend(numbers(value).into_iter().flat_map(|v| (v as f32).to_le_bytes()));
+        header.insert(name.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}));
+    }
+    let header = Value::Object(header).to_string();
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
+    let checkpoint = Checkpoint::parse(&bytes, file, config.family);
+    checkpoint.and_then(|c| c.model(config, &device())).expect("the fixture is a whole model")
 }
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {

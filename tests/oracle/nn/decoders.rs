@@ -10,13 +10,13 @@ use apt_nn::compact::compact;
 use apt_nn::generation::Decoder;
 use apt_nn::language::{IGNORED, token_scores};
 use apt_nn::{Batch, ConfigRead, DeviceMasks, Forward, Transformer};
-use apt_tests::fixtures::{indices, items, load, number, numbers};
+use apt_tests::fixtures::{indices, load, number, numbers};
 use burn::module::Module;
 use serde_json::{Value, json};
 
 use super::checkpoints::assets;
 use super::families::read;
-use super::{agree, device, values};
+use super::{agree, device, model_of, values};
 
 #[test]
 fn oracle_logits_of_every_decoder_match() {
@@ -132,19 +132,7 @@ fn llama(fixture: &Value) -> Transformer {
         "max_position_embeddings": 32, "tie_word_embeddings": false,
     });
     let config = ConfigRead::from_json(config.to_string().as_bytes(), "config.json").expect("a LLaMA").config;
-    let mut header = serde_json::Map::new();
-    let mut data: Vec<u8> = Vec::new();
-    for (name, value) in fixture["weights"].as_object().expect("weights by name") {
-        let rows = items(value);
-        let shape = if rows[0].is_array() { vec![rows.len(), items(&rows[0]).len()] } else { vec![rows.len()] };
-        let start = data.len();
-        data.extend(numbers(value).into_iter().flat_map(|v| (v as f32).to_le_bytes()));
-        header.insert(name.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}));
-    }
-    let header = Value::Object(header).to_string();
-    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
-    let checkpoint = Checkpoint::parse(&bytes, "llama_mask_forward.json", config.family);
-    checkpoint.and_then(|c| c.model(&config, &device())).expect("the fixture is a whole model")
+    model_of(fixture, &config, "llama_mask_forward.json")
 }
 
 fn masks_of(fixture: &Value, which: &str) -> Masks {

@@ -9,9 +9,9 @@ use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::compact::compact;
 use apt_nn::{Activation, Batch, DeviceMasks, Family, Forward, HeadConfig, ModelConfig, Pooling, Transformer};
 use apt_tests::fixtures::{indices, items, load, number, numbers};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{agree, agree_to, device, values};
+use super::{agree, agree_to, device, model_of, values};
 
 #[test]
 fn oracle_unmasked_logits_match() {
@@ -96,21 +96,8 @@ fn config(fixture: &Value) -> ModelConfig {
     }
 }
 
-/// The fixture's weights, through a checkpoint file as a user's would come.
 fn model(fixture: &Value) -> Transformer {
-    let mut header = serde_json::Map::new();
-    let mut data: Vec<u8> = Vec::new();
-    for (name, value) in fixture["weights"].as_object().expect("weights by name") {
-        let rows = items(value);
-        let shape = if rows[0].is_array() { vec![rows.len(), items(&rows[0]).len()] } else { vec![rows.len()] };
-        let start = data.len();
-        data.extend(numbers(value).into_iter().flat_map(|v| (v as f32).to_le_bytes()));
-        header.insert(name.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}));
-    }
-    let header = Value::Object(header).to_string();
-    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
-    let checkpoint = Checkpoint::parse(&bytes, "roberta_mask_forward.json", Family::Roberta);
-    checkpoint.and_then(|c| c.model(&config(fixture), &device())).expect("the fixture is a whole model")
+    model_of(fixture, &config(fixture), "roberta_mask_forward.json")
 }
 
 fn masks(fixture: &Value, which: &str) -> Masks {
