@@ -47,6 +47,11 @@ impl Cache {
         });
     }
 
+    /// Drops keys and values, which another has taken over.
+    pub(crate) fn forget(&mut self) {
+        self.layers.clear();
+    }
+
     /// Keys and values of a layer, `[sequences, heads, tokens, head_size]`.
     pub(crate) fn of_layer(&self, layer: usize) -> Option<&[Tensor<4>; 2]> {
         self.layers.get(layer)?.as_ref()

@@ -53,6 +53,7 @@ impl Decoder {
         let logits = self.model.next_token_logits(hidden.select(0, last))?;
         if let Some(host) = &mut self.host {
             host.begin(&cache);
+            cache.forget();
         }
         self.cache = Some(cache);
         Ok(logits)
@@ -91,11 +92,10 @@ impl Decoder {
         self.cache.as_ref().map_or(&[], |cache| &cache.lengths)
     }
 
-    /// Without what makes the CPU fast, so that both ways can be compared.
+    /// Without what makes the CPU fast, so that both ways can be compared; nothing is read yet.
     #[must_use]
-    pub fn plain(mut self) -> Self {
-        self.host = None;
-        self
+    pub fn plain(self) -> Self {
+        Self { host: None, cache: None, ..self }
     }
 }
 

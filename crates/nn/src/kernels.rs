@@ -48,25 +48,32 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor
     Tensor::<2>::from_dispatch(x).matmul(weight) + bias.unsqueeze()
 }
 
-/// `x·W + b + s·x·A·B`: `a: [d_in, r]`, `b: [r, d_out]`.
+/// `x·W + b + s·x·A·B`: `a: [d_in, r]`, `b: [r, d_out]`; a layer need not have a bias.
 pub(crate) fn adapted(
     x: Tensor<2>,
     weight: Tensor<2>,
-    bias: Tensor<1>,
+    bias: Option<Tensor<1>>,
     [a, b]: [Tensor<2>; 2],
     scale: f64,
 ) -> Tensor<2> {
-    if let Some(y) = gpu::linear::adapted(&x, [&weight, &a, &b], &bias, scale) {
+    let on_gpu = |bias| gpu::linear::adapted(&x, [&weight, &a, &b], bias, scale);
+    if let Some(y) = bias.as_ref().and_then(on_gpu) {
         return y;
     }
-    let frozen = !weight.is_require_grad() && !bias.is_require_grad();
+    let frozen = !weight.is_require_grad() && !bias.as_ref().is_some_and(Tensor::is_require_grad);
+    let (outputs, device) = (weight.dims()[1], x.device());
     let x = x.into_dispatch();
     if frozen && on_cpu(&x) {
+        let bias = bias.unwrap_or_else(|| Tensor::zeros([outputs], &device)).into_dispatch();
         let [weight, a, b] = [weight, a, b].map(Tensor::into_dispatch);
-        return Tensor::from_dispatch(Dispatch::cpu_adapted(x, weight, bias.into_dispatch(), a, b, scale));
+        return Tensor::from_dispatch(Dispatch::cpu_adapted(x, weight, bias, a, b, scale));
     }
     let x = Tensor::<2>::from_dispatch(x);
-    linear(x.clone(), weight, bias) + x.matmul(a).matmul(b * scale)
+    let y = match bias {
+        Some(bias) => linear(x.clone(), weight, bias),
+        None => product(x.clone(), weight),
+    };
+    y + x.matmul(a).matmul(b * scale)
 }
 
 /// The heads of an attention.

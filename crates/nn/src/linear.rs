@@ -106,17 +106,11 @@ impl AptLinear {
 
     /// `x: [tokens, d_in]` → `[tokens, d_out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if let (Some(adapter), Some(bias)) = (&self.adapter, &self.bias) {
-            let narrow = [adapter.a.val(), adapter.b.val()];
-            return kernels::adapted(x, self.weight.val(), bias.val(), narrow, adapter.scale);
-        }
-        let y = match &self.bias {
-            Some(bias) => kernels::linear(x.clone(), self.weight.val(), bias.val()),
-            None => kernels::product(x.clone(), self.weight.val()),
-        };
-        match &self.adapter {
-            Some(adapter) => y + x.matmul(adapter.a.val()).matmul(adapter.b.val() * adapter.scale),
-            None => y,
+        let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
+        match (&self.adapter, bias) {
+            (Some(Adapter { a, b, scale }), bias) => kernels::adapted(x, weight, bias, [a.val(), b.val()], *scale),
+            (None, Some(bias)) => kernels::linear(x, weight, bias),
+            (None, None) => kernels::product(x, weight),
         }
     }
 

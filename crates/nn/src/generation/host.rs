@@ -3,7 +3,7 @@
 
 use crate::activation::Activation;
 use crate::cache::Cache;
-use crate::kernels::decode::{HeadOf, Linear, Weights, attend, linears, with_rows};
+use crate::kernels::decode::{HeadOf, Linear, Weights, attend, linears, normalise, turn, with_rows};
 use crate::norm::Norm;
 use crate::rotary::Rotary;
 use crate::{AptLinear, Attention, FeedForward, Transformer};
@@ -149,8 +149,10 @@ impl HostAttention {
             of_keys.on(&mut k, size);
         }
         if let Some(angles) = angles {
-            turn(&mut q, texts, angles, size);
-            turn(&mut k, texts, angles, size);
+            for x in [&mut q, &mut k] {
+                let width = x.len() / texts.max(1);
+                turn(x, width, angles, size);
+            }
         }
         for ((cache, k), v) in self.cache.iter_mut().zip(k.chunks_exact(size)).zip(v.chunks_exact(size)) {
             cache[0].extend_from_slice(k);
@@ -219,16 +221,7 @@ impl HostNorm {
 
     /// Every `width` values by themselves.
     fn on(&self, x: &mut [f32], width: usize) {
-        for x in x.chunks_exact_mut(width.max(1)) {
-            let n = x.len() as f32;
-            let mean = if self.bias.is_some() { x.iter().sum::<f32>() / n } else { 0.0 };
-            let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / n;
-            let scale = (variance + self.eps).sqrt().recip();
-            x.iter_mut().zip(self.weight.values()).for_each(|(x, weight)| *x = (*x - mean) * scale * weight);
-            if let Some(bias) = &self.bias {
-                add(x, bias.values());
-            }
-        }
+        normalise(x, width, self.weight.values(), self.bias.as_ref().map(Weights::values), self.eps);
     }
 }
 
@@ -242,18 +235,4 @@ fn optional<T, R>(part: &Option<T>, of: impl Fn(&T) -> Option<R>) -> Option<Opti
 
 fn add(x: &mut [f32], y: &[f32]) {
     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-}
-
-/// Every head of every text turned by its row of the table.
-fn turn(x: &mut [f32], texts: usize, angles: &[f32], size: usize) {
-    let width = (x.len() / texts.max(1)).max(1);
-    for (row, angles) in x.chunks_exact_mut(width).zip(angles.chunks_exact(size)) {
-        let (cos, sin) = angles.split_at(size / 2);
-        for head in row.chunks_exact_mut(size) {
-            let (first, second) = head.split_at_mut(size / 2);
-            for (((a, b), cos), sin) in first.iter_mut().zip(second).zip(cos).zip(sin) {
-                (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
-            }
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! A frozen linear layer with its adapter as one operation of the CPU: what both branches give is summed where it is
 //! computed, forward and backward, and what the layer read is read once.
 
+use super::cpu::give;
 use super::gemm;
 use super::rows::values;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -35,7 +36,7 @@ trait Parts: Backend {
         scale: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
     /// ∂L/∂x, ∂L/∂A and ∂L/∂B.
-    fn gradients(gradient: FloatTensor<Self>, saved: Saved<Self>) -> [FloatTensor<Self>; 3];
+    fn gradients(saved: Saved<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +66,7 @@ impl Parts for Flex {
         gemm::adapted(&x, of.each_ref(), values(&bias.to_contiguous()), scale as f32)
     }
 
-    fn gradients(gradient: FlexTensor, saved: Saved<Self>) -> [FlexTensor; 3] {
+    fn gradients(saved: Saved<Self>, gradient: FlexTensor) -> [FlexTensor; 3] {
         let Saved { x, of, narrow, scale } = &saved;
         gemm::adapted_gradients(&gradient, x, of.each_ref(), narrow, *scale as f32)
     }
@@ -78,13 +79,7 @@ impl<B: Parts> Backward<B, 3> for Adapted {
     type State = Saved<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let g = gradients.consume::<B>(&ops.node);
-        let of = B::gradients(g, ops.state);
-        for (parent, gradient) in ops.parents.into_iter().zip(of) {
-            if let Some(node) = parent {
-                gradients.register::<B>(node.id, gradient);
-            }
-        }
+        give::<B, _, 3>(ops, gradients, B::gradients);
     }
 }
 

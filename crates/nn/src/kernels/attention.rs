@@ -3,6 +3,7 @@
 //! them alone; with it the weights are kept, but for those of the padding behind a sequence.
 
 use super::Heads;
+use super::cpu::give;
 use super::gemm::{View, tensor};
 use super::rows::{GradientPass, Pass, Softmax, values};
 use super::tiles::{Panels, product, product_turned};
@@ -69,7 +70,7 @@ trait Parts: Backend {
     /// The sequences of a padded batch.
     fn spans(padding: FloatTensor<Self>, heads: Heads) -> Vec<Span>;
     /// ∂L/∂Q, ∂L/∂K and ∂L/∂V.
-    fn gradients(gradient: FloatTensor<Self>, saved: Saved<Self>) -> [FloatTensor<Self>; 3];
+    fn gradients(saved: Saved<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
 }
 
 #[derive(Clone, Debug)]
@@ -104,7 +105,7 @@ impl Parts for Flex {
         spans
     }
 
-    fn gradients(gradient: FlexTensor, saved: Saved<Self>) -> [FlexTensor; 3] {
+    fn gradients(saved: Saved<Self>, gradient: FlexTensor) -> [FlexTensor; 3] {
         let Saved { qkv, weights, spans, heads } = saved;
         let [q, k, v] = qkv.map(|x| x.to_contiguous());
         backward(&gradient.to_contiguous(), [&q, &k, &v], &weights, &spans, heads)
@@ -118,13 +119,7 @@ impl<B: Parts> Backward<B, 3> for Attention {
     type State = Saved<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let g = gradients.consume::<B>(&ops.node);
-        let of = B::gradients(g, ops.state);
-        for (parent, gradient) in ops.parents.into_iter().zip(of) {
-            if let Some(node) = parent {
-                gradients.register::<B>(node.id, gradient);
-            }
-        }
+        give::<B, _, 3>(ops, gradients, B::gradients);
     }
 }
 

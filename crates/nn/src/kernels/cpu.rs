@@ -145,6 +145,20 @@ impl CpuInference for Flex {
     }
 }
 
+/// Gives the parents of an operation the gradients that `of` makes of its state and ∂L/∂y.
+pub(super) fn give<B: Backend, S, const N: usize>(
+    ops: Ops<S, N>,
+    gradients: &mut Gradients,
+    of: impl FnOnce(S, FloatTensor<B>) -> [FloatTensor<B>; N],
+) {
+    let gradient = gradients.consume::<B>(&ops.node);
+    for (parent, gradient) in ops.parents.into_iter().zip(of(ops.state, gradient)) {
+        if let Some(node) = parent {
+            gradients.register::<B>(node.id, gradient);
+        }
+    }
+}
+
 fn vector(values: Vec<f32>) -> FlexTensor {
     let shape = Shape::from([values.len()]);
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)

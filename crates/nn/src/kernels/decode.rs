@@ -1,7 +1,7 @@
 //! One token of every text: products of a few vectors with a matrix, which read each weight once and do little else. A matrix
 //! is shared out by its columns, or by its rows where those are the outputs.
 
-use super::rows::{Pass, Softmax, sum};
+use super::rows::{Norm, Pass, Rms, Rotate, Softmax, over, sum};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
@@ -92,6 +92,20 @@ pub(crate) fn with_rows(x: &[f32], vectors: usize, table: &[f32], rows: usize) -
         }
     }
     result
+}
+
+/// Every `width` values of `x` normalised by themselves: of mean and variance where there is a bias, else of the root mean
+/// square.
+pub(crate) fn normalise(x: &mut [f32], width: usize, weight: &[f32], bias: Option<&[f32]>, eps: f32) {
+    match bias {
+        Some(bias) => over(x, width, Norm { weight, bias, eps }),
+        None => over(x, width, Rms { weight, eps }),
+    }
+}
+
+/// Every head of `size` dims turned by its vector's row of the table (as [`super::rotate`]); a vector is `width` values.
+pub(crate) fn turn(x: &mut [f32], width: usize, table: &[f32], size: usize) {
+    over(x, width, Rotate { table, size, back: false });
 }
 
 /// A key-value head of a text with the queries that share it.

@@ -145,17 +145,19 @@ fn graded_inputs(sizes: [[usize; 2]; 3], f: impl Fn([Tensor<2>; 3]) -> Tensor<2>
 
 #[test]
 fn a_layer_with_its_adapter_is_that_of_its_parts_in_value_and_gradient() {
-    for (tokens, rank) in [(7, 3), (70, 8), (5, 1)] {
+    for (tokens, rank, with) in [(7, 3, true), (70, 8, true), (5, 1, true), (9, 2, false)] {
         let sizes = [[tokens, 37], [37, rank], [rank, 21]];
         let weight = |x: &Tensor<2>| waves(&x.device(), [40, 30], 0.37).slice([0..37, 0..21]);
         let bias = |x: &Tensor<2>| vector(x, 0.8).slice(0..21);
-        let ours = graded_inputs(sizes, |[x, a, b]| adapted(x.clone(), weight(&x), bias(&x), [a, b], 1.7));
+        let ours =
+            graded_inputs(sizes, |[x, a, b]| adapted(x.clone(), weight(&x), with.then(|| bias(&x)), [a, b], 1.7));
         let parts = graded_inputs(sizes, |[x, a, b]| {
-            x.clone().matmul(weight(&x)) + bias(&x).unsqueeze() + x.matmul(a).matmul(b) * 1.7
+            let bias = bias(&x).unsqueeze() * f32::from(u8::from(with));
+            x.clone().matmul(weight(&x)) + bias + x.matmul(a).matmul(b) * 1.7
         });
         for (name, (ours, parts)) in ["value", "of x", "of A", "of B"].iter().zip(ours.iter().zip(&parts)) {
             let difference = worst(parts, ours);
-            assert!(difference < 2e-4, "{tokens} tokens, rank {rank}, {name}: {difference:e}");
+            assert!(difference < 2e-4, "{tokens} tokens, rank {rank}, bias {with}, {name}: {difference:e}");
         }
     }
 }

@@ -72,7 +72,7 @@ pub fn slots() -> [u32; ROWS] {
 /// Whether the functions that stand in the table give the products that the processor gives without them, to rounding.
 #[cfg(target_family = "wasm")]
 pub fn agrees() -> bool {
-    (1..=ROWS).all(|rows| tests_of_sums(rows, 37) < 1e-5)
+    (1..=ROWS).all(|rows| largest_difference(rows, 37) < 1e-5)
 }
 
 /// `out ← a·b`, or with `add` `out + a·b`; `a` holds entry (i, t) at `i·a_row + t·a_step`.
@@ -147,7 +147,7 @@ unsafe extern "C" fn portable<const R: usize>(
 
 /// The largest difference between a tile and its sums written out, over layouts of both matrices, with adding and without.
 #[cfg(any(test, target_family = "wasm"))]
-fn tests_of_sums(rows: usize, inner: usize) -> f32 {
+fn largest_difference(rows: usize, inner: usize) -> f32 {
     let values = |n: usize, phase: f32| (0..n).map(|i| (i as f32 * 0.7 + phase).sin()).collect::<Vec<_>>();
     let (stride, out_row) = (COLUMNS + 3, COLUMNS + 1);
     let mut worst = 0.0_f32;
@@ -177,7 +177,7 @@ mod tests {
     fn a_tile_is_its_sums_written_out() {
         for rows in 1..=ROWS {
             for inner in [1, 2, 37] {
-                let worst = tests_of_sums(rows, inner);
+                let worst = largest_difference(rows, inner);
                 assert!(worst < 1e-5, "{rows} rows, inner dimension {inner}: {worst}");
             }
         }

@@ -108,7 +108,7 @@ fn adapters_of_any_rank() {
             let sizes = [[rows, d_in], [d_in, d_out], [1, d_out], [d_in, rank], [rank, d_out]];
             compare("adapter", &sizes, trained, |t| {
                 let adapter = [t[3].clone(), t[4].clone()];
-                kernels::adapted(t[0].clone(), t[1].clone(), vector(&t[2]), adapter, 2.0)
+                kernels::adapted(t[0].clone(), t[1].clone(), Some(vector(&t[2])), adapter, 2.0)
             });
         }
     }
