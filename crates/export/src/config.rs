@@ -1,6 +1,5 @@
 //! `config.json` as other libraries want it: the class, and names for all outputs.
 
-use crate::ExportError;
 use apt_nn::{Family, ModelConfig};
 use serde_json::{Value, json};
 
@@ -29,18 +28,6 @@ fn class(config: &ModelConfig) -> String {
         (Some(_), Family::Gpt2) => format!("{class}LMHeadModel"),
         (Some(_), _) => format!("{class}ForCausalLM"),
     }
-}
-
-/// That a form holds a model of `config`, where it holds encoders alone.
-///
-/// # Errors
-/// For a decoder.
-pub(crate) fn check_encoder(config: &ModelConfig, form: &'static str) -> Result<(), ExportError> {
-    if config.decoder.is_none() {
-        return Ok(());
-    }
-    let what = format!("it holds encoders, and {} is a decoder", config.family.spec().name);
-    Err(ExportError::Form { form, what, remedy: "take --format safetensors" })
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 1 << 31;
 /// # Errors
 /// A model without a classifier, or one too large for a single file.
 pub(crate) fn model(weights: &Weights, stored: Stored) -> Result<Vec<u8>, ExportError> {
-    crate::config::check_encoder(&weights.config, "onnx")?;
+    weights.config.check_encoder()?;
     let bytes = Fields::of(ModelProto {
         ir_version: IR_VERSION,
         producer_name: "apt-lab",

@@ -37,7 +37,7 @@ pub(crate) fn padded(weights: &Weights) -> Result<Weights, ExportError> {
         let remedy = "export it without --padded, or with --format onnx: both hold any pruned model";
         ExportError::Form { form: "transformers, padded", what, remedy }
     };
-    crate::config::check_encoder(config, "transformers, padded")?;
+    config.check_encoder()?;
     let full = full(config).ok_or_else(|| {
         refuse(format!("{} hidden dims are left, which heads of {} do not fill", config.hidden, config.head_size))
     })?;

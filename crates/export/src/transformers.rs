@@ -16,7 +16,7 @@ pub(crate) const CODE: &str = include_str!("modeling_apt.py");
 /// # Errors
 /// A model without a classifier.
 pub(crate) fn config(model: &ModelConfig) -> Result<Value, ExportError> {
-    config::check_encoder(model, "transformers")?;
+    model.check_encoder()?;
     let Some(head) = model.head else {
         let remedy = "train it with `apt-lab run`, and export that run";
         return Err(ExportError::Form { form: "transformers", what: "the model has no classifier".into(), remedy });

@@ -103,10 +103,7 @@ impl Setup {
 
     /// Whether task, tokenizer and model belong together.
     pub(crate) fn check_fit(&self) -> Result<(), TrainError> {
-        if self.source.config.decoder.is_some() {
-            let what = format!("{} is a decoder, and runs train encoders", self.source.config.family.spec().name);
-            return Err(TrainError::unfit("model", what, "give an encoder, such as BERT"));
-        }
+        self.source.config.check_encoder()?;
         if self.task.train.is_empty() || self.task.validation.is_empty() {
             let what = "the task has no training or no validation examples";
             return Err(TrainError::unfit("data", what, "check the data files"));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
-use apt_nn::checkpoint::{Checkpoint, Precision, load_dir, to_safetensors};
+use apt_nn::checkpoint::{Precision, load_dir, to_safetensors};
 use apt_nn::compact::compact;
 use apt_nn::generation::Decoder;
 use apt_nn::language::{IGNORED, token_scores};

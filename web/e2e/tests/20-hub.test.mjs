@@ -1,5 +1,5 @@
 // Models of the hub by name: asked about when the user says so, fetched when the user agrees, kept in the browser, and named
-// in the record with their commit. What goes wrong on the way is told, and what has come is not fetched again.
+// in the record with their commit. What goes wrong on the way is reported, and what has come is not fetched again.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -75,7 +75,7 @@ test("a model is fetched by name once the user agrees, gone on with where the co
     assert.deepEqual(record.provenance.model.files, ["config.json", "tokenizer.json", "model.safetensors"]);
     assert.equal(hub.requests.length - before, 2, "the run fetched the model again");
 
-    // Whoever opens a link to these settings elsewhere is told what is missing, and asked.
+    // Whoever opens a link to these settings elsewhere sees what is missing, and is asked.
     await lab.go({ ...RUN, model: `hf:org/tiny@${COMMIT}` });
     await lab.press("hub-absent-ask");
     await said(lab, /Fetch and keep/);
@@ -83,7 +83,7 @@ test("a model is fetched by name once the user agrees, gone on with where the co
     assert.match((await lab.faulted()).what, /this model of the hub is not in this browser/);
   }));
 
-test("what the hub or the network does wrong is told, and nothing of it is kept", { timeout: 300_000 }, () =>
+test("what the hub or the network does wrong is reported, and nothing of it is kept", { timeout: 300_000 }, () =>
   withHub({ complaints: true }, async (lab, hub) => {
     const refused = async (name, behaviour, what, remedy) => {
       hub.behaviour = behaviour;
@@ -130,7 +130,7 @@ test("what the hub or the network does wrong is told, and nothing of it is kept"
     assert.ok(hub.resumed() > SIZE / 4, `it went on from byte ${hub.resumed()}`);
   }));
 
-test("too little room is told before anything is fetched, and what cannot be kept is not fetched twice", { timeout: 300_000 }, () =>
+test("too little room is reported before anything is fetched, and what cannot be kept is not fetched twice", { timeout: 300_000 }, () =>
   withHub({ complaints: true }, async (lab, hub) => {
     // What a full disk makes the browser say; the limit itself is set below.
     const start = await readFile(`${DIST}/start-worker.js`, "utf8");

@@ -50,6 +50,7 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let location = ModelLocation::Folder(folder.clone());
     let files = location.files()?;
     let (config, tokenizer) = (&files.source.config, &files.tokenizer);
+    config.check_encoder()?;
     // A file that is named here is to be evaluated, all of it; what a run was given is split as it was then.
     let file = matches.get_one::<String>("data").map(Path::new).filter(|path| path.is_file());
     let is_split_named = matches.value_source("split") == Some(ValueSource::CommandLine);

@@ -96,6 +96,7 @@ fn input(matches: &ArgMatches) -> Result<Input, CliError> {
 
 /// What the model says of a text.
 fn objective_of(model: &Transformer, source: &Path) -> Result<Objective, CliError> {
+    model.config.check_encoder()?;
     let Some(head) = model.config.head else {
         let remedy = "train it with `apt-lab run --model`, and name that run";
         return Err(CliError::at(source, "the model has no trained head", remedy));

@@ -181,3 +181,20 @@ fn nothing_to_inspect() {
     // A model without a trained head cannot be evaluated.
     sandbox.assert_rejected(&run(&["eval", "model"], sandbox.dir.path()), &["model", "no trained head"]);
 }
+
+/// What a decoder cannot be used for is said as such, and not as a head that training would bring.
+#[test]
+fn a_decoder_is_refused_by_name() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.dir.path();
+    fs::create_dir(folder.join("decoder")).expect("a folder can be made");
+    for file in fs::read_dir(folder.join("model")).expect("the sandbox's model").flatten() {
+        fs::copy(file.path(), folder.join("decoder").join(file.file_name())).expect("a file can be copied");
+    }
+    let config = r#"{"model_type": "llama", "vocab_size": 1000, "hidden_size": 8, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 8, "max_position_embeddings": 16, "rms_norm_eps": 1e-5}"#;
+    fs::write(folder.join("decoder/config.json"), config).expect("it can be written");
+    let parts = ["LLaMA is a decoder", "give an encoder"];
+    sandbox.assert_rejected(&run(&["eval", "decoder"], folder), &parts);
+    sandbox.assert_rejected(&run(&["run", "--model", "decoder", "--steps", "2", "--out", "o"], folder), &parts);
+}
