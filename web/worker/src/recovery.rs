@@ -89,7 +89,7 @@ impl Worker {
             text: format!("The graphics device was lost ({}). Going on from the last save.", error.message),
         });
         gpu_errors::clear();
-        match self.build(entry.clone(), true).await {
+        match self.build(entry.clone(), true, None).await {
             Ok(mut run) => {
                 run.enter(state);
                 self.run = Some(run);

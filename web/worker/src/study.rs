@@ -94,7 +94,9 @@ impl Worker {
         let was = std::mem::replace(&mut entry.state, CellState::Running);
         let run = entry.run.clone();
         self.publish_study().await;
-        // Another tab may have finished it in the meantime.
+        self.close().await?;
+        // Locked before it is looked at: another tab may have finished it in the meantime, or be about to.
+        let lock = RunLock::of(&run).await.ok_or_else(|| WorkerError::Busy { run: run.clone() })?;
         let state = match &self.store {
             Some(store) => store.run(&run).await?.map(|entry| entry.state),
             None => None,
@@ -104,8 +106,11 @@ impl Worker {
             return Ok(());
         }
         match was {
-            CellState::Begun => self.open(&run, true).await,
-            _ => self.start(StoredRun::new(run, Some(cell.preset.to_owned()), cell.knobs, clock::date())).await,
+            CellState::Begun => self.open(&run, true, Some(lock)).await,
+            _ => {
+                let entry = StoredRun::new(run, Some(cell.preset.to_owned()), cell.knobs, clock::date());
+                self.start(entry, Some(lock)).await
+            }
         }
     }
 

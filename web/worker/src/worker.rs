@@ -100,16 +100,16 @@ impl Worker {
             }
             Command::Start { run } => {
                 self.close_all().await?;
-                self.start(*run).await
+                self.start(*run, None).await
             }
             Command::Open { run, running } => {
                 self.close_all().await?;
-                self.open(&run, running).await
+                self.open(&run, running, None).await
             }
             Command::Restart => {
                 let entry = self.opened()?.entry.clone();
                 self.close_all().await?;
-                self.start(StoredRun::new(entry.name, entry.preset, entry.knobs, clock::date())).await
+                self.start(StoredRun::new(entry.name, entry.preset, entry.knobs, clock::date()), None).await
             }
             Command::Stop => self.close_all().await,
             Command::Study { study, file, retry } => {
@@ -190,9 +190,9 @@ impl Worker {
     }
 
     /// Begins a run, in place of what a run of its name has left.
-    pub(crate) async fn start(&mut self, entry: StoredRun) -> Result<(), WorkerError> {
+    pub(crate) async fn start(&mut self, entry: StoredRun, lock: Option<RunLock>) -> Result<(), WorkerError> {
         self.close().await?;
-        let mut run = self.build(entry, false).await?;
+        let mut run = self.build(entry, false, lock).await?;
         if let Some(store) = &self.store {
             store.remove_run(&run.entry.name).await?;
         }
@@ -204,8 +204,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Opens a stored run.
-    pub(crate) async fn open(&mut self, name: &str, running: bool) -> Result<(), WorkerError> {
+    /// Opens a stored run, of which its caller may have the lock.
+    pub(crate) async fn open(&mut self, name: &str, running: bool, lock: Option<RunLock>) -> Result<(), WorkerError> {
         self.close().await?;
         let entry = match &self.store {
             Some(store) => store.run(name).await?,
@@ -217,7 +217,7 @@ impl Worker {
         if entry.state == RunState::Done {
             return self.open_finished(entry).await;
         }
-        let mut run = self.build(entry, true).await?;
+        let mut run = self.build(entry, true, lock).await?;
         run.enter(if running { RunState::Running } else { RunState::Paused });
         self.device_losses = 0;
         self.run = Some(run);
@@ -237,15 +237,21 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes everything a run needs; with `saved`, as its last save has it.
-    pub(crate) async fn build(&mut self, mut entry: StoredRun, saved: bool) -> Result<Run, WorkerError> {
+    /// Makes everything a run needs; with `saved`, as its last save has it. Without its `lock` that is asked for.
+    pub(crate) async fn build(
+        &mut self,
+        mut entry: StoredRun,
+        saved: bool,
+        lock: Option<RunLock>,
+    ) -> Result<Run, WorkerError> {
         entry.state = RunState::Loading;
         // A run needs their memory more.
         self.asked.clear();
         port::post(&Message::Run(Box::new(entry.clone())));
         let made = async {
-            let Some(lock) = RunLock::of(&entry.name).await else {
-                return Err(WorkerError::Busy { run: entry.name.clone() });
+            let lock = match lock {
+                Some(lock) => lock,
+                None => RunLock::of(&entry.name).await.ok_or_else(|| WorkerError::Busy { run: entry.name.clone() })?,
             };
             let (opened, on_gpu) = self.choose(entry.knobs.device).await?;
             let store = self.store.as_deref();
@@ -272,7 +278,7 @@ impl Worker {
     }
 
     /// Saves and closes the open run.
-    async fn close(&mut self) -> Result<(), WorkerError> {
+    pub(crate) async fn close(&mut self) -> Result<(), WorkerError> {
         let Some(mut run) = self.run.take() else { return Ok(()) };
         if run.is_open() {
             self.finish_step(&mut run).await?;
