@@ -20,6 +20,17 @@ pub fn name_for(file: &StudyFile, kept: &[StoredStudy]) -> String {
     names.find(|name| kept.iter().all(|study| study.name != *name)).unwrap_or_default()
 }
 
+/// The studies as they were stored, which tabs do side by side: one that is `here` gone through is as it is here, and no
+/// other is taken to run.
+#[must_use]
+pub fn listed(stored: Vec<StoredStudy>, here: Option<&StoredStudy>) -> Vec<StoredStudy> {
+    let as_here = |study: StoredStudy| match here.filter(|here| here.name == study.name) {
+        Some(here) => here.clone(),
+        None => study.stopped(),
+    };
+    stored.into_iter().map(as_here).collect()
+}
+
 /// The names of the built-in studies that can be run here.
 pub fn offered() -> impl Iterator<Item = &'static str> {
     let can_be_run = |name: &&str| StudyFile::built_in(name).is_ok_and(|file| refusal(&file).is_none());
@@ -132,6 +143,19 @@ mod tests {
         assert_eq!(name_for(&two.file, &[]), "salience");
         assert_eq!(name_for(&two.file, std::slice::from_ref(&two)), "salience");
         assert_eq!(name_for(&three.file, &[two]), "salience-2");
+    }
+
+    #[test]
+    fn a_study_that_runs_here_stays_so_when_the_list_is_read_again() {
+        let (mut here, _) = stored("study=salience&seeds=2");
+        (here.running, here.cells[0].state) = (true, CellState::Running);
+        let mut of_another = here.clone();
+        of_another.name = "another".to_owned();
+        let read = || vec![here.clone(), of_another.clone()];
+        let running = |list: Vec<StoredStudy>| list.iter().map(|study| study.running).collect::<Vec<_>>();
+        assert_eq!(running(listed(read(), Some(&here))), [true, false]);
+        assert_eq!(running(listed(read(), None)), [false, false]);
+        assert_eq!(listed(read(), Some(&here))[0].cells[0].state, CellState::Running);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use web_sys::File;
 
 use super::state::Lab;
 use crate::looking::holds_examples;
+use crate::studies::listed;
 
 impl Lab {
     /// Reads something from the database; an error is shown.
@@ -70,12 +71,15 @@ impl Lab {
         });
     }
 
-    /// Reads the list of studies. One that was running when it was written last was cut off.
+    /// Reads the list of studies. One that was running when it was written last, and is not here, was cut off.
     pub(crate) fn load_studies(self) {
         self.read_store(move |store| async move {
             let studies = store.studies().await?;
-            self.cut_off.set(studies.iter().find(|study| study.running).map(|study| study.name.clone()));
-            self.studies.set(studies.into_iter().map(StoredStudy::stopped).collect());
+            let here = untrack(|| self.running_study());
+            let is_here = |study: &StoredStudy| here.as_ref().is_some_and(|here| here.name == study.name);
+            let cut_off = studies.iter().find(|study| study.running && !is_here(study));
+            self.cut_off.set(cut_off.map(|study| study.name.clone()));
+            self.studies.set(listed(studies, here.as_ref()));
             Ok(())
         });
     }

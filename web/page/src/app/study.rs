@@ -36,6 +36,9 @@ impl Lab {
             self.has_records.set(false);
             self.load_records();
         }
+        if study.running && self.cut_off.with_untracked(|name| name.as_ref() == Some(&study.name)) {
+            self.cut_off.set(None);
+        }
         self.studies.update(|studies| match studies.iter_mut().find(|of| of.name == study.name) {
             Some(place) => *place = study,
             None => studies.insert(0, study),
