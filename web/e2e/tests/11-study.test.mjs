@@ -119,12 +119,14 @@ test("a study from the address runs through a reload, and its table is the deskt
   }));
 
 test("two tabs go through one study together, and no run is made twice", () =>
-  withLab({ settings: { ...SMALL, study: "tuning", seeds: 2 } }, async (lab) => {
+  // Runs that take long enough for both tabs to have some.
+  withLab({ settings: { ...SMALL, steps: 192, study: "tuning", seeds: 2 } }, async (lab) => {
     await lab.press("study-run");
     await lab.until("a run", async () => (await done(lab, "tuning")) >= 1, LIMIT);
-    const other = await lab.beside({ ...SMALL, study: "tuning", seeds: 2 });
+    const other = await lab.beside({ ...SMALL, steps: 192, study: "tuning", seeds: 2 });
     await other.press("resume-study");
     const rests = async (tab) => (await tab.at("study-stop-tuning").getAttribute("aria-disabled")) === "true";
+    await lab.until("the study in both tabs", async () => !(await rests(lab)) && !(await rests(other)));
     await lab.until("the end of both", async () => (await rests(lab)) && (await rests(other)), LIMIT);
     const runs = Object.values(await lab.table("runs")).map((run) => JSON.parse(run));
     assert.deepEqual(runs.map(({ state }) => state), Array(8).fill("done"), "a run was left");

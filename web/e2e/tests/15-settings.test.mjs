@@ -167,7 +167,7 @@ test("files are looked at when they are dropped, and what cannot be used is refu
     };
     await refused(HOSTILE_DATA["a table that is a picture"], /picture\.csv.*UTF-8/);
     await refused(csv("empty.csv", ""), /empty\.csv.*empty/);
-    await refused(csv("columns.csv", "PAR1 columns"), /columns\.csv: this is a Parquet file; convert it: python/);
+    await refused(csv("columns.csv", "PAR1 columns"), /columns\.csv: this is a Parquet file, which the program reads and a page does not; convert it: python/);
     await refused(csv("lists.csv", "text,label\nfine,['good']\nbad,['bad']\n"), /lists\.csv: the labels are lists; learn for every class.*multi_label/);
     await refused(HOSTILE_MODELS["a web page in place of the weights"], /model\.safetensors/);
     await refused(HOSTILE_MODELS["sizes that are not those of the weights"], /model\.safetensors/);
