@@ -47,6 +47,8 @@ impl Training {
             preset: None,
             source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
             task: TokenizedTask {
+                tokens: Vec::new(),
+                notes: Vec::new(),
                 objective,
                 train: examples(2 * size.batch),
                 validation: examples(size.batch),

@@ -2,12 +2,13 @@
 //! (lengths, batch size, seed, k), so that a resumed run sees exactly the batches it would have seen.
 
 use apt_core::tokens::TokenBatch;
-use apt_experiment::Share;
+use apt_experiment::{DataRead, Share, TokensRead};
 
 use crate::error::DataError;
+use crate::mlm::IGNORED;
 use crate::objective::Objective;
 use crate::seeded::{Stream, generator, shuffle};
-use crate::target::Target;
+use crate::target::{NextTokens, Target};
 use crate::task::{RawExample, RawTask};
 use crate::tokenizer::{Encoded, Tokenizer};
 
@@ -33,13 +34,32 @@ pub struct TokenizedTask {
     pub test: Option<Vec<Example>>,
     /// Examples whose texts were cut, of all.
     pub cut: Share,
+    /// What became of each split, where tokens are predicted; else empty.
+    pub tokens: Vec<TokensRead>,
+    /// What was decided in making tokens of texts, in words.
+    pub notes: Vec<String>,
 }
 
-/// Tokenises every split, each example cut to `max_len` tokens.
+impl TokenizedTask {
+    /// What was `read` of the data, with what became of its texts as tokens of at most `length`.
+    pub fn read_at(&self, length: usize, read: DataRead) -> DataRead {
+        let joined = self.tokens.iter().any(|of| of.joined);
+        let notes = read.notes.iter().chain(&self.notes).cloned().collect();
+        let cut_at = (!joined).then_some(length);
+        DataRead { cut: self.cut, cut_at, tokens: self.tokens.clone(), notes, ..read }
+    }
+}
+
+/// Tokenises every split, each example cut to `max_len` tokens. Where tokens are predicted, texts are joined and cut into
+/// sequences of so many.
 ///
 /// # Errors
-/// [`DataError::Tokenizer`] when the tokenizer fails on a text or `max_len` leaves no room for one.
+/// [`DataError::Tokenizer`] when the tokenizer fails on a text or `max_len` leaves no room for one; where conversations are
+/// learned, [`DataError::BadRow`] for one that the model's chat template does not render.
 pub fn tokenize_task(task: &RawTask, tokenizer: &Tokenizer, max_len: usize) -> Result<TokenizedTask, DataError> {
+    if task.objective.predicts_tokens() {
+        return crate::lm::tokenize(task, tokenizer, max_len);
+    }
     let mut cut = Share::default();
     let mut split = |examples: &[RawExample]| -> Result<Vec<Example>, DataError> {
         let mut tokenized = Vec::with_capacity(examples.len());
@@ -53,7 +73,8 @@ pub fn tokenize_task(task: &RawTask, tokenizer: &Tokenizer, max_len: usize) -> R
     };
     let (train, validation) = (split(&task.train)?, split(&task.validation)?);
     let test = task.test.as_deref().map(split).transpose()?;
-    Ok(TokenizedTask { objective: task.objective.clone(), train, validation, test, cut })
+    let (objective, tokens, notes) = (task.objective.clone(), Vec::new(), Vec::new());
+    Ok(TokenizedTask { objective, train, validation, test, cut, tokens, notes })
 }
 
 /// Token counts of `examples`, for [`BatchPlan::new`] and [`eval_batches`].
@@ -75,6 +96,16 @@ pub fn collate(sequences: &[&Encoded], pad_id: usize, pad_to_multiple: usize) ->
         type_ids: sequences.iter().flat_map(|sequence| padded(&sequence.type_ids, 0)).collect(),
         lengths: sequences.iter().map(|sequence| sequence.ids.len()).collect(),
     }
+}
+
+/// For every token of [`collate`]d `sequences` of `length` tokens, padding included, the one that is to follow it, row-major
+/// `[sequences, length]`: [`IGNORED`] behind padding and where none is to be predicted.
+pub fn collate_next(next: &[&NextTokens], length: usize) -> Vec<i32> {
+    let row = |next: &&NextTokens| {
+        let padding = std::iter::repeat_n(IGNORED, length.saturating_sub(next.ids.len()));
+        next.ids.iter().copied().take(length).chain(padding).collect::<Vec<i32>>()
+    };
+    next.iter().flat_map(row).collect()
 }
 
 /// The order of training: every example once an epoch, in batches of similar length.
@@ -207,6 +238,13 @@ mod tests {
         assert_eq!(batch.ids, [2, 7, 3, 99, 99, 99, 99, 99, 2, 7, 8, 3, 9, 3, 99, 99]);
         assert_eq!(batch.type_ids, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0]);
         assert_eq!(batch.lengths, [3, 6]);
+    }
+
+    #[test]
+    fn no_token_is_to_follow_padding() {
+        let next = |ids: &[i32]| NextTokens { ids: ids.to_vec(), bytes: 0 };
+        let rows = [next(&[7, IGNORED, 9]), next(&[5])];
+        assert_eq!(collate_next(&[&rows[0], &rows[1]], 4), [7, IGNORED, 9, IGNORED, 5, IGNORED, IGNORED, IGNORED]);
     }
 
     #[test]

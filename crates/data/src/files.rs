@@ -69,6 +69,55 @@ impl Chosen {
         !self.train.is_empty()
     }
 
+    /// As the files at hand are to be used.
+    ///
+    /// # Errors
+    /// [`DataError::MissingPart`], and [`DataError::MissingSplit`] where there is nothing to train on.
+    pub(crate) fn used_as(
+        used_as: Use,
+        names: &[String],
+        spec: &TaskSpec,
+        files: &Files,
+        place: &str,
+    ) -> Result<Self, DataError> {
+        let chosen = match used_as {
+            Use::Single if files.may_hold_out => {
+                Self { train: names.to_vec(), validation: Vec::new(), test: Vec::new() }
+            }
+            Use::Whole => Self { train: Vec::new(), validation: names.to_vec(), test: Vec::new() },
+            Use::Single | Use::Splits => Self::among(names, files)?,
+        };
+        let missing = |split, stems| DataError::MissingSplit {
+            task: spec.name.to_owned(),
+            split,
+            place: place.to_owned(),
+            looked_for: file_names(stems, &DATA_EXTENSIONS[..3]),
+            found: names.to_vec(),
+        };
+        if chosen.train.is_empty() && used_as != Use::Whole {
+            return Err(missing("train", files.train));
+        }
+        if chosen.validation.is_empty() && !files.may_hold_out {
+            return Err(missing("validation", files.validation));
+        }
+        Ok(chosen)
+    }
+
+    /// Files to train on.
+    pub(crate) fn train(&self) -> &[String] {
+        &self.train
+    }
+
+    /// Files to steer a run by.
+    pub(crate) fn validation(&self) -> &[String] {
+        &self.validation
+    }
+
+    /// Files to look at once.
+    pub(crate) fn test(&self) -> &[String] {
+        &self.test
+    }
+
     fn names(&self) -> impl Iterator<Item = &String> {
         [&self.train, &self.validation, &self.test].into_iter().flatten()
     }
@@ -173,6 +222,9 @@ pub(crate) fn read_files(
     contents: &[(String, Vec<u8>)],
     used_as: Use,
 ) -> Result<RawTask, DataError> {
+    if reading.objective.is_some_and(ObjectiveKind::predicts_tokens) {
+        return crate::lm::read_files(spec, files, reading, folder, contents, used_as);
+    }
     spec.check_objective(reading.objective)?;
     let names: Vec<String> = contents.iter().map(|(name, _)| name.clone()).collect();
     let place = folder.unwrap_or(match contents {
@@ -180,24 +232,7 @@ pub(crate) fn read_files(
         _ => "the given files",
     });
     let shown = |name: &str| folder.map_or(name.to_owned(), |folder| format!("{folder}/{name}"));
-    let chosen = match used_as {
-        Use::Single if files.may_hold_out => Chosen { train: names.clone(), validation: Vec::new(), test: Vec::new() },
-        Use::Whole => Chosen { train: Vec::new(), validation: names.clone(), test: Vec::new() },
-        Use::Single | Use::Splits => Chosen::among(&names, files)?,
-    };
-    let missing = |split, stems| DataError::MissingSplit {
-        task: spec.name.to_owned(),
-        split,
-        place: place.to_owned(),
-        looked_for: file_names(stems, &DATA_EXTENSIONS[..3]),
-        found: names.clone(),
-    };
-    if chosen.train.is_empty() && used_as != Use::Whole {
-        return Err(missing("train", files.train));
-    }
-    if chosen.validation.is_empty() && !files.may_hold_out {
-        return Err(missing("validation", files.validation));
-    }
+    let chosen = Chosen::used_as(used_as, &names, spec, files, place)?;
 
     let mut notes = Vec::new();
     let stand_in = |name: &String| files.stand_ins.iter().find(|(file, _)| name.eq_ignore_ascii_case(file));
@@ -282,7 +317,7 @@ fn set_note(examples: &[RawExample]) -> Option<String> {
 }
 
 /// Whether a file's name ends as data do.
-fn is_data_file(name: &str) -> bool {
+pub(crate) fn is_data_file(name: &str) -> bool {
     let extension = uncompressed(name).rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     DATA_EXTENSIONS.contains(&extension.as_str())
 }

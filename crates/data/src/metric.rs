@@ -2,15 +2,17 @@
 
 mod correlation;
 mod sets;
+mod tokens;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::target::Target;
+use crate::target::{Target, TokenScore};
 use correlation::{pearson, spearman};
 
-/// A metric. Accuracy, exact match and F1 lie in 0..=1, Matthews and the correlations in −1..=1; more is better.
+/// A metric. Accuracy, exact match and F1 lie in 0..=1, Matthews and the correlations in −1..=1; more is better, except of
+/// perplexity and bits per byte (`apt_experiment::lower_is_better`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -31,6 +33,16 @@ pub enum Metric {
     Pearson,
     /// Spearman's rank correlation of predicted and true numbers, as `scipy.stats.spearmanr`.
     Spearman,
+    /// e to the mean loss per token: as many tokens, all equally likely, would be as hard to tell apart.
+    Perplexity,
+    /// The loss of all tokens in bits, by the bytes of the text that they stand for: comparable between tokenizers.
+    BitsPerByte,
+    /// Share of the tokens that the model thinks the most likely.
+    TokenAccuracy,
+    /// Share of the examples whose right ending has the largest likelihood per byte: `acc_norm` of lm-evaluation-harness, by
+    /// bytes as in L. Gao, "Multiple Choice Normalization in LM Evaluation" (EleutherAI 2021). [`Self::Accuracy`] is its
+    /// `acc`, by the likelihood alone.
+    AccuracyByLength,
 }
 
 impl Metric {
@@ -45,6 +57,10 @@ impl Metric {
             Self::ExactMatch => "exact_match",
             Self::Pearson => "pearson",
             Self::Spearman => "spearman",
+            Self::Perplexity => "perplexity",
+            Self::BitsPerByte => "bits_per_byte",
+            Self::TokenAccuracy => "token_accuracy",
+            Self::AccuracyByLength => "accuracy_by_length",
         }
     }
 
@@ -53,7 +69,7 @@ impl Metric {
     ///
     /// Where a metric of classes is a ratio to nothing (no examples, one class only) it is 0, as in the GLUE scripts.
     /// A correlation with something constant, or of fewer than two numbers, is not defined: `None`, where scipy gives
-    /// NaN.
+    /// NaN. Metrics of tokens are not read off answers, but by [`Self::of_tokens`].
     pub fn score(self, answers: &[Target], targets: &[Target]) -> Option<f64> {
         match self {
             Self::Accuracy => Some(accuracy(&classes(answers, targets))),
@@ -64,16 +80,40 @@ impl Metric {
             Self::ExactMatch => Some(sets::exact_match(answers, targets)),
             Self::Pearson => pearson(&values(answers, targets)),
             Self::Spearman => spearman(&values(answers, targets)),
+            Self::Perplexity | Self::BitsPerByte | Self::TokenAccuracy | Self::AccuracyByLength => None,
+        }
+    }
+
+    /// The metric of tokens that were scored as `scores` says, for each example one score, or one for each of its endings, of
+    /// which `targets` know the right one. `None` where nothing was to be predicted, and of other metrics.
+    pub fn of_tokens(self, scores: &[Vec<TokenScore>], targets: &[Target]) -> Option<f64> {
+        match self {
+            Self::Perplexity | Self::BitsPerByte | Self::TokenAccuracy => tokens::of_texts(self, scores, targets),
+            Self::Accuracy => tokens::accuracy(scores, targets, |score| -score.nats),
+            Self::AccuracyByLength => {
+                tokens::accuracy(scores, targets, |score| -score.nats / score.bytes.max(1) as f64)
+            }
+            Self::Matthews
+            | Self::F1
+            | Self::MicroF1
+            | Self::MacroF1
+            | Self::ExactMatch
+            | Self::Pearson
+            | Self::Spearman => None,
         }
     }
 }
 
 impl Metric {
     /// The metric of the best constant answer to examples with these targets: what a model that has learned nothing
-    /// reaches. A correlation with a constant is not defined and counts as 0.
+    /// reaches. A correlation with a constant is not defined and counts as 0. Of tokens it is what knows nothing but how often
+    /// each occurs in these targets.
     pub fn of_constant(self, targets: &[Target]) -> f64 {
         if matches!(self, Self::MicroF1 | Self::MacroF1 | Self::ExactMatch) {
             return sets::of_constant(self, targets);
+        }
+        if targets.iter().any(|target| target.tokens().is_some()) {
+            return tokens::of_constant(self, targets);
         }
         let classes: BTreeSet<u32> = targets.iter().filter_map(Target::class).collect();
         let always = |class: u32| self.score(&vec![Target::Class(class); targets.len()], targets).unwrap_or(0.0);

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
-use crate::target::{ClassSet, Target};
+use crate::target::{ClassSet, Endings, Spoken, Target, TokenScore};
 
 /// An objective by its name alone, as a setting asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,10 @@ pub enum ObjectiveKind {
     MultiLabel,
     /// One real number.
     Regression,
+    /// The next token of a text.
+    CausalLm,
+    /// The right one of several endings.
+    MultipleChoice,
 }
 
 impl ObjectiveKind {
@@ -29,7 +33,15 @@ impl ObjectiveKind {
             Self::Classification => "classification",
             Self::MultiLabel => "multi_label",
             Self::Regression => "regression",
+            Self::CausalLm => "causal_lm",
+            Self::MultipleChoice => "multiple_choice",
         }
+    }
+
+    /// Whether it is learned by predicting tokens, for which a model needs logits of its vocabulary and no classification
+    /// head.
+    pub fn predicts_tokens(self) -> bool {
+        matches!(self, Self::CausalLm | Self::MultipleChoice)
     }
 }
 
@@ -38,6 +50,12 @@ pub const REGRESSION_METRICS: &[Metric] = &[Metric::Pearson, Metric::Spearman];
 
 /// The metrics of every set of classes: the micro average, which common classes make up most of, decides.
 pub const MULTI_LABEL_METRICS: &[Metric] = &[Metric::MicroF1, Metric::MacroF1, Metric::ExactMatch];
+
+/// The metrics of texts that are predicted token by token: perplexity decides.
+pub const CAUSAL_LM_METRICS: &[Metric] = &[Metric::Perplexity, Metric::BitsPerByte, Metric::TokenAccuracy];
+
+/// The metrics of endings told apart by their likelihood: the share of right ones decides.
+pub const MULTIPLE_CHOICE_METRICS: &[Metric] = &[Metric::Accuracy, Metric::AccuracyByLength];
 
 /// What is learned, with everything a head and an evaluation need to know of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +81,18 @@ pub enum Objective {
         /// What it is judged by; the first metric decides.
         metrics: &'static [Metric],
     },
+    /// The next token of a text, or of the answers in a conversation, learned by cross entropy averaged over the tokens of
+    /// a batch that are to be predicted, as transformers' `ForCausalLM` models average it.
+    CausalLm {
+        /// What it is judged by; the first metric decides.
+        metrics: &'static [Metric],
+    },
+    /// The right one of several endings of a text: learned as the next tokens of the right one, told by the likelihood of
+    /// each, as lm-evaluation-harness does.
+    MultipleChoice {
+        /// What it is judged by; the first metric decides.
+        metrics: &'static [Metric],
+    },
 }
 
 impl Objective {
@@ -76,20 +106,39 @@ impl Objective {
         Self::MultiLabel { labels, metrics: MULTI_LABEL_METRICS }
     }
 
+    /// The next token, with [`CAUSAL_LM_METRICS`].
+    pub fn causal_lm() -> Self {
+        Self::CausalLm { metrics: CAUSAL_LM_METRICS }
+    }
+
+    /// One of several endings, with [`MULTIPLE_CHOICE_METRICS`].
+    pub fn multiple_choice() -> Self {
+        Self::MultipleChoice { metrics: MULTIPLE_CHOICE_METRICS }
+    }
+
+    /// Whether it is learned by predicting tokens.
+    pub fn predicts_tokens(&self) -> bool {
+        self.kind().predicts_tokens()
+    }
+
     /// Which objective it is.
     pub fn kind(&self) -> ObjectiveKind {
         match self {
             Self::Classification { .. } => ObjectiveKind::Classification,
             Self::MultiLabel { .. } => ObjectiveKind::MultiLabel,
             Self::Regression { .. } => ObjectiveKind::Regression,
+            Self::CausalLm { .. } => ObjectiveKind::CausalLm,
+            Self::MultipleChoice { .. } => ObjectiveKind::MultipleChoice,
         }
     }
 
-    /// Outputs that the model's head needs: one a class, or one number.
+    /// Outputs that the model's classification head needs: one a class, or one number; 0 where tokens are predicted, which
+    /// needs none.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Classification { labels, .. } | Self::MultiLabel { labels, .. } => labels.len(),
             Self::Regression { .. } => 1,
+            Self::CausalLm { .. } | Self::MultipleChoice { .. } => 0,
         }
     }
 
@@ -97,37 +146,58 @@ impl Objective {
     pub fn labels(&self) -> &[String] {
         match self {
             Self::Classification { labels, .. } | Self::MultiLabel { labels, .. } => labels,
-            Self::Regression { .. } => &[],
+            Self::Regression { .. } | Self::CausalLm { .. } | Self::MultipleChoice { .. } => &[],
         }
     }
 
     /// What it is judged by; the first metric decides.
     pub fn metrics(&self) -> &'static [Metric] {
         match self {
-            Self::Classification { metrics, .. } | Self::MultiLabel { metrics, .. } | Self::Regression { metrics } => {
-                metrics
-            }
+            Self::Classification { metrics, .. }
+            | Self::MultiLabel { metrics, .. }
+            | Self::Regression { metrics }
+            | Self::CausalLm { metrics }
+            | Self::MultipleChoice { metrics } => metrics,
         }
     }
 
-    /// Whether `target` is one of those that can be learned: a known class, a set of as many as are known, or a finite
-    /// number.
+    /// The name of the metric that decides.
+    pub fn deciding_metric(&self) -> &'static str {
+        self.metrics().first().map_or("", |metric| metric.name())
+    }
+
+    /// Whether `target` is one of those that can be learned: a known class, a set of as many as are known, a finite number,
+    /// tokens, or endings of which one is right.
     pub fn admits(&self, target: &Target) -> bool {
         match (self, target) {
             (Self::Classification { labels, .. }, Target::Class(class)) => (*class as usize) < labels.len(),
             (Self::MultiLabel { labels, .. }, Target::Set(set)) => set.of() == labels.len(),
             (Self::Regression { .. }, Target::Value(value)) => value.is_finite(),
+            (Self::CausalLm { .. }, Target::Tokens(next)) => next.count() > 0,
+            (Self::MultipleChoice { .. }, Target::Endings(_)) => target.tokens().is_some_and(|next| next.count() > 0),
             (Self::Classification { .. }, Target::Set(_) | Target::Value(_))
             | (Self::MultiLabel { .. }, Target::Class(_) | Target::Value(_))
-            | (Self::Regression { .. }, Target::Class(_) | Target::Set(_)) => false,
+            | (Self::Regression { .. }, Target::Class(_) | Target::Set(_))
+            | (
+                Self::CausalLm { .. } | Self::MultipleChoice { .. },
+                Target::Class(_) | Target::Set(_) | Target::Value(_),
+            )
+            | (Self::CausalLm { .. }, Target::Endings(_))
+            | (Self::MultipleChoice { .. }, Target::Tokens(_))
+            | (_, Target::Text(_))
+            | (
+                Self::Classification { .. } | Self::MultiLabel { .. } | Self::Regression { .. },
+                Target::Tokens(_) | Target::Endings(_),
+            ) => false,
         }
     }
 
     /// The answer in a model's `outputs` for one example, `[outputs]`: the class with the largest logit (the first of
     /// several), those with a probability above one half, or the number. No outputs are class 0, no class, or the number 0.
+    /// Where tokens are predicted, outputs are those of one token or one of each ending, and the largest is the answer.
     pub fn decode(&self, outputs: &[f32]) -> Target {
         match self {
-            Self::Classification { .. } => {
+            Self::Classification { .. } | Self::CausalLm { .. } | Self::MultipleChoice { .. } => {
                 let largest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 Target::Class(outputs.iter().position(|&output| output == largest).unwrap_or(0) as u32)
             }
@@ -139,8 +209,8 @@ impl Objective {
         }
     }
 
-    /// `target` as files have it: the name of the class (its index, where it has none), a list of names as JSON, or the
-    /// number.
+    /// `target` as files have it: the name of the class (its index, where it has none), a list of names as JSON, the number,
+    /// or the place of the right ending; of tokens how many there are.
     pub fn text(&self, target: &Target) -> String {
         let name = |class: u32| self.labels().get(class as usize).cloned().unwrap_or_else(|| class.to_string());
         match target {
@@ -149,6 +219,9 @@ impl Objective {
                 serde_json::Value::from_iter(set.classes().iter().map(|&class| name(class))).to_string()
             }
             Target::Value(value) => value.to_string(),
+            Target::Endings(Endings { right, .. }) | Target::Text(Spoken::Endings { right, .. }) => right.to_string(),
+            Target::Tokens(next) => format!("{} tokens", next.count()),
+            Target::Text(Spoken::Whole | Spoken::Answers(_)) => String::new(),
         }
     }
 
@@ -156,7 +229,7 @@ impl Objective {
     /// tensors averages over a batch. Infinite for a target that this objective does not admit.
     pub fn loss(&self, outputs: &[f32], target: &Target) -> f64 {
         match self {
-            Self::Classification { .. } => {
+            Self::Classification { .. } | Self::CausalLm { .. } | Self::MultipleChoice { .. } => {
                 let largest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let log_sum: f64 = outputs.iter().map(|&output| f64::from(output - largest).exp()).sum::<f64>().ln();
                 let own = target.class().and_then(|class| outputs.get(class as usize));
@@ -183,6 +256,12 @@ impl Objective {
     /// is not defined (see [`Metric::score`]).
     pub fn judge(&self, answers: &[Target], targets: &[Target]) -> Vec<(Metric, Option<f64>)> {
         self.metrics().iter().map(|metric| (*metric, metric.score(answers, targets))).collect()
+    }
+
+    /// As [`Self::judge`], where tokens are predicted: `scores` has for each example one score, or one for each of its
+    /// endings.
+    pub fn judge_tokens(&self, scores: &[Vec<TokenScore>], targets: &[Target]) -> Vec<(Metric, Option<f64>)> {
+        self.metrics().iter().map(|metric| (*metric, metric.of_tokens(scores, targets))).collect()
     }
 }
 

@@ -9,7 +9,8 @@ use crate::objective::ObjectiveKind;
 pub struct Reading {
     /// What is to be learned.
     pub objective: Option<ObjectiveKind>,
-    /// Column of the text. Where it is named, only `pair` names a second text.
+    /// Column of the text. Where it is named, only `pair` names a second text; where texts are learned token by token, only
+    /// `label` names an answer to it.
     pub text: Option<String>,
     /// Column of the second text.
     pub pair: Option<String>,
@@ -31,6 +32,8 @@ impl Reading {
             ObjectiveChoice::Classification => Some(ObjectiveKind::Classification),
             ObjectiveChoice::MultiLabel => Some(ObjectiveKind::MultiLabel),
             ObjectiveChoice::Regression => Some(ObjectiveKind::Regression),
+            ObjectiveChoice::CausalLm => Some(ObjectiveKind::CausalLm),
+            ObjectiveChoice::MultipleChoice => Some(ObjectiveKind::MultipleChoice),
         };
         let [text, pair, label] = [&knobs.text, &knobs.text_pair, &knobs.label].map(Clone::clone);
         let label_separator = knobs.label_separator.clone();

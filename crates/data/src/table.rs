@@ -1,7 +1,7 @@
 //! Files of examples as rows with line numbers: cells between separators ([`separated`]), JSON ([`json`]), or Parquet
 //! ([`parquet`]). A byte order mark and CRLF are accepted.
 
-mod json;
+pub(crate) mod json;
 pub(crate) mod parquet;
 pub(crate) mod separated;
 

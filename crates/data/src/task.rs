@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::objective::Objective;
 use crate::seeded::{Stream, generator, shuffle};
-use crate::target::{ClassSet, Target};
+use crate::target::{ClassSet, Spoken, Target};
 
 /// One text or pair of texts with what is to be predicted of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,11 @@ pub struct RawExample {
 }
 
 impl RawExample {
+    /// A text of which every token is learned.
+    pub fn of_text(text: String) -> Self {
+        Self { a: text, b: None, target: Target::Text(Spoken::Whole) }
+    }
+
     fn texts(&self) -> (&str, Option<&str>) {
         (&self.a, self.b.as_deref())
     }
@@ -139,6 +144,17 @@ impl RawTask {
                         field(&set.classes().iter().flat_map(|class| class.to_le_bytes()).collect::<Vec<u8>>());
                     }
                     Target::Value(value) => field(&value.to_le_bytes()),
+                    Target::Text(Spoken::Whole) | Target::Tokens(_) | Target::Endings(_) => field(b"text"),
+                    Target::Text(Spoken::Answers(conversation)) => {
+                        for message in &conversation.messages {
+                            field(message.role.as_bytes());
+                            field(message.content.as_bytes());
+                        }
+                    }
+                    Target::Text(Spoken::Endings { endings, right }) => {
+                        field(&(*right as u64).to_le_bytes());
+                        endings.iter().for_each(|ending| field(ending.as_bytes()));
+                    }
                 }
             }
         }

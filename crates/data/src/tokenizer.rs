@@ -2,17 +2,29 @@
 //! a reason instead of producing strange ids later. Truncation is ours, not the file's: files often
 //! carry the length and the padding of whatever they were exported for.
 
+use serde::{Deserialize, Serialize};
 use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
 
 use crate::error::{DataError, shortened};
+use crate::text_decoder::TextDecoder;
+use crate::text_ends::TextEnds;
 
 /// A text, or a pair of texts, as token ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encoded {
     /// Token ids, special tokens included, no padding.
     pub ids: Vec<u32>,
     /// 0 for the first text and 1 for the second, as long as `ids`.
     pub type_ids: Vec<u32>,
+}
+
+/// A text as tokens without special ones, each with the bytes of the text that it stands for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pieces {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// Where each begins and ends in the text, in bytes; the tokens of one character's bytes have all of the character.
+    pub spans: Vec<(usize, usize)>,
 }
 
 /// A tokenizer of any kind that `tokenizer.json` can describe (WordPiece, BPE, Unigram).
@@ -23,6 +35,8 @@ pub struct Tokenizer {
     mask_id: Option<u32>,
     special_ids: Vec<u32>,
     largest_id: u32,
+    ends: TextEnds,
+    chat_template: Option<String>,
 }
 
 const WHOLE_FILE: &str = "use the tokenizer.json that came with the model";
@@ -46,9 +60,19 @@ impl Tokenizer {
         special_ids.sort_unstable();
         let largest_id = inner.get_vocab(true).into_values().max().unwrap_or(0);
 
-        let mut tokenizer = Self { inner, file: file.to_owned(), mask_id, special_ids, largest_id };
+        let (ends, chat_template) = (TextEnds::default(), None);
+        let mut tokenizer =
+            Self { inner, file: file.to_owned(), mask_id, special_ids, largest_id, ends, chat_template };
         tokenizer.probe()?;
+        let adds = tokenizer.added_around().map(|token| token.is_some());
+        tokenizer.ends = TextEnds::by_usual_names(|name| tokenizer.id(name), adds);
         Ok(tokenizer)
+    }
+
+    /// With what the files beside it say of the ends of texts and of how conversations are written.
+    #[must_use]
+    pub(crate) fn with_settings(self, ends: TextEnds, chat_template: Option<String>) -> Self {
+        Self { ends, chat_template, ..self }
     }
 
     /// Reads a `tokenizer.json` from disk.
@@ -96,6 +120,45 @@ impl Tokenizer {
         Ok((Encoded { ids: whole.get_ids().to_vec(), type_ids: whole.get_type_ids().to_vec() }, is_cut))
     }
 
+    /// The tokens of `text` alone: nothing is added, nothing cut. Names of special tokens in it are these tokens.
+    ///
+    /// # Errors
+    /// [`DataError::Tokenizer`] when the tokenizer cannot express the text.
+    pub fn pieces(&self, text: &str) -> Result<Pieces, DataError> {
+        let encoded = self.inner.encode(text, false);
+        let encoded = encoded
+            .map_err(|error| self.refused(format!("cannot encode '{}' ({error})", shortened(text)), WHOLE_FILE))?;
+        Ok(Pieces { ids: encoded.get_ids().to_vec(), spans: encoded.get_offsets().to_vec() })
+    }
+
+    /// What begins, ends and fills texts.
+    pub fn ends(&self) -> &TextEnds {
+        &self.ends
+    }
+
+    /// The token that ends a text.
+    ///
+    /// # Errors
+    /// [`DataError::Tokenizer`] if the model's files name none.
+    pub fn end_of_text(&self) -> Result<u32, DataError> {
+        self.ends.eos.first().copied().ok_or_else(|| {
+            self.refused(
+                "no token is known that ends a text".to_owned(),
+                "fetch tokenizer_config.json too, or name it as eos_token_id in config.json",
+            )
+        })
+    }
+
+    /// The model's own way to write a conversation, a Jinja template; `None` if its files have none.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.chat_template.as_deref()
+    }
+
+    /// Turns tokens into text as they come, behind those of `after`.
+    pub fn text_decoder(&self, after: &[u32]) -> TextDecoder<'_> {
+        TextDecoder::new(self, after)
+    }
+
     /// The text of `ids` without special tokens, for showing examples.
     ///
     /// # Errors
@@ -107,6 +170,26 @@ impl Tokenizer {
     /// The token with this id.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
+    }
+
+    /// The id of this token.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The tokens that the file itself puts before and behind a text.
+    pub(crate) fn added_around(&self) -> [Option<u32>; 2] {
+        let of =
+            |special| self.inner.encode("a", special).map(|encoded| encoded.get_ids().to_vec()).unwrap_or_default();
+        let (plain, with) = (of(false), of(true));
+        let before = with.windows(plain.len().max(1)).position(|ids| ids == plain);
+        let behind = before.filter(|&before| before + plain.len() < with.len());
+        [before.filter(|&n| n > 0).map(|_| with[0]), behind.and_then(|_| with.last().copied())]
+    }
+
+    /// Whether the file says what stands around texts.
+    pub(crate) fn has_post_processor(&self) -> bool {
+        self.inner.get_post_processor().is_some()
     }
 
     /// Number of rows an embedding needs: the largest id and one.
@@ -149,7 +232,7 @@ impl Tokenizer {
         self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
     }
 
-    fn refused(&self, what: String, remedy: &'static str) -> DataError {
+    pub(crate) fn refused(&self, what: String, remedy: &'static str) -> DataError {
         DataError::Tokenizer { file: self.file.clone(), what, remedy }
     }
 }

@@ -3,10 +3,11 @@
 //! out is always a `tokenizer.json`, as transformers' fast tokenizer of the same files would write it, so that a model
 //! that is exported needs no other file.
 
-use apt_experiment::TOKENIZER_FILE;
+use apt_experiment::{CONFIG_FILE, TOKENIZER_FILE};
 use serde_json::{Map, Value, json};
 
 use crate::error::DataError;
+use crate::text_ends::{Beside, TextEnds};
 use crate::tokenizer::{Tokenizer, refuse_mistakes, refuse_what_is_not_a_tokenizer};
 
 /// Larger lengths mean that there is no limit: transformers writes 10^30.
@@ -46,7 +47,7 @@ impl TokenizerRead {
         } else if let (Some((file, vocab)), Some((merges_file, merges))) =
             (files.get("vocab.json"), files.get("merges.txt"))
         {
-            settings.refuse_other_classes(file, &BYTE_PAIRS)?;
+            settings.refuse_other_classes(file, if settings.is_of_decoder() { &GPT2 } else { &BYTE_PAIRS })?;
             let json = byte_pairs(text(vocab, file)?, file, text(merges, merges_file)?, &settings)?;
             let note = "the tokenizer is made of vocab.json and merges.txt (byte-level BPE)".to_owned();
             (json.to_string().into_bytes(), file, vec![note])
@@ -58,6 +59,8 @@ impl TokenizerRead {
             });
         };
         let tokenizer = Tokenizer::from_bytes(&json, file)?;
+        let (ends, template) = (settings.ends(&tokenizer), settings.chat_template(&files)?);
+        let tokenizer = tokenizer.with_settings(ends, template);
         Ok(Self { json, tokenizer, max_length: settings.max_length(), notes })
     }
 }
@@ -66,6 +69,8 @@ impl TokenizerRead {
 const WORD_PIECE: [&str; 3] = ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"];
 /// Those that `vocab.json` and `merges.txt` make.
 const BYTE_PAIRS: [&str; 1] = ["RobertaTokenizer"];
+/// Those that they make of a decoder.
+const GPT2: [&str; 1] = ["GPT2Tokenizer"];
 
 struct Files<'f>(&'f [(String, Vec<u8>)]);
 
@@ -94,13 +99,54 @@ struct Settings {
     config: Map<String, Value>,
     special: Map<String, Value>,
     added: Map<String, Value>,
+    generation: Map<String, Value>,
+    model: Map<String, Value>,
 }
 
 impl Settings {
     fn read(files: &Files<'_>) -> Result<Self, DataError> {
         let [config, special, added] =
             ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"].map(|name| files.object(name));
-        Ok(Self { config: config?, special: special?, added: added? })
+        // A configuration of the model that is none is said to be so by whoever reads it.
+        let [generation, model] = ["generation_config.json", CONFIG_FILE].map(|name| files.object(name));
+        Ok(Self {
+            config: config?,
+            special: special?,
+            added: added?,
+            generation: generation?,
+            model: model.unwrap_or_default(),
+        })
+    }
+
+    /// What begins and ends texts.
+    fn ends(&self, tokenizer: &Tokenizer) -> TextEnds {
+        let (generation, model) = (&self.generation, &self.model);
+        TextEnds::of(tokenizer, &Beside { tokenizer: &self.config, special: &self.special, generation, model })
+    }
+
+    /// Whether the model continues texts: its tokenizer puts nothing around them but what the files name.
+    fn is_of_decoder(&self) -> bool {
+        const ENDS: [&str; 2] = ["ForCausalLM", "LMHeadModel"];
+        let classes = self.model.get("architectures").and_then(Value::as_array);
+        let is_one = |class: &Value| class.as_str().is_some_and(|class| ENDS.iter().any(|end| class.ends_with(end)));
+        classes.into_iter().flatten().any(is_one)
+    }
+
+    /// The template of conversations: a file of its own, else what `tokenizer_config.json` has; of several the one that is
+    /// called default.
+    fn chat_template(&self, files: &Files<'_>) -> Result<Option<String>, DataError> {
+        if let Some((file, bytes)) = files.get("chat_template.jinja") {
+            return text(bytes, file).map(Some);
+        }
+        let of_list = |list: &Vec<Value>| {
+            let is_default = |item: &&Value| item.get("name").and_then(Value::as_str) == Some("default");
+            list.iter().find(is_default)?.get("template")?.as_str().map(str::to_owned)
+        };
+        Ok(match self.config.get("chat_template") {
+            Some(Value::String(template)) => Some(template.clone()),
+            Some(Value::Array(list)) => of_list(list),
+            Some(_) | None => None,
+        })
     }
 
     fn max_length(&self) -> Option<usize> {
@@ -156,7 +202,8 @@ impl Settings {
                 }
             }
         }
-        if json.get("post_processor").is_none_or(Value::is_null)
+        if !self.is_of_decoder()
+            && json.get("post_processor").is_none_or(Value::is_null)
             && let Some((first, last, processor)) = self.post_processor(&json)
         {
             json["post_processor"] = processor;
@@ -263,14 +310,21 @@ fn byte_pairs(vocab: String, file: &str, merges: String, settings: &Settings) ->
     let merges: Vec<&str> =
         merges.split('\n').filter(|line| !line.is_empty() && !line.starts_with("#version")).collect();
     let space = settings.flag("add_prefix_space").unwrap_or(false);
-    let tokens = Specials::find(settings, ROBERTA_TOKENS, &vocabulary, file)?;
-    let processor = roberta_processor((&tokens.cls.0, tokens.cls.1), (&tokens.sep.0, tokens.sep.1), space);
+    let (added, processor) = if settings.is_of_decoder() {
+        let end = GPT2_TOKENS.map(|name| settings.token(name, "<|endoftext|>"));
+        let own = end.iter().filter_map(|token| Some((token.clone(), vocabulary.get(token)?.as_u64()?)));
+        (listed(&own.collect::<Vec<_>>(), settings, vocabulary.len() as u64, false), Value::Null)
+    } else {
+        let tokens = Specials::find(settings, ROBERTA_TOKENS, &vocabulary, file)?;
+        let processor = roberta_processor((&tokens.cls.0, tokens.cls.1), (&tokens.sep.0, tokens.sep.1), space);
+        (tokens.listed(settings, vocabulary.len() as u64, true), processor)
+    };
     let bytes = json!({"type": "ByteLevel", "add_prefix_space": space, "trim_offsets": true, "use_regex": true});
     Ok(json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
-        "added_tokens": tokens.listed(settings, vocabulary.len() as u64, true),
+        "added_tokens": added,
         "normalizer": null,
         "pre_tokenizer": bytes,
         "post_processor": processor,
@@ -282,6 +336,9 @@ fn byte_pairs(vocab: String, file: &str, merges: String, settings: &Settings) ->
         },
     }))
 }
+
+/// Special tokens of GPT-2, which are all the same one.
+const GPT2_TOKENS: [&str; 3] = ["bos_token", "eos_token", "unk_token"];
 
 /// Names of the special tokens in the files with what they usually are: unknown, first, last, padding, mask.
 type Named = [(&'static str, &'static str); 5];
@@ -333,30 +390,36 @@ impl Specials {
     /// The tokens that are found in text before it is split: these and those that were added to the vocabulary of `size`
     /// pieces. Some masks take the blank before them along.
     fn listed(&self, settings: &Settings, size: u64, mask_strips: bool) -> Vec<Value> {
-        let token = |content: &str, id: u64, special: bool| {
-            let strips = mask_strips && content == settings.token("mask_token", "<mask>");
-            json!({
-                "id": id, "content": content, "single_word": false, "lstrip": strips, "rstrip": false,
-                "normalized": !special, "special": special,
-            })
-        };
-        let own: Vec<&(String, u64)> = [&self.unk, &self.cls, &self.sep].into_iter().chain(&self.others).collect();
-        let is_own = |content: &str| own.iter().any(|(of, _)| of == content);
-        let added = settings.added.iter().filter_map(|(content, id)| Some((content.clone(), id.as_u64()?, false)));
-        let decoder = settings.config.get("added_tokens_decoder").and_then(Value::as_object);
-        let decoded = decoder.into_iter().flatten().filter_map(|(id, token)| {
-            let special = token.get("special").and_then(Value::as_bool).unwrap_or(false);
-            Some((token.get("content")?.as_str()?.to_owned(), id.parse().ok()?, special))
-        });
-        let mut more: Vec<(String, u64, bool)> =
-            added.chain(decoded).filter(|(content, id, _)| *id >= size && !is_own(content)).collect();
-        more.dedup_by(|a, b| a.0 == b.0);
-        let mut all: Vec<(u64, Value)> = own.iter().map(|(content, id)| (*id, token(content, *id, true))).collect();
-        all.extend(more.iter().map(|(content, id, special)| (*id, token(content, *id, *special))));
-        all.sort_by_key(|(id, _)| *id);
-        all.dedup_by_key(|(id, _)| *id);
-        all.into_iter().map(|(_, token)| token).collect()
+        let own: Vec<(String, u64)> =
+            [&self.unk, &self.cls, &self.sep].into_iter().chain(&self.others).cloned().collect();
+        listed(&own, settings, size, mask_strips)
     }
+}
+
+/// As [`Specials::listed`], of the special tokens `own`.
+fn listed(own: &[(String, u64)], settings: &Settings, size: u64, mask_strips: bool) -> Vec<Value> {
+    let token = |content: &str, id: u64, special: bool| {
+        let strips = mask_strips && content == settings.token("mask_token", "<mask>");
+        json!({
+            "id": id, "content": content, "single_word": false, "lstrip": strips, "rstrip": false,
+            "normalized": !special, "special": special,
+        })
+    };
+    let is_own = |content: &str| own.iter().any(|(of, _)| of == content);
+    let added = settings.added.iter().filter_map(|(content, id)| Some((content.clone(), id.as_u64()?, false)));
+    let decoder = settings.config.get("added_tokens_decoder").and_then(Value::as_object);
+    let decoded = decoder.into_iter().flatten().filter_map(|(id, token)| {
+        let special = token.get("special").and_then(Value::as_bool).unwrap_or(false);
+        Some((token.get("content")?.as_str()?.to_owned(), id.parse().ok()?, special))
+    });
+    let mut more: Vec<(String, u64, bool)> =
+        added.chain(decoded).filter(|(content, id, _)| *id >= size && !is_own(content)).collect();
+    more.dedup_by(|a, b| a.0 == b.0);
+    let mut all: Vec<(u64, Value)> = own.iter().map(|(content, id)| (*id, token(content, *id, true))).collect();
+    all.extend(more.iter().map(|(content, id, special)| (*id, token(content, *id, *special))));
+    all.sort_by_key(|(id, _)| *id);
+    all.dedup_by_key(|(id, _)| *id);
+    all.into_iter().map(|(_, token)| token).collect()
 }
 
 /// `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`.

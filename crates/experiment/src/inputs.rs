@@ -109,8 +109,9 @@ pub const INDEX_FILE: &str = "model.safetensors.index.json";
 pub const ADAPTER_FILE: &str = "adapter_config.json";
 /// A tokenizer, whole.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
-/// What else is read of a tokenizer.
-pub const TOKENIZER_SETTINGS: [&str; 2] = ["tokenizer_config.json", "special_tokens_map.json"];
+/// What else is read of a tokenizer: special tokens, those that end a text, and how a conversation is written.
+pub const TOKENIZER_SETTINGS: [&str; 4] =
+    ["tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"];
 /// What a tokenizer is read from where there is no [`TOKENIZER_FILE`].
 pub const VOCABULARY_FILES: [&str; 4] = ["added_tokens.json", "vocab.txt", "vocab.json", "merges.txt"];
 

@@ -269,7 +269,7 @@ knobs! {
     /// Task to learn: `builtin`, sst2, cola, mrpc, rte, stsb, trec, agnews, or `text` (also `csv`) for a file of your own.
     #[knob(Task, "")]
     task: TaskName = BUILTIN_TASK.into(),
-    /// What is learned: classification, multi_label (any number of classes), regression; auto leaves it to task and labels.
+    /// What is learned: classification, multi_label, regression; causal_lm (texts), multiple_choice; auto: what the task has.
     #[knob(Task, "")]
     objective: ObjectiveChoice = ObjectiveChoice::Auto,
     /// Folder or file with the task's data; the built-in task needs none.
@@ -293,7 +293,7 @@ knobs! {
     /// Train on this many examples only; none takes all.
     #[knob(Task, "", 1..=1_000_000_000)]
     train_examples: Option<usize> = None,
-    /// Longest input in tokens; longer ones are cut.
+    /// Longest input in tokens; longer ones are cut. In causal_lm texts are joined and cut into pieces of this length.
     #[knob(Task, "", 4..=8192)]
     max_length: usize = 128,
 
@@ -438,6 +438,6 @@ knobs! {
     #[knob(Run, "", 0.01..=1.0)]
     target_metric_fraction: f64 = 0.97,
     /// Metric of the dense reference against which time to target is measured.
-    #[knob(Run, "", 0.0..=1.0)]
+    #[knob(Run, "", 0.0..=1e9)]
     reference_metric: Option<f64> = None,
 }

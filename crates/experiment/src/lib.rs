@@ -4,6 +4,7 @@
 //! Nothing here trains, reads a clock or touches a file, so a browser page can link it alone.
 
 mod differences;
+mod direction;
 mod event;
 mod finite;
 mod gallery;
@@ -26,6 +27,7 @@ pub use apt_core::{
     problem::{Explain, Problem},
 };
 pub use differences::{Difference, differences};
+pub use direction::{fraction_of, is_better, lower_is_better};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
 pub use gallery::{GALLERY, GalleryModel, in_gallery};
 pub use inputs::{
@@ -44,8 +46,8 @@ pub use record::{
     BatchTimes, Chance, ClassCount, Constant, CurvePoint, DataRead, Demand, DenseKept, Evaluation, ExampleAnswers,
     FileRead, Growth, Inference, KnobChange, LOSS, Layout, LeftOut, LossChange, Measures, MetricMeasure, ModelRead,
     ModelShape, NamedMetric, OpenedBy, Params, PartLeftOut, PlannedPoint, Provenance, PruningPoint, RECORD_SCHEMA,
-    Record, RecordBuilder, RecordError, Share, Split, StepSeconds, TeacherUpdate, TrainMeasure, UnitExceptions,
-    UnitOutliers, UnitSalience, UnitScores, UnitSet, UnitSets, WatchedExample,
+    Record, RecordBuilder, RecordError, Share, Split, StepSeconds, TeacherUpdate, TokensRead, TrainMeasure,
+    UnitExceptions, UnitOutliers, UnitSalience, UnitScores, UnitSet, UnitSets, WatchedExample,
 };
 pub use study::{
     Arm, ArmFile, ArmId, AxisFile, Cell, CellState, Choice, Combination, ExperimentId, MOST_SEEDS, STUDIES, Seeds,

@@ -21,7 +21,7 @@ mod units;
 pub use again::Demand;
 pub use builder::RecordBuilder;
 pub use chance::{Chance, Constant};
-pub use data_read::{ClassCount, DataRead, FileRead, LeftOut, Share};
+pub use data_read::{ClassCount, DataRead, FileRead, LeftOut, Share, TokensRead};
 pub use examples::{ExampleAnswers, WatchedExample};
 pub use format::{
     BatchTimes, CurvePoint, DenseKept, Evaluation, Growth, Inference, KnobChange, LOSS, Measures, MetricMeasure,

@@ -85,6 +85,9 @@ pub(crate) fn distill_weights(knobs: &Knobs, objective: &Objective) -> DistillWe
             Objective::Classification { .. } => PredictionLoss::Divergence { temperature: knobs.distill_temperature },
             Objective::MultiLabel { .. } => PredictionLoss::BinaryDivergence { temperature: knobs.distill_temperature },
             Objective::Regression { .. } => PredictionLoss::SquaredError,
+            Objective::CausalLm { .. } | Objective::MultipleChoice { .. } => {
+                PredictionLoss::TokenDivergence { temperature: knobs.distill_temperature }
+            }
         },
         logits: knobs.distill_logit_weight,
         layers: knobs.distill_layer_weight,

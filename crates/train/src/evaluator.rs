@@ -2,7 +2,7 @@
 
 use crate::evaluate::Scores;
 use crate::train_state::TrainState;
-use apt_experiment::Split;
+use apt_experiment::{Split, is_better};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +25,9 @@ pub(crate) struct Best {
 }
 
 /// Remembers what evaluations gave.
-#[derive(Default)]
 pub(crate) struct Evaluator {
+    /// Name of the metric that decides.
+    decides: &'static str,
     state: EvaluatorState,
     /// The trainable values at [`Best`], `[trainable]`.
     best_values: Option<Tensor<1>>,
@@ -40,6 +41,11 @@ impl EvaluatorState {
 }
 
 impl Evaluator {
+    /// Nothing was evaluated yet; `decides` is the name of the metric that decides.
+    pub(crate) fn new(decides: &'static str) -> Self {
+        Self { decides, state: EvaluatorState::default(), best_values: None }
+    }
+
     pub(crate) fn state(&self) -> &EvaluatorState {
         &self.state
     }
@@ -49,8 +55,13 @@ impl Evaluator {
     }
 
     /// From a checkpoint; `values` are those of its best step.
-    pub(crate) fn restore(state: EvaluatorState, values: Option<Tensor<1>>) -> Self {
-        Self { state, best_values: values }
+    pub(crate) fn restore(&mut self, state: EvaluatorState, values: Option<Tensor<1>>) {
+        (self.state, self.best_values) = (state, values);
+    }
+
+    /// Whether `metric` is better than `other`.
+    pub(crate) fn is_better(&self, metric: f64, other: f64) -> bool {
+        is_better(self.decides, metric, other)
     }
 
     /// The last validation metric.
@@ -84,7 +95,7 @@ impl Evaluator {
     /// Keeps the weights after `step` if their validation metric is better than that of the weights kept.
     pub(crate) fn keep_if_best(&mut self, step: usize, trained: &TrainState) {
         let Some(metric) = self.state.validation else { return };
-        if self.state.best.is_none_or(|best| best.metric < metric) {
+        if self.state.best.is_none_or(|best| self.is_better(metric, best.metric)) {
             self.best_values = trained.values();
             self.state.best = self.best_values.is_some().then_some(Best { step, metric });
         }

@@ -11,6 +11,9 @@ use apt_nn::{Init, ModelConfig, Pooling, Transformer};
 /// heads' files not all say so, so these fit by their labels.
 pub fn head_misfit(config: &ModelConfig, objective: &Objective, asked: Option<Pooling>) -> Option<String> {
     let head = config.head?;
+    if objective.predicts_tokens() {
+        return Some(format!("the model has a head for {} classes, and tokens are to be predicted", head.labels));
+    }
     if let Some(asked) = asked.filter(|&asked| asked != head.pooling) {
         let (of_head, asked) = (head.pooling.words(), asked.words());
         return Some(format!("the model's head reads {of_head}, `pooling` asks for {asked}"));
@@ -33,12 +36,16 @@ pub fn head_misfit(config: &ModelConfig, objective: &Objective, asked: Option<Po
             format!("the labels {}", labels.join(", "))
         }
         Objective::Regression { .. } => "real numbers".to_owned(),
+        Objective::CausalLm { .. } | Objective::MultipleChoice { .. } => "tokens".to_owned(),
     };
     Some(format!("the model's head has {of_head}, the data have {of_data}"))
 }
 
 /// What becomes of the head of a model of `config` that learns `objective`, in words.
 pub(crate) fn head_words(config: &ModelConfig, objective: &Objective, asked: Option<Pooling>) -> String {
+    if objective.predicts_tokens() {
+        return "it predicts the next token with the head that it has".to_owned();
+    }
     let outputs = objective.outputs();
     let number = if outputs == 1 { "1 output".to_owned() } else { format!("{outputs} outputs") };
     if config.head.is_none() {
@@ -82,6 +89,9 @@ pub(crate) fn fit_head(
     asked: Option<Pooling>,
     init: &mut Init,
 ) -> Transformer {
+    if objective.predicts_tokens() {
+        return model;
+    }
     let fits = model.config.head.is_some() && head_misfit(&model.config, objective, asked).is_none();
     let pooling = pooling_for(&model.config, asked);
     let mut model =

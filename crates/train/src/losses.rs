@@ -5,10 +5,11 @@
 //! `BCEWithLogitsLoss` of PyTorch.
 
 use apt_core::distill::PREDICTION_SCALE;
-use apt_data::{ClassSet, Objective, Target};
+use apt_data::mlm::IGNORED;
+use apt_data::{ClassSet, NextTokens, Objective, Target, collate_next};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
-/// What is to be predicted of a batch, on a device, `[n, 1]`; marks are `[n · outputs, 1]`.
+/// What is to be predicted of a batch, on a device, `[n, 1]`; marks are `[n · outputs, 1]`. Next tokens stay on the host.
 #[derive(Clone, Debug)]
 pub enum Targets {
     /// Class indices.
@@ -17,6 +18,8 @@ pub enum Targets {
     Marks(Tensor<2, Int>),
     /// Real numbers.
     Values(Tensor<2>),
+    /// The token that is to follow each, `[sequences · length]`; [`IGNORED`] where none is to be predicted.
+    Next(Vec<i32>),
 }
 
 impl Targets {
@@ -38,23 +41,50 @@ impl Targets {
                 let n = values.len();
                 Self::Values(Tensor::from_data(TensorData::new(values, [n, 1]), device))
             }
+            Objective::CausalLm { .. } | Objective::MultipleChoice { .. } => {
+                let longest = targets.iter().filter_map(Target::tokens).map(|next| next.ids.len()).max();
+                Self::next(targets, longest.unwrap_or(0))
+            }
         }
+    }
+
+    /// The tokens that follow those of a batch whose sequences have so many, padding included.
+    pub fn next(targets: &[Target], length: usize) -> Self {
+        let next: Vec<&NextTokens> = targets.iter().filter_map(Target::tokens).collect();
+        Self::Next(collate_next(&next, length))
     }
 
     /// Uploads class indices.
     pub fn classes(classes: &[i32], device: &Device) -> Self {
-        Self::Classes(Tensor::from_data(TensorData::new(classes.to_vec(), [classes.len(), 1]), device))
+        Self::Classes(column(classes.to_vec(), device))
     }
 }
 
+/// `[n, 1]`.
+fn column(values: Vec<i32>, device: &Device) -> Tensor<2, Int> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n, 1]), device)
+}
+
 /// Mean loss of `outputs: [n, outputs]`: cross entropy against classes, binary cross entropy against marks, squared error
-/// against numbers.
+/// against numbers; against next tokens, where outputs are the logits of every token, the mean over those that are predicted.
 pub fn task_loss(outputs: Tensor<2>, targets: &Targets) -> Tensor<1> {
     match targets {
         Targets::Classes(classes) => cross_entropy(outputs, classes.clone()),
         Targets::Marks(marks) => cross_entropy(two_classes(outputs), marks.clone()),
         Targets::Values(values) => mean_squared_error(outputs, values.clone()),
+        Targets::Next(next) => {
+            let (rows, classes) = predicted(next);
+            let rows = Tensor::from_data(TensorData::new(rows, [classes.len()]), &outputs.device());
+            let classes = column(classes, &outputs.device());
+            cross_entropy(outputs.select(0, rows), classes)
+        }
     }
+}
+
+/// Which tokens of a batch have one to be predicted after them, and which one.
+fn predicted(next: &[i32]) -> (Vec<i32>, Vec<i32>) {
+    (0..).zip(next).filter(|(_, id)| **id != IGNORED).map(|(row, id): (i32, &i32)| (row, *id)).unzip()
 }
 
 /// Mean over the rows of `logits: [n, classes]`, of which `classes: [n, 1]` are right.
@@ -86,6 +116,11 @@ pub enum PredictionLoss {
     },
     /// Of numbers: the mean squared difference, as it is.
     SquaredError,
+    /// Of the logits of tokens that are to be predicted: the divergence of the distributions at this temperature T.
+    TokenDivergence {
+        /// T.
+        temperature: f64,
+    },
 }
 
 impl PredictionLoss {
@@ -97,17 +132,24 @@ impl PredictionLoss {
                 prediction_loss(two_classes(student), two_classes(teacher), temperature)
             }
             Self::SquaredError => mean_squared_error(student, teacher),
+            Self::TokenDivergence { temperature } => divergence(student, teacher, temperature, 1.0),
         }
     }
 }
 
 /// `10·T²·KL(teacher ‖ student)` of the softened logits, mean over the batch.
 pub fn prediction_loss(student: Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
+    divergence(student, teacher, temperature, PREDICTION_SCALE)
+}
+
+/// `scale·T²·KL(teacher ‖ student)` of the softened logits, mean over the rows: over sequences and, of tokens, by how many are
+/// predicted in each, as the published code divides it for LLaMA.
+fn divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64, scale: f64) -> Tensor<1> {
     let [n, _] = student.dims();
     let student = activation::log_softmax(student / temperature, 1);
     let teacher = activation::log_softmax(teacher / temperature, 1);
     let divergence = (teacher.clone().exp() * (teacher - student)).sum();
-    divergence * (PREDICTION_SCALE * temperature * temperature / n as f64)
+    divergence * (scale * temperature * temperature / n as f64)
 }
 
 /// Mean squared difference of two tensors: of outputs and numbers, or of two hidden states.

@@ -38,7 +38,7 @@ pub(crate) async fn measure(
     let (kept_params, kept_all) = parameters(&compact.config);
     Ok(Measures {
         metric: MetricMeasure {
-            name: setup.task.objective.metrics().first().map_or("", |metric| metric.name()).into(),
+            name: setup.task.objective.deciding_metric().into(),
             validation: evaluator.validation(),
             test: evaluator.test(),
             chance: chance(setup),

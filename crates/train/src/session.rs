@@ -54,9 +54,10 @@ impl Session {
     /// Knobs that do not fit the task or the model; a checkpoint that cannot be read.
     pub fn new(setup: Setup, probe: Box<dyn Probe>) -> Result<Self, TrainError> {
         setup.check_fit()?;
+        let evaluator = Evaluator::new(setup.task.objective.deciding_metric());
         Ok(Self {
             trainer: Trainer::new(setup)?,
-            evaluator: Evaluator::default(),
+            evaluator,
             costs: Costs::new(probe),
             stage: Stage::Start,
             pending: VecDeque::new(),
@@ -292,7 +293,7 @@ impl Session {
         if distils && (first && best.is_none() || refreshes) {
             self.evaluate(Split::Validation).await?;
             let metric = self.evaluator.validation().unwrap_or_default();
-            if best.is_none_or(|(best, _)| metric > best) {
+            if best.is_none_or(|(best, _)| self.evaluator.is_better(metric, best)) {
                 self.set_teacher(metric);
             }
         }

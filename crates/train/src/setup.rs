@@ -10,7 +10,7 @@ use crate::source::ModelSource;
 use crate::watched::watched;
 use apt_core::ranks::first_rank;
 use apt_data::{Encoded, Example, Objective, RawTask, Stream, TokenizedTask, generator, tokenize_task};
-use apt_experiment::{CheckedKnobs, DataRead, Knobs, PoolingChoice, Provenance, WatchedExample};
+use apt_experiment::{CheckedKnobs, Knobs, PoolingChoice, Provenance, WatchedExample};
 use apt_nn::{Init, ModelConfig, Pooling, named};
 use burn::tensor::Device;
 
@@ -87,7 +87,7 @@ impl Setup {
             device: opened.name.clone(),
             backend: opened.backend.into(),
             data_hash: Some(data_hash),
-            data: Some(Box::new(DataRead { cut: task.cut, cut_at: Some(length), ..read })),
+            data: Some(Box::new(task.read_at(length, read))),
             model_hash: Some(model.hash),
             model: Some(Box::new(model_read)),
             seed: knobs.seed,

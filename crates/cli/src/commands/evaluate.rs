@@ -13,7 +13,7 @@ use crate::settings::apply_flags;
 use crate::setup::ensure_data;
 use crate::shell::resume_command;
 use apt_data::{Example, ObjectiveKind, Reading, Target, load_task, load_whole, tokenize_task};
-use apt_experiment::{DataRead, Knobs, LOSS};
+use apt_experiment::{Knobs, LOSS};
 use apt_train::{adapt_head, head_misfit};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -78,7 +78,7 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let model = adapt_head(files.source.model(&opened.device)?, &task.objective);
     let length = knobs.max_length.min(config.max_length());
     let tokenized = tokenize_task(&task, tokenizer, length)?;
-    let read = DataRead { cut: tokenized.cut, cut_at: Some(length), ..task.read.clone() };
+    let read = tokenized.read_at(length, task.read.clone());
     read.lines().iter().for_each(|line| print_stderr(&format!("data    {line}")));
     let split = match file {
         Some(_) => "file",

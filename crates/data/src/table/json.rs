@@ -20,6 +20,27 @@ const ONE_OBJECT: &str = "write the examples as a list [{…}, {…}], or one ob
 /// # Errors
 /// [`DataError::BadRow`] for what is no list of objects.
 pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<Table<'a>>, DataError> {
+    let Some((objects, notes)) = objects(text, file, format)? else { return Ok(None) };
+    let mut columns: Vec<String> = Vec::new();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for key in objects.iter().flat_map(|(_, object)| object.keys()) {
+        if !known.contains_key(key) {
+            known.insert(key.clone(), columns.len());
+            columns.push(key.clone());
+        }
+    }
+    let rows = in_columns(objects, &columns);
+    Ok(Some(Table { columns, rows, notes, classes: BTreeMap::new(), numbered: BTreeMap::new(), cut: Cut::Json }))
+}
+
+/// Objects, each with its line or number.
+type Objects = Vec<(u64, Object)>;
+
+/// The objects of [`table`], and what was decided in reading them.
+///
+/// # Errors
+/// As [`table`].
+pub(crate) fn objects(text: &str, file: &str, format: &str) -> Result<Option<(Objects, Vec<String>)>, DataError> {
     let extension = format.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     let named = ["json", "jsonl", "ndjson"].contains(&extension.as_str());
     let text = text.trim_start();
@@ -30,7 +51,7 @@ pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<T
         return Ok(None);
     }
     let bad = |line, what: String, remedy| DataError::BadRow { file: file.to_owned(), line, what, remedy };
-    let mut objects: Vec<(u64, Object)> = Vec::new();
+    let mut objects = Objects::new();
     let mut notes = Vec::new();
     if text.starts_with('[') {
         let list: Vec<Object> = serde_json::from_str(text)
@@ -49,16 +70,7 @@ pub(super) fn table<'a>(text: &str, file: &str, format: &str) -> Result<Option<T
     if objects.is_empty() {
         return Err(DataError::Empty { file: file.to_owned() });
     }
-    let mut columns: Vec<String> = Vec::new();
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    for key in objects.iter().flat_map(|(_, object)| object.keys()) {
-        if !known.contains_key(key) {
-            known.insert(key.clone(), columns.len());
-            columns.push(key.clone());
-        }
-    }
-    let rows = in_columns(objects, &columns);
-    Ok(Some(Table { columns, rows, notes, classes: BTreeMap::new(), numbered: BTreeMap::new(), cut: Cut::Json }))
+    Ok(Some((objects, notes)))
 }
 
 /// Further lines of a table with these columns.

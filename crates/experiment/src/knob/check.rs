@@ -5,7 +5,7 @@ use apt_core::arms::{Distillation, PruneSchedule, RankGrowth, Salience};
 use serde::Serialize;
 use std::ops::Deref;
 
-use super::choices::{MuOver, ObjectiveChoice};
+use super::choices::{MuOver, ObjectiveChoice, PoolingChoice};
 use super::densities::Densities;
 use super::error::{KnobError, SettingLocation};
 use crate::inputs::{BUILTIN_TASK, TASK_NAMES};
@@ -109,7 +109,7 @@ impl Knobs {
 
     fn check_task(&self) -> Result<(), KnobError> {
         let is_builtin = self.task == BUILTIN_TASK;
-        let is_other = matches!(self.objective, ObjectiveChoice::Regression | ObjectiveChoice::MultiLabel);
+        let is_other = !matches!(self.objective, ObjectiveChoice::Auto | ObjectiveChoice::Classification);
         if is_builtin && is_other {
             return Err(contradiction(
                 ("task", "objective"),
@@ -122,6 +122,21 @@ impl Knobs {
                 ("label_separator", "objective"),
                 "a row has several labels in multi_label alone",
                 "set objective = \"multi_label\", or leave label_separator out",
+            ));
+        }
+        let predicts_tokens = matches!(self.objective, ObjectiveChoice::CausalLm | ObjectiveChoice::MultipleChoice);
+        if predicts_tokens && self.freeze_head {
+            return Err(contradiction(
+                ("freeze_head", "objective"),
+                "where tokens are predicted there is no classification head",
+                "leave freeze_head out",
+            ));
+        }
+        if predicts_tokens && self.pooling != PoolingChoice::Auto {
+            return Err(contradiction(
+                ("pooling", "objective"),
+                "where tokens are predicted there is no classifier that would read a pooled state",
+                "leave pooling out",
             ));
         }
         match &self.data {

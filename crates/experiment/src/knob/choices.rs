@@ -39,6 +39,10 @@ arms! {
         MultiLabel = "multi_label",
         /// a real number
         Regression = "regression",
+        /// the next token of a text, or of the answers in conversations
+        CausalLm = "causal_lm",
+        /// the right one of several endings, told by their likelihood
+        MultipleChoice = "multiple_choice",
     }
 }
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::direction::lower_is_better;
 use crate::finite::{Finite, checked};
 
 /// Standard errors by which a metric must be above chance.
@@ -38,11 +39,18 @@ impl Finite for Constant {
 
 impl Constant {
     /// Whether a metric on these examples is at most two standard errors above this. The standard error is that of a share
-    /// for metrics that are one, √(p (1 − p) / n) with p = `metric`, and 1/√n for correlations.
+    /// for metrics that are one, √(p (1 − p) / n) with p = `metric`, and 1/√n for correlations. Of a metric of which less is
+    /// better it is not known: every value that is not below this is at chance.
     #[must_use]
     pub fn explains(&self, name: &str, metric: f64) -> bool {
+        if lower_is_better(name) {
+            return metric >= self.metric;
+        }
         let examples = self.examples.max(1) as f64;
-        let is_share = matches!(name, "accuracy" | "f1" | "micro_f1" | "macro_f1" | "exact_match");
+        let is_share = matches!(
+            name,
+            "accuracy" | "f1" | "micro_f1" | "macro_f1" | "exact_match" | "token_accuracy" | "accuracy_by_length"
+        );
         let variance = if is_share { self.metric * (1.0 - self.metric) } else { 1.0 };
         metric <= self.metric + STANDARD_ERRORS * (variance.max(0.0) / examples).sqrt()
     }
@@ -57,6 +65,8 @@ mod tests {
         let half = Constant { metric: 0.5, examples: 400 };
         assert!(half.explains("accuracy", 0.5) && half.explains("accuracy", 0.549), "one standard error is 0.025");
         assert!(!half.explains("accuracy", 0.551));
+        let unigrams = Constant { metric: 90.0, examples: 400 };
+        assert!(unigrams.explains("perplexity", 90.0) && !unigrams.explains("perplexity", 89.0));
         let none = Constant { metric: 0.0, examples: 100 };
         assert!(none.explains("matthews", 0.19) && !none.explains("matthews", 0.21));
     }

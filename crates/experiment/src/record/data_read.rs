@@ -22,10 +22,53 @@ pub struct DataRead {
     pub trained_on: Share,
     /// Texts that were cut.
     pub cut: Share,
-    /// Tokens that are read of a text at most; none before texts are tokenised.
+    /// Tokens that are read of a text at most; none before texts are tokenised, nor where they are joined.
     pub cut_at: Option<usize>,
+    /// What became of texts that are learned token by token, for each part of the data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokensRead>,
     /// What was decided in reading: one line each.
     pub notes: Vec<String>,
+}
+
+/// What became of a part of the data that is learned token by token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokensRead {
+    /// `training`, `validation`, `test`.
+    pub split: String,
+    /// Texts, conversations or examples with endings.
+    pub texts: usize,
+    /// Tokens of all of them, those that begin and end texts included.
+    pub tokens: usize,
+    /// Tokens that are predicted.
+    pub predicted: usize,
+    /// Sequences that a model reads.
+    pub sequences: usize,
+    /// The longest a sequence can be.
+    pub length: usize,
+    /// Whether texts were joined before they were cut into sequences.
+    pub joined: bool,
+    /// Conversations of which no answer was left when their end was cut off; they are not used.
+    pub unanswered: usize,
+}
+
+impl TokensRead {
+    /// In words.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let Self { split, texts, tokens, predicted, sequences, length, .. } = self;
+        let texts_are = if *texts == 1 { "text is" } else { "texts are" };
+        let become_of = if self.joined { "joined and cut into" } else { "read as" };
+        let unanswered = match self.unanswered {
+            0 => String::new(),
+            n => format!("; {n} left out, since no answer begins within that length"),
+        };
+        format!(
+            "{split}: {texts} {texts_are} {become_of} {sequences} sequences of at most {length} tokens; {predicted} of \
+             {tokens} tokens are predicted{unanswered}"
+        )
+    }
 }
 
 /// What was read of a file.
@@ -94,6 +137,7 @@ impl DataRead {
             lines.push(format!("not read: {}", listed(&self.unread)));
         }
         lines.extend(self.class_line());
+        lines.extend(self.tokens.iter().map(TokensRead::line));
         lines.extend(self.cut_line());
         lines.extend(self.trained_on_line());
         if self.contradicting > 0 {
@@ -161,8 +205,13 @@ impl FileRead {
             unused => format!("; unused: {}", listed(unused)),
         };
         let Self { file, split, examples, text, .. } = self;
-        let text = short(text);
-        let first = format!("{file}: {examples} examples for {split}; text '{text}'{pair}{label}{unused}");
+        // A file that is a text has no columns.
+        let columns = match short(text) {
+            text if text.is_empty() => String::new(),
+            text => format!("; text '{text}'{pair}{label}{unused}"),
+        };
+        let what = if text.is_empty() { "texts" } else { "examples" };
+        let first = format!("{file}: {examples} {what} for {split}{columns}");
         let left_out = self.left_out.iter().map(|LeftOut { why, rows, line }| {
             let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
             format!("{file}: {rows} left out {why}, first in line {line}")
@@ -223,6 +272,30 @@ mod tests {
             "3 of 12 held-out examples (25.0 %) have a text that is trained on: their metric flatters",
         ];
         assert_eq!(read.lines(), expected);
+    }
+
+    #[test]
+    fn tokens_are_counted_in_a_line_each() {
+        let joined = TokensRead {
+            split: "training".into(),
+            texts: 120,
+            tokens: 30_331,
+            predicted: 30_330,
+            sequences: 119,
+            length: 256,
+            joined: true,
+            unanswered: 0,
+        };
+        let expected = "training: 120 texts are joined and cut into 119 sequences of at most 256 tokens; 30330 of 30331 \
+                        tokens are predicted";
+        assert_eq!(joined.line(), expected);
+        let answers = TokensRead { texts: 1, sequences: 1, joined: false, unanswered: 2, ..joined };
+        assert!(answers.line().contains("1 text is read as 1 sequences"), "{}", answers.line());
+        assert!(
+            answers.line().ends_with("; 2 left out, since no answer begins within that length"),
+            "{}",
+            answers.line()
+        );
     }
 
     #[test]

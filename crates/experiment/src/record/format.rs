@@ -6,6 +6,7 @@ use apt_core::blocks::{LayerShape as LayerBlocks, ModelShape as Blocks};
 use apt_core::wiring::Wiring;
 use serde::{Deserialize, Serialize};
 
+use crate::direction::{fraction_of, is_better};
 use crate::finite::checked;
 use crate::knobs::Knobs;
 
@@ -394,11 +395,12 @@ impl Record {
     /// `None` if it never was, if the reference is not above 0, where a share of it means nothing, or if it or the model
     /// is at chance.
     pub fn set_reference(&mut self, reference: f64) {
-        let target = Some(reference * self.config.target_metric_fraction).filter(|target| *target > 0.0);
         let metric = &self.measures.metric;
+        let share = fraction_of(&metric.name, reference, self.config.target_metric_fraction);
+        let target = Some(share).filter(|target| *target > 0.0);
         let is_chance = metric.chance.validation.is_some_and(|chance| chance.explains(&metric.name, reference));
         let target = target.filter(|_| !is_chance && !metric.is_at_chance());
-        let reached = target.and_then(|target| first_reaching(&self.evaluations, target));
+        let reached = target.and_then(|target| first_reaching(&self.evaluations, &metric.name, target));
         let train = &mut self.measures.train;
         train.target = target;
         train.steps_to_target = reached.map(|evaluation| evaluation.step);
@@ -419,7 +421,8 @@ impl Record {
     }
 }
 
-/// The first evaluation on validation data whose metric is at least `target`.
-fn first_reaching(evaluations: &[Evaluation], target: f64) -> Option<&Evaluation> {
-    evaluations.iter().find(|evaluation| evaluation.split == Split::Validation && evaluation.metric >= target)
+/// The first evaluation on validation data whose metric is `target` or better.
+fn first_reaching<'e>(evaluations: &'e [Evaluation], metric: &str, target: f64) -> Option<&'e Evaluation> {
+    let reaches = |of: &&Evaluation| of.split == Split::Validation && !is_better(metric, target, of.metric);
+    evaluations.iter().find(reaches)
 }

@@ -8,7 +8,7 @@ use super::{Session, Stage};
 use crate::TrainError;
 use crate::costs::CostsState;
 use crate::distiller::Distiller;
-use crate::evaluator::{Evaluator, EvaluatorState};
+use crate::evaluator::EvaluatorState;
 use crate::files::sha256;
 use crate::learner::Learner;
 use crate::probe::Probe;
@@ -210,7 +210,7 @@ impl Session {
         trainer.pruner.set_state(saved.pruner);
         trainer.ranks.set_state(saved.rank_allocator);
         trainer.distiller = Distiller::restore(teacher, saved.shares_teacher_weights);
-        session.evaluator = Evaluator::restore(saved.evaluator, best);
+        session.evaluator.restore(saved.evaluator, best);
         session.costs.set_state(saved.costs);
         // What was the end of that run may be the end of a leg of this.
         let is_over = session.steps_made() == session.steps_planned();

@@ -121,6 +121,8 @@ impl Answers {
                 probabilities: Some(Named(self.objective.labels(), &probabilities)),
                 ..answer
             },
+            // Only of data, never an answer.
+            Target::Text(_) | Target::Tokens(_) | Target::Endings(_) => answer,
             Target::Set(set) => Answer {
                 labels: Some(set.classes().iter().filter_map(|&class| name(class)).collect()),
                 probabilities: Some(Named(self.objective.labels(), &probabilities)),
@@ -137,6 +139,8 @@ impl Answers {
             ObjectiveKind::Classification => "label",
             ObjectiveKind::MultiLabel => "labels",
             ObjectiveKind::Regression => "value",
+            ObjectiveKind::CausalLm => "token",
+            ObjectiveKind::MultipleChoice => "ending",
         };
         ["line", answer].map(str::to_owned).into_iter().chain(labels.iter().cloned()).collect()
     }
@@ -150,7 +154,9 @@ impl Answers {
     /// The probability of every class; none where there are no classes.
     fn probabilities(&self, outputs: &[f32]) -> Vec<f32> {
         match self.objective {
-            Objective::Classification { .. } => softmax(outputs),
+            Objective::Classification { .. } | Objective::CausalLm { .. } | Objective::MultipleChoice { .. } => {
+                softmax(outputs)
+            }
             Objective::MultiLabel { .. } => sigmoid(outputs),
             Objective::Regression { .. } => Vec::new(),
         }
@@ -167,7 +173,9 @@ impl Answers {
                 let probability = self.probabilities(outputs).get(class as usize).copied().unwrap_or_default();
                 format!("{label:width$}  {probability:.4}  {texts}\n")
             }
-            answer @ Target::Set(_) => format!("{}  {texts}\n", self.objective.text(&answer)),
+            answer @ (Target::Set(_) | Target::Text(_) | Target::Tokens(_) | Target::Endings(_)) => {
+                format!("{}  {texts}\n", self.objective.text(&answer))
+            }
         }
     }
 }

@@ -1,0 +1,78 @@
+//! Questions with several endings in the columns of ARC, HellaSwag and MMLU.
+
+use super::{gpt2, predicted};
+use apt_data::{ObjectiveKind, RawTask, Reading, Spoken, Target, parse_whole, tokenize_task};
+
+fn read(rows: &str) -> Result<RawTask, String> {
+    let file = ("test.jsonl".to_owned(), rows.as_bytes().to_vec());
+    let read = parse_whole("text", file, &Reading::with_objective(ObjectiveKind::MultipleChoice));
+    read.map_err(|error| error.to_string())
+}
+
+fn first(rows: &str) -> (String, Vec<String>, usize) {
+    let task = read(rows).unwrap_or_else(|error| panic!("{error}"));
+    let Target::Text(Spoken::Endings { endings, right }) = &task.validation[0].target else { panic!("endings") };
+    (task.validation[0].a.clone(), endings.clone(), *right)
+}
+
+// How questions are put: lm-evaluation-harness 0.4, doc_to_text of arc_easy, hellaswag and mmlu.
+#[test]
+fn questions_are_put_as_the_evaluation_harness_does() {
+    let (text, endings, right) = first(
+        "{\"id\": \"x\", \"question\": \"What burns?\", \"choices\": {\"text\": [\"ice\", \"wood\"], \"label\": [\"1\", \"2\"]}, \
+         \"answerKey\": \"2\"}",
+    );
+    assert_eq!((text.as_str(), right), ("Question: What burns?\nAnswer:", 1));
+    assert_eq!(endings, ["ice", "wood"]);
+
+    let (text, endings, right) = first(
+        "{\"question\": \"What burns? \", \"subject\": \"high_school_physics\", \"choices\": [\"ice\", \"wood\"], \"answer\": 1}",
+    );
+    let expected = "The following are multiple choice questions (with answers) about high school physics.\n\nWhat burns?\n\
+                    A. ice\nB. wood\nAnswer:";
+    assert_eq!((text.as_str(), right), (expected, 1));
+    assert_eq!(endings, ["A", "B"]);
+
+    let (text, endings, right) = first(
+        "{\"activity_label\": \"Roof\", \"ctx_a\": \"A man sits.\", \"ctx_b\": \"he\", \"ctx\": \"A man sits. he\", \
+         \"endings\": [\"is [header] wet.\", \"starts. [title] Then\"], \"label\": \"0\"}",
+    );
+    assert_eq!((text.as_str(), right), ("Roof: A man sits. He", 0));
+    assert_eq!(endings, ["is wet.", "starts.. Then"]);
+}
+
+#[test]
+fn the_ending_alone_is_predicted_and_what_is_too_long_loses_its_beginning() {
+    let task = read(
+        "{\"question\": \"Q?\", \"choices\": {\"text\": [\"ice\", \"woods\"], \"label\": [\"A\", \"B\"]}, \
+                     \"answerKey\": \"B\"}",
+    )
+    .expect("a question");
+    let tokenizer = gpt2();
+    for (length, kept) in [(64, "Question: Q?\nAnswer: wood"), (8, "er: wood")] {
+        let tokenized = tokenize_task(&task, &tokenizer, length).expect("a question");
+        let Target::Endings(endings) = &tokenized.validation[0].target else { panic!("endings") };
+        let texts: Vec<String> = endings.all.iter().map(|(_, next)| predicted(&tokenizer, next)).collect();
+        assert_eq!(texts, [" ice", " woods"]);
+        assert_eq!(endings.all.iter().map(|(_, next)| next.bytes).collect::<Vec<_>>(), [3, 5], "without the blank");
+        assert_eq!(tokenizer.decode(&tokenized.validation[0].tokens.ids).expect("tokens"), kept);
+        assert_eq!(tokenized.cut.some, usize::from(length == 8));
+    }
+}
+
+#[test]
+fn a_question_without_its_answer_is_refused() {
+    for (row, what) in [
+        (
+            "{\"question\": \"Q\", \"choices\": {\"text\": [\"a\", \"b\"], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"\"}",
+            "does not say",
+        ),
+        ("{\"question\": \"Q\", \"choices\": [\"a\"], \"answer\": 0}", "not two endings"),
+        ("{\"question\": \"Q\", \"choices\": \"a\", \"answer\": 0}", "holds no list of texts"),
+        ("{\"ctx\": \"Q\", \"endings\": [\"a\", \"b\"], \"label\": \"\"}", "does not say"),
+    ] {
+        let message = read(row).expect_err(row);
+        assert!(message.contains("line 1") && message.contains(what), "{message}");
+    }
+    assert!(read("{\"text\": \"a\"}").expect_err("no question").contains("'question' or 'ctx'"));
+}
