@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use apt_experiment::ablation_axes;
+use apt_experiment::{ablation_axes, lower_is_better};
 
 use crate::column::Column;
 use crate::figures::NOTHING;
@@ -66,9 +66,10 @@ impl Section {
             }
             None => sentences.push("No arm shares a seed with the baseline yet.".to_owned()),
             Some((base, ..)) => sentences.extend(kinds(&self.base_in_words(base)).map(|(what, with_points, is)| {
-                let arms = compared.iter().filter(|(.., of)| is(of));
+                let arms = compared.iter().filter(|(.., of)| is(of, &self.metric));
+                let unit = if lower_is_better(&self.metric) { "" } else { " points" };
                 let arms = arms.map(|(_, arm, of)| match with_points {
-                    true => format!("{arm} ({} points)", points(&of.summary)),
+                    true => format!("{arm} ({}{unit})", self.points(&of.summary)),
                     false => arm.clone(),
                 });
                 let arms = arms.collect::<Vec<_>>().join(", ");
@@ -176,8 +177,8 @@ impl Section {
     fn line(&self, table: &Table, row: &Row, columns: &[Column]) -> Line {
         let group = &self.groups[row.group];
         let (difference, verdict) = match row.differences.get(self.compared_by) {
-            Some(of) if of.summary.n == row.n => (points(&of.summary), short_verdict(of)),
-            Some(of) => (format!("{} (N {})", points(&of.summary), of.summary.n), short_verdict(of)),
+            Some(of) if of.summary.n == row.n => (self.points(&of.summary), self.short_verdict(of)),
+            Some(of) => (format!("{} (N {})", self.points(&of.summary), of.summary.n), self.short_verdict(of)),
             None if row.is_base => ("baseline".to_owned(), NOTHING),
             None if row.n == 0 => (NOTHING.to_owned(), "not finished"),
             None => (NOTHING.to_owned(), "no seed in common"),
@@ -191,32 +192,41 @@ impl Section {
         let cells = [name, difference, verdict.to_owned()].into_iter().chain(columns.iter().map(value));
         Line { cells: cells.chain([row.count.clone()]).collect(), is_base: row.is_base }
     }
+
+    /// What a difference amounts to; the whole report says more of it.
+    fn short_verdict(&self, of: &Difference) -> &'static str {
+        match of.verdict {
+            Verdict::OneSeed => "one seed",
+            Verdict::OnlyAlone => Verdict::NotDistinguishable.words(),
+            _ => verdict(of, &self.metric),
+        }
+    }
+
+    /// `−1.97 ± 0.40`: a difference of the metric in points, with half of its 95 % interval. Of a metric that is no share it
+    /// is the difference itself.
+    fn points(&self, of: &Summary) -> String {
+        let scale = if lower_is_better(&self.metric) { 1.0 } else { 100.0 };
+        let text = format!("{:+.2}", scale * of.mean).replace('-', "−");
+        let mean = if text.trim_start_matches(['+', '−']) == "0.00" { "0.00".to_owned() } else { text };
+        of.interval.map_or_else(|| mean.clone(), |interval| format!("{mean} ± {:.2}", scale * interval.half()))
+    }
 }
 
-/// Whether a difference is of a kind.
-type Is = fn(&Difference) -> bool;
+/// Whether a difference of the metric of this name is of a kind.
+type Is = fn(&Difference, &str) -> bool;
 
 /// The kinds of differences, the clear ones first, and whether their size is told: noise has none.
 fn kinds(base: &str) -> impl Iterator<Item = (String, bool, Is)> {
     let kinds: [(String, bool, Is); 5] = [
-        (format!("Worse than {base}"), true, |of| of.verdict == Verdict::Lower),
-        (format!("Better than {base}"), true, |of| of.verdict == Verdict::Higher),
-        (format!("Not distinguishable from {base}"), false, |of| {
+        (format!("Worse than {base}"), true, |of, metric| verdict(of, metric) == "worse"),
+        (format!("Better than {base}"), true, |of, metric| verdict(of, metric) == "better"),
+        (format!("Not distinguishable from {base}"), false, |of, _| {
             matches!(of.verdict, Verdict::NotDistinguishable | Verdict::OnlyAlone)
         }),
-        (format!("Beside {base} the same on every seed"), true, |of| of.verdict == Verdict::NoSpread),
-        (format!("Beside {base}, on one seed"), true, |of| of.verdict == Verdict::OneSeed),
+        (format!("Beside {base} the same on every seed"), true, |of, _| of.verdict == Verdict::NoSpread),
+        (format!("Beside {base}, on one seed"), true, |of, _| of.verdict == Verdict::OneSeed),
     ];
     kinds.into_iter()
-}
-
-/// What a difference amounts to; the whole report says more of it.
-fn short_verdict(of: &Difference) -> &'static str {
-    match of.verdict {
-        Verdict::OneSeed => "one seed",
-        Verdict::OnlyAlone => Verdict::NotDistinguishable.words(),
-        _ => verdict(of),
-    }
 }
 
 /// What so few seeds cannot show.
@@ -226,13 +236,6 @@ fn few_seeds(seeds: usize) -> Option<String> {
         2 => Some("Two seeds say little about chance; run at least three to compare.".to_owned()),
         _ => None,
     }
-}
-
-/// `−1.97 ± 0.40`: a difference of the metric in points, with half of its 95 % interval.
-fn points(of: &Summary) -> String {
-    let text = format!("{:+.2}", 100.0 * of.mean).replace('-', "−");
-    let mean = if text.trim_start_matches(['+', '−']) == "0.00" { "0.00".to_owned() } else { text };
-    of.interval.map_or_else(|| mean.clone(), |interval| format!("{mean} ± {:.2}", 100.0 * interval.half()))
 }
 
 /// An arm's name as people write it: `one shot`.

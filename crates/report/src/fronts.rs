@@ -1,5 +1,6 @@
 //! What the metric costs: every arm at every density, and which of them no other beats in both.
 
+use apt_experiment::lower_is_better;
 use serde::Serialize;
 
 use crate::answer::FEWEST_SEEDS;
@@ -35,8 +36,10 @@ const COSTS: [&str; 5] = ["parameters", "training_seconds", "peak_device_bytes",
 
 /// The fronts; one with fewer than two arms is left out, and so is the memory of the process where that
 /// of the device is known.
-pub(crate) fn fronts(groups: &[Group], by: &'static str) -> Vec<Front> {
-    let mut fronts: Vec<Front> = COSTS.iter().map(|cost| front(groups, cost, by)).collect();
+///
+/// `name` is that of the metric, as the task calls it.
+pub(crate) fn fronts(groups: &[Group], by: &'static str, name: &str) -> Vec<Front> {
+    let mut fronts: Vec<Front> = COSTS.iter().map(|cost| front(groups, cost, by, name)).collect();
     fronts.retain(|front| front.points.len() > 1);
     if fronts.iter().any(|front| front.cost == "peak_device_bytes") {
         fronts.retain(|front| front.cost != "peak_process_bytes");
@@ -44,15 +47,16 @@ pub(crate) fn fronts(groups: &[Group], by: &'static str) -> Vec<Front> {
     fronts
 }
 
-fn front(groups: &[Group], cost: &'static str, by: &'static str) -> Front {
+fn front(groups: &[Group], cost: &'static str, by: &'static str, name: &str) -> Front {
     let point = |(place, group): (usize, &Group)| {
         let (cost, metric) = (*group.summaries.get(cost)?, *group.summaries.get(by)?);
         Some(FrontPoint { group: place, cost, metric, on_front: false })
     };
     let mut points: Vec<FrontPoint> = groups.iter().enumerate().filter_map(point).collect();
     let less = metric(cost).and_then(|of| of.lower_is_better) != Some(false);
-    let means: Vec<(f64, f64)> =
-        points.iter().map(|of| (if less { of.cost.mean } else { -of.cost.mean }, of.metric.mean)).collect();
+    let turned = |value: f64, turns: bool| if turns { -value } else { value };
+    let means = points.iter().map(|of| (turned(of.cost.mean, !less), turned(of.metric.mean, lower_is_better(name))));
+    let means: Vec<(f64, f64)> = means.collect();
     // Means of fewer are noise, which a line between the best of them would show as a law.
     let settled = points.iter().all(|point| point.metric.n >= FEWEST_SEEDS);
     for (point, own) in points.iter_mut().zip(&means) {

@@ -1,5 +1,7 @@
 //! The plots of a report, drawn by [`crate::chart`], each with its content in words.
 
+use apt_experiment::lower_is_better;
+
 use crate::chart::{Band, Curve, Marker, Plot, Style};
 use crate::column::Column;
 use crate::curves::{ArmCurve, Curves};
@@ -53,7 +55,8 @@ pub fn curve_plot(curves: &Curves, section: &Section) -> Plot {
 pub fn curve_words(curves: &Curves, section: &Section) -> String {
     let arm = |arm: &ArmCurve| {
         let last = arm.mean.last()?;
-        let best = arm.mean.iter().max_by(|a, b| a.summary.mean.total_cmp(&b.summary.mean))?;
+        let turn = if lower_is_better(&section.metric) { -1.0 } else { 1.0 };
+        let best = arm.mean.iter().max_by(|a, b| (turn * a.summary.mean).total_cmp(&(turn * b.summary.mean)))?;
         let at = |of: &crate::curves::MeanPoint| format!("{} at step {}", with_half(&of.summary), of.step);
         Some(format!("{}, N {}: best mean {}, last {}", arm.name, arm.seeds.len(), at(best), at(last)))
     };

@@ -245,7 +245,7 @@ impl Section {
             sensitivity: asked.then(|| Sensitivity::new(study.seeds.len(), &tables, compared_by)),
             tuning: None,
             curves: curves(&tables, &groups, &runs),
-            fronts: fronts(&groups, compared_by),
+            fronts: fronts(&groups, compared_by, first.map_or("", |record| &record.measures.metric.name)),
             structures: structures(&groups, &runs),
             origin: Origin::of(&runs),
             title,

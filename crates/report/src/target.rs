@@ -1,6 +1,6 @@
 //! What time to target is measured against: the dense runs of the same setting.
 
-use apt_experiment::{Arm, ArmId, Study};
+use apt_experiment::{Arm, ArmId, Study, fraction_of};
 use serde::Serialize;
 
 use crate::assignment::{Arms, Assigned};
@@ -15,13 +15,16 @@ pub struct Target {
     pub reference: Summary,
     /// The share of it that counts as reached.
     pub fraction: f64,
+    /// What the task calls the metric.
+    #[serde(skip)]
+    pub metric: String,
 }
 
 impl Target {
     /// The metric that counts as reached.
     #[must_use]
     pub fn level(&self) -> f64 {
-        self.fraction * self.reference.mean
+        fraction_of(&self.metric, self.reference.mean, self.fraction)
     }
 
     /// The share as text, `97 %`.
@@ -41,6 +44,7 @@ pub(crate) fn target(study: &Study, arms: &Arms, runs: &[Assigned]) -> Option<Ta
         let learned = own.map(|run| &run.record.measures.metric).filter(|metric| !metric.is_at_chance());
         let reference: Vec<f64> = learned.filter_map(|metric| metric.validation).collect();
         let fraction = arm.knobs.target_metric_fraction;
-        Some(Target { of: arm.name.clone(), reference: summarise(&reference)?, fraction })
+        let metric = runs.first().map_or_else(String::new, |run| run.record.measures.metric.name.clone());
+        Some(Target { of: arm.name.clone(), reference: summarise(&reference)?, fraction, metric })
     })
 }

@@ -1,5 +1,7 @@
 //! Tables and remarks as texts, the same in HTML and Markdown.
 
+use apt_experiment::lower_is_better;
+
 use crate::column::Column;
 use crate::figures::NOTHING;
 use crate::grid::Grid;
@@ -50,7 +52,7 @@ fn cells(table: &Table, row: &Row, section: &Section, compares: bool) -> Vec<Str
     cells.extend(values(true));
     if compares {
         match row.differences.get(section.compared_by) {
-            Some(difference) => cells.extend(comparison(difference, row)),
+            Some(difference) => cells.extend(comparison(difference, row, &section.metric)),
             None => cells.extend([if row.is_base { "baseline" } else { NOTHING }, NOTHING, NOTHING].map(str::to_owned)),
         }
     }
@@ -67,20 +69,20 @@ pub(crate) fn cell(table: &Table, row: &Row, column: &Column, value: &Summary, s
     format!("{}{unit}{mark}{n}", column.text(value))
 }
 
-fn comparison(difference: &Difference, row: &Row) -> [String; 3] {
+fn comparison(difference: &Difference, row: &Row, metric: &str) -> [String; 3] {
     let summary = &difference.summary;
     let interval = summary.interval.map(|of| format!(" [{}, {}]", signed(of.low), signed(of.high)));
     let n = if summary.n == row.n { String::new() } else { format!(" (N {})", summary.n) };
     let p = difference.holm.map_or_else(|| NOTHING.to_owned(), p_text);
-    [format!("{}{}{n}", signed(summary.mean), interval.unwrap_or_default()), p, verdict(difference).to_owned()]
+    [format!("{}{}{n}", signed(summary.mean), interval.unwrap_or_default()), p, verdict(difference, metric).to_owned()]
 }
 
-/// What a difference of the metric amounts to; more of a metric is better.
-pub(crate) fn verdict(difference: &Difference) -> &'static str {
-    match difference.verdict {
-        Verdict::Higher => "better",
-        Verdict::Lower => "worse",
-        other => other.words(),
+/// What a difference of the metric of this name amounts to.
+pub(crate) fn verdict(difference: &Difference, metric: &str) -> &'static str {
+    match (difference.verdict, lower_is_better(metric)) {
+        (Verdict::Higher, false) | (Verdict::Lower, true) => "better",
+        (Verdict::Lower, false) | (Verdict::Higher, true) => "worse",
+        (other, _) => other.words(),
     }
 }
 

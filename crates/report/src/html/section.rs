@@ -1,5 +1,6 @@
 //! One section of the report: tables, curves, fronts, pictures, provenance, commands.
 
+use apt_experiment::lower_is_better;
 use maud::{Markup, PreEscaped, html};
 
 use crate::answer::ShortTable;
@@ -39,8 +40,9 @@ pub(super) fn section(of: &Section, place: usize, several: bool) -> Markup {
             @if !of.fronts.is_empty() {
                 h3 { "What the metric costs" }
                 p {
-                    "Every arm with the 95 % intervals of both means; up and to the left is better. The line joins those \
-                     that no other arm beats in both."
+                    "Every arm with the 95 % intervals of both means; "
+                    (if lower_is_better(&of.metric) { "down" } else { "up" })
+                    " and to the left is better. The line joins those that no other arm beats in both."
                 }
                 div.figures {
                     @for front in &of.fronts {
