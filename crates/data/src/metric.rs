@@ -107,13 +107,22 @@ impl Metric {
 impl Metric {
     /// The metric of the best constant answer to examples with these targets: what a model that has learned nothing
     /// reaches. A correlation with a constant is not defined and counts as 0. Of tokens it is what knows nothing but how often
-    /// each occurs in these targets.
+    /// each occurs in `seen`, the targets that are trained on, with one more of each and of what is not there; other metrics
+    /// do not look at these.
+    pub fn of_learned_constant(self, seen: &[Target], targets: &[Target]) -> f64 {
+        match targets.iter().any(|target| target.tokens().is_some()) {
+            true => tokens::of_constant(self, seen, targets),
+            false => self.of_constant(targets),
+        }
+    }
+
+    /// As [`Self::of_learned_constant`], where nothing is known of what is trained on but these targets.
     pub fn of_constant(self, targets: &[Target]) -> f64 {
         if matches!(self, Self::MicroF1 | Self::MacroF1 | Self::ExactMatch) {
             return sets::of_constant(self, targets);
         }
         if targets.iter().any(|target| target.tokens().is_some()) {
-            return tokens::of_constant(self, targets);
+            return tokens::of_constant(self, targets, targets);
         }
         let classes: BTreeSet<u32> = targets.iter().filter_map(Target::class).collect();
         let always = |class: u32| self.score(&vec![Target::Class(class); targets.len()], targets).unwrap_or(0.0);

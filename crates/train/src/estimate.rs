@@ -1,6 +1,7 @@
 //! How much memory a run will need, from sizes alone, before anything is loaded.
 
 use crate::head::pooling_for;
+use crate::language::LOGITS_AT_ONCE;
 use crate::setup::pooling_of;
 use apt_core::arms::{Distillation, RankGrowth};
 use apt_core::blocks::LayerShape;
@@ -18,9 +19,13 @@ const VALUE: u64 = 4;
 /// is counted exactly. The peak measured differs by what the allocator rounds and by how long inputs really are.
 pub fn estimate(config: &ModelConfig, knobs: &Knobs, labels: usize, length: usize) -> Vec<(&'static str, u64)> {
     let shape = config.shape();
-    let frozen = (shape.parameters() + config.embedding_parameters()) as u64;
+    let is_decoder = config.decoder.is_some();
+    // A decoder's head is never trained beside adapters.
+    let own_head = if is_decoder { config.head_parameters() } else { 0 };
+    let frozen = (shape.parameters() + config.embedding_parameters() + own_head) as u64;
     let head = HeadConfig::new(pooling_for(config, pooling_of(knobs)), config.hidden, labels);
-    let head = ModelConfig { head: Some(head), ..config.clone() }.head_parameters() as u64;
+    let head = ModelConfig { head: Some(head), ..config.clone() };
+    let head = if is_decoder { 0 } else { head.head_parameters() as u64 };
     let (first, most) = adapters(config, knobs);
     let trainable = if knobs.train_base { shape.parameters() as u64 } else { most } + head;
     // Values, gradients, two moments and the decay vector; the best weights beside them.
@@ -53,6 +58,10 @@ pub fn estimate(config: &ModelConfig, knobs: &Knobs, labels: usize, length: usiz
         SubBlock::ALL.iter().map(of).sum::<u64>()
     };
     let activations: u64 = shape.layers.iter().map(per_layer).sum();
+    // Logits of some tokens, their softmax and what of it is multiplied.
+    let logits =
+        if is_decoder { 3 * tokens.saturating_mul(config.vocab_size as u64).min(LOGITS_AT_ONCE as u64) } else { 0 };
+    let activations = activations + logits;
     vec![
         ("frozen weights", frozen * VALUE),
         ("trainable values, gradients and optimiser", trainable * copies * VALUE),

@@ -1,9 +1,10 @@
 //! Predictions of a model on examples.
 
 use crate::TrainError;
+use crate::language;
 use crate::setup::Setup;
 use apt_data::batch::lengths;
-use apt_data::{Encoded, Example, Objective, Target, collate, eval_batches};
+use apt_data::{Encoded, Example, Metric, Objective, Target, TokenScore, collate, eval_batches};
 use apt_experiment::Split;
 use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back, inference};
 use burn::tensor::Tensor;
@@ -20,8 +21,21 @@ pub struct Predictions {
     pub answers: Vec<Target>,
     /// The outputs that it was read from, `[outputs]` for each example.
     pub outputs: Vec<Vec<f32>>,
-    /// Mean loss of the objective.
+    /// Mean loss of the objective: over the examples, or over the tokens that are predicted.
     pub loss: f64,
+    /// Where tokens are predicted, one score for each example, or one for each of its endings; answers and outputs are
+    /// then none.
+    pub tokens: Vec<Vec<TokenScore>>,
+}
+
+impl Predictions {
+    /// The metrics of `objective`, the deciding one first, on the examples with these `targets`.
+    pub fn judged(&self, objective: &Objective, targets: &[Target]) -> Vec<(Metric, Option<f64>)> {
+        match objective.predicts_tokens() {
+            true => objective.judge_tokens(&self.tokens, targets),
+            false => objective.judge(&self.answers, targets),
+        }
+    }
 }
 
 /// Answers to `examples` by `model`, which must be without autodiff.
@@ -34,6 +48,11 @@ pub async fn predict(
     examples: &[Example],
     objective: &Objective,
 ) -> Result<Predictions, TrainError> {
+    if objective.predicts_tokens() {
+        let tokens = language::scores(model, masks, examples).await?;
+        let loss = language::mean_loss(&tokens, examples);
+        return Ok(Predictions { answers: Vec::new(), outputs: Vec::new(), loss, tokens });
+    }
     let device = model.device();
     let mut answers: Vec<Target> = examples.iter().map(|example| example.target.clone()).collect();
     let mut all = vec![Vec::new(); examples.len()];
@@ -60,7 +79,7 @@ pub async fn predict(
             loss += objective.loss(row, &examples[index].target);
         }
     }
-    Ok(Predictions { answers, outputs: all, loss: loss / examples.len().max(1) as f64 })
+    Ok(Predictions { answers, outputs: all, loss: loss / examples.len().max(1) as f64, tokens: Vec::new() })
 }
 
 /// Metrics of a model on the examples of a split.
@@ -92,7 +111,7 @@ pub(crate) async fn evaluate(
     let objective = &setup.task.objective;
     let predictions = predict(model, masks, examples, objective).await?;
     let targets: Vec<Target> = examples.iter().map(|e| e.target.clone()).collect();
-    let judged = objective.judge(&predictions.answers, &targets);
+    let judged = predictions.judged(objective, &targets);
     let metric = judged.first().and_then(|(_, value)| *value).unwrap_or(0.0);
     let mut all = BTreeMap::from([("loss".to_owned(), predictions.loss)]);
     let mut undefined = Vec::new();

@@ -83,7 +83,7 @@ pub fn task_loss(outputs: Tensor<2>, targets: &Targets) -> Tensor<1> {
 }
 
 /// Which tokens of a batch have one to be predicted after them, and which one.
-fn predicted(next: &[i32]) -> (Vec<i32>, Vec<i32>) {
+pub(crate) fn predicted(next: &[i32]) -> (Vec<i32>, Vec<i32>) {
     (0..).zip(next).filter(|(_, id)| **id != IGNORED).map(|(row, id): (i32, &i32)| (row, *id)).unzip()
 }
 
@@ -124,6 +124,16 @@ pub enum PredictionLoss {
 }
 
 impl PredictionLoss {
+    /// At which logits are compared; 1 of numbers.
+    pub(crate) fn temperature(self) -> f64 {
+        match self {
+            Self::Divergence { temperature }
+            | Self::BinaryDivergence { temperature }
+            | Self::TokenDivergence { temperature } => temperature,
+            Self::SquaredError => 1.0,
+        }
+    }
+
     /// The loss between two models' outputs `[n, outputs]`.
     pub fn of(self, student: Tensor<2>, teacher: Tensor<2>) -> Tensor<1> {
         match self {
@@ -144,7 +154,7 @@ pub fn prediction_loss(student: Tensor<2>, teacher: Tensor<2>, temperature: f64)
 
 /// `scale·T²·KL(teacher ‖ student)` of the softened logits, mean over the rows: over sequences and, of tokens, by how many are
 /// predicted in each, as the published code divides it for LLaMA.
-fn divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64, scale: f64) -> Tensor<1> {
+pub(crate) fn divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64, scale: f64) -> Tensor<1> {
     let [n, _] = student.dims();
     let student = activation::log_softmax(student / temperature, 1);
     let teacher = activation::log_softmax(teacher / temperature, 1);

@@ -5,6 +5,7 @@ use crate::costs::Costs;
 use crate::evaluate::PAD_MULTIPLE;
 use crate::evaluator::Evaluator;
 use crate::head::fit_head;
+use crate::language;
 use crate::setup::{Setup, pooling_of};
 use apt_core::averages::median;
 use apt_core::tokens::TokenBatch;
@@ -66,9 +67,11 @@ pub(crate) async fn measure(
 
 /// What a model that has learned nothing scores.
 fn chance(setup: &Setup) -> Chance {
+    let targets = |examples: &[Example]| -> Vec<Target> { examples.iter().map(|of| of.target.clone()).collect() };
+    let seen = if setup.task.objective.predicts_tokens() { targets(&setup.task.train) } else { Vec::new() };
     let constant = |examples: &[Example]| {
-        let targets: Vec<Target> = examples.iter().map(|example| example.target.clone()).collect();
-        let metric = setup.task.objective.metrics().first()?.of_constant(&targets);
+        let targets = targets(examples);
+        let metric = setup.task.objective.metrics().first()?.of_learned_constant(&seen, &targets);
         (!targets.is_empty()).then_some(Constant { metric, examples: targets.len() })
     };
     Chance { validation: constant(&setup.task.validation), test: setup.task.test.as_deref().and_then(constant) }
@@ -98,7 +101,7 @@ fn sample(setup: &Setup, n: usize) -> TokenBatch {
     collate(&sequences, setup.source.config.pad_id, PAD_MULTIPLE)
 }
 
-/// Median time of one batch, dense and compacted in turn so that a busy machine hurts both alike.
+/// Median time of one batch (of a decoder, until it says what follows each sequence), dense and compacted in turn so that a busy machine hurts both alike.
 async fn time_inference(
     setup: &Setup,
     costs: &Costs,
@@ -112,7 +115,10 @@ async fn time_inference(
     for repetition in 0..WARM_UPS + REPETITIONS {
         for (model, times) in [dense, compact].into_iter().zip(&mut times) {
             let start = costs.now();
-            let logits = inference::logits(model, &sample, &setup.device)?;
+            let logits = match model.config.decoder.is_some() {
+                true => language::last_logits(model, &sample, &setup.device)?,
+                false => inference::logits(model, &sample, &setup.device)?,
+            };
             read_back(logits, "logits").await?;
             if repetition >= WARM_UPS {
                 times.push(costs.now() - start);

@@ -9,7 +9,7 @@ use crate::simd::vectors;
 use crate::source::ModelSource;
 use crate::watched::watched;
 use apt_core::ranks::first_rank;
-use apt_data::{Encoded, Example, Objective, RawTask, Stream, TokenizedTask, generator, tokenize_task};
+use apt_data::{Encoded, Example, Objective, RawTask, Stream, Target, TokenizedTask, generator, tokenize_task};
 use apt_experiment::{CheckedKnobs, Knobs, PoolingChoice, Provenance, WatchedExample};
 use apt_nn::{Init, ModelConfig, Pooling, named};
 use burn::tensor::Device;
@@ -54,7 +54,7 @@ impl Setup {
     /// Puts together what the knobs name, which the caller has fetched: the model's files, the task as text, a device.
     ///
     /// # Errors
-    /// Texts that cannot be tokenised.
+    /// Texts that cannot be tokenised, and an objective that is none of the model's.
     pub fn assemble(
         knobs: CheckedKnobs,
         preset: Option<String>,
@@ -73,6 +73,7 @@ impl Setup {
         let length = knobs.max_length.min(model.source.config.max_length());
         let read = task.read.clone();
         let watched = watched(&task);
+        check_objective(&model.source.config, &task.objective)?;
         let task = tokenize_task(&task, &model.tokenizer, length)?;
         let mut model_read = model.read;
         model_read.head = Some(head_words(&model.source.config, &task.objective, pooling_of(&knobs)));
@@ -103,7 +104,7 @@ impl Setup {
 
     /// Whether task, tokenizer and model belong together.
     pub(crate) fn check_fit(&self) -> Result<(), TrainError> {
-        self.source.config.check_encoder()?;
+        check_objective(&self.source.config, &self.task.objective)?;
         if self.task.train.is_empty() || self.task.validation.is_empty() {
             let what = "the task has no training or no validation examples";
             return Err(TrainError::unfit("data", what, "check the data files"));
@@ -146,6 +147,28 @@ pub fn pooling_of(knobs: &Knobs) -> Option<Pooling> {
     }
 }
 
+/// Whether a model of `config` can learn `objective`: decoders predict tokens, and encoders do not.
+///
+/// # Errors
+/// [`TrainError::Unfit`] saying what each is for.
+pub fn check_objective(config: &ModelConfig, objective: &Objective) -> Result<(), TrainError> {
+    let (family, kind) = (config.family.spec().name, objective.kind().name());
+    match (config.decoder.is_some(), objective.predicts_tokens()) {
+        (true, false) => {
+            let what =
+                format!("{family} is a decoder, which has no classification head, and a {kind} is to be learned");
+            let remedy = "set --objective causal_lm or multiple_choice, or give an encoder, such as BERT";
+            Err(TrainError::unfit("objective", what, remedy))
+        }
+        (false, true) => {
+            let what = format!("{family} is an encoder, and {kind} predicts what follows a text");
+            let remedy = "give a decoder, such as a model of LLaMA's family, or leave out --objective";
+            Err(TrainError::unfit("objective", what, remedy))
+        }
+        (true, true) | (false, false) => Ok(()),
+    }
+}
+
 /// Whether a model of `config` that learns `objective` can be given `examples`.
 ///
 /// # Errors
@@ -153,6 +176,9 @@ pub fn pooling_of(knobs: &Knobs) -> Option<Pooling> {
 pub fn check_examples(config: &ModelConfig, examples: &[Example], objective: &Objective) -> Result<(), TrainError> {
     for example in examples {
         check_input(config, &example.tokens)?;
+        if let Target::Endings(endings) = &example.target {
+            endings.all.iter().try_for_each(|(tokens, _)| check_input(config, tokens))?;
+        }
         if !objective.admits(&example.target) {
             let (kind, outputs) = (objective.kind().name(), objective.outputs());
             let what = format!("the target {:?} is none of a {kind} with {outputs} outputs", example.target);

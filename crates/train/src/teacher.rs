@@ -1,5 +1,6 @@
 //! The teacher: an earlier self of the student (APT §4.4; METHOD §6).
 
+use crate::language::{Expectation, token_divergence};
 use crate::learner::Learner;
 use crate::losses::{PredictionLoss, mean_squared_error};
 use apt_core::blocks::Kept;
@@ -45,20 +46,27 @@ impl Teacher {
         learner
     }
 
-    /// The logits of `batch`, which must be without autodiff, and the states of four layers drawn by `rng`.
+    /// The outputs for `batch`, which must be without autodiff, and the states of four layers drawn by `rng`.
     ///
     /// # Errors
-    /// When it has no classification head.
+    /// When it is no decoder and has no classification head.
     pub fn forward(&self, batch: &Batch, rng: &mut ChaCha8Rng) -> Result<TeacherOutput, NnError> {
         let Output { hidden, states } = self.model.forward(batch, Forward { keep_states: true, ..Forward::default() });
-        Ok(self.sample_layers(&states, self.model.classify(hidden, batch)?, rng))
+        if self.model.config.decoder.is_none() {
+            return Ok(self.sample_layers(&states, self.model.classify(hidden, batch)?, rng));
+        }
+        let outputs = Outputs::Tokens(Expectation::new(&self.model, hidden));
+        Ok(TeacherOutput { states: self.layers(&states, rng), outputs })
     }
 
     /// The states of four layers drawn by `rng` out of those of all layers, each `[tokens, hidden]`.
     pub fn sample_layers(&self, states: &[Tensor<2>], logits: Tensor<2>, rng: &mut ChaCha8Rng) -> TeacherOutput {
+        TeacherOutput { states: self.layers(states, rng), outputs: Outputs::Logits(logits) }
+    }
+
+    fn layers(&self, states: &[Tensor<2>], rng: &mut ChaCha8Rng) -> Vec<(usize, Tensor<2>)> {
         let layers = teacher_layers(states.len(), rng);
-        let states = layers.into_iter().map(|layer| (layer, self.for_student(states[layer].clone()))).collect();
-        TeacherOutput { states, logits }
+        layers.into_iter().map(|layer| (layer, self.for_student(states[layer].clone()))).collect()
     }
 
     /// Its hidden state restricted to the student's dims, `[tokens, student hidden]`.
@@ -79,7 +87,15 @@ impl Teacher {
 pub struct TeacherOutput {
     /// The layers drawn and their hidden states, in the student's dims.
     states: Vec<(usize, Tensor<2>)>,
-    logits: Tensor<2>,
+    outputs: Outputs,
+}
+
+/// What student and teacher make of a batch.
+pub(crate) enum Outputs {
+    /// Of the classification head, `[sequences, outputs]`.
+    Logits(Tensor<2>),
+    /// Of a decoder, for every token.
+    Tokens(Expectation),
 }
 
 /// Weights of the two parts of the distillation loss.
@@ -102,7 +118,30 @@ pub fn distillation_loss(
     teacher: TeacherOutput,
     weights: DistillWeights,
 ) -> Tensor<1> {
-    let prediction = weights.prediction.of(logits, Tensor::from_inner(teacher.logits));
+    distillation(learner, states, Outputs::Logits(logits), teacher, weights, &[])
+}
+
+/// As [`distillation_loss`], of a decoder too. Its states are compared by their direction, each divided by its root mean
+/// square, as the published code does with those of sequence-to-sequence models; `next` are the tokens that are predicted.
+pub(crate) fn distillation(
+    learner: &Learner,
+    states: &[Tensor<2>],
+    outputs: Outputs,
+    teacher: TeacherOutput,
+    weights: DistillWeights,
+    next: &[i32],
+) -> Tensor<1> {
+    let is_decoder = matches!(outputs, Outputs::Tokens(_));
+    let prediction = match (outputs, teacher.outputs) {
+        (Outputs::Logits(own), Outputs::Logits(taught)) => weights.prediction.of(own, Tensor::from_inner(taught)),
+        (Outputs::Tokens(own), Outputs::Tokens(taught)) => {
+            token_divergence(&own, &taught, next, weights.prediction.temperature())
+        }
+        // Both are the same model.
+        (Outputs::Logits(own), Outputs::Tokens(_)) => own.sum() * 0.0,
+        (Outputs::Tokens(own), Outputs::Logits(_)) => token_divergence(&own, &own, &[], 1.0),
+    };
+    let compared = |state: Tensor<2>| if is_decoder { of_unit_size(state) } else { state };
     let mut loss = prediction * weights.logits;
     if weights.layers == 0.0 {
         return loss;
@@ -110,11 +149,11 @@ pub fn distillation_loss(
     let exists: Vec<bool> =
         learner.student.layers.iter().map(|l| l.attention.is_some() && l.feed_forward.is_some()).collect();
     for (layer, target) in teacher.states {
-        let target = Tensor::from_inner(target);
+        let target = Tensor::from_inner(compared(target));
         let best = candidates(layer, &exists)
             .into_iter()
             .map(|student_layer| {
-                let state = states[student_layer].clone();
+                let state = compared(states[student_layer].clone());
                 let mapped = learner.transform.as_ref().map_or(state.clone(), |t| t.forward(state));
                 mean_squared_error(mapped, target.clone())
             })
@@ -124,6 +163,13 @@ pub fn distillation_loss(
         }
     }
     loss
+}
+
+/// Each row divided by its root mean square.
+fn of_unit_size(state: Tensor<2>) -> Tensor<2> {
+    const EPSILON: f64 = 1e-6;
+    let size = (state.clone().square().mean_dim(1) + EPSILON).sqrt();
+    state / size
 }
 
 /// Copies every value to memory of its own.

@@ -1,9 +1,10 @@
 //! Forward and backward on one batch: the task's loss, the teacher's, gradients and the scores of blocks.
 
 use crate::TrainError;
+use crate::language::{Expectation, token_loss};
 use crate::learner::Learner;
 use crate::losses::{Targets, task_loss};
-use crate::teacher::{DistillWeights, TeacherOutput, distillation_loss};
+use crate::teacher::{DistillWeights, Outputs, TeacherOutput, distillation};
 use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::tokens::TokenBatch;
 use apt_nn::salience::{self, ScoreInputs, StepScores};
@@ -52,7 +53,7 @@ impl Pass<'_> {
     /// Runs the pass.
     ///
     /// # Errors
-    /// When the student has no classification head.
+    /// When the student is no decoder and has no classification head.
     pub(crate) fn backward(self) -> Result<Backward, TrainError> {
         let student = &self.learner.student;
         let batch = Batch::new(self.tokens, &student.config, self.device);
@@ -61,12 +62,20 @@ impl Pass<'_> {
         let keep_states = self.distillation.is_some();
         let with = Forward { masks: self.masks, taps: taps.as_mut(), keep_states, dropout: dropout.as_mut() };
         let Output { hidden, states } = student.forward(&batch, with);
-        let logits = student.classify_with(hidden, &batch, dropout.as_mut())?;
-        let task_loss = task_loss(logits.clone(), self.targets);
+        let (task_loss, outputs, next) = match self.targets {
+            Targets::Next(next) => {
+                let loss = token_loss(student, hidden.clone(), next)?;
+                (loss, Outputs::Tokens(Expectation::new(student, hidden)), next.as_slice())
+            }
+            Targets::Classes(_) | Targets::Marks(_) | Targets::Values(_) => {
+                let logits = student.classify_with(hidden, &batch, dropout.as_mut())?;
+                (task_loss(logits.clone(), self.targets), Outputs::Logits(logits), &[][..])
+            }
+        };
         let (loss, distill_loss, mu) = match self.distillation {
             None => (task_loss.clone(), None, None),
             Some(Distillation { output, weights, mu }) => {
-                let distill = distillation_loss(self.learner, &states, logits, output, weights);
+                let distill = distillation(self.learner, &states, outputs, output, weights, next);
                 (distill.clone() * mu + task_loss.clone() * (1.0 - mu), Some(distill), Some(mu))
             }
         };

@@ -50,7 +50,6 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let location = ModelLocation::Folder(folder.clone());
     let files = location.files()?;
     let (config, tokenizer) = (&files.source.config, &files.tokenizer);
-    config.check_encoder()?;
     // A file that is named here is to be evaluated, all of it; what a run was given is split as it was then.
     let file = matches.get_one::<String>("data").map(Path::new).filter(|path| path.is_file());
     let is_split_named = matches.value_source("split") == Some(ValueSource::CommandLine);
@@ -67,7 +66,8 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
         Some(file) => load_whole(&knobs.task, file, &reading)?,
         None => load_task(&knobs.task, data, &reading)?,
     };
-    if config.head.is_none() {
+    apt_train::check_objective(config, &task.objective)?;
+    if config.head.is_none() && config.decoder.is_none() {
         let remedy = "train it with `apt-lab run --model`, and evaluate that run";
         return Err(CliError::at(&folder, "the model has no trained head", remedy));
     }
@@ -94,11 +94,15 @@ pub(super) fn evaluate(matches: &ArgMatches) -> Result<(), CliError> {
     let predictions = pollster::block_on(apt_train::predict(&model, None, examples, &task.objective))?;
     let targets: Vec<Target> = examples.iter().map(|e| e.target.clone()).collect();
     if let Some(path) = matches.get_one::<PathBuf>("predictions") {
+        if task.objective.predicts_tokens() {
+            let what = "--predictions writes answers, and where tokens are predicted there are none";
+            return Err(CliError::at(path, what, "leave it out"));
+        }
         let rows = predictions.answers.iter().zip(&targets);
         let row = |(answer, target)| format!("{}\t{}\n", task.objective.text(answer), task.objective.text(target));
         write_atomic(path, format!("answer\tlabel\n{}", rows.map(row).collect::<String>()).as_bytes())?;
     }
-    let judged = task.objective.judge(&predictions.answers, &targets);
+    let judged = predictions.judged(&task.objective, &targets);
     let mut metrics: Vec<(&str, Option<f64>)> = judged.into_iter().map(|(m, value)| (m.name(), value)).collect();
     metrics.push((LOSS, Some(predictions.loss)));
     if matches.get_flag("json") {

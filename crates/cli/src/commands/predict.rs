@@ -96,7 +96,11 @@ fn input(matches: &ArgMatches) -> Result<Input, CliError> {
 
 /// What the model says of a text.
 fn objective_of(model: &Transformer, source: &Path) -> Result<Objective, CliError> {
-    model.config.check_encoder()?;
+    if model.config.decoder.is_some() {
+        let what =
+            format!("{} is a decoder: it continues texts and does not answer to them", model.config.family.spec().name);
+        return Err(CliError::at(source, what, "measure it with `apt-lab eval --objective causal_lm --data FILE`"));
+    }
     let Some(head) = model.config.head else {
         let remedy = "train it with `apt-lab run --model`, and name that run";
         return Err(CliError::at(source, "the model has no trained head", remedy));

@@ -47,25 +47,34 @@ pub(super) fn accuracy(
     (!pairs.is_empty()).then(|| right as f64 / pairs.len() as f64)
 }
 
-/// What knows nothing of a text but how often each of its tokens occurs; of endings, which place is most often right.
-pub(super) fn of_constant(metric: Metric, targets: &[Target]) -> f64 {
+/// What knows nothing of texts but how often each token occurs in `seen`, each counted once more and so is whatever does
+/// not occur there; of endings, which place is most often right.
+pub(super) fn of_constant(metric: Metric, seen: &[Target], targets: &[Target]) -> f64 {
     if matches!(metric, Metric::Accuracy | Metric::AccuracyByLength) {
         let mut places: BTreeMap<usize, usize> = BTreeMap::new();
         targets.iter().filter_map(Target::right_ending).for_each(|right| *places.entry(right).or_default() += 1);
         let all: usize = places.values().sum();
         return super::ratio(places.into_values().max().unwrap_or(0) as f64, all as f64);
     }
-    let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
-    let mut all = TokenScore::default();
-    for next in targets.iter().filter_map(Target::tokens) {
-        next.ids.iter().filter(|id| **id != IGNORED).for_each(|id| *counts.entry(*id).or_default() += 1);
-        all.bytes += next.bytes;
-    }
-    all.tokens = counts.values().sum();
-    all.right = counts.values().copied().max().unwrap_or(0);
-    let tokens = all.tokens as f64;
-    all.nats = counts.values().map(|&count| count as f64 * (tokens / count as f64).ln()).sum();
+    let (known, counts) = (counts(seen), counts(targets));
+    let total = (known.values().sum::<usize>() + known.len() + 1) as f64;
+    let nats = |id: &i32| (total / (known.get(id).copied().unwrap_or(0) + 1) as f64).ln();
+    let commonest = known.iter().max_by_key(|(_, count)| **count).map(|(id, _)| *id);
+    let all = TokenScore {
+        nats: counts.iter().map(|(id, &count)| count as f64 * nats(id)).sum(),
+        tokens: counts.values().sum(),
+        right: commonest.and_then(|id| counts.get(&id)).copied().unwrap_or(0),
+        bytes: targets.iter().filter_map(Target::tokens).map(|next| next.bytes).sum(),
+    };
     of(metric, &all).unwrap_or(0.0)
+}
+
+/// How often each token is to be predicted.
+fn counts(targets: &[Target]) -> BTreeMap<i32, usize> {
+    let mut counts = BTreeMap::new();
+    let ids = targets.iter().filter_map(Target::tokens).flat_map(|next| &next.ids);
+    ids.filter(|id| **id != IGNORED).for_each(|id| *counts.entry(*id).or_default() += 1);
+    counts
 }
 
 #[cfg(test)]
@@ -90,9 +99,13 @@ mod tests {
         close("bits", Metric::BitsPerByte.of_tokens(&scores, &targets), 6.0 / 2.0_f64.ln() / 8.0);
         close("accuracy", Metric::TokenAccuracy.of_tokens(&scores, &targets), 1.0 / 3.0);
         assert_eq!(Metric::Perplexity.of_tokens(&[], &[]), None, "of no token");
-        // Two of three tokens are 3: the entropy in nats, and the share.
-        let entropy = 2.0 / 3.0 * 1.5_f64.ln() + 1.0 / 3.0 * 3.0_f64.ln();
+        // Two of three tokens are 3, and one more of 3, of 5 and of all others is counted: 3, 2 and 1 of 6.
+        let entropy = 2.0 / 3.0 * 2.0_f64.ln() + 1.0 / 3.0 * 3.0_f64.ln();
         close("chance", Some(Metric::Perplexity.of_constant(&targets)), entropy.exp());
+        let seen = [Target::Tokens(NextTokens { ids: vec![5, 5, 7], bytes: 0 })];
+        let unseen = 2.0 / 3.0 * 6.0_f64.ln() + 1.0 / 3.0 * 2.0_f64.ln();
+        close("of others", Some(Metric::Perplexity.of_learned_constant(&seen, &targets)), unseen.exp());
+        close("the commonest there", Some(Metric::TokenAccuracy.of_learned_constant(&seen, &targets)), 1.0 / 3.0);
         close("the commonest token", Some(Metric::TokenAccuracy.of_constant(&targets)), 2.0 / 3.0);
     }
 

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use super::choices::{MuOver, ObjectiveChoice, PoolingChoice};
 use super::densities::Densities;
 use super::error::{KnobError, SettingLocation};
-use crate::inputs::{BUILTIN_TASK, TASK_NAMES};
+use crate::inputs::{BUILTIN_TASK, TASK_NAMES, TEXT_TASK};
 use crate::knobs::{KNOBS, Knobs};
 
 /// Settings that were checked: every knob in its range, none against another. Only [`Knobs::check`] makes them, and they
@@ -37,7 +37,11 @@ impl Knobs {
     /// # Errors
     /// The first [`KnobError::OutOfRange`], [`KnobError::WrongType`] or [`KnobError::Contradiction`],
     /// the latter naming both knobs and what to change.
-    pub fn check(self) -> Result<CheckedKnobs, KnobError> {
+    pub fn check(mut self) -> Result<CheckedKnobs, KnobError> {
+        // Texts are never the built-in task's: data that is named is a file of one's own.
+        if self.predicts_tokens() && self.task == BUILTIN_TASK && self.data.is_some() {
+            self.task = TEXT_TASK.into();
+        }
         for knob in KNOBS.iter() {
             let value = knob.get(&self);
             knob.kind
@@ -49,6 +53,12 @@ impl Knobs {
         self.check_windows()?;
         self.check_via()?;
         Ok(CheckedKnobs(self))
+    }
+
+    /// Whether tokens are to be predicted, for which there is no classification head.
+    #[must_use]
+    pub fn predicts_tokens(&self) -> bool {
+        matches!(self.objective, ObjectiveChoice::CausalLm | ObjectiveChoice::MultipleChoice)
     }
 
     /// Whether anything is to be pruned.
@@ -124,15 +134,14 @@ impl Knobs {
                 "set objective = \"multi_label\", or leave label_separator out",
             ));
         }
-        let predicts_tokens = matches!(self.objective, ObjectiveChoice::CausalLm | ObjectiveChoice::MultipleChoice);
-        if predicts_tokens && self.freeze_head {
+        if self.predicts_tokens() && self.freeze_head {
             return Err(contradiction(
                 ("freeze_head", "objective"),
                 "where tokens are predicted there is no classification head",
                 "leave freeze_head out",
             ));
         }
-        if predicts_tokens && self.pooling != PoolingChoice::Auto {
+        if self.predicts_tokens() && self.pooling != PoolingChoice::Auto {
             return Err(contradiction(
                 ("pooling", "objective"),
                 "where tokens are predicted there is no classifier that would read a pooled state",

@@ -269,7 +269,10 @@ impl Trainer {
         let sequences: Vec<&Encoded> = indices.iter().map(|&i| &task.train[i].tokens).collect();
         let targets: Vec<Target> = indices.iter().map(|&i| task.train[i].target.clone()).collect();
         let tokens = collate(&sequences, self.trained.student().config.pad_id, PAD_MULTIPLE);
-        let targets = Targets::new(&task.objective, &targets, &self.device);
+        let targets = match task.objective.predicts_tokens() {
+            true => Targets::next(&targets, tokens.length()),
+            false => Targets::new(&task.objective, &targets, &self.device),
+        };
         let tracked = scorer.is_some_and(salience::needs_mask_gradients);
         let masks = drawn.or(self.pruner.masks());
         let ones = (tracked && masks.is_none()).then(|| Masks::ones(&self.trained.shape()));
