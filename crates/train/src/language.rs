@@ -122,16 +122,16 @@ pub(crate) async fn scores(
         let hidden = model.forward(&inputs, Forward { masks, ..Forward::default() }).hidden;
         let scored = token_scores(model, hidden, &targets)?;
         let read = read_back(Tensor::cat(vec![scored.losses, scored.hits], 0), "losses of tokens").await?;
-        let (losses, hits) = read.split_at(targets.len());
-        let length = tokens.length().max(1);
-        for (row, (&place, next)) in places.iter().zip(&next).enumerate() {
-            let sum =
-                |values: &[f32]| values[row * length..(row + 1) * length].iter().map(|&v| f64::from(v)).sum::<f64>();
-            let nats = sum(losses);
+        let (losses, hits) = read.split_at(read.len() / 2);
+        let (mut losses, mut hits) = (losses.iter(), hits.iter());
+        for (&place, next) in places.iter().zip(&next) {
+            let of_row = next.count();
+            let sum = |values: &mut std::slice::Iter<'_, f32>| values.take(of_row).map(|&v| f64::from(v)).sum::<f64>();
+            let (nats, right) = (sum(&mut losses), sum(&mut hits) as usize);
             if !nats.is_finite() {
                 return Err(TrainError::NotFinite { step: 0, tensor: "losses of an evaluation".into() });
             }
-            found[place] = TokenScore { nats, tokens: next.count(), right: sum(hits) as usize, bytes: next.bytes };
+            found[place] = TokenScore { nats, tokens: of_row, right, bytes: next.bytes };
         }
     }
     let mut all = vec![Vec::new(); examples.len()];

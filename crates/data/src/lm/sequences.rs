@@ -147,10 +147,8 @@ impl Maker<'_> {
         let mut answers = written.answers.iter().peekable();
         for ((&id, &(start, _)), &bytes) in pieces.ids.iter().zip(&pieces.spans).zip(&bytes) {
             // The token that ends an answer stands before the first that does not belong to it.
-            while let Some(&&(_, until)) = answers.peek().filter(|(_, until)| *until <= start) {
-                debug_assert!(until <= start);
+            while answers.next_if(|(_, until)| *until <= start).is_some() {
                 end.iter().for_each(|&end| row.push(end, 0, true));
-                answers.next();
             }
             row.push(id, bytes, answers.peek().is_some_and(|(from, _)| *from <= start));
         }
