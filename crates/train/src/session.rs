@@ -206,7 +206,8 @@ impl Session {
         Ok(())
     }
 
-    /// A pruning point if there is one here, then a training step, then an evaluation if one is due.
+    /// A pruning point if there is one here, then a training step, then an evaluation if one is due; of a decoder, an
+    /// evaluation alone before the first step.
     async fn train(&mut self) -> Result<(), TrainError> {
         let step = self.steps_made();
         let total = self.steps_planned();
@@ -215,14 +216,18 @@ impl Session {
         }
         let phase = self.trainer.phase();
         self.enter(phase);
-        if step == 0 {
+        // A decoder knows its task before it is trained: what it is worth then, cut already under one_shot, is worth knowing.
+        let looks_first = self.trainer.setup.task.objective.predicts_tokens() && self.evaluator.validation().is_none();
+        if step == 0 && (looks_first || !self.trainer.setup.task.objective.predicts_tokens()) {
             let began = self.costs.now();
             self.trainer.warm_up().await?;
             self.costs.add_warmup(self.costs.now() - began);
             self.costs.restart_clock();
         }
         self.pruning_point().await?;
-        if step < total {
+        if step == 0 && looks_first {
+            self.evaluate(Split::Validation).await?;
+        } else if step < total {
             self.decay_window().await?;
             let point = self.trainer.train_step(&mut self.costs).await?;
             let laid_out = self.trainer.watch_loss(point.task_loss)?;

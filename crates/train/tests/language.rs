@@ -95,6 +95,11 @@ fn a_decoder_is_pruned_and_tuned_and_its_lowest_perplexity_is_kept() {
     assert!((session.compacted().config.shape().parameters() as f64) < 0.72 * parameters(&events));
 
     let record = RecordBuilder::from_events(&events).expect("a whole run");
+    let first = &record.evaluations[0];
+    let untaught = losses[0].exp();
+    assert_eq!(first.step, 0, "what it is worth before it is trained is known");
+    assert!((first.metric / untaught - 1.0).abs() < 0.2, "{} and, of one batch, {untaught}", first.metric);
+
     let metric = &record.measures.metric;
     let step_of_last_pruning = record.last_point().expect("something was pruned").step;
     let after: Vec<f64> = record
