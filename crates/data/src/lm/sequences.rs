@@ -158,7 +158,7 @@ impl Maker<'_> {
         self.cut.of += 1;
         self.cut.some += usize::from(all > most);
         let (tokens, next) = row.example(0..all.min(most).saturating_sub(1));
-        Ok((next.count() > 0).then(|| Example { tokens, target: Target::Tokens(next) }))
+        Ok((next.count() > 0).then_some(Example { tokens, target: Target::Tokens(next) }))
     }
 
     /// A text with each of its endings behind a blank. What is too long loses its beginning, as in lm-evaluation-harness.
