@@ -55,7 +55,7 @@ impl Teacher {
         if self.model.config.decoder.is_none() {
             return Ok(self.sample_layers(&states, self.model.classify(hidden, batch)?, rng));
         }
-        let outputs = Outputs::Tokens(Expectation::new(&self.model, hidden));
+        let outputs = Outputs::Tokens(Box::new(Expectation::new(&self.model, hidden)));
         Ok(TeacherOutput { states: self.layers(&states, rng), outputs })
     }
 
@@ -95,7 +95,7 @@ pub(crate) enum Outputs {
     /// Of the classification head, `[sequences, outputs]`.
     Logits(Tensor<2>),
     /// Of a decoder, for every token.
-    Tokens(Expectation),
+    Tokens(Box<Expectation>),
 }
 
 /// Weights of the two parts of the distillation loss.

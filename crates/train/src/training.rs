@@ -65,7 +65,7 @@ impl Pass<'_> {
         let (task_loss, outputs, next) = match self.targets {
             Targets::Next(next) => {
                 let loss = token_loss(student, hidden.clone(), next)?;
-                (loss, Outputs::Tokens(Expectation::new(student, hidden)), next.as_slice())
+                (loss, Outputs::Tokens(Box::new(Expectation::new(student, hidden))), next.as_slice())
             }
             Targets::Classes(_) | Targets::Marks(_) | Targets::Values(_) => {
                 let logits = student.classify_with(hidden, &batch, dropout.as_mut())?;
