@@ -61,7 +61,7 @@ impl Teacher {
 
     /// The states of four layers drawn by `rng` out of those of all layers, each `[tokens, hidden]`.
     pub fn sample_layers(&self, states: &[Tensor<2>], logits: Tensor<2>, rng: &mut ChaCha8Rng) -> TeacherOutput {
-        TeacherOutput { states: self.layers(states, rng), outputs: Outputs::Logits(logits) }
+        TeacherOutput { states: self.layers(states, rng), outputs: Outputs::Logits(Box::new(logits)) }
     }
 
     fn layers(&self, states: &[Tensor<2>], rng: &mut ChaCha8Rng) -> Vec<(usize, Tensor<2>)> {
@@ -93,7 +93,7 @@ pub struct TeacherOutput {
 /// What student and teacher make of a batch.
 pub(crate) enum Outputs {
     /// Of the classification head, `[sequences, outputs]`.
-    Logits(Tensor<2>),
+    Logits(Box<Tensor<2>>),
     /// Of a decoder, for every token.
     Tokens(Box<Expectation>),
 }
@@ -118,7 +118,7 @@ pub fn distillation_loss(
     teacher: TeacherOutput,
     weights: DistillWeights,
 ) -> Tensor<1> {
-    distillation(learner, states, Outputs::Logits(logits), teacher, weights, &[])
+    distillation(learner, states, Outputs::Logits(Box::new(logits)), teacher, weights, &[])
 }
 
 /// As [`distillation_loss`], of a decoder too. Its states are compared by their direction, each divided by its root mean
@@ -133,7 +133,7 @@ pub(crate) fn distillation(
 ) -> Tensor<1> {
     let is_decoder = matches!(outputs, Outputs::Tokens(_));
     let prediction = match (outputs, teacher.outputs) {
-        (Outputs::Logits(own), Outputs::Logits(taught)) => weights.prediction.of(own, Tensor::from_inner(taught)),
+        (Outputs::Logits(own), Outputs::Logits(taught)) => weights.prediction.of(*own, Tensor::from_inner(*taught)),
         (Outputs::Tokens(own), Outputs::Tokens(taught)) => {
             token_divergence(&own, &taught, next, weights.prediction.temperature())
         }

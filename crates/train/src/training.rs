@@ -69,7 +69,7 @@ impl Pass<'_> {
             }
             Targets::Classes(_) | Targets::Marks(_) | Targets::Values(_) => {
                 let logits = student.classify_with(hidden, &batch, dropout.as_mut())?;
-                (task_loss(logits.clone(), self.targets), Outputs::Logits(logits), &[][..])
+                (task_loss(logits.clone(), self.targets), Outputs::Logits(Box::new(logits)), &[][..])
             }
         };
         let (loss, distill_loss, mu) = match self.distillation {
