@@ -82,7 +82,7 @@ fn a_template_that_does_not_render_names_file_and_row() {
                   messages %}{{ m.content }}{% endfor %}";
     let refused = |template: &str| {
         let tokenizer = byte_tokenizer(json!({"tokenizer_class": "GPT2Tokenizer", "chat_template": template}));
-        tokenize_task(&read("alpaca.jsonl", ROWS), &tokenizer, 256).err().expect("refused")
+        tokenize_task(&read("alpaca.jsonl", ROWS), &tokenizer, 256).expect_err("refused")
     };
     let error = refused(strict);
     assert!(matches!(&error, DataError::BadRow { line: 2, .. }), "{error}");
