@@ -1,8 +1,8 @@
 // Starts the worker: loads the engine and says how far it is. A download that breaks off or stands still is tried again.
+// The page gives the worker the name of the program that it wants: apt-worker or apt-worker-gpu (web/page/src/engine.rs).
 
-import init from "./apt-worker.js";
-
-const ENGINE = new URL("./apt-worker_bg.wasm", import.meta.url);
+const PROGRAM = new URL(`./${self.name}.js`, import.meta.url);
+const ENGINE = new URL(`./${self.name}_bg.wasm`, import.meta.url);
 const ATTEMPTS = 3;
 /** Milliseconds without a byte after which a download counts as broken. */
 const STANDSTILL_MS = 20_000;
@@ -49,8 +49,8 @@ async function engine(attempt) {
 
 for (let attempt = 1; ; attempt++) {
   try {
-    const module = await engine(attempt);
-    await init({ module_or_path: module });
+    const [program, module] = await Promise.all([import(PROGRAM), engine(attempt)]);
+    await program.default({ module_or_path: module });
     break;
   } catch (error) {
     if (attempt === ATTEMPTS) {

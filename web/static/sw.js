@@ -5,7 +5,8 @@
 
 const CACHE = "apt-lab/1";
 
-// What a first visit needs, also what it has not asked for yet: the worker and the built-in model.
+// What a first visit needs, also what it has not asked for yet: the worker for the CPU and the built-in model. The one for
+// the GPU is kept where it was loaded.
 const SHELL = [
   "./",
   "./start.js",
@@ -38,7 +39,8 @@ self.addEventListener("activate", (event) => {
   );
 });
 
-// The page names what it loaded before this worker was in charge: styles, snippets, pictures.
+// The page names what it loaded before this worker was in charge: styles, snippets, pictures; and the program of the lab's
+// worker.
 self.addEventListener("message", (event) => {
   const names = event.data?.keep;
   if (Array.isArray(names)) event.waitUntil(keep(names.filter(ours)));

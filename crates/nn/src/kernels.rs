@@ -14,6 +14,10 @@ mod decoders;
 mod decoders_cpu;
 mod dropout;
 mod gemm;
+#[cfg(any(feature = "gpu", not(target_family = "wasm")))]
+mod gpu;
+#[cfg(all(target_family = "wasm", not(feature = "gpu")))]
+#[path = "kernels/no_gpu.rs"]
 mod gpu;
 mod rows;
 #[cfg(all(test, not(target_family = "wasm")))]
@@ -21,6 +25,7 @@ mod tile;
 #[cfg(target_family = "wasm")]
 pub mod tile;
 mod tiles;
+mod update;
 
 use adapted::CpuAdapted;
 pub(crate) use angles::Angles;
@@ -31,9 +36,8 @@ use cpu::{CpuInference, CpuKernels};
 pub(crate) use decoders::{causal_weights, log_partition, product, rms_norm, rotate, silu_times, softmax};
 use dropout::CpuDropout;
 pub(crate) use dropout::{DRAW_VALUES, Dropped};
-pub use gpu::flat::{AdamWResult, AdamWStep};
-use gpu::rows::NormOf;
 pub(crate) use rows::Term;
+pub use update::{AdamWResult, AdamWStep};
 
 /// `x·W + b`: `x: [n, d_in]`, `weight: [d_in, d_out]`, `bias: [d_out]`.
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -184,7 +188,7 @@ pub(crate) fn gpu_norm(
     if frozen.into_iter().any(Tensor::is_require_grad) {
         return None;
     }
-    gpu::rows::norm(x, y, &NormOf { weight, bias, eps, mask })
+    gpu::rows::norm(x, y, [weight, bias], eps, mask)
 }
 
 /// The vectors behind one another.

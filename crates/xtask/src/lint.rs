@@ -31,11 +31,10 @@ pub(crate) fn native() -> Result<()> {
 /// # Errors
 /// A warning of clippy or rustdoc.
 pub(crate) fn browser() -> Result<()> {
-    for (name, profile) in [("worker", "web"), ("page", "page")] {
-        let manifest = format!("--manifest-path web/{name}/Cargo.toml --bin apt-{name}");
-        lint(&format!("build --profile {profile} --target {TARGET} {manifest}"))?;
-    }
-    Ok(())
+    let worker = "--profile web --manifest-path web/worker/Cargo.toml --bin";
+    lint(&format!("build --target {TARGET} {worker} apt-worker"))?;
+    lint(&format!("build --target {TARGET} {worker} apt-worker-gpu --features gpu"))?;
+    lint(&format!("build --target {TARGET} --profile page --manifest-path web/page/Cargo.toml --bin apt-page"))
 }
 
 fn lint(words: &str) -> Result<()> {

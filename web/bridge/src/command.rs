@@ -134,6 +134,9 @@ pub enum Command {
         /// What they are kept under.
         name: String,
     },
+    /// Save and close whatever is open and end, for another worker takes the place of this one; answered by
+    /// [`crate::Message::Left`].
+    Leave,
 }
 
 /// A file that can be made from the open run.

@@ -1,5 +1,6 @@
 //! What the worker knows of the machine.
 
+use apt_experiment::Device;
 use serde::{Deserialize, Serialize};
 
 /// The devices of this browser, as the worker sees them.
@@ -32,6 +33,18 @@ pub struct Adapter {
     pub limits: Vec<(String, f64)>,
     /// Names of its features.
     pub features: Vec<String>,
+}
+
+impl Adapter {
+    /// Whether a run that asks for `device` is computed on it, if it passes the self-test: `auto` leaves out software.
+    #[must_use]
+    pub fn is_for(&self, device: Device) -> bool {
+        match device {
+            Device::Auto => !self.software,
+            Device::Webgpu => true,
+            _ => false,
+        }
+    }
 }
 
 /// One operation of the self-test.

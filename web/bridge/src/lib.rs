@@ -2,8 +2,11 @@
 //!
 //! The page shows and asks, the worker owns device, session and database; neither links the other. Here is what both must
 //! agree on: [`Command`]s to the worker, [`Message`]s back, how either travels (`transport`), and the runs, studies,
-//! records and files in the browser's database, which both read (`store`) and the worker alone writes.
+//! records and files in the browser's database, which both read (`store`) and the worker alone writes; also what the browser
+//! says of its graphics adapter (`adapter`), by which the page chooses a worker and the worker a device.
 
+#[cfg(target_family = "wasm")]
+pub mod adapter;
 mod command;
 mod device;
 mod hub;

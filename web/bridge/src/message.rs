@@ -101,6 +101,8 @@ pub enum Message {
     },
     /// A command failed, or a run ended by an error. What was open before is unharmed unless `run` is named.
     Fault(Fault),
+    /// The answer to [`crate::Command::Leave`]: all that was asked before is done.
+    Left,
     /// The worker panicked and must be replaced.
     Panic {
         /// Message, location and stack.

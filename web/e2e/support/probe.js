@@ -69,5 +69,5 @@ globalThis.postMessage = function (message, ...more) {
   return post.call(globalThis, message, ...more);
 };
 
-const { default: init } = await import("./apt-worker.js");
+const { default: init } = await import(`./${self.name}.js`);
 await init();

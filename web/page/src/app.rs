@@ -46,6 +46,7 @@ mod state;
 mod storage;
 mod study;
 mod study_form;
+mod tester;
 mod verdicts;
 mod visit;
 mod worker;
@@ -72,7 +73,7 @@ fn root() -> impl IntoView {
         lab.page.set(Page::Compare);
     }
     visit::Visit::begin(lab, reading);
-    lab.start_worker();
+    lab.start_first_worker();
     lab.load_runs();
     lab.load_sets();
     lab.load_studies();

@@ -11,6 +11,7 @@ mod app;
 pub mod arms;
 pub mod asking;
 pub mod baseline;
+pub mod engine;
 pub mod export;
 pub mod history;
 pub mod hub;

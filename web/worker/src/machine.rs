@@ -2,10 +2,11 @@
 //! memory a run would need.
 
 use crate::error::WorkerError;
-use crate::gpu::{self, Gpu};
+use crate::gpu::Gpu;
 use crate::worker::Worker;
 use crate::{gpu_errors, model_files, port, sources};
-use apt_bridge::{Estimate, Message};
+use apt_bridge::adapter::describe;
+use apt_bridge::{Check, DeviceReport, Estimate, Message};
 use apt_experiment::{Device as Choice, Knobs};
 use apt_nn::tile::RELAXED;
 use apt_train::device::{OpenDevice, cpu};
@@ -30,8 +31,8 @@ impl Worker {
         };
         let refused = |why: String| WorkerError::new("device webgpu", why, "set device to cpu or auto");
         if !asked {
-            match gpu::describe().await {
-                Ok(adapter) if adapter.software => {
+            match describe().await {
+                Ok(adapter) if !adapter.is_for(choice) => {
                     return Ok((in_browser(cpu(&format!("the only adapter, {}, is software", adapter.name))), false));
                 }
                 Ok(_) => {}
@@ -52,17 +53,17 @@ impl Worker {
             self.gpu = Some(Gpu::open().await?);
         }
         let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Err("no device".into()) };
-        if gpu.checks.is_none() {
+        if gpu.checks().is_none() {
             let remembered = gpu.test(store, false).await.map_err(|error| error.to_string())?;
-            port::post(&Message::Devices(Box::new(gpu::report(Some(gpu), None, remembered))));
+            port::post(&Message::Devices(Box::new(report(Some(gpu), None, remembered))));
         }
-        if let Some(check) = gpu.failed() {
-            return Err(format!("{} computes `{}` differently from the CPU", gpu.adapter.name, check.name));
+        if let Some(check) = failed(gpu) {
+            return Err(format!("{} computes `{}` differently from the CPU", gpu.adapter().name, check.name));
         }
         Ok(OpenDevice {
-            device: gpu.device.clone(),
+            device: gpu.device(),
             backend: "wgpu/webgpu",
-            name: gpu.adapter.name.clone(),
+            name: gpu.adapter().name.clone(),
             why: "it agrees with the CPU in every operation".into(),
         })
     }
@@ -73,7 +74,7 @@ impl Worker {
             match Gpu::open().await {
                 Ok(gpu) => self.gpu = Some(gpu),
                 Err(why) => {
-                    port::post(&Message::Devices(Box::new(gpu::report(None, Some(why), false))));
+                    port::post(&Message::Devices(Box::new(report(None, Some(why), false))));
                     return Ok(());
                 }
             }
@@ -82,16 +83,16 @@ impl Worker {
         let mut remembered = false;
         let mut why_not = None;
         // A run on this device is not to be disturbed; the earlier test still counts.
-        if (again || gpu.checks.is_none()) && !busy {
+        if (again || gpu.checks().is_none()) && !busy {
             match gpu.test(store, again).await {
                 Ok(known) => remembered = known,
                 Err(error) => why_not = Some(error.to_string()),
             }
         }
-        if let Some(check) = gpu.failed() {
+        if let Some(check) = failed(gpu) {
             why_not = Some(format!("it computes `{}` differently from the CPU", check.name));
         }
-        port::post(&Message::Devices(Box::new(gpu::report(Some(gpu), why_not, remembered))));
+        port::post(&Message::Devices(Box::new(report(Some(gpu), why_not, remembered))));
         Ok(())
     }
 
@@ -114,4 +115,42 @@ fn in_browser(opened: OpenDevice) -> OpenDevice {
         _ => "SIMD",
     };
     OpenDevice { name: format!("CPU in WebAssembly, one thread, {vectors}"), ..opened }
+}
+
+/// The first operation that differs from the CPU.
+fn failed(gpu: &Gpu) -> Option<&Check> {
+    gpu.checks().into_iter().flatten().find(|check| !check.passed)
+}
+
+/// The report for the page.
+fn report(gpu: Option<&Gpu>, why_not: Option<String>, remembered: bool) -> DeviceReport {
+    let adapter = gpu.map(|gpu| gpu.adapter().clone());
+    let mut notes = Vec::new();
+    if let Some(adapter) = &adapter {
+        if adapter.software {
+            notes.push(
+                "This adapter is software: the CPU computes what a GPU would, slowly. The device `auto` takes the CPU \
+                 backend instead; `webgpu` takes this one."
+                    .into(),
+            );
+        }
+        for (feature, without) in [
+            ("shader-f16", "half-precision kernels are not available; none is needed"),
+            ("subgroups", "sums within a group take the slower way"),
+            ("timestamp-query", "times are taken by the browser's clock alone"),
+        ] {
+            if !adapter.features.iter().any(|f| f == feature) {
+                notes.push(format!("Without {feature}: {without}."));
+            }
+        }
+    }
+    DeviceReport {
+        adapter,
+        why_not,
+        notes,
+        checks: gpu.and_then(Gpu::checks).unwrap_or_default().to_vec(),
+        remembered,
+        simd: cfg!(target_feature = "simd128"),
+        processors: Some(port::scope().navigator().hardware_concurrency() as u32).filter(|n| *n > 0),
+    }
 }

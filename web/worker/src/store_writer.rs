@@ -1,9 +1,9 @@
 //! The writing half of the browser's database. Only the worker has it, so that no two hands write the same row of one tab;
 //! tabs keep apart by locks ([`crate::run_lock`]). A save and the events up to it are written together or not at all.
 
-use apt_bridge::store::layout::{CHECKS, EVENTS, FILES, MODELS, RECORDS, RUNS, SAVES, STUDIES, event_key, events_from};
+use apt_bridge::store::layout::{EVENTS, FILES, MODELS, RECORDS, RUNS, SAVES, STUDIES, event_key, events_from};
 use apt_bridge::store::{Store, StoreError, StoredModel};
-use apt_bridge::{Check, StoredRun, StoredStudy};
+use apt_bridge::{StoredRun, StoredStudy};
 use apt_experiment::{Event, Record};
 use js_sys::{Array, JsString, Uint8Array};
 use rexie::{Store as Table, Transaction, TransactionMode, TransactionResult};
@@ -147,8 +147,9 @@ impl StoreWriter {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub(crate) async fn put_checks(&self, adapter: &str, checks: &[Check]) -> Result<(), StoreError> {
-        self.put(CHECKS, adapter, &json(&checks)?).await
+    #[cfg(feature = "gpu")]
+    pub(crate) async fn put_checks(&self, adapter: &str, checks: &[apt_bridge::Check]) -> Result<(), StoreError> {
+        self.put(apt_bridge::store::layout::CHECKS, adapter, &json(&checks)?).await
     }
 
     async fn put(&self, table: &str, key: &str, value: &JsValue) -> Result<(), StoreError> {

@@ -173,6 +173,15 @@ impl Worker {
             Command::ImportRecord { file, text } => self.import_record(file, &text).await,
             Command::KeepFiles { name, knobs } => self.keep_files(name, &knobs, attachments).await,
             Command::RemoveFiles { name } => self.remove_files(&name).await,
+            Command::Leave => {
+                self.hub.stop();
+                // What cannot be saved is said, and is no reason to stay.
+                if let Err(error) = self.close_all().await {
+                    port::post(&Message::Fault(error.fault(None)));
+                }
+                port::post(&Message::Left);
+                Ok(())
+            }
         }
     }
 
@@ -184,7 +193,7 @@ impl Worker {
     fn device(&self) -> Device {
         let on_gpu = self.run.as_ref().is_some_and(|run| run.on_gpu);
         match &self.gpu {
-            Some(gpu) if on_gpu => gpu.device.clone(),
+            Some(gpu) if on_gpu => gpu.device(),
             _ => Device::flex(),
         }
     }

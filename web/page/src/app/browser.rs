@@ -1,6 +1,6 @@
 //! What the page asks of the browser itself: address, clipboard, files, storage of small choices.
 
-use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -67,6 +67,27 @@ pub(crate) async fn held_locks() -> Vec<String> {
         Ok::<_, JsValue>(held.iter().filter_map(name).collect())
     };
     asked.await.unwrap_or_default()
+}
+
+/// Has the service worker keep these files, which stand beside the page, for use without a network.
+pub(crate) fn keep_offline(files: [String; 2]) {
+    let asked = async move {
+        let workers = Reflect::get(&window().navigator(), &"serviceWorker".into())?;
+        let registered = JsFuture::from(Reflect::get(&workers, &"ready".into())?.dyn_into::<Promise>()?).await?;
+        let worker = Reflect::get(&registered, &"active".into())?;
+        let base = document().base_uri()?.unwrap_or_default();
+        let addresses = Array::new();
+        for file in files {
+            addresses.push(&Url::new_with_base(&file, &base)?.href().into());
+        }
+        let message = Object::new();
+        Reflect::set(&message, &"keep".into(), &addresses)?;
+        Reflect::get(&worker, &"postMessage".into())?.dyn_into::<Function>()?.call1(&worker, &message)
+    };
+    leptos::task::spawn_local(async move {
+        // Where nothing can be kept, the lab works all the same.
+        let _: Result<JsValue, JsValue> = asked.await;
+    });
 }
 
 /// The text of a file that stands beside the page.

@@ -1,6 +1,6 @@
 //! Device: what this browser can compute on, whether it computes right, and what to do if not.
 
-use apt_bridge::{Adapter, Check, Command, DeviceReport};
+use apt_bridge::{Adapter, Check, DeviceReport};
 use leptos::prelude::*;
 
 use super::buttons::{action, never};
@@ -12,7 +12,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let asked = RwSignal::new(false);
     let look = move |again| {
         asked.set(true);
-        lab.send(Command::Devices { again });
+        lab.look_for_gpu(again);
     };
     Effect::new(move || {
         let unknown = lab.devices.with_untracked(Option::is_none) && !asked.get_untracked();

@@ -5,34 +5,50 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
+use super::browser;
+use crate::engine::Program;
+
 /// The worker's loader, relative to the page, so that the lab works from any folder of any host.
 const LOADER: &str = "./start-worker.js";
 
 /// A worker with its listeners; dropping it ends the worker.
 pub(crate) struct Link {
+    program: Program,
     worker: Worker,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _failed: Closure<dyn FnMut(Event)>,
 }
 
 impl Link {
-    /// Starts a worker. `on_message` gets its messages with their attachments, `fail` gets a report if it breaks.
+    /// Starts a worker of this program. `on_message` gets its messages with their attachments, `fail` gets a report if it
+    /// breaks.
     pub(crate) fn start(
+        program: Program,
         mut on_message: impl FnMut(Message, Vec<JsValue>) + 'static,
         fail: impl Fn(String) + Clone + 'static,
     ) -> Result<Self, String> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
+        options.set_name(program.name());
         let worker = Worker::new_with_options(LOADER, &options).map_err(|error| format!("{error:?}"))?;
         let misread = fail.clone();
         let listener = Closure::new(move |event: MessageEvent| match transport::decode(&event.data()) {
-            Ok((message, attachments)) => on_message(message, attachments),
+            Ok((message, attachments)) => {
+                if matches!(message, Message::Ready) {
+                    browser::keep_offline([".js", "_bg.wasm"].map(|end| format!("./{}{end}", program.name())));
+                }
+                on_message(message, attachments);
+            }
             Err(why) => misread(format!("{why}; page and worker are of different builds, reload the page")),
         });
         let failed = Closure::new(move |event: Event| fail(report(&event)));
         worker.set_onmessage(Some(listener.as_ref().unchecked_ref()));
         worker.set_onerror(Some(failed.as_ref().unchecked_ref()));
-        Ok(Self { worker, _on_message: listener, _failed: failed })
+        Ok(Self { program, worker, _on_message: listener, _failed: failed })
+    }
+
+    pub(crate) fn program(&self) -> Program {
+        self.program
     }
 
     /// Ends the worker at once.

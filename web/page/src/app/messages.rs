@@ -31,6 +31,9 @@ impl Lab {
 
     pub(crate) fn broken(self, report: String) {
         self.link.with_value(|link| link.iter().for_each(Link::stop));
+        if self.does_without_gpu() {
+            return;
+        }
         self.engine.set(Engine::Broken);
         self.progress.set(None);
         self.asking.set(false);
@@ -108,6 +111,7 @@ impl Lab {
                 self.fault(fault);
                 self.hub.update(|hub| hub.give_up_keeping());
             }
+            Message::Left => self.follow_worker(),
             Message::Panic { report } => self.broken(report),
         }
     }

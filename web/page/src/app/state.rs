@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use apt_bridge::{
-    Answer, Command, DataLook, DeviceReport, Estimate, Fault, FileSet, FirstSteps, RunState, StoredRun, StoredStudy,
+    Adapter, Answer, Command, DataLook, DeviceReport, Estimate, Fault, FileSet, FirstSteps, RunState, StoredRun,
+    StoredStudy,
 };
 use apt_experiment::{Explain, Knob, Knobs, Problem, Record, run_name};
 use leptos::prelude::*;
@@ -15,6 +16,7 @@ use super::link::Link;
 pub(crate) use super::page::Page;
 use crate::address::{self, Settings};
 use crate::baseline::Pin;
+use crate::engine::Program;
 use crate::history::History;
 use crate::hub::HubState;
 use crate::phases;
@@ -87,6 +89,8 @@ pub(crate) struct Lab {
     /// Counts while events come, see [`Lab::redraw_signal`].
     pub(crate) tick: RwSignal<u64>,
     pub(crate) saved: RwSignal<Option<usize>>,
+    /// The browser's adapter, as far as it has said.
+    pub(crate) adapter: RwSignal<Option<Adapter>>,
     pub(crate) devices: RwSignal<Option<DeviceReport>>,
     pub(crate) estimate: RwSignal<Option<Estimate>>,
     /// How long the first steps of a run take here.
@@ -118,7 +122,11 @@ pub(crate) struct Lab {
     pub(crate) width: RwSignal<f64>,
     state: Memo<Option<RunState>>,
     pub(crate) history: StoredValue<History, LocalStorage>,
+    /// The program of the worker.
+    pub(crate) program: StoredValue<Program>,
     pub(crate) link: StoredValue<Option<Link>, LocalStorage>,
+    /// The worker that tests the GPU while the other is the program without.
+    pub(crate) tester: StoredValue<Option<Link>, LocalStorage>,
     /// Commands that wait until the worker is loaded.
     pub(super) unsent: StoredValue<Vec<(Command, Vec<JsValue>)>, LocalStorage>,
     pub(crate) pending: StoredValue<PendingUpdate, LocalStorage>,
@@ -140,6 +148,7 @@ impl Lab {
             status: RwSignal::default(),
             tick: RwSignal::default(),
             saved: RwSignal::default(),
+            adapter: RwSignal::default(),
             devices: RwSignal::default(),
             estimate: RwSignal::default(),
             first_steps: RwSignal::default(),
@@ -162,7 +171,9 @@ impl Lab {
             dark: RwSignal::default(),
             width: RwSignal::new(0.0),
             history: StoredValue::new_local(History::default()),
+            program: StoredValue::new(Program::Cpu),
             link: StoredValue::new_local(None),
+            tester: StoredValue::new_local(None),
             unsent: StoredValue::new_local(Vec::new()),
             pending: StoredValue::new_local(PendingUpdate::default()),
             current: StoredValue::new(None),
@@ -175,6 +186,7 @@ impl Lab {
         let own = Self::new(self.settings.get_untracked());
         Self {
             page: self.page,
+            adapter: self.adapter,
             settings: self.settings,
             drafts: self.drafts,
             faults: self.faults,

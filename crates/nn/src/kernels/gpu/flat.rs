@@ -3,6 +3,7 @@
 
 use super::launch::{Launch, empty, rows};
 use super::{Cube, Operand, Primitive};
+use crate::kernels::{AdamWResult, AdamWStep};
 use burn::tensor::Tensor;
 
 /// Tensors beside the vector and the numbers in one dispatch: WebGPU guarantees eight buffers.
@@ -70,34 +71,6 @@ fn finish(launch: Launch, parts: &[Primitive], start: usize) -> usize {
     }
     launch.each(end);
     start + end
-}
-
-/// The state and the settings of AdamW.
-pub struct AdamWStep<'a> {
-    /// First and second moment, as long as the values.
-    pub moments: [&'a Tensor<1>; 2],
-    /// λ of each value.
-    pub decay: &'a Tensor<1>,
-    /// How the moments decay.
-    pub betas: [f64; 2],
-    /// Added to the root of the second moment.
-    pub epsilon: f64,
-    /// Largest norm of a gradient; a larger one is scaled down to it.
-    pub clip_norm: f64,
-    /// η.
-    pub learning_rate: f64,
-    /// Updates made, this one included.
-    pub updates: u64,
-}
-
-/// What an update leaves.
-pub struct AdamWResult {
-    /// The new values.
-    pub values: Tensor<1>,
-    /// The new moments.
-    pub moments: [Tensor<1>; 2],
-    /// The norm of the gradient before it was clipped, `[1]`.
-    pub norm: Tensor<1>,
 }
 
 /// `values` after an update with `gradient`, [`None`] on another device.

@@ -53,17 +53,15 @@ impl Backward<Cube, 1> for Gelu {
     }
 }
 
-/// What is normalised: γ, β, and which dims, with what factor.
-pub(in crate::kernels) struct NormOf<'a> {
-    pub weight: &'a Tensor<1>,
-    pub bias: &'a Tensor<1>,
-    pub eps: f64,
-    /// The mask and how many of its entries are above zero.
-    pub mask: Option<(&'a Tensor<1>, f32)>,
-}
-
-/// The norm of `x` or of `x + y`, [`None`] on another device. No gradient reaches γ, β or the mask.
-pub(in crate::kernels) fn norm(x: &Tensor<2>, y: Option<&Tensor<2>>, of: &NormOf<'_>) -> Option<Tensor<2>> {
+/// The norm of `x` or of `x + y`, with γ and β, and with a mask and how many of its entries are above zero; [`None`] on
+/// another device. No gradient reaches γ, β or the mask.
+pub(in crate::kernels) fn norm(
+    x: &Tensor<2>,
+    y: Option<&Tensor<2>>,
+    [weight, bias]: [&Tensor<1>; 2],
+    eps: f64,
+    mask: Option<(&Tensor<1>, f32)>,
+) -> Option<Tensor<2>> {
     let contiguous = |t: &Tensor<2>| {
         let mut input = Operand::of(t)?;
         input.value = rows(input.value);
@@ -71,13 +69,13 @@ pub(in crate::kernels) fn norm(x: &Tensor<2>, y: Option<&Tensor<2>>, of: &NormOf
     };
     let plain = |t: &Tensor<1>| Some(rows(Operand::of(t)?.value));
     let x = contiguous(x)?;
-    let mask = match of.mask {
+    let count = mask.map_or_else(|| x.value.shape()[1] as f32, |(_, count)| count);
+    let mask = match mask {
         Some((mask, _)) => Some(plain(mask)?),
         None => None,
     };
-    let count = of.mask.map_or_else(|| x.value.shape()[1] as f32, |(_, count)| count);
-    let (weight, bias) = (plain(of.weight)?, plain(of.bias)?);
-    let mut norm = Norm { x: x.value.clone(), y: None, weight, mask, count, eps: of.eps };
+    let (weight, bias) = (plain(weight)?, plain(bias)?);
+    let mut norm = Norm { x: x.value.clone(), y: None, weight, mask, count, eps };
     Some(match y {
         None => {
             let value = norm.forward(&bias);
