@@ -1,4 +1,4 @@
-// How much code a visitor loads: raw, and as hosts send it.
+// How much code a visitor loads, with either engine: raw, and as hosts send it.
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,8 +9,12 @@ import { DIST } from "./paths.mjs";
 const squeeze = promisify(brotliCompress);
 const zip = promisify(gzip);
 const CODE = /\.(wasm|js|css|html)$/;
+const ENGINES = { cpu: /^apt-worker(_bg\.wasm|\.js)$/, gpu: /^apt-worker-gpu(_bg\.wasm|\.js)$/ };
 
-/** Sizes in bytes of every file of code, largest first, and of all of them. */
+/**
+ * Sizes in bytes of every file of code, largest first; of all that a visitor loads who computes on the CPU, or on the GPU;
+ * and of what one loads who first does the one and then the other.
+ */
 export async function sizes() {
   const names = (await readdir(DIST, { recursive: true })).filter((name) => CODE.test(name));
   const parts = await Promise.all(
@@ -20,9 +24,15 @@ export async function sizes() {
       return { name, raw: bytes.length, gzip: (await zip(bytes, { level: 9 })).length, brotli: brotli.length };
     }),
   );
-  const sum = (name) => parts.reduce((total, part) => total + part[name], 0);
+  const without = (engine) => {
+    const left = parts.filter(({ name }) => !engine?.test(name));
+    const sum = (kind) => left.reduce((total, part) => total + part[kind], 0);
+    return { raw: sum("raw"), gzip: sum("gzip"), brotli: sum("brotli") };
+  };
   return {
     parts: parts.toSorted((a, b) => b.raw - a.raw),
-    total: { raw: sum("raw"), gzip: sum("gzip"), brotli: sum("brotli") },
+    cpu: without(ENGINES.gpu),
+    gpu: without(ENGINES.cpu),
+    all: without(),
   };
 }
