@@ -1,14 +1,17 @@
-//! What `pretrain` and `bench` share: the shapes they build. And the two sides of the benchmark: [`workload`] runs ours,
+//! What the programs here share: the shapes they build, and how a checkpoint is written. And the two sides of the benchmark: [`workload`] runs ours,
 //! [`pytorch`] the same work in PyTorch.
 
+pub mod byte_pairs;
 pub mod cases;
+pub mod files;
 pub mod products;
 pub mod pytorch;
 pub mod training;
 pub mod workload;
 
 use apt_core::blocks::LayerShape;
-use apt_nn::{Activation, Family, ModelConfig};
+use apt_core::wiring::Biases;
+use apt_nn::{Activation, DecoderConfig, Family, ModelConfig, Rotary, RotaryScaling};
 
 /// The allocator of the command line, so that what is timed here is what its users feel.
 #[global_allocator]
@@ -42,6 +45,34 @@ fn with_heads(head_size: usize, sizes: [usize; 5]) -> ModelConfig {
 /// The architecture of the built-in checkpoint: 4 layers, hidden 128, 4 heads, 512 neurons.
 pub fn builtin(vocab_size: usize) -> ModelConfig {
     bert(vocab_size, 64, 128, 4, 512)
+}
+
+/// The architecture of the built-in decoder: LLaMA's, with 4 layers, hidden 128, 8 query heads of 16 dims in 4 groups, 352
+/// gated neurons, and a head that is the table of words. `end` is the token between texts.
+pub fn builtin_decoder(vocab_size: usize, end: usize) -> ModelConfig {
+    ModelConfig {
+        family: Family::Llama,
+        vocab_size,
+        max_positions: 64,
+        type_vocab_size: 0,
+        embedding: None,
+        hidden: 128,
+        head_size: 16,
+        layers: vec![LayerShape { heads: 4, neurons: 352 }; 4],
+        activation: Activation::Silu,
+        norm_eps: 1e-5,
+        pad_id: end,
+        head: None,
+        label_names: vec![],
+        decoder: Some(DecoderConfig {
+            queries_per_key: 2,
+            biases: Biases::NONE,
+            rotary: Some(Rotary { theta: 1e4, scaling: RotaryScaling::Default }),
+            tied: true,
+            bos_id: Some(end),
+            eos_ids: vec![end],
+        }),
+    }
 }
 
 /// The shapes of MiniLM-L6: 6 layers, hidden 384, 12 heads, 1536 neurons.

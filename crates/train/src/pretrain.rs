@@ -1,4 +1,9 @@
-//! Masked-language-model pretraining, with which the built-in checkpoint is made (`cargo xtask pretrain`).
+//! Pretraining, with which the built-in checkpoints are made: here of masked words (`cargo xtask pretrain`), in `decoder` of
+//! next tokens (`cargo xtask pretrain-decoder`).
+
+mod decoder;
+
+pub use decoder::DecoderPretrainer;
 
 use crate::TrainError;
 use crate::losses::{Targets, task_loss};
@@ -35,14 +40,50 @@ struct Pretraining {
     head: MaskedLmHead,
 }
 
-/// A pretraining run in progress.
-pub struct Pretrainer {
+/// A module all of which is trained, and how far it is.
+struct Training<M> {
     recipe: Recipe,
-    module: Pretraining,
+    module: M,
     optimizer: AdamW,
     schedule: LrSchedule,
-    device: Device,
     step: usize,
+}
+
+impl<M: Module> Training<M> {
+    /// Of `module`, which is on `device` with autodiff.
+    fn new(module: M, recipe: Recipe, device: &Device) -> Self {
+        let module = named::set_trainable(module, &|_| true);
+        let optimizer = AdamW::new(&named::slots(&module), recipe.weight_decay, &device.clone().inner());
+        let schedule = LrSchedule::new(recipe.learning_rate, recipe.steps, recipe.warmup, LrDecay::Linear);
+        Self { recipe, module, optimizer, schedule, step: 0 }
+    }
+
+    /// One step down the gradient of `loss`, whose value is returned.
+    ///
+    /// # Errors
+    /// When it cannot be read back or is not finite.
+    async fn update(&mut self, loss: Tensor<1>) -> Result<f64, TrainError> {
+        let mut gradients = loss.backward();
+        if let (Some(gradient), Some(values)) =
+            (named::gradients(&self.module, &mut gradients), named::values(&self.module))
+        {
+            let learning_rate = self.schedule.at(self.step);
+            let (updated, _) = self.optimizer.clipped_step(values, gradient, self.recipe.clip_norm, learning_rate);
+            self.module = named::with_values(self.module.clone(), &updated);
+        }
+        self.step += 1;
+        let loss = read_back(loss.without_autodiff(), "loss").await?[0];
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { step: self.step, tensor: "loss".into() });
+        }
+        Ok(f64::from(loss))
+    }
+}
+
+/// A pretraining run of an encoder in progress.
+pub struct Pretrainer {
+    training: Training<Pretraining>,
+    device: Device,
 }
 
 impl Pretrainer {
@@ -52,10 +93,7 @@ impl Pretrainer {
         let mut init = Init::from_rng(generator(recipe.seed, Stream::Weights, 0), &tracked);
         let model = Transformer::new(config, &mut init);
         let head = MaskedLmHead::new(config.hidden, config.vocab_size, config.norm_eps, &mut init);
-        let module = named::set_trainable(Pretraining { model, head }, &|_| true);
-        let optimizer = AdamW::new(&named::slots(&module), recipe.weight_decay, device);
-        let schedule = LrSchedule::new(recipe.learning_rate, recipe.steps, recipe.warmup, LrDecay::Linear);
-        Self { recipe, module, optimizer, schedule, device: tracked, step: 0 }
+        Self { training: Training::new(Pretraining { model, head }, recipe, &tracked), device: tracked }
     }
 
     /// Sets the bias of the output to the logarithm of how often each word of the vocabulary is hidden, so that what
@@ -67,7 +105,7 @@ impl Pretrainer {
         let logarithms: Vec<f32> = counts.iter().map(|count| ((count + 0.5) / total).ln() as f32).collect();
         let n = logarithms.len();
         let bias = Tensor::from_data(TensorData::new(logarithms, [n]), &self.device);
-        self.module.head.bias = Param::from_tensor(bias);
+        self.training.module.head.bias = Param::from_tensor(bias);
     }
 
     /// One step on `data`; returns the mean cross entropy of the masked positions (`None` if nothing was masked).
@@ -75,25 +113,14 @@ impl Pretrainer {
     /// # Errors
     /// When results cannot be read back or are not finite.
     pub async fn step(&mut self, data: &TokenBatch, policy: &MaskPolicy) -> Result<Option<f64>, TrainError> {
-        let Some(loss) = self.loss(&self.module, data, policy, self.recipe.seed, self.step as u64, &self.device) else {
-            self.step += 1;
-            return Ok(None);
-        };
-        let mut gradients = loss.backward();
-        let (Some(gradient), Some(values)) =
-            (named::gradients(&self.module, &mut gradients), named::values(&self.module))
-        else {
-            return Ok(None);
-        };
-        let learning_rate = self.schedule.at(self.step);
-        let (updated, _) = self.optimizer.clipped_step(values, gradient, self.recipe.clip_norm, learning_rate);
-        self.module = named::with_values(self.module.clone(), &updated);
-        self.step += 1;
-        let loss = read_back(loss.without_autodiff(), "loss").await?[0];
-        if !loss.is_finite() {
-            return Err(TrainError::NotFinite { step: self.step, tensor: "loss".into() });
+        let Training { module, recipe, step, .. } = &self.training;
+        match Self::loss(module, data, policy, (recipe.seed, *step as u64), &self.device) {
+            Some(loss) => Ok(Some(self.training.update(loss).await?)),
+            None => {
+                self.training.step += 1;
+                Ok(None)
+            }
         }
-        Ok(Some(f64::from(loss)))
     }
 
     /// Loss on held-out `data`, masked by `seed`.
@@ -102,7 +129,7 @@ impl Pretrainer {
     /// When results cannot be read back.
     pub async fn evaluate(&self, data: &TokenBatch, policy: &MaskPolicy, seed: u64) -> Result<Option<f64>, TrainError> {
         let device = self.device.clone().inner();
-        match self.loss(&self.module.valid(), data, policy, seed, u64::MAX, &device) {
+        match Self::loss(&self.training.module.valid(), data, policy, (seed, u64::MAX), &device) {
             Some(loss) => Ok(Some(f64::from(read_back(loss, "loss").await?[0]))),
             None => Ok(None),
         }
@@ -110,16 +137,14 @@ impl Pretrainer {
 
     /// The model, without autodiff.
     pub fn model(&self) -> Transformer {
-        self.module.model.valid()
+        self.training.module.model.valid()
     }
 
     fn loss(
-        &self,
         module: &Pretraining,
         data: &TokenBatch,
         policy: &MaskPolicy,
-        seed: u64,
-        step: u64,
+        (seed, step): (u64, u64),
         device: &Device,
     ) -> Option<Tensor<1>> {
         let masked = mask_batch(data, policy, seed, step);

@@ -49,6 +49,8 @@ enum Chore {
     Readers(readers::Args),
     /// Make the built-in checkpoint in assets/builtin anew; arguments go to the program that makes it.
     Pretrain(engine::Args),
+    /// Make the built-in decoder in assets/builtin/decoder anew; arguments go to the program that makes it.
+    PretrainDecoder(engine::Args),
     /// Install the standard library for wasm32-unknown-unknown, also where rustup cannot fetch it.
     WasmTarget(wasm_target::Args),
 }
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Chore::Screens(args) => browser::screens(&args),
         Chore::Readers(args) => readers::chore(&args),
         Chore::Pretrain(args) => engine::run("pretrain", &args),
+        Chore::PretrainDecoder(args) => engine::run("pretrain-decoder", &args),
         Chore::WasmTarget(args) => wasm_target::install(&args),
     };
     match done {

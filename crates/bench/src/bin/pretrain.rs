@@ -2,6 +2,7 @@
 //! and the recipe that says how it was made and what came out.
 
 use anyhow::{Context, Result, ensure};
+use apt_bench::files::write;
 use apt_core::tokens::TokenBatch;
 use apt_data::{BatchPlan, Encoded, MaskPolicy, Tokenizer, builtin, collate, eval_batches};
 use apt_nn::checkpoint::{Precision, to_safetensors};
@@ -11,7 +12,7 @@ use clap::Parser;
 use pollster::block_on;
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Padded lengths are multiples of this, so that shapes recur.
@@ -111,7 +112,6 @@ fn run(args: Args) -> Result<()> {
     println!("after: held-out loss {held_out:.4} (knowing word frequencies only: {frequencies_only:.4})");
 
     let weights = block_on(to_safetensors(&pretrainer.model(), Precision::F16))?;
-    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let config_json = serde_json::to_string_pretty(&config.to_json())? + "\n";
     write(&args.out, "config.json", config_json.as_bytes())?;
     write(&args.out, "tokenizer.json", tokenizer_json.as_bytes())?;
@@ -233,13 +233,4 @@ fn recipe_text(args: &Args, tokens: usize, bytes: usize, outcome: &Outcome) -> S
          | held-out passages, after | {held_out:.4} |\n\n\
          Trained in {minutes:.1} minutes. Hardware: {hardware}.\n",
     )
-}
-
-/// Writes a file whole or not at all.
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let (part, path) = (folder.join(format!("{name}.part")), folder.join(name));
-    std::fs::write(&part, bytes).with_context(|| format!("cannot write {}", part.display()))?;
-    std::fs::rename(&part, &path).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{}: {} bytes", path.display(), bytes.len());
-    Ok(())
 }
