@@ -2,15 +2,57 @@
 
 use crate::error::CliError;
 use crate::hub;
+use apt_experiment::{BUILTIN_DECODER, NANO_DECODER};
 use apt_hub::ModelName;
 use apt_nn::{ModelConfig, NnError};
 use apt_train::{BUILTIN, ModelFiles, ModelFolder, ModelSource, NANO, NamedFiles, TrainError, nano_config, sha256};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-const CONFIG: &[u8] = include_bytes!("../../../assets/builtin/config.json");
-const TOKENIZER: &[u8] = include_bytes!("../../../assets/builtin/tokenizer.json");
-const WEIGHTS: &[u8] = include_bytes!("../../../assets/builtin/model.safetensors");
+/// A model inside this program.
+#[derive(Clone, Copy)]
+pub(crate) struct Own {
+    /// What messages call it.
+    name: &'static str,
+    config: &'static [u8],
+    tokenizer: &'static [u8],
+    weights: &'static [u8],
+}
+
+const ENCODER: Own = Own {
+    name: "built-in",
+    config: include_bytes!("../../../assets/builtin/config.json"),
+    tokenizer: include_bytes!("../../../assets/builtin/tokenizer.json"),
+    weights: include_bytes!("../../../assets/builtin/model.safetensors"),
+};
+
+const DECODER: Own = Own {
+    name: "built-in decoder's",
+    config: include_bytes!("../../../assets/builtin/decoder/config.json"),
+    tokenizer: include_bytes!("../../../assets/builtin/decoder/tokenizer.json"),
+    weights: include_bytes!("../../../assets/builtin/decoder/model.safetensors"),
+};
+
+impl Own {
+    fn config(self) -> Result<ModelConfig, NnError> {
+        ModelConfig::from_json(self.config, &format!("{} config.json", self.name))
+    }
+
+    fn tokenizer_name(self) -> String {
+        format!("{} tokenizer.json", self.name)
+    }
+
+    fn files(self) -> Result<ModelFiles, CliError> {
+        let weights = self.weights;
+        let name = format!("{} model.safetensors", self.name);
+        let source = ModelSource::file(self.config()?, &name, move || Ok(weights.to_vec()));
+        Ok(ModelFiles::new(source, sha256(weights), self.tokenizer.to_vec(), &self.tokenizer_name())?)
+    }
+
+    fn nano(self) -> Result<ModelFiles, CliError> {
+        Ok(ModelFiles::nano(&self.config()?, self.tokenizer.to_vec(), &self.tokenizer_name())?)
+    }
+}
 
 /// What is kept of a model's tokenizer, to be written beside an export.
 #[derive(Clone)]
@@ -22,12 +64,12 @@ pub(crate) struct TokenizerFile {
 }
 
 /// Where the files of a model are.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum ModelLocation {
     /// Inside this program.
-    Builtin,
-    /// A tiny one with random weights, made by this program, with the tokenizer of the built-in one.
-    Nano,
+    Builtin(Own),
+    /// A tiny one with random weights, made by this program, with the tokenizer of this one.
+    Nano(Own),
     /// In a folder in the Hugging Face layout.
     Folder(PathBuf),
 }
@@ -39,8 +81,10 @@ impl ModelLocation {
     /// A model that the hub does not give.
     pub(crate) fn from_knob(model: &str) -> Result<Self, CliError> {
         Ok(match model {
-            BUILTIN => Self::Builtin,
-            NANO => Self::Nano,
+            BUILTIN => Self::Builtin(ENCODER),
+            BUILTIN_DECODER => Self::Builtin(DECODER),
+            NANO => Self::Nano(ENCODER),
+            NANO_DECODER => Self::Nano(DECODER),
             named => Self::Folder(hub::located(Path::new(named))?),
         })
     }
@@ -48,7 +92,7 @@ impl ModelLocation {
     /// What the knob `model` had better name instead: a model of the hub with its commit.
     pub(crate) fn pinned(&self, model: &str) -> Option<String> {
         match self {
-            Self::Builtin | Self::Nano => None,
+            Self::Builtin(_) | Self::Nano(_) => None,
             Self::Folder(folder) => hub::pinned(model, folder),
         }
     }
@@ -59,8 +103,8 @@ impl ModelLocation {
     /// A file that is missing or not a configuration.
     pub(crate) fn config(&self) -> Result<ModelConfig, CliError> {
         match self {
-            Self::Builtin => Ok(builtin_config()?),
-            Self::Nano => Ok(nano_config(&builtin_config()?)),
+            Self::Builtin(own) => Ok(own.config()?),
+            Self::Nano(own) => Ok(nano_config(&own.config()?)),
             Self::Folder(folder) => {
                 let path = folder.join("config.json");
                 Ok(ModelConfig::from_json(&read(folder, "config.json")?, &path.display().to_string())?)
@@ -73,21 +117,12 @@ impl ModelLocation {
     /// # Errors
     /// A file that is missing, damaged, or of another model.
     pub(crate) fn files(&self) -> Result<ModelFiles, CliError> {
-        const NAME: &str = "built-in tokenizer.json";
         match self {
-            Self::Nano => Ok(ModelFiles::nano(&builtin_config()?, TOKENIZER.to_vec(), NAME)?),
-            Self::Builtin => {
-                let fetch = || Ok(WEIGHTS.to_vec());
-                let source = ModelSource::file(builtin_config()?, "built-in model.safetensors", fetch);
-                Ok(ModelFiles::new(source, sha256(WEIGHTS), TOKENIZER.to_vec(), NAME)?)
-            }
+            Self::Nano(own) => own.nano(),
+            Self::Builtin(own) => own.files(),
             Self::Folder(folder) => folder_files(folder),
         }
     }
-}
-
-fn builtin_config() -> Result<ModelConfig, NnError> {
-    ModelConfig::from_json(CONFIG, "built-in config.json")
 }
 
 /// The files of the model in `folder`.
@@ -116,7 +151,7 @@ fn names_in(folder: &Path) -> Result<Vec<String>, CliError> {
     }
     if !folder.is_dir() {
         let remedy = format!(
-            "give --model `{BUILTIN}`, `{NANO}`, a folder with config.json, tokenizer.json and model.safetensors, or a \
+            "give --model `{BUILTIN}`, `{BUILTIN_DECODER}`, `{NANO}`, a folder with config.json, tokenizer.json and model.safetensors, or a \
              model of the hub as org/name (`apt-lab models`)"
         );
         return Err(CliError::missing(folder, "folder", remedy));

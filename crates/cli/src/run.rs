@@ -201,9 +201,8 @@ impl ActiveRun {
 /// A merged model with the files of its tokenizer, ready to be written in any form.
 ///
 /// # Errors
-/// A decoder; values that cannot be read back.
+/// Values that cannot be read back.
 pub(crate) fn exported(model: &Transformer, tokenizer: TokenizerFile) -> Result<Model, CliError> {
-    model.config.check_encoder()?;
     let weights = pollster::block_on(Weights::read(model))?;
     Ok(Model { weights, tokenizer: tokenizer.json, max_length: tokenizer.max_length })
 }

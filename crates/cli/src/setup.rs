@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::logging::timed;
 use crate::model::{ModelLocation, TokenizerFile};
 use apt_data::{RawTask, Reading};
-use apt_experiment::{BUILTIN_MODEL, BUILTIN_TASK, CheckedKnobs, Knobs, NANO_MODEL, TaskName};
+use apt_experiment::{BUILTIN_TASK, CheckedKnobs, Knobs, TaskName, is_own_model};
 use apt_nn::ModelConfig;
 use apt_train::{Machine, Setup};
 use std::path::Path;
@@ -29,7 +29,7 @@ impl Places {
     pub(crate) fn whole_in(knobs: &Knobs) -> Knobs {
         let whole = |name: &String| {
             let path = Path::new(name);
-            let is_path = ![BUILTIN_MODEL, NANO_MODEL].contains(&name.as_str()) && path.exists();
+            let is_path = !is_own_model(name) && path.exists();
             let whole = std::path::absolute(path).ok().filter(|_| is_path);
             whole.and_then(|whole| whole.to_str().map(str::to_owned)).unwrap_or_else(|| name.clone())
         };

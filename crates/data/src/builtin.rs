@@ -32,6 +32,8 @@ pub const TRAIN: usize = 4096;
 pub const VALIDATION: usize = 512;
 /// Default number of test examples.
 pub const TEST: usize = 1024;
+/// Default number of texts to train on where every token is learned. Twice as many: several make one sequence.
+pub const TRAIN_TEXTS: usize = 2 * TRAIN;
 
 /// Draws for a text that was not there before, before the language counts as exhausted.
 const MAX_ATTEMPTS: usize = 2000;
@@ -89,7 +91,17 @@ pub fn task(seed: u64, train: usize, validation: usize, test: usize) -> Result<R
     Ok(RawTask::new(NAME, objective, train, validation, Some(test)))
 }
 
-/// `n` passages without labels for masked-language-model pretraining: reviews followed by plain sentences that
+/// The texts of [`task`] alone, of which every token is to be learned.
+///
+/// # Errors
+/// As [`task`].
+pub fn texts(seed: u64, train: usize, validation: usize, test: usize) -> Result<RawTask, DataError> {
+    let RawTask { train, validation, test, .. } = task(seed, train, validation, test)?;
+    let texts = |examples: Vec<RawExample>| examples.into_iter().map(|of| RawExample::of_text(of.a)).collect();
+    Ok(RawTask::new(NAME, Objective::causal_lm(), texts(train), texts(validation), test.map(texts)))
+}
+
+/// `n` passages without labels for pretraining: reviews followed by plain sentences that
 /// come to the same verdict, and runs of such sentences alone, so that guessing a hidden word takes knowing which
 /// words praise, and what the review says. No passage holds a validation or test text of the task at its default
 /// sizes and [`DATA_SEED`].

@@ -12,6 +12,7 @@ use crate::error::DataError;
 #[cfg(not(target_family = "wasm"))]
 use crate::files::{Chosen, file_names};
 use crate::files::{Use, read_files};
+use crate::objective::ObjectiveKind;
 use crate::reading::Reading;
 use crate::registry::TaskSpec;
 use crate::task::{DATA_SEED, RawTask};
@@ -119,7 +120,13 @@ pub fn parse_task(name: &str, files: &[(String, Vec<u8>)], reading: &Reading) ->
     match spec.files {
         None => {
             spec.check_objective(reading.objective)?;
-            Ok(builtin::task(DATA_SEED, builtin::TRAIN, builtin::VALIDATION, builtin::TEST)?.described())
+            let task = match reading.objective {
+                Some(ObjectiveKind::CausalLm) => {
+                    builtin::texts(DATA_SEED, builtin::TRAIN_TEXTS, builtin::VALIDATION, builtin::TEST)
+                }
+                Some(_) | None => builtin::task(DATA_SEED, builtin::TRAIN, builtin::VALIDATION, builtin::TEST),
+            };
+            Ok(task?.described())
         }
         Some(layout) => {
             let used_as = if files.len() == 1 { Use::Single } else { Use::Splits };

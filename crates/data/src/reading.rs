@@ -27,7 +27,7 @@ pub struct Reading {
 impl Reading {
     /// As settings have it.
     pub fn of(knobs: &Knobs) -> Self {
-        let objective = match knobs.objective {
+        let objective = match knobs.learned() {
             ObjectiveChoice::Auto => None,
             ObjectiveChoice::Classification => Some(ObjectiveKind::Classification),
             ObjectiveChoice::MultiLabel => Some(ObjectiveKind::MultiLabel),

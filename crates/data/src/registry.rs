@@ -313,7 +313,7 @@ impl TaskSpec {
         found.ok_or_else(|| DataError::UnknownTask { name: crate::error::shortened(name), known: known() })
     }
 
-    /// What is learned on it; `None`: what its files have.
+    /// What is learned on it by a model that reads it; `None`: what its files have.
     pub fn objective(&self) -> Option<ObjectiveKind> {
         match self.files.map(|files| files.labels) {
             None | Some(Labels::Classes(..)) => Some(ObjectiveKind::Classification),
@@ -328,6 +328,8 @@ impl TaskSpec {
     /// [`DataError::OtherObjective`].
     pub(crate) fn check_objective(&self, asked: Option<ObjectiveKind>) -> Result<(), DataError> {
         match (self.objective(), asked) {
+            // Its texts alone can be learned too.
+            (_, Some(ObjectiveKind::CausalLm)) if self.files.is_none() => Ok(()),
             (Some(own), Some(asked)) if own != asked => {
                 Err(DataError::OtherObjective { task: self.name.to_owned(), own, asked })
             }

@@ -38,6 +38,8 @@ pub enum Stream {
     RandomScores = 13,
     /// Entries of activations that a training step drops.
     Dropout = 14,
+    /// Tokens that a decoder draws when it writes.
+    Writing = 15,
 }
 
 /// The generator of `step` in `stream`. No two of different `(seed, stream, step)` share a draw: the seed is ChaCha's
@@ -72,7 +74,7 @@ mod tests {
     use rand::RngExt;
     use std::collections::BTreeMap;
 
-    const STREAMS: [Stream; 15] = [
+    const STREAMS: [Stream; 16] = [
         Stream::Task,
         Stream::Corpus,
         Stream::HoldOut,
@@ -88,6 +90,7 @@ mod tests {
         Stream::Gates,
         Stream::RandomScores,
         Stream::Dropout,
+        Stream::Writing,
     ];
 
     /// Seeds that were combined with the step by an exclusive or shared their generators in another order.

@@ -41,6 +41,19 @@ fn splits_are_distinct_disjoint_and_balanced() {
 }
 
 #[test]
+fn its_texts_alone_are_learned_by_a_decoder_and_held_out_as_before() {
+    let reading = apt_data::Reading::with_objective(apt_data::ObjectiveKind::CausalLm);
+    let task = apt_data::parse_task("builtin", &[], &reading).expect("texts");
+    let classified = default_task();
+    assert_eq!((task.objective.deciding_metric(), task.train.len()), ("perplexity", builtin::TRAIN_TEXTS));
+    assert_eq!(texts(&task.validation), texts(&classified.validation), "validation texts");
+    let [of_texts, of_classes] =
+        [&task.test, &classified.test].map(|test| texts(test.as_deref().expect("a test split")));
+    assert_eq!(of_texts, of_classes, "test texts");
+    assert!(texts(&task.train).is_disjoint(&of_texts), "a test text is trained on");
+}
+
+#[test]
 fn the_data_is_that_of_records_already_made() {
     let published = "7b6502857f1e58e36e688891afffd15f591b9dc46ff86a346c81ad03f15875b4";
     assert_eq!(default_task().hash, published, "the data_hash of records of version 0.1.0");

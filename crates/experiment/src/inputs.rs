@@ -10,6 +10,10 @@ use crate::knob::kind::{KnobKind, KnobValue};
 pub const BUILTIN_MODEL: &str = "builtin";
 /// A tiny model with random weights, made by the program.
 pub const NANO_MODEL: &str = "nano";
+/// The pretrained decoder that comes with the program.
+pub const BUILTIN_DECODER: &str = "builtin-decoder";
+/// A tiny decoder with random weights, made by the program.
+pub const NANO_DECODER: &str = "nano-decoder";
 /// The task whose examples the program makes itself.
 pub const BUILTIN_TASK: &str = "builtin";
 /// The task of a file of one's own.
@@ -97,6 +101,18 @@ impl KnobValue for TaskName {
     fn kind((): ()) -> KnobKind {
         KnobKind::Text
     }
+}
+
+/// Whether the model of this name comes with the program or is made by it.
+#[must_use]
+pub fn is_own_model(model: &str) -> bool {
+    [BUILTIN_MODEL, NANO_MODEL].contains(&model) || is_own_decoder(model)
+}
+
+/// Whether it is one of the program's own decoders.
+#[must_use]
+pub fn is_own_decoder(model: &str) -> bool {
+    [BUILTIN_DECODER, NANO_DECODER].contains(&model)
 }
 
 /// Sizes of a model.

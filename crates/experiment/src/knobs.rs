@@ -165,7 +165,7 @@ impl Knobs {
     pub fn data_source(&self) -> DataSource {
         DataSource {
             task: self.task.clone(),
-            objective: self.objective,
+            objective: self.learned(),
             data: self.data.clone(),
             columns: [&self.text, &self.text_pair, &self.label, &self.label_separator].map(Clone::clone),
             no_header: self.no_header,
@@ -244,7 +244,7 @@ macro_rules! knobs {
 }
 
 knobs! {
-    /// Model to start from: `builtin`, `nano` (tiny, random), a folder with config.json and model.safetensors, or org/name of the hub.
+    /// Model to start from: `builtin`, `builtin-decoder`, `nano` or `nano-decoder` (tiny, random), a folder, or org/name of the hub.
     #[knob(Model, "")]
     model: String = BUILTIN_MODEL.to_owned(),
     /// Linear layers that carry an adapter, by comma: query, key, value, output, gate, up, down.
@@ -269,7 +269,7 @@ knobs! {
     /// Task to learn: `builtin`, sst2, cola, mrpc, rte, stsb, trec, agnews, or `text` (also `csv`) for a file of your own.
     #[knob(Task, "")]
     task: TaskName = BUILTIN_TASK.into(),
-    /// What is learned: classification, multi_label, regression; causal_lm (texts), multiple_choice; auto: what the task has.
+    /// What is learned: classification, multi_label, regression; causal_lm (texts), multiple_choice; auto: what task or decoder has.
     #[knob(Task, "")]
     objective: ObjectiveChoice = ObjectiveChoice::Auto,
     /// Folder or file with the task's data; the built-in task needs none.

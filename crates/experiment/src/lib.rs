@@ -21,7 +21,7 @@ mod timeline;
 pub use apt_core::arms::PruneSchedule;
 pub use apt_core::blocks::{Counts, LayerShape as LayerBlocks, ModelShape as Blocks};
 pub use apt_core::schedule::Opening;
-pub use apt_core::wiring::Site;
+pub use apt_core::wiring::{Site, Wiring};
 pub use apt_core::{
     display_problem,
     problem::{Explain, Problem},
@@ -31,9 +31,9 @@ pub use direction::{fraction_of, is_better, lower_is_better};
 pub use event::{AdapterInfo, Event, EventError, LayerSalience, Parameters, Phase, is_time, without_times};
 pub use gallery::{GALLERY, GalleryModel, in_gallery};
 pub use inputs::{
-    ADAPTER_FILE, BUILTIN_MODEL, BUILTIN_TASK, COMPRESSED_EXTENSIONS, CONFIG_FILE, DATA_EXTENSIONS, INDEX_FILE,
-    NANO_MODEL, TASK_NAMES, TEXT_TASK, TOKENIZER_FILE, TOKENIZER_SETTINGS, TaskEntry, TaskName, VOCABULARY_FILES,
-    WEIGHTS_FILE, is_model_file,
+    ADAPTER_FILE, BUILTIN_DECODER, BUILTIN_MODEL, BUILTIN_TASK, COMPRESSED_EXTENSIONS, CONFIG_FILE, DATA_EXTENSIONS,
+    INDEX_FILE, NANO_DECODER, NANO_MODEL, TASK_NAMES, TEXT_TASK, TOKENIZER_FILE, TOKENIZER_SETTINGS, TaskEntry,
+    TaskName, VOCABULARY_FILES, WEIGHTS_FILE, is_model_file, is_own_decoder, is_own_model,
 };
 pub use knob::{
     Adapters, Axis, CheckedKnobs, Densities, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice,

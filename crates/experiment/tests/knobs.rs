@@ -2,8 +2,8 @@
 
 use apt_core::arms::PruneSchedule;
 use apt_experiment::{
-    Adapters, KNOBS, KnobError, KnobKind, Knobs, PRESETS, Site, differences, is_time, knob, preset, schema, table,
-    table_json,
+    Adapters, KNOBS, KnobError, KnobKind, Knobs, ObjectiveChoice, PRESETS, SettingsId, Site, TEXT_TASK, differences,
+    is_time, knob, preset, schema, table, table_json,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -246,6 +246,8 @@ fn contradictory_knobs_are_named_with_a_remedy() {
     let cases: [(Settings, &str, &str); 16] = [
         (&[("objective", "regression")], "task", "objective"),
         (&[("objective", "multi_label")], "task", "objective"),
+        (&[("objective", "multiple_choice"), ("model", "builtin-decoder")], "task", "objective"),
+        (&[("freeze_head", "true"), ("model", "builtin-decoder")], "freeze_head", "objective"),
         (&[("label_separator", ";")], "label_separator", "objective"),
         (&[("schedule", "one_shot"), ("mu_over", "pruning_window")], "schedule", "mu_over"),
         (&[("train_base", "true")], "train_base", "rank_growth"),
@@ -290,4 +292,22 @@ fn differences_name_what_was_changed() {
         found,
         [("density", "0.4", "1"), ("rank_growth", "adaptive", "static"), ("distillation", "shared", "off")]
     );
+}
+
+#[test]
+fn a_decoder_learns_texts_unless_it_is_told_otherwise() {
+    let of = |model: &str| Knobs { model: model.to_owned(), ..Knobs::default() };
+    let own = of("builtin-decoder");
+    assert!(own.predicts_tokens() && !of("builtin").predicts_tokens() && !of("some/folder").predicts_tokens());
+    assert_eq!(own.clone().check().expect("it fits").objective, ObjectiveChoice::CausalLm);
+    let asked = Knobs { objective: ObjectiveChoice::CausalLm, ..own.clone() };
+    assert_eq!(SettingsId::of(&own), SettingsId::of(&asked), "a study's cell and its record are one");
+    assert_eq!(own.data_source(), asked.data_source());
+    // Of others it is known once their configuration is read.
+    assert_eq!(of("some/folder").fitted(true).objective, ObjectiveChoice::CausalLm);
+    assert_eq!(Knobs { model: "builtin".into(), ..asked }.fitted(false).objective, ObjectiveChoice::Auto);
+    let regression = Knobs { objective: ObjectiveChoice::Regression, ..of("some/folder") };
+    assert_eq!(regression.fitted(false).objective, ObjectiveChoice::Regression);
+    let texts = Knobs { data: Some("mine.txt".into()), ..own };
+    assert_eq!(texts.check().expect("texts of one's own").task, TEXT_TASK);
 }

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use super::choices::{MuOver, ObjectiveChoice, PoolingChoice};
 use super::densities::Densities;
 use super::error::{KnobError, SettingLocation};
-use crate::inputs::{BUILTIN_TASK, TASK_NAMES, TEXT_TASK};
+use crate::inputs::{BUILTIN_TASK, TASK_NAMES, TEXT_TASK, is_own_decoder};
 use crate::knobs::{KNOBS, Knobs};
 
 /// Settings that were checked: every knob in its range, none against another. Only [`Knobs::check`] makes them, and they
@@ -37,28 +37,57 @@ impl Knobs {
     /// # Errors
     /// The first [`KnobError::OutOfRange`], [`KnobError::WrongType`] or [`KnobError::Contradiction`],
     /// the latter naming both knobs and what to change.
-    pub fn check(mut self) -> Result<CheckedKnobs, KnobError> {
-        // Texts are never the built-in task's: data that is named is a file of one's own.
-        if self.predicts_tokens() && self.task == BUILTIN_TASK && self.data.is_some() {
-            self.task = TEXT_TASK.into();
-        }
+    pub fn check(self) -> Result<CheckedKnobs, KnobError> {
+        let this = self.settled();
         for knob in KNOBS.iter() {
-            let value = knob.get(&self);
+            let value = knob.get(&this);
             knob.kind
                 .accept(&value)
                 .map_err(|rejection| knob.refusal(rejection, value.to_string(), &SettingLocation::default()))?;
         }
-        self.check_training()?;
-        self.check_task()?;
-        self.check_windows()?;
-        self.check_via()?;
-        Ok(CheckedKnobs(self))
+        this.check_training()?;
+        this.check_task()?;
+        this.check_windows()?;
+        this.check_via()?;
+        Ok(CheckedKnobs(this))
+    }
+
+    /// The same with what follows from other settings said out: what the program's own decoders learn, and that data beside
+    /// the built-in task, of which there are none, is texts of one's own where tokens are predicted.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.objective = self.learned();
+        if self.predicts_tokens() && self.task == BUILTIN_TASK && self.data.is_some() {
+            self.task = TEXT_TASK.into();
+        }
+        self
+    }
+
+    /// The same for a model that is a decoder or none: what is learned is what such a model learns where nothing is asked for,
+    /// and what it cannot learn is not asked for.
+    #[must_use]
+    pub fn fitted(mut self, to_decoder: bool) -> Self {
+        self.objective = match (to_decoder, self.learned()) {
+            (true, ObjectiveChoice::Auto) => ObjectiveChoice::CausalLm,
+            (false, ObjectiveChoice::CausalLm | ObjectiveChoice::MultipleChoice) => ObjectiveChoice::Auto,
+            (_, learned) => learned,
+        };
+        self
+    }
+
+    /// What is learned, as far as the settings alone decide it.
+    #[must_use]
+    pub fn learned(&self) -> ObjectiveChoice {
+        match self.objective {
+            ObjectiveChoice::Auto if is_own_decoder(&self.model) => ObjectiveChoice::CausalLm,
+            asked => asked,
+        }
     }
 
     /// Whether tokens are to be predicted, for which there is no classification head.
     #[must_use]
     pub fn predicts_tokens(&self) -> bool {
-        matches!(self.objective, ObjectiveChoice::CausalLm | ObjectiveChoice::MultipleChoice)
+        matches!(self.learned(), ObjectiveChoice::CausalLm | ObjectiveChoice::MultipleChoice)
     }
 
     /// Whether anything is to be pruned.
@@ -119,11 +148,14 @@ impl Knobs {
 
     fn check_task(&self) -> Result<(), KnobError> {
         let is_builtin = self.task == BUILTIN_TASK;
-        let is_other = !matches!(self.objective, ObjectiveChoice::Auto | ObjectiveChoice::Classification);
-        if is_builtin && is_other {
+        let is_own = matches!(
+            self.objective,
+            ObjectiveChoice::Auto | ObjectiveChoice::Classification | ObjectiveChoice::CausalLm
+        );
+        if is_builtin && !is_own {
             return Err(contradiction(
                 ("task", "objective"),
-                "the built-in task has one class for each text",
+                "the built-in task has texts with one class each",
                 "leave objective at auto, or name a task of that objective",
             ));
         }

@@ -52,6 +52,7 @@ impl SettingsId {
     /// Of these settings.
     #[must_use]
     pub fn of(knobs: &Knobs) -> Self {
+        let knobs = &knobs.clone().settled();
         let mut text = String::new();
         for knob in KNOBS.iter() {
             if knob.name != SEED && !NOT_COMPARED.contains(&knob.name) && !PATHS.contains(&knob.name) {
