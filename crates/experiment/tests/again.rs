@@ -9,7 +9,7 @@ use apt_experiment::{Knobs, ModelShape, PruningPoint, Record, UnitSalience};
 /// A record of a model of one layer, with a point after which heads 1 and 3 are left and another after it.
 fn record() -> Record {
     let knobs = Knobs { round_neurons: 1, round_hidden: 1, prune_hidden: false, ..Knobs::default() };
-    let shape = ModelShape { heads: vec![4], neurons: vec![8], hidden: 8, head_size: 2 };
+    let shape = ModelShape { heads: vec![4], neurons: vec![8], hidden: 8, head_size: 2, wiring: None };
     let point = |step, kept: [Vec<usize>; 2], scores: BlockScores| PruningPoint {
         step,
         kept_heads: vec![kept[0].clone()],

@@ -62,7 +62,7 @@ fn the_picture_shows_which_heads_are_left() {
 
 #[test]
 fn a_base_model_with_all_adapters_fits_a_hundred_columns() {
-    let shape = ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64 };
+    let shape = ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64, wiring: None };
     let sites = ["query", "key", "value", "output", "gate", "up", "down"];
     let ranks = (0..12).flat_map(|layer| sites.map(|site| (format!("encoder.layer.{layer}.{site}"), 64))).collect();
     let point = PruningPoint {
@@ -82,7 +82,7 @@ fn a_base_model_with_all_adapters_fits_a_hundred_columns() {
 
 #[test]
 fn neurons_and_hidden_dims_stand_where_they_stood_in_the_dense_model() {
-    let shape = ModelShape { heads: vec![1], neurons: vec![64], hidden: 32, head_size: 1 };
+    let shape = ModelShape { heads: vec![1], neurons: vec![64], hidden: 32, head_size: 1, wiring: None };
     let neurons: Vec<usize> = (4..8).chain([8, 9, 60]).collect();
     let point = PruningPoint {
         neurons: vec![neurons.len()],
@@ -101,7 +101,8 @@ fn neurons_and_hidden_dims_stand_where_they_stood_in_the_dense_model() {
 
 #[test]
 fn a_hostile_record_makes_a_strange_picture_and_no_panic() {
-    let shape = ModelShape { heads: vec![usize::MAX, 3], neurons: vec![usize::MAX], hidden: 0, head_size: 0 };
+    let shape =
+        ModelShape { heads: vec![usize::MAX, 3], neurons: vec![usize::MAX], hidden: 0, head_size: 0, wiring: None };
     let mut point = pruned(1);
     point.kept_heads = vec![vec![usize::MAX]];
     point.neurons = vec![usize::MAX; 3];

@@ -164,6 +164,7 @@ impl Session {
                 neurons: shape.layers.iter().map(|l| l.neurons).collect(),
                 hidden: shape.hidden,
                 head_size: shape.wiring.head_size,
+                wiring: source.config.decoder.is_some().then_some(shape.wiring),
             }),
             parameters: Parameters {
                 dense: dense as u64,

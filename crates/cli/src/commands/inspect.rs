@@ -136,6 +136,7 @@ fn blocks(config: &ModelConfig) -> ModelShape {
         neurons: config.layers.iter().map(|l| l.neurons).collect(),
         hidden: config.hidden,
         head_size: config.head_size,
+        wiring: config.decoder.is_some().then(|| config.wiring()),
     }
 }
 

@@ -123,15 +123,32 @@ pub struct ModelShape {
     pub hidden: usize,
     /// Size of one head.
     pub head_size: usize,
+    /// How layers are wired, where it is not as an encoder's are. A decoder's heads are its key-value heads, each with the
+    /// query heads that share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wiring: Option<Wiring>,
 }
 
 impl ModelShape {
-    /// The same as blocks whose weights can be counted: every family is wired as an encoder.
+    /// Query heads that are pruned together with the key-value head that they share.
+    #[must_use]
+    pub fn queries_per_key(&self) -> usize {
+        self.wiring.map_or(1, |wiring| wiring.queries_per_key)
+    }
+
+    /// Whether a neuron has a gate, with which it is pruned.
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
+        self.wiring.is_some_and(|wiring| wiring.gated)
+    }
+
+    /// The same as blocks whose weights can be counted.
     #[must_use]
     pub fn blocks(&self) -> Blocks {
+        let wiring = self.wiring.unwrap_or(Wiring::encoder(self.head_size));
         let layers = self.heads.iter().zip(&self.neurons);
         let layers = layers.map(|(&heads, &neurons)| LayerBlocks { heads, neurons });
-        Blocks { hidden: self.hidden, wiring: Wiring::encoder(self.head_size), layers: layers.collect() }
+        Blocks { hidden: self.hidden, wiring, layers: layers.collect() }
     }
 }
 

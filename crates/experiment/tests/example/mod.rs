@@ -78,7 +78,7 @@ pub(crate) fn layout() -> Layout {
 }
 
 pub(crate) fn shape() -> ModelShape {
-    ModelShape { heads: vec![4, 4], neurons: vec![32, 32], hidden: 8, head_size: 2 }
+    ModelShape { heads: vec![4, 4], neurons: vec![32, 32], hidden: 8, head_size: 2, wiring: None }
 }
 
 pub(crate) fn measures() -> Measures {

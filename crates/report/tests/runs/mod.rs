@@ -40,7 +40,7 @@ pub(crate) fn record(knobs: Knobs, metric: f64, steps: usize) -> Record {
             model_hash: Some("m".repeat(64)),
             ..Provenance::default()
         },
-        shape: ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64 },
+        shape: ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64, wiring: None },
         labels: Vec::new(),
         examples: Vec::new(),
         curve: (1..=steps)
