@@ -5,7 +5,9 @@ use apt_data::{ObjectiveKind, RawTask, Reading, TokenizerRead, parse_task};
 use apt_experiment::{Event, Knobs, ObjectiveChoice, RecordBuilder, Split};
 use apt_nn::ModelConfig;
 use apt_train::device::cpu;
+use apt_train::pretrain::{DecoderPretrainer, Recipe};
 use apt_train::{Machine, ModelFiles, ModelSource, NoProbe, Session, Setup};
+use burn::tensor::Device;
 use pollster::block_on;
 use serde_json::{Map, Value, json};
 
@@ -166,6 +168,32 @@ fn endings_are_told_apart_by_their_likelihood() {
         events.iter().filter_map(|e| if let Event::Evaluation(of) = e { Some(&of.metrics) } else { None });
     let last = metrics.next_back().expect("an evaluation");
     assert!(last["accuracy"] > 0.9 && last.contains_key("accuracy_by_length"), "{last:?}");
+}
+
+#[test]
+fn a_decoder_is_pretrained_from_random_weights_and_the_seed_decides() {
+    let setup = setup(
+        Knobs {
+            train_base: true,
+            density: 1.0,
+            rank_growth: RankGrowth::Static,
+            distillation: Distillation::Off,
+            ..knobs()
+        },
+        stories(),
+    );
+    let recipe = Recipe { steps: 30, learning_rate: 1e-2, warmup: 0.1, weight_decay: 0.0, clip_norm: 1.0, seed: 5 };
+    let trained = || {
+        let mut run = DecoderPretrainer::new(&setup.source.config, recipe.clone(), &Device::flex());
+        let before = block_on(run.evaluate(&setup.task.validation)).expect("a loss");
+        let batch: Vec<_> = setup.task.train.iter().take(8).collect();
+        (0..recipe.steps).for_each(|_| drop(block_on(run.step(&batch)).expect("a step")));
+        (before, block_on(run.evaluate(&setup.task.validation)).expect("a loss"))
+    };
+    let (before, after) = trained();
+    assert!((before - 257_f64.ln()).abs() < 0.2, "it knows nothing at first: {before}");
+    assert!(after < 0.6 * before, "{before}, afterwards {after}");
+    assert_eq!(trained(), (before, after));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the page asks of the worker.
 
+use crate::writing::Task;
 use crate::{StoredRun, StoredStudy};
 use apt_experiment::{Knobs, StudyFile};
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,11 @@ pub enum Command {
         /// The second text of a pair.
         pair: Option<String>,
     },
+    /// Have decoders write, in place of what is being written; answered by [`crate::Message::Written`], token by token,
+    /// while other commands are handled.
+    Write(Task),
+    /// Write no more.
+    StopWriting,
     /// Hand out a file made from the open run; answered by [`crate::Message::File`].
     Export {
         /// Which.

@@ -61,6 +61,10 @@ pub struct Check {
 /// Bytes a run is expected to need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
+    /// The model.
+    pub model: String,
+    /// Whether it is a decoder.
+    pub decoder: bool,
     /// The parts, with what they are.
     pub parts: Vec<(String, u64)>,
     /// The most that this browser can give: the limit of WASM's memory, or of the adapter's buffers.

@@ -18,6 +18,7 @@ pub mod store;
 mod stored;
 #[cfg(target_family = "wasm")]
 pub mod transport;
+pub mod writing;
 
 pub use command::{Command, Wanted};
 pub use device::{Adapter, Check, DeviceReport, Estimate};

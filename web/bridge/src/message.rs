@@ -1,5 +1,6 @@
 //! What the worker reports to the page.
 
+use crate::writing::Written;
 use crate::{DataLook, DeviceReport, Estimate, FileSet, HubNews, Reading, StoredRun, StoredStudy};
 use apt_experiment::{Event, Knobs, Problem, Record};
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,8 @@ pub enum Message {
     Look(Box<DataLook>),
     /// The answer to [`crate::Command::Try`].
     Answer(Box<Answer>),
+    /// One of those that write has come further.
+    Written(Written),
     /// The answer to [`crate::Command::Export`]; the bytes are the message's one attachment.
     File {
         /// A name to save it under.

@@ -50,6 +50,7 @@ mod tester;
 mod verdicts;
 mod visit;
 mod worker;
+mod write;
 mod zoom;
 
 use leptos::prelude::*;

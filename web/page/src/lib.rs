@@ -33,6 +33,7 @@ pub mod shipped;
 pub mod stage;
 pub mod studies;
 pub mod tabs;
+pub mod writing;
 
 #[cfg(target_family = "wasm")]
 pub use app::start;

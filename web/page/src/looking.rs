@@ -80,6 +80,7 @@ mod tests {
     fn columns_are_chosen_where_some_are_unused_or_named_or_wanted() {
         let file = |unused: &[&str]| FileRead {
             file: "mine.csv".into(),
+            text: "text".into(),
             unused: unused.iter().map(|&name| name.to_owned()).collect(),
             ..FileRead::default()
         };

@@ -1,6 +1,6 @@
 //! What a finished run is worth, in words: how well the model does, what is left of it, what that buys.
 
-use apt_experiment::{Constant, Record};
+use apt_experiment::{Constant, Record, lower_is_better};
 use apt_report::metric::{LANDMARK, landmark};
 
 use crate::figures::{bytes, count, metric, milliseconds, seconds, share};
@@ -22,12 +22,14 @@ impl Outcome {
     pub fn of(record: &Record) -> Option<Self> {
         let measures = &record.measures;
         let of = &measures.metric;
+        let what = if record.config.predicts_tokens() { "texts" } else { "examples" };
         let (value, seen, chance) = match of.test {
-            Some(test) => (test, "examples it has never seen", of.chance.test),
-            None => (of.validation?, "the validation examples", of.chance.validation),
+            Some(test) => (test, format!("{what} it has never seen"), of.chance.test),
+            None => (of.validation?, format!("the validation {what}"), of.chance.validation),
         };
         let name = in_words(&of.name);
-        let shown = if of.name == "accuracy" { share(value) } else { metric(value) };
+        let less = if lower_is_better(&of.name) { " (less is better)" } else { "" };
+        let shown = format!("{}{less}", shown(&of.name, value));
         let at_chance = of.is_at_chance();
         let kept = record.density().filter(|_| record.config.prunes());
         let headline = match (at_chance, kept) {
@@ -66,8 +68,22 @@ pub fn in_words(name: &str) -> String {
         "exact_match" => "Exact match".to_owned(),
         "matthews" => "Matthews correlation".to_owned(),
         "pearson" => "Pearson correlation".to_owned(),
+        "perplexity" => "Perplexity".to_owned(),
+        "bits_per_byte" => "Bits per byte".to_owned(),
+        "token_accuracy" => "Accuracy of tokens".to_owned(),
         "" => "Metric".to_owned(),
         other => other.to_owned(),
+    }
+}
+
+/// A value of a metric as people write it.
+#[must_use]
+pub fn shown(name: &str, value: f64) -> String {
+    match name {
+        "accuracy" | "token_accuracy" => share(value),
+        // More digits are noise, from run to run.
+        "perplexity" => format!("{value:.2}"),
+        _ => metric(value),
     }
 }
 
@@ -151,6 +167,17 @@ mod tests {
         assert_eq!(words[0], "weights: 316 k of 793 k left in the layers, embeddings not counted");
         assert_eq!(words[1], "speed: a batch of 32 in 23.7 ms, 2.3 times as fast as the whole model (55.1 ms)");
         assert_eq!(words[2], "training: 384 steps in 48.0 s; 90.0 % on validation data from step 80 on");
+    }
+
+    #[test]
+    fn a_decoder_is_told_by_its_perplexity_of_which_less_is_better() {
+        let mut record = record(Knobs { model: "builtin-decoder".into(), ..Knobs::default() }, 5.678);
+        record.measures.metric.name = "perplexity".into();
+        let most = Constant { metric: 90.0, examples: 1000 };
+        record.measures.metric.chance = Chance { validation: Some(most), test: Some(most) };
+        let outcome = Outcome::of(&record).expect("it is measured");
+        let expected = "Perplexity 5.68 (less is better) on texts it has never seen, with 39.8 % of the weights.";
+        assert_eq!((outcome.headline.as_str(), outcome.at_chance), (expected, false));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Two arms side by side: what each of them runs with, and what their difference is, in words.
 
-use apt_experiment::{ArmFile, AxisFile, KNOBS, Knobs, Preset, Record, Seeds, StudyFile, preset_entry};
+use apt_experiment::{
+    ArmFile, AxisFile, KNOBS, Knobs, Preset, Record, Seeds, StudyFile, lower_is_better, preset_entry,
+};
 use apt_report::FEWEST_SEEDS;
 use apt_report::metric::{LANDMARK, landmark};
 
 use crate::address::Settings;
 use crate::arms::called;
-use crate::figures::{metric, share};
+use crate::figures::share;
+use crate::outcome::shown;
 
 /// The knobs of two arms: whatever else is changed in the settings holds for both, so that they start from the same
 /// weights and see the same batches.
@@ -69,14 +72,18 @@ pub fn verdict([first, second]: [(&str, &Record); 2]) -> Option<Vec<String>> {
     let name = &first.1.measures.metric.name;
     let difference = after - before;
     let sign = if difference < 0.0 { "−" } else { "+" };
-    let (shown, by) = match name.as_str() {
+    let (values, by) = match name.as_str() {
         "accuracy" => {
             (format!("{} and {}", share(before), share(after)), format!("{sign}{:.1} points", 100.0 * difference.abs()))
         }
-        _ => (format!("{} and {}", metric(before), metric(after)), format!("{sign}{}", metric(difference.abs()))),
+        name => (
+            format!("{} and {}", shown(name, before), shown(name, after)),
+            format!("{sign}{}", shown(name, difference.abs())),
+        ),
     };
     let data = if first.1.measures.metric.test.is_some() { "unseen examples" } else { "validation examples" };
-    let mut lines = vec![format!("{} minus {}: {by} of {name} on {data} ({shown}).", second.0, first.0)];
+    let less = if lower_is_better(name) { "; less is better" } else { "" };
+    let mut lines = vec![format!("{} minus {}: {by} of {name} on {data} ({values}{less}).", second.0, first.0)];
     if let (Some(a), Some(b)) = (first.1.density(), second.1.density()) {
         lines.push(format!("Weights left: {} and {}.", share(a), share(b)));
     }

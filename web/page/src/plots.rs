@@ -1,6 +1,6 @@
 //! The charts of a run, of two runs over each other, and of several.
 
-use apt_experiment::{Phase, Record, Split};
+use apt_experiment::{Phase, Record, Split, lower_is_better};
 
 use crate::chart::{Curve, Plot, Style};
 use crate::figures::{bytes, milliseconds, plain, share};
@@ -35,7 +35,7 @@ pub fn metric(history: &History) -> Plot {
     let curves =
         vec![curve("validation", 2, Style::Dotted, validation), curve("teacher", 3, Style::LargePoints, teachers)];
     let name = metric_name(record);
-    Plot { show: shown(name), ..plot(history, &outcome::in_words(name), curves) }
+    Plot { show: shown(name), ..plot(history, &titled(name, ""), curves) }
 }
 
 /// Weights left in the model, which fall at pruning points; and as if what is masked had gone already, which it does in
@@ -149,7 +149,7 @@ pub fn metrics(runs: &[(&str, &Record)], base: Option<usize>) -> Plot {
     names.dedup();
     match names[..] {
         // Tasks may differ in what they are judged by.
-        [name] => Plot { title: format!("{} on validation data", outcome::in_words(name)), show: shown(name), ..plot },
+        [name] => Plot { title: titled(name, " on validation data"), show: shown(name), ..plot },
         _ => plot,
     }
 }
@@ -169,6 +169,12 @@ pub fn densities(runs: &[(&str, &Record)], base: Option<usize>) -> Plot {
     let plot =
         overlay("Density", (runs, base), Style::Line, |record| points(Some(record), |point| Some(point.density)));
     Plot { from_zero: true, ..plot }
+}
+
+/// A metric's name, on what it is taken, and that less of it is better where that is so.
+fn titled(name: &str, on: &str) -> String {
+    let less = if lower_is_better(name) { " (less is better)" } else { "" };
+    format!("{}{on}{less}", outcome::in_words(name))
 }
 
 /// The metric that is written in percent.

@@ -35,6 +35,7 @@ mod store_writer;
 mod study;
 mod tile;
 mod worker;
+mod writing;
 
 /// Begins to serve the page.
 pub fn start() {

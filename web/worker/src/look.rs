@@ -15,6 +15,8 @@ use web_sys::File;
 
 /// Examples that are shown.
 const SHOWN: usize = 3;
+/// Characters of a text that the page may show.
+const LONGEST: usize = 200;
 /// Texts whose length is looked at.
 const MEASURED: usize = 2_000;
 
@@ -115,7 +117,7 @@ fn look(data: String, task: RawTask) -> DataLook {
         Some((low.min(value), high.max(value)))
     });
     let row = |example: &RawExample| LookedRow {
-        text: example.a.clone(),
+        text: example.a.chars().take(LONGEST).collect(),
         pair: example.b.clone(),
         label: task.objective.text(&example.target),
     };
@@ -137,7 +139,8 @@ fn look(data: String, task: RawTask) -> DataLook {
 fn columns(read: &DataRead) -> Vec<(String, String)> {
     let Some(file) = read.files.first() else { return Vec::new() };
     let used = [Some(&file.text), file.text_pair.as_ref(), file.label.as_ref()];
-    used.into_iter().flatten().chain(&file.unused).map(|name| (name.clone(), String::new())).collect()
+    let all = used.into_iter().flatten().chain(&file.unused).filter(|name| !name.is_empty());
+    all.map(|name| (name.clone(), String::new())).collect()
 }
 
 /// How many of the first texts are longer than what is read of them.

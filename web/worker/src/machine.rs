@@ -97,13 +97,15 @@ impl Worker {
     }
 
     pub(crate) async fn estimate(&mut self, knobs: &Knobs) -> Result<(), WorkerError> {
-        let knobs = knobs.clone().check()?;
         let store = self.store.as_deref();
         let config = model_files::config(&knobs.model, store).await?;
+        let decoder = config.decoder.is_some();
+        let knobs = knobs.clone().fitted(decoder).check()?;
         let outputs = sources::output_count(&mut self.output_count, &knobs, store).await?;
         let parts = apt_train::estimate(&config, &knobs, outputs, knobs.max_length);
         let parts = parts.into_iter().map(|(what, bytes)| (what.to_owned(), bytes)).collect();
-        port::post(&Message::Estimate(Estimate { parts, limit: Some(WASM_LIMIT) }));
+        let model = knobs.model.clone();
+        port::post(&Message::Estimate(Estimate { model, decoder, parts, limit: Some(WASM_LIMIT) }));
         Ok(())
     }
 }

@@ -4,7 +4,10 @@ use crate::error::WorkerError;
 use crate::fetch;
 use apt_bridge::store::Store;
 use apt_data::{Tokenizer, TokenizerRead};
-use apt_experiment::{CONFIG_FILE, INDEX_FILE, TOKENIZER_FILE, TOKENIZER_SETTINGS, WEIGHTS_FILE};
+use apt_experiment::{
+    BUILTIN_DECODER, CONFIG_FILE, INDEX_FILE, NANO_DECODER, TOKENIZER_FILE, TOKENIZER_SETTINGS, WEIGHTS_FILE,
+    is_own_decoder, is_own_model,
+};
 use apt_hub::{ModelName, PREFIX};
 use apt_nn::ModelConfig;
 use apt_nn::checkpoint::ShardIndex;
@@ -21,7 +24,7 @@ const ADDED: &str = "added_tokens.json";
 /// A file that is missing, or not of a model, or of another one than the others.
 pub(crate) async fn model(model: &str, store: Option<&Store>) -> Result<ModelFiles, WorkerError> {
     match ModelLocation::named(model) {
-        ModelLocation::BuiltIn => built_in(model).await,
+        ModelLocation::BuiltIn(of) => of.files(model).await,
         ModelLocation::Address(address) => at_address(address).await,
         ModelLocation::Dropped(name) => of_files(name, &dropped(name, store).await?).await,
     }
@@ -41,9 +44,9 @@ pub(crate) async fn given_model(files: &[File]) -> Result<ModelFiles, WorkerErro
 /// A file that is missing or no configuration.
 pub(crate) async fn config(model: &str, store: Option<&Store>) -> Result<ModelConfig, WorkerError> {
     let (bytes, file) = match ModelLocation::named(model) {
-        ModelLocation::BuiltIn => {
-            let config = built_in_config().await?;
-            return Ok(if model == NANO { nano_config(&config) } else { config });
+        ModelLocation::BuiltIn(of) => {
+            let config = of.config().await?;
+            return Ok(if is_nano(model) { nano_config(&config) } else { config });
         }
         ModelLocation::Address(address) => {
             let file = format!("{address}/{CONFIG_FILE}");
@@ -68,9 +71,7 @@ pub(crate) async fn near_tokenizer(
 ) -> Result<Option<(Tokenizer, usize)>, WorkerError> {
     let tokenizer = match ModelLocation::named(model) {
         ModelLocation::Address(_) => return Ok(None),
-        ModelLocation::BuiltIn => {
-            Tokenizer::from_bytes(&built_in_file(TOKENIZER_FILE).await?, &built_in_name(TOKENIZER_FILE))?
-        }
+        ModelLocation::BuiltIn(of) => Tokenizer::from_bytes(&of.file(TOKENIZER_FILE).await?, &of.name(TOKENIZER_FILE))?,
         ModelLocation::Dropped(name) => {
             let files = dropped(name, store).await?;
             let folder = folder(name, &files);
@@ -98,7 +99,7 @@ pub(crate) async fn dropped(name: &str, store: Option<&Store>) -> Result<Vec<Fil
         false => WorkerError::new(
             name,
             "no files of this name were dropped in this browser",
-            format!("drop them on the page, or choose {BUILTIN} or {NANO}"),
+            format!("drop them on the page, or choose {BUILTIN}, {BUILTIN_DECODER} or {NANO}"),
         ),
     })
 }
@@ -106,7 +107,7 @@ pub(crate) async fn dropped(name: &str, store: Option<&Store>) -> Result<Vec<Fil
 /// Where a model's files are.
 enum ModelLocation<'a> {
     /// Beside the page.
-    BuiltIn,
+    BuiltIn(BuiltIn),
     /// Under an address.
     Address(&'a str),
     /// Among the files that the browser keeps.
@@ -116,7 +117,7 @@ enum ModelLocation<'a> {
 impl<'a> ModelLocation<'a> {
     fn named(model: &'a str) -> Self {
         match model {
-            BUILTIN | NANO => Self::BuiltIn,
+            own if is_own_model(own) => Self::BuiltIn(BuiltIn { is_decoder: is_own_decoder(own) }),
             address if address.starts_with("https://") || address.starts_with("http://") => {
                 Self::Address(address.trim_end_matches('/'))
             }
@@ -125,28 +126,41 @@ impl<'a> ModelLocation<'a> {
     }
 }
 
-async fn built_in(model: &str) -> Result<ModelFiles, WorkerError> {
-    let (config, tokenizer) = (built_in_config().await?, built_in_file(TOKENIZER_FILE).await?);
-    let name = built_in_name(TOKENIZER_FILE);
-    if model == NANO {
-        return Ok(ModelFiles::nano(&config, tokenizer, &name)?);
+/// The files of the encoder or of the decoder beside the page, fetched when they are used.
+#[derive(Clone, Copy)]
+struct BuiltIn {
+    is_decoder: bool,
+}
+
+impl BuiltIn {
+    async fn files(self, model: &str) -> Result<ModelFiles, WorkerError> {
+        let (config, tokenizer) = (self.config().await?, self.file(TOKENIZER_FILE).await?);
+        let name = self.name(TOKENIZER_FILE);
+        if is_nano(model) {
+            return Ok(ModelFiles::nano(&config, tokenizer, &name)?);
+        }
+        let weights = Arc::new(self.file(WEIGHTS_FILE).await?);
+        let hash = sha256(&weights);
+        let source = ModelSource::file(config, &self.name(WEIGHTS_FILE), move || Ok(weights.to_vec()));
+        Ok(ModelFiles::new(source, hash, tokenizer, &name)?)
     }
-    let weights = Arc::new(built_in_file(WEIGHTS_FILE).await?);
-    let hash = sha256(&weights);
-    let source = ModelSource::file(config, &built_in_name(WEIGHTS_FILE), move || Ok(weights.to_vec()));
-    Ok(ModelFiles::new(source, hash, tokenizer, &name)?)
+
+    async fn config(self) -> Result<ModelConfig, WorkerError> {
+        Ok(ModelConfig::from_json(&self.file(CONFIG_FILE).await?, &self.name(CONFIG_FILE))?)
+    }
+
+    async fn file(self, name: &str) -> Result<Vec<u8>, WorkerError> {
+        fetch::download(&format!("builtin/{}{name}", if self.is_decoder { "decoder/" } else { "" })).await
+    }
+
+    /// What messages call a file.
+    fn name(self, name: &str) -> String {
+        format!("{} {name}", if self.is_decoder { "built-in decoder's" } else { "built-in" })
+    }
 }
 
-async fn built_in_config() -> Result<ModelConfig, WorkerError> {
-    Ok(ModelConfig::from_json(&built_in_file(CONFIG_FILE).await?, &built_in_name(CONFIG_FILE))?)
-}
-
-async fn built_in_file(name: &str) -> Result<Vec<u8>, WorkerError> {
-    fetch::download(&format!("builtin/{name}")).await
-}
-
-fn built_in_name(name: &str) -> String {
-    format!("built-in {name}")
+fn is_nano(model: &str) -> bool {
+    [NANO, NANO_DECODER].contains(&model)
 }
 
 fn folder(place: &str, files: &[File]) -> ModelFolder {

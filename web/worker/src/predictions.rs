@@ -1,4 +1,5 @@
-//! What models predict for a text: those that finished runs left, and the open run's as it is now.
+//! What models predict for a text: those that finished runs left, and the open run's as it is now. `writing` has those of
+//! them write that do not predict.
 
 use crate::clock;
 use crate::error::WorkerError;
@@ -23,12 +24,12 @@ pub(crate) struct Asked {
     models: Vec<LoadedModel>,
 }
 
-/// A model that is ready to predict.
-struct LoadedModel {
+/// A model that is ready to predict, or to write.
+pub(crate) struct LoadedModel {
     of: Version,
     device: Device,
-    model: Transformer,
-    tokenizer: Tokenizer,
+    pub(crate) model: Transformer,
+    pub(crate) tokenizer: Tokenizer,
     labels: Vec<String>,
     /// Tokens that are read of a text.
     length: usize,
@@ -73,7 +74,7 @@ impl Asked {
         if text.trim().is_empty() {
             return Err(WorkerError::new("text", "there is nothing to judge", "type a sentence"));
         }
-        self.models.retain(|loaded| runs.contains(&loaded.of.run));
+        self.keep(runs);
         let mut models = Vec::new();
         for run in runs {
             let loaded = self.loaded(run, open, store, device).await?;
@@ -85,7 +86,16 @@ impl Asked {
         Ok(Answer { text, pair, models })
     }
 
-    async fn loaded(
+    /// Forgets the models of all but these runs.
+    pub(crate) fn keep(&mut self, runs: &[String]) {
+        self.models.retain(|loaded| runs.contains(&loaded.of.run));
+    }
+
+    /// The model of the run `name`, read if it is not at hand.
+    ///
+    /// # Errors
+    /// A run that left no model, or a damaged one.
+    pub(crate) async fn loaded(
         &mut self,
         name: &str,
         open: Option<&Run>,

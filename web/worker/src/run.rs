@@ -57,6 +57,8 @@ impl Run {
         lock: RunLock,
     ) -> Result<Self, WorkerError> {
         let Prepared { setup, tokenizer, labels } = prepared;
+        // What a decoder learns is said out.
+        entry.knobs.objective = setup.knobs.objective;
         entry.device.clone_from(&setup.provenance.device);
         entry.backend.clone_from(&setup.provenance.backend);
         let probe = Box::new(BrowserProbe::new(&setup.device));

@@ -33,8 +33,11 @@ pub(crate) async fn prepare(
     opened: &OpenDevice,
     store: Option<&Store>,
 ) -> Result<Prepared, WorkerError> {
-    let knobs = knobs.clone().check()?;
     let model = model(&knobs.model, store).await?;
+    let knobs = match model.source.config.decoder {
+        Some(_) => knobs.clone().fitted(true).check()?,
+        None => knobs.clone().check()?,
+    };
     let task = task(&knobs, store).await?;
     if !task.read.notes.is_empty() {
         port::post(&Message::Notice { text: task.read.notes.join("; ") });

@@ -11,6 +11,7 @@ use crate::run::Run;
 use crate::run_lock::RunLock;
 use crate::sources::OutputCount;
 use crate::store_writer::StoreWriter;
+use crate::writing::Writing;
 use crate::{clock, port, sources};
 use apt_bridge::store::StoredModel;
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
@@ -33,6 +34,8 @@ pub(crate) struct Worker {
     pub(crate) output_count: Option<OutputCount>,
     /// The models that were asked last.
     pub(crate) asked: Asked,
+    /// What is being written.
+    pub(crate) writing: Option<Writing>,
     pub(crate) hub: Hub,
 }
 
@@ -45,12 +48,20 @@ pub(crate) async fn serve(mut commands: Commands) {
             None
         }
     };
-    let (gpu, run, study, output_count) = (None, None, None, None);
-    let mut worker =
-        Worker { store, gpu, run, study, device_losses: 0, output_count, asked: Asked::default(), hub: Hub::default() };
+    let mut worker = Worker {
+        store,
+        gpu: None,
+        run: None,
+        study: None,
+        device_losses: 0,
+        output_count: None,
+        asked: Asked::default(),
+        writing: None,
+        hub: Hub::default(),
+    };
     port::post(&Message::Ready);
     loop {
-        let command = if worker.is_running() || worker.is_cell_due() {
+        let command = if worker.is_running() || worker.is_cell_due() || worker.writing.is_some() {
             clock::yield_now().await;
             commands.try_recv().ok()
         } else {
@@ -62,7 +73,12 @@ pub(crate) async fn serve(mut commands: Commands) {
         };
         match command {
             None if worker.is_cell_due() => worker.next_cell().await,
-            None => worker.advance().await,
+            None => {
+                worker.write_on().await;
+                if worker.is_running() {
+                    worker.advance().await;
+                }
+            }
             Some(Err(what)) => {
                 let error = WorkerError::new("the page", what, "reload the page: it and its worker differ");
                 port::post(&Message::Fault(error.fault(None)));
@@ -153,6 +169,11 @@ impl Worker {
                 self.send_pending().await
             }
             Command::Try { runs, text, pair } => self.answer(&runs, text, pair).await,
+            Command::Write(task) => self.write(task).await,
+            Command::StopWriting => {
+                self.stop_writing();
+                Ok(())
+            }
             Command::Look { knobs } => self.look(&knobs).await,
             Command::Export { what } => self.export(what).await,
             Command::AskHub { name, mirror } => {
@@ -190,7 +211,7 @@ impl Worker {
     }
 
     /// The device of the open run.
-    fn device(&self) -> Device {
+    pub(crate) fn device(&self) -> Device {
         let on_gpu = self.run.as_ref().is_some_and(|run| run.on_gpu);
         match &self.gpu {
             Some(gpu) if on_gpu => gpu.device(),
@@ -255,6 +276,7 @@ impl Worker {
     ) -> Result<Run, WorkerError> {
         entry.state = RunState::Loading;
         // A run needs their memory more.
+        self.stop_writing();
         self.asked.clear();
         port::post(&Message::Run(Box::new(entry.clone())));
         let made = async {

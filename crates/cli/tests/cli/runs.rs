@@ -28,6 +28,21 @@ fn a_record_names_the_commit_of_the_checkout() {
     assert_eq!(record["provenance"]["commit"].as_str().map(str::to_owned), commit);
 }
 
+#[test]
+fn a_decoder_of_the_program_learns_the_built_in_texts_with_nothing_named() {
+    let dir = folder();
+    succeeded(&tiny(&["--model", "nano-decoder", "--max-length", "16", "--out", "r"], dir.path()), "a tiny run");
+    let record = read_json(&dir.path().join("r/record.json"));
+    let metric = at(&record, "final.metric");
+    assert_eq!((&record["config"]["objective"], &metric["name"]), (&"causal_lm".into(), &"perplexity".into()));
+    let others: Vec<&str> =
+        metric["others"].as_array().expect("others").iter().filter_map(|m| m["name"].as_str()).collect();
+    assert_eq!(others, ["bits_per_byte", "token_accuracy"]);
+    assert!(record["curve"][0]["task_loss"].as_f64().is_some_and(|loss| loss > 6.0 && loss < 8.0), "ln 1024 is 6.9");
+    assert_eq!(record["shape"]["wiring"]["queries_per_key"], 2);
+    assert!(dir.path().join("r/model/model.safetensors").is_file(), "no model was written");
+}
+
 /// A path of keys, such as `final.params.kept`.
 fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
     path.split('.').fold(value, |v, key| &v[key])

@@ -1,24 +1,26 @@
-//! Try: what two models of one's choice predict for a text.
+//! Try: what two models of one's choice predict for a text; where they are decoders, `write` has them go on from it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use apt_bridge::Command;
+use apt_bridge::writing::Author;
 use apt_experiment::{BUILTIN_TASK, Knobs};
 use leptos::prelude::*;
 
 use super::state::{Engine, Lab, Page};
-use super::verdicts;
+use super::{verdicts, write};
 use crate::asking::{Candidate, EXAMPLES, Example, Question, candidates, first_pair};
+use crate::writing::called;
 
 /// Milliseconds without a key until what is typed is asked.
 const TYPING_MS: u64 = 250;
 
 /// What stands in the controls.
 #[derive(Clone, Copy)]
-struct Form {
-    candidates: Memo<Vec<Candidate>>,
-    /// The runs that were chosen here, left and right.
+pub(super) struct Form {
+    pub(super) candidates: Memo<Vec<Candidate>>,
+    /// The runs that were chosen here, left and right; on the left an empty name for none.
     chosen: RwSignal<[Option<String>; 2]>,
     text: RwSignal<String>,
     pair: RwSignal<String>,
@@ -42,29 +44,50 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
         text: RwSignal::new(EXAMPLES[0].text.to_owned()),
         pair: RwSignal::default(),
     };
+    let writes = Memo::new(move |_| form.model(lab).is_some());
     let any = Memo::new(move |_| candidates.with(|candidates| !candidates.is_empty()));
     view! {
         <div class="page" data-testid="page-try">
             <h1>"Try"</h1>
-            <p>"The same text, read by two models. Choose any two of your runs: the whole model and the pruned one, or APT and an ablation."</p>
-            {move || if any.get() { form_view(lab, form).into_any() } else { nothing(lab).into_any() }}
+            {move || match (any.get(), writes.get()) {
+                (false, _) => nothing(lab).into_any(),
+                (true, false) => form_view(lab, form).into_any(),
+                (true, true) => write::view(lab, form).into_any(),
+            }}
         </div>
     }
 }
 
 impl Form {
     /// The runs that are asked: those chosen, as long as they are there, else those that fit.
-    fn runs(self, lab: Lab) -> [Option<String>; 2] {
+    pub(super) fn runs(self, lab: Lab) -> [Option<String>; 2] {
         let shown = lab.run.with(|run| run.as_ref().map(|run| run.name.clone()));
         self.candidates.with(|candidates| {
             let [left, right] = self.chosen.get();
             let is_there = |run: &String| candidates.iter().any(|of| of.run == *run);
             let right = right.filter(is_there);
             let [first_left, first_right] = first_pair(candidates, right.as_deref().or(shown.as_deref()));
+            // Beside a decoder the model that it began with can write, and is better than another that is pruned.
+            let knobs = |run: Option<&String>| candidates.iter().find(|of| Some(&of.run) == run).map(|of| &of.knobs);
+            let writes = knobs(right.as_ref().or(first_right.as_ref())).is_some_and(Knobs::predicts_tokens);
+            let is_dense = |run: &String| knobs(Some(run)).is_some_and(|knobs| !knobs.prunes());
+            let first_left = first_left.filter(|run| !writes || (is_dense(run) && left.as_deref() != Some("")));
             // Whichever side it was put on, what was chosen stands on the right.
             let first_left = if right.is_some() && first_left == right { first_right.clone() } else { first_left };
-            [left.filter(is_there).or(first_left), right.or(first_right)]
+            // Who writes and who judges are asked different things.
+            let fits = |run: &String| knobs(Some(run)).is_some_and(|knobs| knobs.predicts_tokens() == writes);
+            [left.filter(fits).or(first_left), right.or(first_right)]
         })
+    }
+
+    /// The model that the run on the right began with, if it is a decoder.
+    fn model(self, lab: Lab) -> Option<String> {
+        let [_, right] = self.runs(lab);
+        let of = |all: &Vec<Candidate>| {
+            let found = all.iter().find(|of| Some(&of.run) == right.as_ref())?;
+            found.knobs.predicts_tokens().then(|| found.knobs.model.clone())
+        };
+        self.candidates.with(of)
     }
 
     fn any_knobs(self, lab: Lab, holds: impl Fn(&Knobs) -> bool) -> bool {
@@ -131,8 +154,9 @@ fn form_view(lab: Lab, form: Form) -> impl IntoView {
         })
     };
     view! {
+        <p>"The same text, read by two models. Choose any two of your runs: the whole model and the pruned one, or APT and an ablation."</p>
         <form class="ask" on:submit=submit>
-            <div class="ask-whom">{choice(lab, form, 0, "Left", "try-left")} {choice(lab, form, 1, "Right", "try-right")}</div>
+            {whom(lab, form)}
             <label for="try-text">"Text"</label>
             <textarea
                 id="try-text"
@@ -219,21 +243,38 @@ fn example(form: Form, of: Example) -> impl IntoView {
     }
 }
 
+/// The two that are asked.
+pub(super) fn whom(lab: Lab, form: Form) -> impl IntoView {
+    view! {
+        <div class="ask-whom">{choice(lab, form, 0, "Left", "try-left")} {choice(lab, form, 1, "Right", "try-right")}</div>
+    }
+}
+
 fn choice(lab: Lab, form: Form, side: usize, label: &'static str, name: &'static str) -> impl IntoView {
     let asked = Memo::new(move |_| form.runs(lab)[side].clone());
     let choose = move |event| {
         let run = event_target_value(&event);
-        form.chosen.update(|chosen| chosen[side] = Some(run).filter(|run| !run.is_empty()));
+        form.chosen.update(|chosen| chosen[side] = Some(run));
     };
     let option = move |of: Candidate| {
         let run = of.run.clone();
         view! { <option value=of.run prop:selected=move || asked.with(|asked| asked.as_ref() == Some(&run))>{of.title}</option> }
     };
+    let none = move || {
+        let is_none = move || asked.with(Option::is_none);
+        match form.model(lab).filter(|_| side == 0) {
+            Some(model) => {
+                let title = called(&Author::Model(model), &[]);
+                Some(view! { <option value="" prop:selected=is_none>{title}</option> }.into_any())
+            }
+            None => is_none().then(|| view! { <option value="" selected>"nobody yet"</option> }.into_any()),
+        }
+    };
     view! {
         <label>
             {label}
             <select data-testid=name on:change=choose>
-                {move || asked.with(Option::is_none).then(|| view! { <option value="" selected>"nobody yet"</option> })}
+                {none}
                 {move || form.candidates.get().into_iter().map(option).collect_view()}
             </select>
         </label>

@@ -15,6 +15,9 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
     let has_scores = move || lab.status.get().frames > 1;
     // Weights can be exported while the worker has the run.
     let is_held = move || lab.is_open() || lab.state() == Some(RunState::Done);
+    // A decoder's graph is not written.
+    let has_graph =
+        move || is_held() && lab.run.with(|run| run.as_ref().is_none_or(|run| !run.knobs.predicts_tokens()));
     let make = move |file: fn(&str, &History) -> Option<Saved>| {
         move || {
             let run = name(lab);
@@ -31,14 +34,14 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 {action("Ranks, CSV", "export-ranks", never, has_model, make(ranks_csv))}
                 {action("Salience, CSV", "export-salience", never, has_scores, make(salience_csv))}
                 {action("Record, JSON", "export-record", never, has_model, move || record(lab))}
-                {action("ONNX", "export-onnx", never, is_held, want(Wanted::Onnx))}
-                {action("ONNX, fp16", "export-onnx-fp16", never, is_held, want(Wanted::OnnxHalf))}
+                {action("ONNX", "export-onnx", never, has_graph, want(Wanted::Onnx))}
+                {action("ONNX, fp16", "export-onnx-fp16", never, has_graph, want(Wanted::OnnxHalf))}
                 {action("Weights", "export-weights", never, is_held, want(Wanted::Weights))}
                 {action("Model config", "export-config", never, is_held, want(Wanted::Config))}
                 {action("Tokenizer", "export-tokenizer", never, is_held, want(Wanted::Tokenizer))}
             </div>
             <p class="help">
-                "ONNX is an archive with the folder that transformers.js, ONNX Runtime and optimum load. Weights are the \
+                "ONNX, for encoders, is an archive with the folder that transformers.js, ONNX Runtime and optimum load. Weights are the \
                  compacted model with its adapters merged, as safetensors. The record opens in "
                 <code>"apt-lab inspect"</code> " and in Compare."
             </p>

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use apt_bridge::{Fault, FileSet, Message, RunState, StoredRun, transport};
+use apt_bridge::{Estimate, Fault, FileSet, Message, RunState, StoredRun, transport};
 use apt_experiment::{BUILTIN_TASK, Event, Knobs, Problem, Record, TEXT_TASK};
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
@@ -16,6 +16,7 @@ use super::state::{Engine, Lab, Progress, RunStatus};
 use crate::history::History;
 use crate::phases;
 use crate::runs::is_open;
+use crate::writing::Writing;
 
 /// Milliseconds between two ticks, at each of which another chart is drawn.
 const TICK_MS: f64 = 42.0;
@@ -37,6 +38,7 @@ impl Lab {
         self.engine.set(Engine::Broken);
         self.progress.set(None);
         self.asking.set(false);
+        self.stop_waiting_for_texts();
         self.history.update_value(|history| history.ended_by_error = true);
         self.fail_run();
         self.studies.update(|studies| {
@@ -60,7 +62,10 @@ impl Lab {
                 self.progress.set((!over).then_some(Progress { what, done, total }));
             }
             Message::Devices(report) => self.devices.set(Some(*report)),
-            Message::Estimate(estimate) => self.estimate.set(Some(estimate)),
+            Message::Estimate(estimate) => {
+                self.fit_settings(&estimate);
+                self.estimate.set(Some(estimate));
+            }
             Message::Timed(steps) => self.first_steps.set(Some(*steps)),
             Message::Run(run) => self.on_run(*run),
             Message::Study(study) => self.take_study(*study),
@@ -95,10 +100,16 @@ impl Lab {
                 self.asking.set(false);
                 self.answer.set(Some(*answer));
             }
+            Message::Written(written) => self.writing.update(|writing| {
+                if let Some(writing) = writing {
+                    writing.take(written);
+                }
+            }),
             Message::File { name } => self.save_file(&name, attachments),
             Message::Notice { text } => self.notice(text),
             Message::Fault(fault) => {
                 self.asking.set(false);
+                self.stop_waiting_for_texts();
                 self.progress.set(None);
                 if fault.run.as_ref().is_some_and(|run| self.follows(run)) {
                     self.history.update_value(|history| history.ended_by_error = true);
@@ -113,6 +124,25 @@ impl Lab {
             }
             Message::Left => self.follow_worker(),
             Message::Panic { report } => self.broken(report),
+        }
+    }
+
+    /// A decoder learns texts, an encoder labels: the settings ask for what their model can learn once it is known which it is.
+    fn fit_settings(self, estimate: &Estimate) {
+        let fitted = self.settings.with_untracked(|settings| {
+            let knobs = &settings.knobs;
+            (knobs.model == estimate.model)
+                .then(|| knobs.clone().fitted(estimate.decoder))
+                .filter(|fitted| fitted != knobs)
+        });
+        if let Some(knobs) = fitted.filter(|_| untrack(|| !self.is_open())) {
+            self.settings.update(|settings| settings.knobs = knobs);
+        }
+    }
+
+    fn stop_waiting_for_texts(self) {
+        if self.writing.with_untracked(|writing| writing.as_ref().is_some_and(Writing::goes_on)) {
+            self.writing.update(|writing| writing.iter_mut().for_each(Writing::give_up));
         }
     }
 

@@ -1,7 +1,9 @@
 //! Which model: the built-in one, a tiny one, one that was dropped, one of the hub, one at an address; and what it needs.
 
 use apt_bridge::{Command, FileSet};
-use apt_experiment::{BUILTIN_MODEL, BUILTIN_TASK, NANO_MODEL, Problem};
+use apt_experiment::{
+    BUILTIN_DECODER, BUILTIN_MODEL, BUILTIN_TASK, NANO_DECODER, NANO_MODEL, Problem, is_own_decoder, is_own_model,
+};
 use leptos::prelude::*;
 
 use super::browser::chosen_files;
@@ -19,7 +21,9 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             <fieldset class="models">
                 <legend>"Model" {lock_mark(lab, "model")}</legend>
                 {choice(lab, BUILTIN_MODEL.to_owned(), "built-in", "BERT, 4 layers of 128 dims, pretrained")}
+                {choice(lab, BUILTIN_DECODER.to_owned(), "built-in decoder", "LLaMA, 4 layers of 128 dims, pretrained: it writes")}
                 {choice(lab, NANO_MODEL.to_owned(), NANO_MODEL, "two small layers from random weights, for a quick look")}
+                {choice(lab, NANO_DECODER.to_owned(), NANO_DECODER, "the same as a decoder")}
                 {move || models(lab).into_iter().map(|set| dropped(lab, set)).collect_view()}
                 {hub::view(lab)}
                 {elsewhere(lab)}
@@ -37,7 +41,15 @@ fn models(lab: Lab) -> Vec<FileSet> {
 fn choice(lab: Lab, model: String, label: &str, words: &str) -> impl IntoView + use<> {
     let (of, value, name) = (model.clone(), model.clone(), format!("model-{model}"));
     let chosen = move || lab.settings.with(|settings| settings.knobs.model == of);
-    let choose = move |_| lab.settings.update(|settings| settings.knobs.model.clone_from(&model));
+    let choose = move |_| {
+        lab.settings.update(|settings| {
+            settings.knobs.model.clone_from(&model);
+            // Of others it is known once their files are read.
+            if is_own_model(&model) {
+                settings.knobs = settings.knobs.clone().fitted(is_own_decoder(&model));
+            }
+        });
+    };
     view! {
         <label class="card">
             <input
@@ -152,7 +164,7 @@ fn drop_zone(lab: Lab) -> impl IntoView {
             <p>
                 "Bring your own: drop the files of a model's folder together (" <code>"config.json"</code> ", the tokenizer's and "
                 <code>"model.safetensors"</code> " or its shards), or a " <code>".csv"</code> ", " <code>".tsv"</code> ", "
-                <code>".json"</code> " or " <code>".jsonl"</code> " with text and label."
+                <code>".json"</code> " or " <code>".jsonl"</code> " with text and label; for a decoder also a text, " <code>".txt"</code> "."
             </p>
             <label class="button file">
                 "Choose files"

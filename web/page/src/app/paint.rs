@@ -248,7 +248,8 @@ impl Painter<'_> {
         let counts = layout.counts(layer).map(|place| place.x);
         let bars = (!layout.sites.is_empty()).then(|| layout.place(Unit::Rank(layer, 0)).x);
         let heads = (heads.count > 0).then_some(heads.x);
-        let headings = [("heads", heads), ("neurons", Some(neurons.x)), ("ranks", bars), ("left", counts)];
+        let headings =
+            [(layout.heads_called(), heads), ("neurons", Some(neurons.x)), ("ranks", bars), ("left", counts)];
         for (words, x) in headings {
             if let Some(x) = x {
                 let (x, y) = above(x);

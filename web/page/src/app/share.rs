@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use apt_experiment::{BUILTIN_MODEL, KNOBS, Knob, MOST_SEEDS, NANO_MODEL};
+use apt_experiment::{KNOBS, Knob, MOST_SEEDS, is_own_model};
 use leptos::html::Dialog;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -142,8 +142,7 @@ fn cautions(lab: Lab, share: Share) -> impl IntoView {
         let dropped = |name: &String| lab.sets.with(|sets| sets.iter().any(|set| set.name == *name));
         let own = share.settings.with(|settings| {
             let model = &settings.knobs.model;
-            let model =
-                (![BUILTIN_MODEL, NANO_MODEL].contains(&model.as_str()) && dropped(model)).then(|| model.clone());
+            let model = (!is_own_model(model) && dropped(model)).then(|| model.clone());
             [model, settings.knobs.data.clone()].into_iter().flatten().collect::<Vec<_>>()
         });
         (!own.is_empty()).then(|| {

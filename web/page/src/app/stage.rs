@@ -220,9 +220,10 @@ fn summary(frame: &Frame, place: usize, layout: &Layout) -> String {
     let shape = &layout.shape;
     let when = if place == 0 { "before training".to_owned() } else { format!("after step {}", frame.step) };
     format!(
-        "{when}: {} of {} heads, {} of {} neurons, {} of {} hidden dims",
+        "{when}: {} of {} {}, {} of {} neurons, {} of {} hidden dims",
         frame.heads.iter().map(Vec::len).sum::<usize>(),
         shape.heads.iter().sum::<usize>(),
+        layout.heads_called(),
         frame.neurons.iter().sum::<usize>(),
         shape.neurons.iter().sum::<usize>(),
         frame.hidden.len(),
@@ -344,7 +345,7 @@ fn numbers(lab: Lab, drawn: Drawn, place: Memo<usize>) -> impl IntoView {
             <div class="scroll" tabindex="0" role="region" aria-label="The model in numbers">
                 <table class="plain">
                     <thead>
-                        <tr><th scope="col">"layer"</th><th scope="col">"heads"</th><th scope="col">"neurons"</th>{sites}</tr>
+                        <tr><th scope="col">"layer"</th><th scope="col">{layout.heads_called()}</th><th scope="col">"neurons"</th>{sites}</tr>
                     </thead>
                     <tbody>{layers.map(row).collect_view()}</tbody>
                 </table>

@@ -21,6 +21,7 @@ use crate::history::History;
 use crate::hub::HubState;
 use crate::phases;
 use crate::runs::{is_open, state_name};
+use crate::writing::Writing;
 
 /// Faults and notices that are kept.
 const MAX_ALERTS: usize = 20;
@@ -99,6 +100,8 @@ pub(crate) struct Lab {
     pub(crate) look: RwSignal<Option<DataLook>>,
     pub(crate) answer: RwSignal<Option<Answer>>,
     pub(crate) asking: RwSignal<bool>,
+    /// What decoders write, or wrote last.
+    pub(crate) writing: RwSignal<Option<Writing>>,
     pub(crate) faults: RwSignal<VecDeque<Fault>>,
     pub(crate) notices: RwSignal<VecDeque<String>>,
     pub(crate) panic: RwSignal<Option<String>>,
@@ -155,6 +158,7 @@ impl Lab {
             look: RwSignal::default(),
             answer: RwSignal::default(),
             asking: RwSignal::default(),
+            writing: RwSignal::default(),
             faults: RwSignal::default(),
             notices: RwSignal::default(),
             panic: RwSignal::default(),

@@ -2,9 +2,9 @@
 
 use apt_experiment::{Axis, Knobs, Record, differences, knob};
 
-use crate::figures::{metric, share};
+use crate::figures::share;
 use crate::history::History;
-use crate::outcome::in_words;
+use crate::outcome::{in_words, shown};
 
 /// What it does otherwise than the whole method, in a sentence; `None` if it is the whole method.
 #[must_use]
@@ -59,7 +59,7 @@ pub fn measured(record: &Record, value: f64) -> String {
     };
     let name = Some(record.measures.metric.name.clone()).filter(|name| !name.is_empty()).or_else(in_evaluations);
     let name = name.unwrap_or_default();
-    format!("{} {}", in_words(&name), if name == "accuracy" { share(value) } else { metric(value) })
+    format!("{} {}", in_words(&name), shown(&name, value))
 }
 
 #[cfg(test)]

@@ -317,7 +317,8 @@ pub(super) mod tests {
     /// A layout of a model of BERT's shape.
     fn large(width: f64, dense: f64, zoom: Option<usize>) -> Layout {
         let sheet = Sheet { width, dense, type_size: 0.5 + 0.5 * dense };
-        let shape = ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64 };
+        let shape =
+            ModelShape { heads: vec![12; 12], neurons: vec![3072; 12], hidden: 768, head_size: 64, wiring: None };
         let names = ["query", "value", "up"].map(|site| (0..12).map(move |layer| format!("layers.{layer}.{site}")));
         let ranks = names.into_iter().flatten().map(|name| (name, 8)).collect();
         Layout::new(&shape, &[Frame { ranks, ..Frame::default() }], sheet, 0, zoom)

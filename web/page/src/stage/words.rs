@@ -18,6 +18,23 @@ impl Unit {
 }
 
 impl Layout {
+    /// What heads are called: those of a decoder are key-value heads, each with the query heads that share it.
+    #[must_use]
+    pub fn heads_called(&self) -> &'static str {
+        if self.shape.queries_per_key() > 1 { "key-value heads" } else { "heads" }
+    }
+
+    /// A unit with what is pruned together with it.
+    fn whole_name(&self, unit: Unit) -> String {
+        match (unit, self.shape.queries_per_key()) {
+            (Unit::Head(layer, head), queries @ 2..) => {
+                format!("layer {layer}, key-value head {head} with its {queries} query heads")
+            }
+            (Unit::Neuron(..), _) if self.shape.is_gated() => format!("{} with its gate", unit.name()),
+            _ => unit.name(),
+        }
+    }
+
     /// A unit at the frame at this place.
     #[must_use]
     pub fn describe(&self, unit: Unit, frames: &[Frame], place: usize) -> String {
@@ -52,10 +69,13 @@ impl Layout {
                 let ranks = if ranks.is_empty() { String::new() } else { format!("; ranks: {}", ranks.join(", ")) };
                 let heads = frame.heads.get(layer).map_or(0, Vec::len);
                 let of = self.shape.heads.get(layer).copied().unwrap_or(0);
-                format!("{}: {heads} of {of} heads, {}{ranks}", unit.name(), self.neurons_left(frame, layer))
+                let called = self.heads_called();
+                format!("{}: {heads} of {of} {called}, {}{ranks}", unit.name(), self.neurons_left(frame, layer))
             }
-            Unit::Head(..) => format!("{}: {}", unit.name(), fate()),
-            Unit::Neuron(layer, _) => format!("{}: {}; {}", unit.name(), fate(), self.neurons_left(frame, layer)),
+            Unit::Head(..) => format!("{}: {}", self.whole_name(unit), fate()),
+            Unit::Neuron(layer, _) => {
+                format!("{}: {}; {}", self.whole_name(unit), fate(), self.neurons_left(frame, layer))
+            }
             Unit::Rank(layer, site) => {
                 let name = self.sites.get(site).copied().unwrap_or_default();
                 match self.rank(frame, layer, site) {
@@ -88,7 +108,7 @@ mod tests {
     use super::super::Sheet;
     use super::*;
     use crate::history::History;
-    use apt_experiment::Knobs;
+    use apt_experiment::{Knobs, Wiring};
 
     #[test]
     fn words_say_whether_a_unit_is_kept_since_when_and_how_it_was_scored() {
@@ -114,6 +134,14 @@ mod tests {
         // A run that does not say which units are outliers.
         frames.iter_mut().for_each(|frame| frame.outliers = None);
         assert_eq!(said(Unit::Head(0, 0), &frames, 2), gone.replace(", √kurtosis 0.50", ""));
+        let mut grouped = layout.clone();
+        let wiring = Wiring { queries_per_key: 2, gated: true, ..Wiring::encoder(2) };
+        grouped.shape.wiring = Some(wiring);
+        let of = |unit| grouped.describe(unit, &frames, 1);
+        let with_queries = "layer 0, key-value head 0 with its 2 query heads: removed at step 5";
+        assert!(of(Unit::Head(0, 0)).starts_with(with_queries), "{}", of(Unit::Head(0, 0)));
+        assert!(of(Unit::Neuron(1, 0)).starts_with("layer 1, neuron 0 with its gate: removed"));
+        assert!(of(Unit::Layer(1)).starts_with("layer 1: 2 of 2 key-value heads"));
         frames[1].removed = false;
         assert!(said(Unit::Head(0, 0), &frames, 1).starts_with("layer 0, head 0: masked at step 5,"));
         frames[1].kept_neurons = Vec::new();
