@@ -21,7 +21,7 @@ pub use questions::{Choice, QUESTIONS, Question};
 pub use rank_map::{Cell, RankMap, site_in_words};
 pub use remains::{Remains, nearest, remains};
 pub use schedules::{Planned, schedules};
-pub use steps::{STEPS, Step, fragment, place_in};
+pub use steps::{STEPS, Step, WRITES, fragment, place_in};
 pub use terms::{Terms, changed};
 pub use threshold::{Kind, Left, Threshold};
 

@@ -22,7 +22,7 @@ use super::recording::Recording;
 use super::state::{Engine, Lab, Page};
 use super::{browser, paper};
 use crate::history::History;
-use crate::learn::{STEPS, Step, about, fragment, place_in};
+use crate::learn::{STEPS, Step, WRITES, about, fragment, place_in};
 
 /// Steps of the run that the tour starts, in which the built-in model learns its task (METHOD §9).
 const SHORT: usize = 128;
@@ -85,6 +85,11 @@ pub(crate) fn view(lab: Lab, recording: Recording) -> impl IntoView {
         (own.get(), lab.run.with(|run| run.as_ref().map(|run| run.name.clone())))
     });
     let step = move || STEPS.get(at.get());
+    let lead = move || {
+        let lab = if own.get() { lab } else { recording.0 };
+        let writes = || lab.run.with(|run| run.as_ref().is_some_and(|run| run.knobs.predicts_tokens()));
+        if at.get() == 0 && writes() { Some(WRITES) } else { step().map(|step| step.lead) }
+    };
     let body = move || {
         let (own, name) = name.get();
         let place = at.get();
@@ -107,7 +112,7 @@ pub(crate) fn view(lab: Lab, recording: Recording) -> impl IntoView {
                         <span class="unseen">{move || step().map(|step| format!(": {}", step.title))}</span>
                     </p>
                     <h2>{move || step().map(|step| step.title)}</h2>
-                    <p class="words">{move || step().map(|step| step.lead)}</p>
+                    <p class="words">{lead}</p>
                     {body}
                     <div class="buttons tour-go">
                         {action("Back", "learn-back", never, move || at.get() > 0, move || go(-1))}

@@ -58,6 +58,11 @@ pub const STEPS: [Step; 8] = [
     },
 ];
 
+/// What the first step is about where the run is of a decoder.
+pub const WRITES: &str = "A pretrained model has to say which token follows in a review. Most of its weights are not needed \
+                          for that, and every weight that stays costs time and memory with every token that is written. So \
+                          the model is made smaller while it learns the texts.";
+
 /// What the part of an address after `#` says that leads to the step at this place.
 #[must_use]
 pub fn fragment(place: usize) -> String {

@@ -19,6 +19,17 @@ pub(super) fn view(run: Run) -> impl IntoView {
         run.lab.history.with_value(|history| Terms::of(history, kind.get()))
     });
     let changed = run.memo(changed);
+    let is_grouped = run.memo(|history| history.record().is_some_and(|record| record.shape.queries_per_key() > 1));
+    let grouped = move || {
+        is_grouped.get().then(|| {
+            view! {
+                <p class="help" data-testid="terms-grouped">
+                    "A head of this model is a key-value head with the query heads that share it, and a neuron has a gate: what "
+                    "belongs together is scored, kept and removed together."
+                </p>
+            }
+        })
+    };
     let choice = move |of: Kind| {
         view! {
             <label class="switch">
@@ -33,6 +44,7 @@ pub(super) fn view(run: Run) -> impl IntoView {
             "Salience has two terms: activation × gradient, and √kurtosis, which is large where a few weights or activations of a unit "
             "are very large beside the rest. A unit stays if both together are enough: if it is far to the right, or high up."
         </p>
+        {grouped}
         <p class="line" role="group" aria-label="Units that are shown">{Kind::ALL.into_iter().map(choice).collect_view()}</p>
         {move || match terms.get() {
             Some(terms) => scatter(terms, kind.get()).into_any(),
