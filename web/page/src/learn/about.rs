@@ -34,9 +34,12 @@ pub fn standing(history: &History) -> Option<Vec<(String, String)>> {
     let first_cut = history.frames.get(1).map(|frame| frame.step);
     let line = |when: String, value: f64| (when, measured(record, value));
     let mut lines = Vec::new();
-    lines.extend(
-        all.first().map(|of| line(format!("after {} steps, before it has learned anything", of.step), of.metric)),
-    );
+    let first = |step: usize| match step {
+        // A decoder is evaluated before it is trained: it knows how texts go on.
+        0 => "before the first step".to_owned(),
+        _ => format!("after {step} steps, before it has learned anything"),
+    };
+    lines.extend(all.first().map(|of| line(first(of.step), of.metric)));
     let before = first_cut.and_then(|cut| all.iter().rfind(|of| of.step < cut));
     lines.extend(
         before
@@ -45,7 +48,8 @@ pub fn standing(history: &History) -> Option<Vec<(String, String)>> {
     );
     let end = record.measures.metric.test.filter(|_| history.done)?;
     let kept = record.density().map_or_else(String::new, |kept| format!(" with {} of the weights", share(kept)));
-    lines.push(line(format!("at the end{kept}, on examples it has never seen"), end));
+    let what = if record.config.predicts_tokens() { "texts" } else { "examples" };
+    lines.push(line(format!("at the end{kept}, on {what} it has never seen"), end));
     Some(lines)
 }
 
