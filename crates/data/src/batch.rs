@@ -45,7 +45,9 @@ impl TokenizedTask {
     pub fn read_at(&self, length: usize, read: DataRead) -> DataRead {
         let joined = self.tokens.iter().any(|of| of.joined);
         let notes = read.notes.iter().chain(&self.notes).cloned().collect();
-        let cut_at = (!joined).then_some(length);
+        // Questions lose their beginning, of which there is a note.
+        let loses_ends = !joined && !matches!(self.objective, Objective::MultipleChoice { .. });
+        let cut_at = loses_ends.then_some(length);
         DataRead { cut: self.cut, cut_at, tokens: self.tokens.clone(), notes, ..read }
     }
 }

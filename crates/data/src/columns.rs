@@ -4,7 +4,7 @@
 use crate::error::DataError;
 use crate::reading::Reading;
 use crate::registry::{Files, Labels, Second};
-use crate::table::{Cell, Table, same_name};
+use crate::table::{Cell, Cut, Table, json, same_name};
 
 /// Names of two columns that are a text and its second text, in this order.
 const PAIRS: &[(&str, &str)] = &[
@@ -269,6 +269,18 @@ impl Finder<'_> {
     }
 
     fn missing(&self, wanted: &[&str], role: &'static str) -> DataError {
+        // One object around all examples looks like one example.
+        if let ([row], Cut::Json) = (self.table.rows.as_slice(), self.table.cut)
+            && self.reading.text.is_none()
+            && self.table.notes.is_empty()
+        {
+            let is_list = |cell: &Cell<'_>| matches!(cell, Cell::Nested(json::LIST));
+            let lists = self.table.columns.iter().zip(&row.cells).filter(|(_, cell)| is_list(cell));
+            let lists: Vec<&str> = lists.map(|(name, _)| name.as_str()).collect();
+            if !lists.is_empty() {
+                return json::one_object(self.file, &lists);
+            }
+        }
         let wanted = wanted.iter().map(|&name| name.to_owned()).collect();
         let (file, found) = (self.file.to_owned(), self.table.columns.clone());
         DataError::MissingColumn { file, role, wanted, found, first: self.table.first_row() }

@@ -78,6 +78,15 @@ pub enum DataError {
         /// What makes text of it.
         remedy: &'static str,
     },
+    /// A file of JSON that is one object.
+    OneObject {
+        /// The file.
+        file: String,
+        /// What it holds.
+        what: String,
+        /// What makes examples of it; `FILE` stands for the file.
+        remedy: String,
+    },
     /// A compressed file that cannot be unpacked.
     Packed {
         /// The file.

@@ -20,7 +20,7 @@ use crate::split::Split;
 use crate::table::blanked;
 use crate::table::parquet::is_parquet;
 use crate::task::{RawExample, RawTask};
-use crate::unpack::{unpacked, without};
+use crate::unpack::{Unpacked, unpacked, without};
 
 /// Which of the files at hand make up which split.
 #[derive(Debug)]
@@ -239,7 +239,8 @@ pub(crate) fn read_files(
     notes.extend(chosen.names().filter_map(stand_in).map(|(file, what)| format!("{file} {what}")));
     let mut sound: Vec<(&str, &str, Cow<'_, [u8]>)> = Vec::new();
     for (name, bytes) in contents.iter().filter(|(name, _)| chosen.uses(name)) {
-        let (format, bytes) = unpacked(name, bytes)?;
+        let Unpacked { name: format, bytes, note } = unpacked(name, bytes)?;
+        notes.extend(note.map(|note| format!("{name}: {note}")));
         let stray = files.stray.filter(|_| !is_parquet(&bytes, format));
         let (bytes, count) = blanked(bytes, stray);
         if count > 0 {
@@ -253,6 +254,9 @@ pub(crate) fn read_files(
         for name in used {
             if let Some((name, format, bytes)) = sound.iter().find(|(candidate, ..)| candidate == name) {
                 let mut split = Split::read(shown(name), format, bytes, files, reading)?;
+                if !reading.no_header {
+                    split.leave_out_names();
+                }
                 split.name_classes(are_values)?;
                 splits.push(split);
             }

@@ -149,9 +149,10 @@ fn listed(cell: LabelCell<'_>, separator: Option<&str>) -> Result<Option<Vec<Str
     Ok(Some(items.iter().map(|item| plain(item).to_owned()).collect()))
 }
 
-/// The items of a list as JSON writes it, or Python: `['so so', "it's", 3]`.
-fn written(text: &str) -> Option<Vec<String>> {
-    let mut rest = text.strip_prefix('[')?.strip_suffix(']')?.trim();
+/// The items of a list as JSON writes it, or Python: `['so so', "it's", 3]`, a tuple or a set of it.
+pub(crate) fn written(text: &str) -> Option<Vec<String>> {
+    let within = |(begin, end)| text.strip_prefix(begin)?.strip_suffix(end);
+    let mut rest = [('[', ']'), ('(', ')'), ('{', '}')].into_iter().find_map(within)?.trim();
     let mut items = Vec::new();
     while !rest.is_empty() {
         let after = match rest.chars().next().filter(|first| ['"', '\''].contains(first)) {
@@ -263,12 +264,25 @@ mod tests {
             ("['a, b', 'c]']", &["a, b", "c]"]),
             ("[]", &[]),
             ("['a',]", &["a"]),
+            ("('so so',)", &["so so"]),
+            ("{'joy', \"it's\"}", &["joy", "it's"]),
         ] {
             assert_eq!(written(text).as_deref(), Some(&items.iter().map(ToString::to_string).collect::<Vec<_>>()[..]));
         }
-        for text in
-            ["joy", "[joy, anger]", "['joy' 'anger']", "['joy", "[\"joy]", "joy]", "['a'] ['b']", "[0 1]", "[['a']]"]
-        {
+        for text in [
+            "joy",
+            "(joy)",
+            "{'joy': 1}",
+            "['joy')",
+            "[joy, anger]",
+            "['joy' 'anger']",
+            "['joy",
+            "[\"joy]",
+            "joy]",
+            "['a'] ['b']",
+            "[0 1]",
+            "[['a']]",
+        ] {
             assert_eq!(written(text), None, "{text}");
         }
     }

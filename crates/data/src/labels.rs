@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{DataError, shortened};
-use crate::label_sets::SetReader;
+use crate::label_sets::{SetReader, written};
 use crate::metric::Metric;
 use crate::numbering::Numbering;
 use crate::objective::Objective;
@@ -85,16 +85,24 @@ impl LabelReader {
     }
 }
 
-/// A label without what does not show: case, and whether a letter and its accent are one character or two.
+/// A label without what does not show: case, whether a letter and its accent are one character or two, which blanks there
+/// are, and characters of no width.
 fn folded(label: &str) -> String {
-    tokenizers::NormalizedString::from(label).nfc().get().to_lowercase()
+    let visible: String = tokenizers::NormalizedString::from(label).nfc().get().to_lowercase();
+    let words = visible.split_whitespace().map(|word| word.replace(is_invisible, ""));
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Characters of no width that files carry along: soft hyphens, zero-width blanks and joiners, marks of direction.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}' | '\u{FEFF}')
 }
 
 /// Names of the classes; a label's index is its class.
 #[derive(Debug, Clone)]
 pub(crate) struct LabelSet {
     names: Vec<String>,
-    /// Classes by their names in lower case.
+    /// Classes by their names, and by these in lower case.
     index: BTreeMap<String, usize>,
     /// Where the names come from, for messages.
     from: String,
@@ -106,7 +114,10 @@ pub(crate) struct LabelSet {
 
 impl LabelSet {
     fn new(names: Vec<String>, from: String) -> Self {
-        let index = names.iter().enumerate().rev().map(|(index, name)| (name.to_lowercase(), index)).collect();
+        let all = || names.iter().enumerate().rev();
+        let mut index: BTreeMap<String, usize> = all().map(|(index, name)| (name.to_lowercase(), index)).collect();
+        // Of names that differ in case each is itself.
+        index.extend(all().map(|(index, name)| (name.clone(), index)));
         Self { names, index, from, indices_too: false, finer: false }
     }
 
@@ -160,6 +171,12 @@ impl LabelSet {
         if !asked {
             remove_what_is_no_label(&mut names, file)?;
         }
+        let is_otherwise = |name: &&String| real(name).is_none();
+        if let Some(example) = names.iter().find(is_otherwise).filter(|_| !asked && names.iter().all(|n| is_number(n)))
+        {
+            let what = format!("the labels are numbers, some written as '{}' is", shortened(example));
+            return refused(what, OTHER_NUMBERS);
+        }
         let numeric = names.iter().all(|name| real(name).is_some());
         let example = names.iter().find(|name| !is_integer(name)).or(names.first());
         let is_real = names.iter().any(|name| !is_integer(name)) || names.len() > MANY_NUMBERS;
@@ -189,10 +206,13 @@ impl LabelSet {
         folded.sort();
         if let Some(twins) = folded.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             let (one, other) = (twins[0].1, twins[1].1);
+            let composed = |label: &str| tokenizers::NormalizedString::from(label).nfc().get().to_lowercase();
             let how = if one.to_lowercase() == other.to_lowercase() {
                 "in upper and lower case"
-            } else {
+            } else if composed(one) == composed(other) {
                 "in how Unicode writes their letters"
+            } else {
+                "in blanks or in characters that do not show"
             };
             let what = format!("labels '{one}' and '{other}' differ only {how}");
             return refused(what, "write each label in one way");
@@ -230,7 +250,7 @@ impl LabelSet {
     }
 
     fn index(&self, name: &str) -> Option<usize> {
-        let index = |name: &str| self.index.get(&name.to_lowercase()).copied();
+        let index = |name: &str| self.index.get(name).or_else(|| self.index.get(&name.to_lowercase())).copied();
         let coarse = || name.split_once(':').filter(|(_, fine)| self.finer && !fine.is_empty());
         index(name).or_else(|| coarse().and_then(|(coarse, _)| index(coarse)))
     }
@@ -301,10 +321,20 @@ fn is_blank(value: &str) -> bool {
     value.is_empty() || BLANKS.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
-/// Whether a label is a list as JSON and Python print it.
+/// Whether a label is a list as JSON, Python and NumPy print it, or a tuple or set of Python's.
 fn is_list(value: &str) -> bool {
-    value.starts_with('[') && value.ends_with(']')
+    let is_of_python = || value.starts_with(['(', '{']) && value.contains(['\'', '"']) && written(value).is_some();
+    value.starts_with('[') && value.ends_with(']') || is_of_python()
 }
+
+/// Whether a label is a number, be it with a comma or a percent sign.
+fn is_number(value: &str) -> bool {
+    real(&value.strip_suffix('%').unwrap_or(value).trim_end().replacen(',', ".", 1)).is_some()
+}
+
+/// What to do about numbers that are written otherwise.
+const OTHER_NUMBERS: &str = "write 0.5 to learn them as values; or learn each as a class with --objective classification, \
+                             or several in a cell with --objective multi_label --label-separator ,";
 
 /// What to do about several labels of one text.
 const ONE_LABEL: &str =

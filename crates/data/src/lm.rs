@@ -15,7 +15,7 @@ mod documents;
 mod rows;
 mod sequences;
 
-use apt_experiment::{DataRead, FileRead};
+use apt_experiment::{DataRead, FileRead, LeftOut};
 
 use crate::error::DataError;
 use crate::files::{Chosen, Use};
@@ -23,7 +23,7 @@ use crate::objective::{Objective, ObjectiveKind};
 use crate::reading::Reading;
 use crate::registry::{Files, TaskSpec};
 use crate::task::{RawExample, RawTask};
-use crate::unpack::unpacked;
+use crate::unpack::{Unpacked, unpacked};
 use documents::documents;
 use rows::Rows;
 pub(crate) use sequences::tokenize;
@@ -44,7 +44,13 @@ pub(crate) fn read_files(
         _ => "the given files",
     });
     let shown = |name: &str| folder.map_or(name.to_owned(), |folder| format!("{folder}/{name}"));
-    let chosen = Chosen::used_as(used_as, &names, spec, files, place)?;
+    let chosen = Chosen::used_as(used_as, &names, spec, files, place).map_err(|mut error| {
+        // Of other objectives no file of text is a split.
+        if let DataError::MissingSplit { split, looked_for, .. } = &mut error {
+            looked_for.insert(0, format!("{split}.txt"));
+        }
+        error
+    })?;
     let mut read = DataRead::default();
     let mut examples = |names: &[String], split: &str| -> Result<Vec<RawExample>, DataError> {
         let mut all = Vec::new();
@@ -59,7 +65,18 @@ pub(crate) fn read_files(
     let mut train = examples(chosen.train(), "training")?;
     let whole = if used_as == Use::Whole { "evaluation" } else { "validation" };
     let mut validation = examples(chosen.validation(), whole)?;
-    let test = if chosen.test().is_empty() { None } else { Some(examples(chosen.test(), "test")?) };
+    let test = match chosen.test() {
+        [] => None,
+        files => match examples(files, "test") {
+            Ok(test) => Some(test),
+            // As test files are handed out.
+            Err(DataError::LabelSet { file, what, .. }) => {
+                read.notes.push(format!("{file}: it is not used, {what}"));
+                None
+            }
+            Err(error) => return Err(error),
+        },
+    };
     if chosen.validation().is_empty() {
         let held = documents::hold_out(&mut train, place)?;
         read.notes.push(held.note);
@@ -81,26 +98,36 @@ fn read_file(
     bytes: &[u8],
     reading: &Reading,
 ) -> Result<(Vec<RawExample>, FileRead, Vec<String>), DataError> {
-    let (format, bytes) = unpacked(name, bytes)?;
+    let Unpacked { name: format, bytes, note } = unpacked(name, bytes)?;
     let plain = FileRead { file: name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned(), ..FileRead::default() };
-    let Some(rows) = Rows::read(&bytes, file, format)? else {
+    let written = note.map(|note| format!("{}: {note}", plain.file));
+    let Some(rows) = Rows::read(&bytes, file, format, reading)? else {
         if reading.objective == Some(ObjectiveKind::MultipleChoice) {
             return Err(DataError::UnknownFormat { file: file.to_owned() });
         }
         let (texts, note) = documents(&bytes, file)?;
         let note = format!("{}: {note}", plain.file);
-        return Ok((texts.into_iter().map(RawExample::of_text).collect(), plain, vec![note]));
+        let notes = written.into_iter().chain([note]).collect();
+        return Ok((texts.into_iter().map(RawExample::of_text).collect(), plain, notes));
     };
-    let (examples, used) = match reading.objective {
+    let Read { examples, left_out, used, notes } = match reading.objective {
         Some(ObjectiveKind::MultipleChoice) => choices::examples(&rows)?,
         Some(_) | None => conversations::examples(&rows, reading)?,
     };
-    if examples.is_empty() {
-        return Err(DataError::NoRows { file: file.to_owned() });
-    }
     let unused = rows.columns.iter().filter(|column| !used.contains(&column.as_str())).cloned().collect();
     let [text, answer] = [0, 1].map(|at| used.get(at).map(|column| (*column).to_owned()));
-    let file = FileRead { text: text.unwrap_or_default(), label: answer, unused, ..plain };
-    let notes = rows.notes.iter().map(|note| format!("{}: {note}", file.file)).collect();
+    let file = FileRead { text: text.unwrap_or_default(), label: answer, unused, left_out, ..plain };
+    let notes = rows.notes.iter().chain(&notes).map(|note| format!("{}: {note}", file.file));
+    let notes = written.into_iter().chain(notes).collect();
     Ok((examples, file, notes))
+}
+
+/// What a table gives.
+struct Read<'r> {
+    examples: Vec<RawExample>,
+    left_out: Vec<LeftOut>,
+    /// The columns that are used: those of the text first, then of the answer.
+    used: Vec<&'r str>,
+    /// What was decided in reading it.
+    notes: Vec<String>,
 }

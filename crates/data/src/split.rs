@@ -70,6 +70,11 @@ impl<'a> Split<'a> {
         Ok(Self { file, at, label_names: label_names(layout), numbering: None, table })
     }
 
+    /// Leaves out rows that are the names of the columns again.
+    pub(crate) fn leave_out_names(&mut self) {
+        self.table.leave_out_names();
+    }
+
     /// Further rows of the same file, from `bytes` that begin with a row.
     ///
     /// # Errors

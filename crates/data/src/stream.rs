@@ -10,7 +10,7 @@ use crate::reading::Reading;
 use crate::registry::{Files, Second, TaskSpec};
 use crate::split::Split;
 use crate::table::parquet::{ParquetRows, is_parquet};
-use crate::table::separated::{Quotes, separator};
+use crate::table::separated::{Quotes, is_spaced, separator};
 use crate::table::{Cut, LONGEST_LINE, blanked, check_lines, decode, lines};
 use crate::unpack::{MOST, refuse_foreign, unpacking, without};
 
@@ -105,7 +105,7 @@ pub struct TextStream<'r> {
 impl<'r> TextStream<'r> {
     /// Texts of `input`, which is called `file` in messages. Columns are found as for `task` and as `reading` says, and
     /// what is compressed is unpacked. Parquet is known by its first bytes. Else, without a `format`, the first byte decides:
-    /// `{` begins JSON, anything else lines.
+    /// `{` and `[{` begin JSON, anything else lines.
     ///
     /// # Errors
     /// Input that cannot be read or holds no text; an unknown task; lines where the task reads two texts.
@@ -122,7 +122,7 @@ impl<'r> TextStream<'r> {
         let format = if is_parquet(first, format.map_or("", TextFormat::name)) {
             TextFormat::Parquet
         } else {
-            format.unwrap_or(if begins(first, b'{') { TextFormat::Json } else { TextFormat::Lines })
+            format.unwrap_or(if begins_json(first) { TextFormat::Json } else { TextFormat::Lines })
         };
         let layout = layout_of(task)?;
         let parquet = (format == TextFormat::Parquet).then(|| ParquetRows::open(whole(&mut input, file)?, file));
@@ -211,7 +211,7 @@ impl<'r> TextStream<'r> {
     /// Whole rows as they stand in the input: those at hand, and at least so many as can be understood.
     fn next_part(&mut self) -> Result<Vec<u8>, DataError> {
         let mut part = std::mem::take(&mut self.left);
-        if self.format == TextFormat::Json && self.table.is_none() && begins(self.input.buffer(), b'[') {
+        if self.format == TextFormat::Json && self.table.is_none() && begins(without_mark(self.input.buffer()), b'[') {
             (&mut self.input).take(MOST).read_to_end(&mut part).map_err(unreadable(&self.file))?;
             return Ok(part);
         }
@@ -270,12 +270,16 @@ impl<'r> TextStream<'r> {
     /// What tells where the rows of a table end whose cells may hold line breaks; `part` begins with the part's first line.
     /// Whether the quotes of tab-separated cells mean anything is only known when there are rows: until then a line is one.
     fn quotes(&self, part: &[u8]) -> Option<Quotes> {
-        let separator = match self.table.as_ref().map(Split::cut) {
-            Some(Cut::Quoted(separator)) => Some(separator),
+        match self.table.as_ref().map(Split::cut) {
+            Some(Cut::Quoted(separator)) => Some(Quotes::new(separator)),
+            Some(Cut::Spaced(separator)) => Some(Quotes::spaced(separator)),
             Some(Cut::Json | Cut::Tabs | Cut::Literal) => None,
-            None => self.separator(part).filter(|separator| *separator != '\t'),
-        };
-        separator.map(Quotes::new)
+            None => {
+                let separator = self.separator(part).filter(|separator| *separator != '\t')?;
+                let names = String::from_utf8_lossy(part);
+                Some(if is_spaced(&names, separator) { Quotes::spaced(separator) } else { Quotes::new(separator) })
+            }
+        }
     }
 
     /// What stands between the cells of a table, as the first line of `part` has it.
@@ -382,6 +386,17 @@ fn whole(input: &mut impl Read, file: &str) -> Result<Vec<u8>, DataError> {
         return Err(DataError::Parquet { file: file.to_owned(), what, remedy: "give its parts one after the other" });
     }
     Ok(bytes)
+}
+
+/// Whether text begins as an object or a list of objects does.
+fn begins_json(bytes: &[u8]) -> bool {
+    let text = without_mark(bytes).trim_ascii_start();
+    begins(text.strip_prefix(b"[").unwrap_or(text), b'{')
+}
+
+/// Without a byte order mark.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 
 fn begins(bytes: &[u8], with: u8) -> bool {

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use crate::error::{DataError, shortened};
 
-/// The longest line that can be an example. Far beyond any text a model reads; a file without line
-/// breaks is refused here instead of filling the memory.
-pub(crate) const LONGEST_LINE: usize = 1 << 20;
+/// The longest line that can be an example. Beyond any book; an endless input without line breaks is refused here instead of
+/// filling the memory.
+pub(crate) const LONGEST_LINE: usize = 1 << 24;
 
 /// What stands in one column of one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +66,8 @@ pub(crate) enum Cut {
     Json,
     /// Cells between these, which may stand in quotes, with line breaks in them.
     Quoted(char),
+    /// The same, with blanks before quotes: `"a", "b"`.
+    Spaced(char),
     /// Cells between tabs. No cell that began with a quote has been seen, by which it would be known what quotes mean.
     Tabs,
     /// Cells between tabs, with whatever quotes are in them.
@@ -73,6 +75,20 @@ pub(crate) enum Cut {
 }
 
 impl Table<'_> {
+    /// Leaves out rows that are the names of the columns again, as files have them that were put together, and says so.
+    pub(crate) fn leave_out_names(&mut self) {
+        let Self { columns, rows, notes, cut, .. } = self;
+        if *cut == Cut::Json || columns.len() < 2 {
+            return;
+        }
+        let is_names = |row: &Row<'_>| row.cells.iter().map(Cell::text).eq(columns.iter().map(|column| column.trim()));
+        let Some(first) = rows.iter().find(|row| is_names(row)).map(|row| row.line) else { return };
+        let before = rows.len();
+        rows.retain(|row| !is_names(row));
+        let some = before - rows.len();
+        notes.push(format!("rows left out that repeat the names of the columns: {some}, first in line {first}"));
+    }
+
     /// The cells of the first row, for messages.
     pub(crate) fn first_row(&self) -> Vec<String> {
         let first = self.rows.first();
@@ -172,6 +188,9 @@ impl<'a> Table<'a> {
             match (header.absent, named) {
                 (true, 2..) => return Err(DataError::HeaderAfterAll { file: file.to_owned(), first: shown(first) }),
                 (true, _) => (1..=first.cells.len()).map(|number| number.to_string()).collect(),
+                (false, 0) if first.cells.iter().any(|cell| cell.text().starts_with(FASTTEXT)) => {
+                    return Err(of_fasttext(file, first));
+                }
                 (false, 0) if is_data(&rows) => {
                     return Err(DataError::NoHeader { file: file.to_owned(), first: shown(first) });
                 }
@@ -207,7 +226,7 @@ impl<'a> Table<'a> {
         let text = decode(bytes, file)?;
         let (mut rows, cut) = match cut {
             Cut::Json => (json::rows(text, file, columns)?, cut),
-            Cut::Quoted(_) | Cut::Tabs | Cut::Literal => separated::more_rows(text, file, cut)?,
+            Cut::Quoted(_) | Cut::Spaced(_) | Cut::Tabs | Cut::Literal => separated::more_rows(text, file, cut)?,
         };
         if let Some(layout) = layouts.iter().find(|layout| layout.columns == columns) {
             layout.fill(&mut rows, file)?;
@@ -280,6 +299,19 @@ fn is_data(rows: &[Row<'_>]) -> bool {
         };
         !text.is_empty() && (text.parse::<f64>().is_ok() || is_sentence(text) || again())
     })
+}
+
+/// What fastText's files put before a label.
+const FASTTEXT: &str = "__label__";
+
+fn of_fasttext(file: &str, first: &Row<'_>) -> DataError {
+    DataError::BadRow {
+        file: file.to_owned(),
+        line: first.line,
+        what: format!("lines begin with labels as fastText has them ({FASTTEXT}…), and are no cells of a table"),
+        remedy: "put a tab between label and text: sed -E 's/^__label__([^ ,]+)[ ,]+/\\1\\t/' FILE > train.tsv, and read \
+                 that with --no-header --label 1 --text 2",
+    }
 }
 
 /// The first row's cells, for messages.

@@ -314,3 +314,182 @@ fn one_label_in_two_forms_of_unicode_is_not_two_classes() {
     let text = "text,label\na,s\u{e9}jour\nb,se\u{301}jour\nc,other\n";
     refused(both("csv", text), &["differ only in how Unicode writes their letters", "write each label in one way"]);
 }
+
+// How text is written.
+
+#[test]
+fn text_of_spreadsheets_in_utf16_and_of_old_macs_is_read() {
+    let text = "text\tlabel\r\ncafé\tneg\r\nbon\tpos\r\n";
+    let expected = both("tsv", text).expect("UTF-8").train;
+    let utf16 = |is_big: bool| -> Vec<u8> {
+        let units = "\u{FEFF}".encode_utf16().chain(text.encode_utf16());
+        units.flat_map(|unit| if is_big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+    };
+    for bytes in [utf16(false), utf16(true), text.replace("\r\n", "\r").into_bytes()] {
+        let files = ["train.tsv", "dev.tsv"].map(|name| (name.to_owned(), bytes.clone()));
+        let task = parse_task("text", &files, &Reading::default()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(task.train, expected);
+        assert!(task.read.notes.iter().any(|note| note.contains("read as")), "{:?}", task.read.notes);
+    }
+}
+
+#[test]
+fn all_frames_of_zstd_are_read_and_those_to_be_skipped_are_not() {
+    let frame =
+        |text: &str| ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+    let skipped = [0x5A, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3];
+    let parts = [&skipped[..], &frame("text,label\nx,a\ny,b\n"), &skipped, &frame("z,a\n"), &frame("")];
+    let files = [("train.csv.zst".to_owned(), parts.concat()), ("dev.csv".to_owned(), b"text,label\nw,a\n".to_vec())];
+    let read = |files: &[_]| parse_task("text", files, &Reading::default());
+    assert_eq!(read(&files).expect("three rows").train.len(), 3);
+    for cut in [4, 9, parts[0].len() + parts[1].len() + 6] {
+        let bytes = parts.concat()[..cut].to_vec();
+        refused(read(&[("train.csv.zst".to_owned(), bytes), files[1].clone()]), &["train.csv.zst", "unpacked"]);
+    }
+}
+
+#[test]
+fn files_that_hold_no_text_are_called_what_they_are() {
+    let mut tar = vec![0; 512];
+    tar[257..262].copy_from_slice(b"ustar");
+    for (bytes, what) in [
+        (tar, "a tar archive"),
+        (b"\x80\x04\x95abc".to_vec(), "a pickle"),
+        (b"\x89HDF\r\n\x1A\n".to_vec(), "HDF5"),
+        (b"\xFF\xFF\xFF\xFF\x10\0\0\0".to_vec(), "save_to_disk"),
+        (b"\n  <!DOCTYPE html><html>".to_vec(), "a web page"),
+        (b"{\\rtf1 text,label}".to_vec(), "RTF"),
+    ] {
+        refused(parse_task("text", &[("train.csv".to_owned(), bytes)], &Reading::default()), &["train.csv", what]);
+    }
+}
+
+#[test]
+fn a_line_of_megabytes_is_a_text() {
+    let long = "word ".repeat(1 << 20);
+    let task = both("csv", &format!("text,label\n{long},a\nshort,b\n")).expect("two rows");
+    assert_eq!(task.train[0].a.len(), long.len() - 1);
+}
+
+// JSON that Python and pandas write.
+
+#[test]
+fn json_of_python_with_nan_and_halves_of_characters_is_read_and_told() {
+    let rows = "{\"text\": \"a \\ud83d\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": NaN}\n\
+                {\"text\": \"c\", \"label\": \"y\"}\n";
+    let task = both("jsonl", rows).expect("two rows have a label");
+    assert_eq!((task.train.len(), task.train[0].a.as_str()), (2, "a \u{FFFD}"));
+    assert_eq!(task.read.files[0].left_out[0].line, 2);
+    let notes = task.read.notes.join("\n");
+    assert!(notes.contains("NaN is read as nothing: 1") && notes.contains("halves of characters"), "{notes}");
+    refused(both("jsonl", "{\"text\": \"a\", \"label\": Infinity}\n"), &["line 1", "column"]);
+    refused(
+        both("jsonl", "\"a long text of many words that is no object of course, and goes on\"\n"),
+        &["it is a text"],
+    );
+}
+
+#[test]
+fn one_object_around_the_examples_is_told_with_the_key_that_has_them() {
+    let rows = "[{\"text\": \"a\", \"label\": 1}, {\"text\": \"b\", \"label\": 0}]";
+    let one = ["'data'", "json.load(open('train.json'))['data']"];
+    refused(both("json", &format!("{{\"version\": \"1.0\", \"data\": {rows}}}")), &one);
+    refused(both("json", &format!("{{\"version\": \"1.0\",\n\"data\": {rows}}}")), &one);
+    refused(
+        both("json", &format!("{{\"train\": {rows}, \"test\": {rows}}}")),
+        &["'test', 'train'", "a file of its own"],
+    );
+    refused(
+        both("json", "{\"text\": {\"0\": \"a\"}, \"label\": {\"0\": 1}}"),
+        &["no list of examples", "orient='records'"],
+    );
+    // One example with a list in it is an example.
+    let example = "{\"text\": \"a b\", \"label\": \"x\", \"spans\": [{\"at\": 1}, {\"at\": 2}]}\n";
+    refused(both("jsonl", example), &["every row has the same label"]);
+}
+
+// Cells.
+
+#[test]
+fn blanks_between_separators_and_quotes_are_no_part_of_a_cell() {
+    let task = both("csv", "\"text\", \"label\"\n\"a, b\", \"x\"\n\"c \"\"d\"\"\",  \"y\"\n").expect("two rows");
+    assert_eq!((labels(&task), task.train[0].a.as_str(), task.train[1].a.as_str()), ("x y".into(), "a, b", "c \"d\""));
+    // A quote that does not end its cell is part of a text.
+    let kept = both("csv", "text,label\n \"No\" she said,x\nb,y\n").expect("two rows");
+    assert_eq!(kept.train[0].a, "\"No\" she said");
+}
+
+#[test]
+fn rows_that_a_stray_quote_may_have_swallowed_are_told() {
+    let rows = |from: usize| (from..from + 4).map(|n| format!("text {n},a\n")).collect::<String>();
+    let file = format!("text,label\nx,b\n\"an open quote,a\n{}its end\",b\n{}", rows(1), rows(5));
+    let task = both("csv", &file).expect("CSV");
+    let told = |task: &RawTask| task.read.notes.iter().any(|note| note.contains("line 3 goes on for 6 lines"));
+    assert!(told(&task), "{:?}", task.read.notes);
+    let verse = both("csv", "text,label\nx,b\n\"one line\nanother\na third\na fourth\nthe end\",a\n").expect("CSV");
+    assert!(!told(&verse) && verse.train.len() == 2, "{:?}", verse.read.notes);
+}
+
+#[test]
+fn names_of_columns_among_the_rows_are_left_out_and_told() {
+    let task = both("csv", "text,label\na,x\nb,y\ntext,label\nc,x\n").expect("three rows");
+    assert_eq!((task.train.len(), labels(&task)), (3, "x y".into()));
+    assert!(task.read.notes.iter().any(|note| note.contains("first in line 4")), "{:?}", task.read.notes);
+    let headless = Reading { no_header: true, ..columns(Some("1"), None, Some("2")) };
+    assert_eq!(both_as(&headless, "csv", "1,2\na,x\n1,2\n").expect("rows").train.len(), 3);
+}
+
+// Labels.
+
+#[test]
+fn labels_that_differ_in_what_does_not_show_are_refused() {
+    for other in ["pos\u{200B}", "\u{FEFF}pos", "po\u{AD}s"] {
+        refused(both("csv", &format!("text,label\na,pos\nb,{other}\nc,neg\n")), &["characters that do not show"]);
+    }
+    refused(both("csv", "text,label\na,very good\nb,very  good\nc,bad\n"), &["blanks"]);
+}
+
+#[test]
+fn numbers_with_commas_or_percent_signs_are_no_classes_in_silence() {
+    for labels in [["0,5", "1"], ["0,5", "1,5"], ["10%", "20 %"]] {
+        let file = format!("text;label\na;{}\nb;{}\n", labels[0], labels[1]);
+        refused(both("csv", &file), &["numbers", "write 0.5", "--objective classification"]);
+        let asked = Reading::with_objective(ObjectiveKind::Classification);
+        assert_eq!(both_as(&asked, "csv", &file).expect("asked for").objective.labels().len(), 2);
+    }
+}
+
+#[test]
+fn tuples_and_sets_of_python_are_lists_of_labels() {
+    for [one, other] in [["('joy',)", "('joy', 'anger')"], ["{'joy'}", "{'joy', 'anger'}"]] {
+        let file = format!("text\tlabels\na\t{one}\nb\t{other}\n");
+        refused(both("tsv", &file), &["the labels are lists", "multi_label"]);
+        let task = both_as(&Reading::with_objective(ObjectiveKind::MultiLabel), "tsv", &file).expect("sets");
+        assert_eq!(labels(&task), "anger joy");
+    }
+    assert_eq!(labels(&both("csv", "text,label\na,(none)\nb,(other)\n").expect("names")), "(none) (other)");
+}
+
+#[test]
+fn labels_of_a_model_that_differ_in_case_are_each_themselves() {
+    let classes = ["Us", "us"].map(str::to_owned).to_vec();
+    let reading = Reading { classes, ..Reading::default() };
+    let task = both_as(&reading, "csv", "text,label\na,us\nb,Us\n").expect("known labels");
+    assert_eq!([&task.train[0].target, &task.train[1].target], [&Target::Class(1), &Target::Class(0)]);
+}
+
+// Other layouts.
+
+#[test]
+fn layouts_of_other_programs_are_answered_with_what_makes_a_table_of_them() {
+    refused(
+        read_as(&Reading::default(), &[("mine.txt", "__label__a x y\n__label__b z\n")]),
+        &["line 1", "fastText", "sed"],
+    );
+    let none = |names: &[&str]| {
+        let files: Vec<_> = names.iter().map(|name| ((*name).to_owned(), Vec::new())).collect();
+        parse_task("text", &files, &Reading::default())
+    };
+    refused(none(&["data-00000-of-00001.arrow", "state.json"]), &["load_from_disk"]);
+    refused(none(&["README", "train/"]), &["names of their folders as labels"]);
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use apt_data::{
-    DataError, ObjectiveKind, RawTask, Reading, TextFormat, TextStream, load_task, parse_task, parse_whole,
+    DataError, ObjectiveKind, RawTask, Reading, Spoken, Target, TextFormat, TextStream, load_task, parse_task,
+    parse_whole,
 };
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{
@@ -72,7 +73,8 @@ fn lists<T: DataType, V: Clone + Into<T::T> + 'static>(
 fn written(properties: WriterPropertiesBuilder, groups: usize, columns: &[Column]) -> Vec<u8> {
     let field =
         |Column(schema, _): &Column| if schema.ends_with('}') { (*schema).to_owned() } else { format!("{schema};") };
-    let fields: Vec<String> = columns.iter().map(field).collect();
+    // A column of several leaves stands with the first of them.
+    let fields: Vec<String> = columns.iter().filter(|Column(schema, _)| !schema.is_empty()).map(field).collect();
     let schema = parse_message_type(&format!("message schema {{ {} }}", fields.join(" "))).expect("a schema");
     let mut file =
         SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties.build())).expect("a file");
@@ -336,6 +338,51 @@ fn nested_columns_and_dates_are_named_and_left() {
     }
     let reading = Reading { label: Some("at".into()), ..Reading::default() };
     refused(both(&reading, &bytes), &["the label is a date or a time"]);
+}
+
+/// Texts in lists, two a row, at the depth of a leaf with all its parents.
+fn leaf(schema: &'static str, depth: i16, values: &'static [&'static str]) -> Column {
+    let write = move |writer: &mut SerializedColumnWriter<'_>| {
+        let texts: Vec<ByteArray> = values.iter().map(|&text| text.into()).collect();
+        let repeated: Vec<i16> = (0..values.len()).map(|at| (at % 2) as i16).collect();
+        writer
+            .typed::<ByteArrayType>()
+            .write_batch(&texts, Some(&vec![depth; values.len()]), Some(&repeated))
+            .expect("it");
+    };
+    Column(schema, Box::new(write))
+}
+
+#[test]
+fn what_is_nested_is_read_where_tokens_are_predicted() {
+    const MESSAGES: &str = "optional group messages (LIST) { repeated group list { optional group element { \
+                            optional binary role (STRING); optional binary content (STRING); } } }";
+    const CHOICES: &str = "optional group choices { optional group text (LIST) { repeated group list { optional binary \
+                           element (STRING); } } optional group label (LIST) { repeated group list { optional binary \
+                           element (STRING); } } }";
+    let read = |bytes: Vec<u8>, objective| {
+        let file = ("test.parquet".to_owned(), bytes);
+        parse_whole("text", file, &Reading::with_objective(objective)).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let chats = file(&[
+        numbers("optional int64 at (TIMESTAMP(NANOS, true))", &[1, 2]),
+        leaf(MESSAGES, 4, &["user", "assistant", "user", "assistant"]),
+        leaf("", 4, &["a", "b", "c", "d"]),
+    ]);
+    let task = read(chats, ObjectiveKind::CausalLm);
+    let Target::Text(Spoken::Answers(second)) = &task.validation[1].target else { panic!("a conversation") };
+    let said: Vec<&str> = second.messages.iter().flat_map(|of| [of.role.as_str(), of.content.as_str()]).collect();
+    assert_eq!((said.join(" "), second.line), ("user c assistant d".to_owned(), 2));
+    assert_eq!(task.read.files[0].unused, ["at"]);
+    let questions = file(&[
+        texts("optional binary question (STRING)", &[Some("x"), Some("y")]),
+        leaf(CHOICES, 4, &["ice", "wood", "tin", "iron"]),
+        leaf("", 4, &["A", "B", "A", "B"]),
+        texts("optional binary answerKey (STRING)", &[Some("A"), Some("B")]),
+    ]);
+    let task = read(questions, ObjectiveKind::MultipleChoice);
+    let Target::Text(Spoken::Endings { endings, right }) = &task.validation[1].target else { panic!("endings") };
+    assert_eq!((endings.join(" "), *right), ("tin iron".to_owned(), 1));
 }
 
 #[test]

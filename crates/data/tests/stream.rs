@@ -127,7 +127,7 @@ fn a_bad_row_is_told_with_its_line_after_the_rows_before_it() {
         ("f.csv", b"text,label\na,1\n,0\nx,1\n".to_vec(), 1, "line 3: the column 'text' is empty"),
         ("f.jsonl", b"{\"text\":\"a\"}\n{\"text\":\n{\"text\":\"b\"}\n".to_vec(), 1, "line 2: not a JSON object"),
         ("f.jsonl", b"{\"text\":\"a\"}\n{\"test\":\"b\"}\n".to_vec(), 1, "line 2: the column 'text' is empty"),
-        ("f.txt", [b"a\n".to_vec(), vec![b'x'; 3 << 20]].concat(), 1, "line 2"),
+        ("f.txt", [b"a\n".to_vec(), vec![b'x'; 17 << 20]].concat(), 1, "line 2"),
     ];
     for (name, bytes, sound, part) in cases {
         let format = Some(TextFormat::of_name(name));
@@ -205,4 +205,59 @@ fn what_is_compressed_is_unpacked_and_what_is_no_text_refused() {
     assert_eq!(words(&all(texts).0), [(1, "one"), (2, "two")]);
     assert_eq!(TextFormat::of_name("a/f.csv.GZ"), TextFormat::Csv);
     assert!(read(b"PAR1....").err().is_some_and(|error| error.to_string().contains("Parquet")));
+}
+
+#[test]
+fn a_list_of_objects_in_a_pipe_is_no_line_of_text() {
+    for json in ["[{\"text\":\"one\"},{\"text\":\"two\"}]", "\u{FEFF}[\n {\"text\":\"one\"},\n {\"text\":\"two\"}\n]\n"]
+    {
+        let asked = AtomicUsize::new(0);
+        let (rows, error) = all(stream(&[json], None, &asked));
+        assert_eq!((words(&rows), error.is_none()), (vec![(1, "one"), (2, "two")], true), "{json}");
+    }
+    let asked = AtomicUsize::new(0);
+    let (rows, _) = all(stream(&["[sic] one\n", "[1, 2]\n"], None, &asked));
+    assert_eq!(words(&rows), [(1, "[sic] one"), (2, "[1, 2]")]);
+}
+
+#[test]
+fn text_that_says_how_it_is_written_is_read_piece_by_piece() {
+    let utf16: Vec<u8> = "\u{FEFF}one é\r\ntwo 😀\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for at in 2..utf16.len() {
+        let asked = AtomicUsize::new(0);
+        let pieces = Pieces(vec![&utf16[..at], &utf16[at..]], &asked);
+        let texts = TextStream::new(pieces, "a pipe", None, "text", Reading::default()).expect("it begins");
+        let (rows, error) = all(texts);
+        assert_eq!((words(&rows), error.is_none()), (vec![(1, "one é"), (2, "two 😀")], true), "cut at {at}");
+    }
+    for pieces in [&["one\rtwo\r"][..], &["one\rtw", "o\r"], &["one\rtwo\r", "\n"]] {
+        let asked = AtomicUsize::new(0);
+        assert_eq!(words(&all(stream(pieces, None, &asked)).0), [(1, "one"), (2, "two")], "{pieces:?}");
+    }
+    // A pipe may break off between the two characters of a line's end.
+    let asked = AtomicUsize::new(0);
+    assert_eq!(words(&all(stream(&["one\r", "\ntwo\r\n"], None, &asked)).0), [(1, "one"), (2, "two")]);
+}
+
+#[test]
+fn all_frames_of_zstd_are_read_from_a_pipe() {
+    let frame =
+        |text: &str| ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+    let (one, two) = (frame("one\ntw"), frame("o\nthree\n"));
+    let whole = [one.as_slice(), &two].concat();
+    let read = |bytes: &[u8]| {
+        let asked = AtomicUsize::new(0);
+        TextStream::new(Pieces(vec![bytes], &asked), "a pipe", None, "text", Reading::default()).map(all)
+    };
+    let (rows, error) = read(&whole).expect("it begins");
+    assert_eq!((words(&rows), error.is_none()), (vec![(1, "one"), (2, "two"), (3, "three")], true));
+    assert!(read(&whole[..6]).is_err(), "it ends within a header");
+}
+
+#[test]
+fn blanks_before_quotes_are_read_alike_in_every_part() {
+    let asked = AtomicUsize::new(0);
+    let pieces = ["\"text\", \"label\"\n\"one\", \"a\"\n", "\"two,\n2\", \"b\"\n", "\"three\", \"c\"\n"];
+    let (rows, error) = all(stream(&pieces, Some(TextFormat::Csv), &asked));
+    assert_eq!((words(&rows), error.is_none()), (vec![(2, "one"), (3, "two,\n2"), (5, "three")], true));
 }

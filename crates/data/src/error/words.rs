@@ -26,7 +26,10 @@ impl Explain for DataError {
             Self::MissingSplit { task, split, place, looked_for, found } => Problem::new(
                 place,
                 format!("no {split} file of task '{task}'; found {}", listed(found)),
-                format!("add one of {}", looked_for.join(", ")),
+                match kind_of_folder(found) {
+                    Some(remedy) => format!("add one of {}, or {remedy}", looked_for.join(", ")),
+                    None => format!("add one of {}", looked_for.join(", ")),
+                },
             ),
             Self::OtherObjective { task, own, asked } => Problem::new(
                 format!("task '{task}'"),
@@ -40,6 +43,7 @@ impl Explain for DataError {
             Self::NoText { file, what, remedy } => {
                 Problem::new(file, format!("this is {what}"), remedy.replace("FILE", file))
             }
+            Self::OneObject { file, what, remedy } => Problem::new(file, what, remedy.replace("FILE", file)),
             Self::Packed { file, what } => {
                 Problem::new(file, format!("it cannot be unpacked ({what})"), "fetch or compress it again")
             }
@@ -170,6 +174,21 @@ impl Explain for DataError {
             ),
         }
     }
+}
+
+/// What to do with folders that hold data in another way.
+fn kind_of_folder(found: &[String]) -> Option<&'static str> {
+    let is_saved = |name: &String| name.ends_with(".arrow") || name == "dataset_dict.json";
+    if found.iter().any(is_saved) {
+        return Some(
+            "convert what datasets' save_to_disk has written: python -c \"import datasets; \
+             datasets.load_from_disk('FOLDER').to_json('train.jsonl')\" (of a folder with splits, load each of its folders)",
+        );
+    }
+    found.iter().any(|name| name == "train/").then_some(
+        "put texts that are files of their own into one table, with the names of their folders as labels: in train/ there are \
+         no tables",
+    )
 }
 
 /// How many names a message lists before it says how many more there are.

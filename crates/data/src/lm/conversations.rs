@@ -2,8 +2,11 @@
 //! `text`; `messages` with role and content (OpenAI's, TRL's) or `conversations` with from and value (ShareGPT's);
 //! `instruction`, `input`, `output` (Alpaca's), or a prompt with its answer.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
+use super::Read;
 use super::rows::{Row, Rows};
 use crate::error::{DataError, shortened};
 use crate::reading::Reading;
@@ -18,6 +21,8 @@ const ANSWER: &[&str] = &["output", "response", "completion", "answer"];
 
 /// Names of columns by which a header is recognised.
 pub(super) const NAMES: &[&str] = &[
+    "messages",
+    "conversations",
     "text",
     "content",
     "story",
@@ -39,7 +44,7 @@ pub(super) const NAMES: &[&str] = &[
 ///
 /// # Errors
 /// Missing columns, and rows that are none of what their columns promise.
-pub(super) fn examples<'r>(rows: &'r Rows, reading: &Reading) -> Result<(Vec<RawExample>, Vec<&'r str>), DataError> {
+pub(super) fn examples<'r>(rows: &'r Rows, reading: &Reading) -> Result<Read<'r>, DataError> {
     if let Some(text) = &reading.text {
         let text = rows.named(text, "text")?;
         return match &reading.label {
@@ -48,8 +53,22 @@ pub(super) fn examples<'r>(rows: &'r Rows, reading: &Reading) -> Result<(Vec<Raw
         };
     }
     if let Some(messages) = rows.column(MESSAGES) {
-        let example = |row: &Row| Ok(spoken(conversation(rows, row, messages)?));
-        return Ok((rows.rows.iter().map(example).collect::<Result<_, DataError>>()?, vec![messages]));
+        let after = Cell::new(0);
+        let example = |row: &Row| {
+            let (conversation, is_cut) = conversation(rows, row, messages)?;
+            let is_blank = |message: &Message| message.role == ASSISTANT && message.content.trim().is_empty();
+            if conversation.messages.iter().any(is_blank) {
+                return Ok(Err("with an empty answer"));
+            }
+            after.set(after.get() + usize::from(is_cut));
+            Ok(Ok(spoken(conversation)))
+        };
+        let (examples, left_out) = rows.examples(example)?;
+        let notes = match after.get() {
+            0 => Vec::new(),
+            some => vec![format!("what follows the last answer of a conversation is not read: {some} conversations")],
+        };
+        return Ok(Read { examples, left_out, used: vec![messages], notes });
     }
     if let (Some(instruction), Some(answer)) = (rows.column(INSTRUCTION), rows.column(ANSWER)) {
         return prompted(rows, instruction, rows.column(INPUT), answer);
@@ -58,10 +77,14 @@ pub(super) fn examples<'r>(rows: &'r Rows, reading: &Reading) -> Result<(Vec<Raw
     whole_texts(rows, text)
 }
 
-fn whole_texts<'r>(rows: &'r Rows, text: &'r str) -> Result<(Vec<RawExample>, Vec<&'r str>), DataError> {
-    let example = |row| Ok(RawExample::of_text(rows.filled(row, text)?.into_owned()));
-    Ok((rows.rows.iter().map(example).collect::<Result<_, DataError>>()?, vec![text]))
+fn whole_texts<'r>(rows: &'r Rows, text: &'r str) -> Result<Read<'r>, DataError> {
+    let example =
+        |row: &Row| Ok(rows.filled(row, text)?.map_or(Err(NO_TEXT), |text| Ok(RawExample::of_text(text.into_owned()))));
+    let (examples, left_out) = rows.examples(example)?;
+    Ok(Read { examples, left_out, used: vec![text], notes: Vec::new() })
 }
+
+const NO_TEXT: &str = "without a text";
 
 /// A prompt, of Alpaca's with an input behind it, and the answer to it.
 fn prompted<'r>(
@@ -69,17 +92,21 @@ fn prompted<'r>(
     prompt: &'r str,
     input: Option<&'r str>,
     answer: &'r str,
-) -> Result<(Vec<RawExample>, Vec<&'r str>), DataError> {
+) -> Result<Read<'r>, DataError> {
     let example = |row: &Row| {
-        let input = input.and_then(|input| row.text(input)).filter(|input| !input.trim().is_empty());
         let said = |role: &str, content: &str| Message { role: role.to_owned(), content: content.trim().to_owned() };
-        let mut messages = vec![said("user", &rows.filled(row, prompt)?)];
+        let input = input.map(|input| rows.filled(row, input)).transpose()?.flatten();
+        let (asked, answered) = (rows.filled(row, prompt)?, rows.filled(row, answer)?);
+        let Some(asked) = asked else { return Ok(Err(NO_TEXT)) };
+        let Some(answered) = answered else { return Ok(Err("without an answer")) };
+        let mut messages = vec![said("user", &asked)];
         messages.extend(input.map(|input| said(INPUT_ROLE, &input)));
-        messages.push(said(ASSISTANT, &rows.filled(row, answer)?));
-        Ok(spoken(Conversation { messages, file: rows.file.clone(), line: row.line }))
+        messages.push(said(ASSISTANT, &answered));
+        Ok(Ok(spoken(Conversation { messages, file: rows.file.clone(), line: row.line })))
     };
-    let examples = rows.rows.iter().map(example).collect::<Result<_, DataError>>()?;
-    Ok((examples, [Some(prompt), Some(answer), input].into_iter().flatten().collect()))
+    let (examples, left_out) = rows.examples(example)?;
+    let used = [Some(prompt), Some(answer), input].into_iter().flatten().collect();
+    Ok(Read { examples, left_out, used, notes: Vec::new() })
 }
 
 /// The example whose text is all but the last message, by which examples are compared.
@@ -91,29 +118,63 @@ fn spoken(conversation: Conversation) -> RawExample {
 
 static NOBODY: Message = Message { role: String::new(), content: String::new() };
 
-fn conversation(rows: &Rows, row: &Row, column: &str) -> Result<Conversation, DataError> {
+/// The messages of a row up to its last answer, and whether there are more.
+fn conversation(rows: &Rows, row: &Row, column: &str) -> Result<(Conversation, bool), DataError> {
     const REMEDY: &str = "write messages as [{\"role\": \"user\", \"content\": \"…\"}, {\"role\": \"assistant\", …}]";
-    let Value::Array(items) = row.get(column) else {
+    // Tables of text have the list as JSON writes it.
+    let parsed = row.get(column).as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let Value::Array(items) = parsed.as_ref().unwrap_or(row.get(column)) else {
         return Err(rows.bad(row, format!("the column '{column}' holds no list of messages"), REMEDY));
     };
     let message = |(number, item): (usize, &Value)| {
-        let text = |keys: [&str; 2]| keys.iter().find_map(|key| item.get(key)).and_then(Value::as_str);
-        let missing = |what: &str| rows.bad(row, format!("message {number} of '{column}' has no {what}"), REMEDY);
-        let role = match text(["role", "from"]).ok_or_else(|| missing("role"))? {
-            "human" => "user",
-            "gpt" | "bot" | "model" => "assistant",
-            role => role,
-        };
-        let content = text(["content", "value"]).ok_or_else(|| missing("content"))?.to_owned();
+        let bad = |what: String, remedy| rows.bad(row, format!("message {number} of '{column}' {what}"), remedy);
+        let part = |keys: [&str; 2]| keys.iter().find_map(|key| item.get(key));
+        let named =
+            part(["role", "from"]).and_then(Value::as_str).ok_or_else(|| bad("has no role".to_owned(), REMEDY))?;
+        let role = known_role(named).ok_or_else(|| {
+            let what = format!("is of an unknown role, '{}'", shortened(named));
+            bad(what, "call those who ask user, those who answer assistant, and what is said to both system or tool")
+        })?;
+        if item.get("weight").and_then(Value::as_f64) == Some(0.0) {
+            return Err(bad("has the weight 0".to_owned(), "every answer is learned: remove the row or the weight"));
+        }
+        let content = part(["content", "value"]).and_then(content).ok_or_else(|| {
+            let what = if item.get("tool_calls").is_some() { "calls a tool and has no text" } else { "has no text" };
+            bad(what.to_owned(), REMEDY)
+        })?;
         Ok(Message { role: role.to_owned(), content })
     };
-    let messages = (1..).zip(items).map(message).collect::<Result<Vec<Message>, DataError>>()?;
-    if !messages.iter().any(|message| message.role == ASSISTANT) {
+    let mut messages = (1..).zip(items).map(message).collect::<Result<Vec<Message>, DataError>>()?;
+    let Some(last) = messages.iter().rposition(|message| message.role == ASSISTANT) else {
         let roles: Vec<&str> = messages.iter().map(|message| message.role.as_str()).collect();
         let what = format!("no message of '{column}' is an answer (roles: {})", shortened(&roles.join(", ")));
         return Err(rows.bad(row, what, "call those who answer assistant"));
+    };
+    let is_cut = last + 1 < messages.len();
+    messages.truncate(last + 1);
+    Ok((Conversation { messages, file: rows.file.clone(), line: row.line }, is_cut))
+}
+
+/// A role as templates know it, by any of its names.
+fn known_role(name: &str) -> Option<&'static str> {
+    Some(match name.trim().to_lowercase().as_str() {
+        "user" | "human" | "prompter" => "user",
+        ASSISTANT | "gpt" | "chatgpt" | "bot" | "model" | "ai" => ASSISTANT,
+        "system" | "developer" => "system",
+        "tool" | "function" | "ipython" | "observation" => "tool",
+        INPUT_ROLE => INPUT_ROLE,
+        _ => return None,
+    })
+}
+
+/// The text of a message: a text, or parts that are all texts.
+fn content(value: &Value) -> Option<String> {
+    let part = |part: &Value| part.as_str().or_else(|| part.get("text")?.as_str()).map(str::to_owned);
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => parts.iter().map(part).collect::<Option<Vec<_>>>().map(|texts| texts.join("\n")),
+        _ => None,
     }
-    Ok(Conversation { messages, file: rows.file.clone(), line: row.line })
 }
 
 /// Whose messages are learned.

@@ -4,9 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use apt_experiment::LeftOut;
+
 use crate::error::{DataError, shortened};
-use crate::table::parquet::is_parquet;
+use crate::reading::Reading;
+use crate::table::parquet::{self, is_parquet};
 use crate::table::{Cell, Header, Table, json, same_name};
+use crate::task::RawExample;
 
 /// A table's rows as JSON objects.
 pub(super) struct Rows {
@@ -31,11 +35,15 @@ impl Rows {
     ///
     /// # Errors
     /// What is wrong with the table.
-    pub(super) fn read(bytes: &[u8], file: &str, format: &str) -> Result<Option<Self>, DataError> {
-        let names = [super::conversations::NAMES, super::choices::NAMES].concat();
-        let header = Header { names: &names, layouts: &[], absent: false };
+    pub(super) fn read(bytes: &[u8], file: &str, format: &str, reading: &Reading) -> Result<Option<Self>, DataError> {
+        let mut names = [super::conversations::NAMES, super::choices::NAMES].concat();
+        if !reading.no_header {
+            names.extend([&reading.text, &reading.label].into_iter().flatten().map(String::as_str));
+        }
+        let header = Header { names: &names, layouts: &[], absent: reading.no_header };
         if is_parquet(bytes, format) {
-            return Ok(Some(Self::of_table(Table::read(bytes, file, format, header)?, file)));
+            let (objects, note) = parquet::objects(bytes, file)?;
+            return Ok(Some(Self::of_objects(objects, file, vec![note])));
         }
         let extension = format.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
         let is_json = ["json", "jsonl", "ndjson"].contains(&extension.as_str());
@@ -48,14 +56,18 @@ impl Rows {
             return Err(DataError::Empty { file: file.to_owned() });
         }
         if let Some((objects, notes)) = json::objects(text, file, format)? {
-            let mut columns: Vec<String> = Vec::new();
-            for (_, object) in &objects {
-                columns.extend(object.keys().filter(|key| !columns.contains(key)).cloned().collect::<Vec<_>>());
-            }
-            let rows = objects.into_iter().map(|(line, cells)| Row { line, cells }).collect();
-            return Ok(Some(Self { file: file.to_owned(), columns, rows, notes }));
+            return Ok(Some(Self::of_objects(objects, file, notes)));
         }
         Ok(Some(Self::of_table(Table::read(bytes, file, format, header)?, file)))
+    }
+
+    fn of_objects(objects: json::Objects, file: &str, notes: Vec<String>) -> Self {
+        let mut columns: Vec<String> = Vec::new();
+        for (_, object) in &objects {
+            columns.extend(object.keys().filter(|key| !columns.contains(key)).cloned().collect::<Vec<_>>());
+        }
+        let rows = objects.into_iter().map(|(line, cells)| Row { line, cells }).collect();
+        Self { file: file.to_owned(), columns, rows, notes }
     }
 
     fn of_table(table: Table<'_>, file: &str) -> Self {
@@ -86,6 +98,14 @@ impl Rows {
 
     pub(super) fn missing(&self, role: &'static str, wanted: &[&str]) -> DataError {
         let first = self.rows.first();
+        // One object around all examples looks like one example.
+        if let ([row], true) = (self.rows.as_slice(), self.notes.is_empty()) {
+            let lists: Vec<&str> =
+                row.cells.iter().filter(|(_, value)| json::is_rows(value)).map(|(key, _)| key.as_str()).collect();
+            if !lists.is_empty() {
+                return json::one_object(&self.file, &lists);
+            }
+        }
         let cell =
             |column: &String| first.map_or_else(String::new, |row| shortened(&row.text(column).unwrap_or_default()));
         DataError::MissingColumn {
@@ -101,18 +121,47 @@ impl Rows {
         DataError::BadRow { file: self.file.clone(), line: row.line, what, remedy }
     }
 
-    /// The text of a row, which must not be blank.
+    /// The text of a row, `None` where it is blank.
     ///
     /// # Errors
-    /// [`DataError::BadRow`].
-    pub(super) fn filled<'r>(&self, row: &'r Row, column: &str) -> Result<Cow<'r, str>, DataError> {
-        row.text(column).filter(|text| !text.trim().is_empty()).ok_or_else(|| {
-            let what = match row.get(column) {
-                Value::Null | Value::String(_) => format!("the column '{column}' is empty"),
-                _ => format!("the column '{column}' holds no text"),
-            };
-            self.bad(row, what, "give the row a text or remove it")
-        })
+    /// [`DataError::BadRow`] for something else.
+    pub(super) fn filled<'r>(&self, row: &'r Row, column: &str) -> Result<Option<Cow<'r, str>>, DataError> {
+        match row.get(column) {
+            Value::Null => Ok(None),
+            _ => match row.text(column) {
+                Some(text) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
+                None => {
+                    let what = format!("the column '{column}' holds no text");
+                    Err(self.bad(row, what, "give the row a text or remove it"))
+                }
+            },
+        }
+    }
+
+    /// The examples of all rows and what is left out; `example` gives the reason why a row is.
+    ///
+    /// # Errors
+    /// What is wrong with a row, and [`DataError::LabelSet`] if none is left.
+    pub(super) fn examples(
+        &self,
+        example: impl Fn(&Row) -> Result<Result<RawExample, &'static str>, DataError>,
+    ) -> Result<(Vec<RawExample>, Vec<LeftOut>), DataError> {
+        let (mut examples, mut left_out) = (Vec::new(), Vec::<LeftOut>::new());
+        for row in &self.rows {
+            match example(row)? {
+                Ok(example) => examples.push(example),
+                Err(why) => match left_out.iter_mut().find(|left| left.why == why) {
+                    Some(left) => left.rows += 1,
+                    None => left_out.push(LeftOut { why: why.to_owned(), rows: 1, line: row.line }),
+                },
+            }
+        }
+        if examples.is_empty() {
+            let why = left_out.first().map_or("there are none", |left| left.why.as_str());
+            let what = format!("not one row can be used: {why}");
+            return Err(DataError::LabelSet { file: self.file.clone(), what, remedy: "give the rows what they lack" });
+        }
+        Ok((examples, left_out))
     }
 }
 

@@ -18,7 +18,15 @@ use crate::tokenizer::{Encoded, Pieces, Tokenizer};
 /// Texts that cannot be tokenised, a conversation that the model's chat template does not render, and a tokenizer without
 /// the token that ends a text, where one is needed.
 pub(crate) fn tokenize(task: &RawTask, tokenizer: &Tokenizer, length: usize) -> Result<TokenizedTask, DataError> {
-    let mut maker = Maker { tokenizer, length: length.max(1), writer: None, cut: Share::default(), notes: Vec::new() };
+    let mut maker = Maker {
+        tokenizer,
+        length: length.max(1),
+        writer: None,
+        cut: Share::default(),
+        notes: Vec::new(),
+        special: 0,
+        headless: 0,
+    };
     let mut tokens = Vec::new();
     let mut split = |examples: &[RawExample], name: &str| -> Result<Vec<Example>, DataError> {
         let (examples, read) = maker.split(examples, name)?;
@@ -27,7 +35,15 @@ pub(crate) fn tokenize(task: &RawTask, tokenizer: &Tokenizer, length: usize) -> 
     };
     let (train, validation) = (split(&task.train, "training")?, split(&task.validation, "validation")?);
     let test = task.test.as_deref().map(|test| split(test, "test")).transpose()?;
-    let Maker { cut, notes, .. } = maker;
+    let Maker { cut, mut notes, special, headless, .. } = maker;
+    if headless > 0 {
+        notes.push(format!("{headless} questions are longer than {length} tokens: their beginning is cut off"));
+    }
+    if special > 0 {
+        notes.push(format!(
+            "{special} texts hold names of special tokens, such as those that end texts: they are read as these"
+        ));
+    }
     Ok(TokenizedTask { objective: task.objective.clone(), train, validation, test, cut, tokens, notes })
 }
 
@@ -37,6 +53,10 @@ struct Maker<'t> {
     writer: Option<Writer<'t>>,
     cut: Share,
     notes: Vec<String>,
+    /// Texts that hold the name of a special token.
+    special: usize,
+    /// Questions that lose their beginning.
+    headless: usize,
 }
 
 /// Tokens in a row, each with the bytes of text that it stands for and whether it is to be predicted.
@@ -100,6 +120,16 @@ impl Maker<'_> {
         Ok((made, read))
     }
 
+    /// The tokens of a text in which none is meant to be a special one.
+    fn pieces(&mut self, text: &str) -> Result<Pieces, DataError> {
+        let pieces = self.tokenizer.pieces(text)?;
+        let is_special = |id: &u32| self.tokenizer.special_ids().binary_search(id).is_ok();
+        // The unknown token stands for characters, too: a name of it is in the text.
+        let is_named = |id: &u32| self.tokenizer.token(*id).is_some_and(|name| text.contains(&name));
+        self.special += usize::from(pieces.ids.iter().any(|id| is_special(id) && is_named(id)));
+        Ok(pieces)
+    }
+
     fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -118,7 +148,7 @@ impl Maker<'_> {
         self.note(format!("every text {note}; attention goes on across texts in a sequence"));
         row.ids.extend(first);
         row.bytes.extend(first.map(|_| 0));
-        let pieces = self.tokenizer.pieces(text)?;
+        let pieces = self.pieces(text)?;
         row.bytes.extend(bytes_of(&pieces, text.len()));
         row.ids.extend(pieces.ids);
         row.ids.extend(last);
@@ -136,7 +166,8 @@ impl Maker<'_> {
         }
         let Some(writer) = &self.writer else { return Ok(None) };
         let written = writer.written(of)?;
-        let pieces = self.tokenizer.pieces(&written.text)?;
+        let is_ours = written.needs_ends;
+        let pieces = if is_ours { self.pieces(&written.text)? } else { self.tokenizer.pieces(&written.text)? };
         let bytes = bytes_of(&pieces, written.text.len());
         let ends = self.tokenizer.ends();
         let mut row = Row::default();
@@ -188,6 +219,7 @@ impl Maker<'_> {
         }
         self.cut.of += 1;
         self.cut.some += usize::from(is_cut);
+        self.headless += usize::from(is_cut);
         let tokens = all.get(right).map(|(tokens, _)| tokens.clone());
         let tokens = tokens.unwrap_or(Encoded { ids: Vec::new(), type_ids: Vec::new() });
         Ok(Example { tokens, target: Target::Endings(Endings { all, right }) })

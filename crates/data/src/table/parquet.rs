@@ -8,10 +8,14 @@ mod cells;
 #[cfg(not(target_family = "wasm"))]
 mod features;
 #[cfg(not(target_family = "wasm"))]
+mod objects;
+#[cfg(not(target_family = "wasm"))]
 mod rows;
 
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use objects::objects;
 #[cfg(target_family = "wasm")]
-pub(crate) use refused::ParquetRows;
+pub(crate) use refused::{ParquetRows, objects};
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use rows::ParquetRows;
 
@@ -47,7 +51,13 @@ pub(super) fn table(bytes: &[u8], file: &str) -> Result<Table<'static>, DataErro
 #[cfg(target_family = "wasm")]
 mod refused {
     use crate::error::DataError;
-    use crate::table::Table;
+    use crate::table::{Table, json};
+
+    /// # Errors
+    /// As [`ParquetRows::open`].
+    pub(crate) fn objects(_: &[u8], file: &str) -> Result<(json::Objects, String), DataError> {
+        ParquetRows::open(Vec::new(), file).map(|_| (Vec::new(), String::new()))
+    }
 
     /// There are none.
     pub(crate) enum ParquetRows {}

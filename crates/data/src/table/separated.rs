@@ -43,7 +43,17 @@ pub(super) fn rows<'a>(
         notes.push(format!("cells are separated by '{separator}'"));
     }
     if separator != '\t' {
-        return Ok((csv_rows(text, file, separator)?, Cut::Quoted(separator), notes));
+        if let Some(spaced) = without_blanks_before_quotes(text, separator) {
+            let rows = csv_rows(&spaced, file, separator)?;
+            if are_even(&rows) {
+                notes.push("blanks between separators and quotes are left out".to_owned());
+                notes.extend(swallowed(&rows, separator));
+                return Ok((rows, Cut::Spaced(separator), notes));
+            }
+        }
+        let rows = csv_rows(text, file, separator)?;
+        notes.extend(swallowed(&rows, separator));
+        return Ok((rows, Cut::Quoted(separator), notes));
     }
     let (rows, cut) = tab_rows(text, file);
     if cut == Cut::Quoted('\t') {
@@ -70,6 +80,10 @@ fn tab_rows<'a>(text: &'a str, file: &str) -> (Rows<'a>, Cut) {
 /// [`DataError::LineTooLong`], and what is no CSV.
 pub(super) fn more_rows<'a>(text: &'a str, file: &str, cut: Cut) -> Result<(Rows<'a>, Cut), DataError> {
     check_lines(text, file)?;
+    if let Cut::Spaced(separator) = cut {
+        let spaced = without_blanks_before_quotes(text, separator);
+        return Ok((csv_rows(spaced.as_deref().unwrap_or(text), file, separator)?, cut));
+    }
     let Cut::Quoted(separator) = cut else {
         return Ok(if cut == Cut::Tabs { tab_rows(text, file) } else { (tsv_rows(text), cut) });
     };
@@ -92,6 +106,11 @@ fn told(first: &str) -> Option<char> {
     rest.next().filter(|separator| separator.is_ascii() && rest.next().is_none())
 }
 
+/// Whether a line has blanks between a separator and a quote, and nothing behind such quotes.
+pub(crate) fn is_spaced(line: &str, separator: char) -> bool {
+    without_blanks_before_quotes(line, separator).is_some()
+}
+
 /// What separates the cells of the first line: of the usual separators the one that occurs there most, `usual` if none
 /// does, and a tab in a `.tsv` if there is one.
 pub(crate) fn separator(first: &str, usual: char) -> char {
@@ -111,10 +130,74 @@ pub(crate) fn separator(first: &str, usual: char) -> char {
     others.fold(usual, |best, other| if count(other) > count(best) { other } else { best })
 }
 
+/// Whether all rows have as many cells.
+fn are_even(rows: &[Row<'_>]) -> bool {
+    rows.iter().all(|row| row.cells.len() == rows[0].cells.len())
+}
+
+/// `text` without the blanks between a separator and the quote that follows them, as people write lists: `"a", "b"`. `None`
+/// where there are none, or where such quotes are part of a text, since something follows them.
+fn without_blanks_before_quotes(text: &str, separator: char) -> Option<String> {
+    let mut spaced = String::with_capacity(text.len());
+    let mut is_found = false;
+    let mut rest = text;
+    loop {
+        // At the beginning of a cell.
+        let cell = rest.trim_start_matches(' ');
+        let Some(quoted) = cell.strip_prefix('"') else {
+            let Some(end) = rest.find([separator, '\n']) else {
+                spaced.push_str(rest);
+                return is_found.then_some(spaced);
+            };
+            let (before, after) = rest.split_at(end + 1);
+            spaced.push_str(before);
+            rest = after;
+            continue;
+        };
+        let mut end = quoted.find('"')?;
+        while quoted[end + 1..].starts_with('"') {
+            end += 2 + quoted[end + 2..].find('"')?;
+        }
+        let after = &quoted[end + 1..];
+        let behind = after.trim_start_matches([' ', '\r']);
+        let is_spaced = cell.len() < rest.len();
+        if is_spaced && !(behind.is_empty() || behind.starts_with([separator, '\n'])) {
+            return None;
+        }
+        is_found |= is_spaced;
+        let length = 1 + end + 1 + after.find([separator, '\n']).map_or(after.len(), |at| at + 1);
+        spaced.push_str(&cell[..length]);
+        rest = &cell[length..];
+        if rest.is_empty() {
+            return is_found.then_some(spaced);
+        }
+    }
+}
+
+/// Says so where all the lines within a quoted cell look like rows: a quote may be missing before them.
+fn swallowed(rows: &[Row<'_>], separator: char) -> Option<String> {
+    const LEAST: usize = 3;
+    let columns = rows.first().map_or(0, |row| row.cells.len());
+    let looks_like_rows = |cell: &Cell<'_>| {
+        let within: Vec<&str> = cell.text().split('\n').skip(1).collect();
+        let within = within.split_last().map_or(&[][..], |(_, within)| within);
+        let is_row = |line: &&str| line.matches(separator).count() + 1 == columns;
+        (columns > 1 && within.len() >= LEAST && within.iter().all(is_row)).then_some(within.len() + 2)
+    };
+    let found = rows.iter().find_map(|row| row.cells.iter().find_map(looks_like_rows).map(|lines| (row.line, lines)));
+    found.map(|(line, lines)| {
+        format!(
+            "a quoted cell in line {line} goes on for {lines} lines that look like rows: a quote may be missing there"
+        )
+    })
+}
+
 /// Whether a cell's quotes are open, read a piece at a time as [`csv_rows`] reads them: a quote opens where a cell begins,
 /// and two within quotes are one.
 pub(crate) struct Quotes {
     separator: u8,
+    /// Whether blanks may stand before a quote that opens.
+    is_spaced: bool,
     is_open: bool,
     before: u8,
 }
@@ -122,7 +205,12 @@ pub(crate) struct Quotes {
 impl Quotes {
     /// Before the first cell of a row whose cells are separated so.
     pub(crate) fn new(separator: char) -> Self {
-        Self { separator: separator as u8, is_open: false, before: b'\n' }
+        Self { separator: separator as u8, is_spaced: false, is_open: false, before: b'\n' }
+    }
+
+    /// The same, where blanks may stand before a quote that opens.
+    pub(crate) fn spaced(separator: char) -> Self {
+        Self { is_spaced: true, ..Self::new(separator) }
     }
 
     /// Whether a cell goes on after `bytes`, which go on from those before.
@@ -131,6 +219,9 @@ impl Quotes {
         const CLOSED: u8 = 0;
         for &byte in bytes {
             let opens = [self.separator, b'\n', CLOSED].contains(&self.before);
+            if self.is_spaced && byte == b' ' && !self.is_open && opens {
+                continue;
+            }
             self.before = byte;
             if byte == b'"' && (self.is_open || opens) {
                 self.is_open = !self.is_open;

@@ -102,16 +102,74 @@ fn rows_that_are_no_conversations_are_refused_with_their_line() {
     };
     for (row, what) in [
         ("{\"messages\": \"hi\"}", "holds no list of messages"),
-        ("{\"id\": 1, \"messages\": [{\"role\": \"user\", \"content\": 1}]}", "message 1 of 'messages' has no content"),
+        ("{\"id\": 1, \"messages\": [{\"role\": \"user\", \"content\": 1}]}", "message 1 of 'messages' has no text"),
         (
             "{\"id\": 1, \"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}",
             "no message of 'messages' is an answer",
         ),
-        ("{\"instruction\": \"a\", \"output\": \" \"}", "'output' is empty"),
+        ("{\"messages\": [{\"role\": \"narrator\", \"content\": \"a\"}]}", "unknown role, 'narrator'"),
+        (
+            "{\"messages\": [{\"role\": \"assistant\", \"content\": null, \"tool_calls\": []}]}",
+            "message 1 of 'messages' calls a tool",
+        ),
+        (
+            "{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\", \"weight\": 0}]}",
+            "message 1 of 'messages' has the weight 0",
+        ),
+        ("{\"instruction\": \"a\", \"input\": [\"b\"], \"output\": \"c\"}", "'input' holds no text"),
     ] {
         let message = refused(row);
         assert!(message.contains("line 1") && message.contains(what), "{message}");
     }
+}
+
+#[test]
+fn rows_without_an_answer_are_left_out_and_counted() {
+    let read = |name: &str, rows: &str| {
+        let file = (name.to_owned(), rows.as_bytes().to_vec());
+        parse_whole("text", file, &Reading::with_objective(ObjectiveKind::CausalLm))
+    };
+    // As Alpaca's own file has them.
+    let task = read(
+        "alpaca.jsonl",
+        "{\"instruction\": \"a\", \"output\": \"\"}\n{\"instruction\": \"b\", \"output\": \"c\"}\n{\"instruction\": \"d\"}\n",
+    )
+    .expect("one has an answer");
+    let left = &task.read.files[0].left_out;
+    assert_eq!((task.validation.len(), left.len(), left[0].rows, left[0].line), (1, 1, 2, 1));
+    assert_eq!(left[0].why, "without an answer");
+    let none = read("alpaca.jsonl", "{\"instruction\": \"a\", \"output\": \" \"}\n").expect_err("none is left");
+    assert!(none.to_string().contains("not one row can be used: without an answer"), "{none}");
+    let texts = read("wiki.jsonl", "{\"text\": \"\"}\n{\"text\": \"a b\"}\n{\"text\": null}\n").expect("a text");
+    assert_eq!((texts.validation.len(), texts.read.files[0].left_out[0].rows), (1, 2));
+    let silent =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \" \"}]}\n";
+    let said = silent.replace("\" \"", "\"b\"");
+    assert_eq!(read("chat.jsonl", &format!("{silent}{said}")).expect("one").read.files[0].left_out[0].rows, 1);
+}
+
+#[test]
+fn roles_and_contents_are_known_by_all_their_names() {
+    let read = |rows: &str, name: &str| {
+        let file = (name.to_owned(), rows.as_bytes().to_vec());
+        parse_whole("text", file, &Reading::with_objective(ObjectiveKind::CausalLm)).unwrap_or_else(|e| panic!("{e}"))
+    };
+    let plain = "{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", \"content\": \"a\"}, \
+                 {\"role\": \"assistant\", \"content\": \"b\"}]}";
+    let expected = read(plain, "chat.jsonl").validation;
+    for other in [
+        plain.replace("user", "Human").replace("assistant", "Assistant").replace("\"system", "\"developer"),
+        plain.replace("\"a\"", "[{\"type\": \"text\", \"text\": \"a\"}]"),
+        plain.replace("\"b\"}]", "\"b\"}, {\"role\": \"user\", \"content\": \"and?\"}]"),
+    ] {
+        let task = read(&other, "chat.jsonl");
+        assert_eq!(task.validation, expected, "{other}");
+        let is_cut = task.read.notes.iter().any(|note| note.contains("what follows the last answer"));
+        assert_eq!(is_cut, other.contains("and?"), "{:?}", task.read.notes);
+    }
+    let list = plain.strip_prefix("{\"messages\": ").and_then(|rest| rest.strip_suffix('}')).expect("a list");
+    let cell = format!("messages\n\"{}\"\n", list.replace('"', "\"\""));
+    assert_eq!(read(&cell, "chat.csv").validation.len(), 1);
 }
 
 #[test]

@@ -79,6 +79,31 @@ fn what_is_no_text_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn columns_are_named_with_and_without_a_header() {
+    let read = |text: &str, column: &str, no_header: bool| {
+        let file = ("mine.csv".to_owned(), text.as_bytes().to_vec());
+        let reading =
+            Reading { text: Some(column.to_owned()), no_header, ..Reading::with_objective(ObjectiveKind::CausalLm) };
+        parse_whole("text", file, &reading).unwrap_or_else(|error| panic!("{error}")).validation
+    };
+    let rows = "One and two and three and four.,1\nFive.,2\n";
+    assert_eq!(texts(&read(rows, "1", true)), ["One and two and three and four.", "Five."]);
+    assert_eq!(texts(&read(&format!("lyrics,2\n{rows}"), "lyrics", false)).len(), 2, "a header with a number in it");
+}
+
+#[test]
+fn names_of_special_tokens_in_a_text_are_told() {
+    let notes = |text: &str| {
+        let file = ("mine.jsonl".to_owned(), format!("{{\"text\": \"{text}\"}}\n").into_bytes());
+        let task = parse_whole("text", file, &Reading::with_objective(ObjectiveKind::CausalLm)).expect("a text");
+        tokenize_task(&task, &gpt2(), 64).expect("a text").notes.join("\n")
+    };
+    assert!(!notes("One, two.").contains("special tokens"));
+    let named = notes("One <|endoftext|> two.");
+    assert!(named.contains("1 texts hold names of special tokens"), "{named}");
+}
+
+#[test]
 fn a_file_that_is_evaluated_is_evaluated_whole() {
     let file = ("held.txt".to_owned(), b"One.\n\nTwo.".to_vec());
     let task = parse_whole("text", file, &Reading::with_objective(ObjectiveKind::CausalLm)).expect("a text");

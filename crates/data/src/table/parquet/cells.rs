@@ -23,7 +23,7 @@ pub(super) enum Shape {
 
 /// How a value is written.
 #[derive(Debug, Clone, Copy)]
-enum Written {
+pub(super) enum Written {
     Plainly,
     Unsigned,
     /// With so many digits behind the point.
@@ -56,7 +56,7 @@ pub(super) fn shape(of: &Type, leaves: &[usize], leaf: &ColumnDescriptor) -> std
 }
 
 /// How the values of a column are written as text.
-fn written(leaf: &ColumnDescriptor) -> std::result::Result<Written, &'static str> {
+pub(super) fn written(leaf: &ColumnDescriptor) -> std::result::Result<Written, &'static str> {
     let scale = || usize::try_from(leaf.type_scale()).map(Written::Decimal).map_err(|_| BYTES);
     match (leaf.logical_type_ref(), leaf.converted_type(), leaf.physical_type()) {
         (Some(LogicalType::Date | LogicalType::Time(_) | LogicalType::Timestamp(_)), ..)

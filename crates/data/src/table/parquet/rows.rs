@@ -16,6 +16,9 @@ use crate::error::DataError;
 use crate::table::{Cell, Cut, Row, Table};
 use crate::unpack::MOST;
 
+/// What is said of a file.
+pub(super) const ROWS_ARE_COUNTED: &str = "Parquet; where lines are named, rows are counted";
+
 /// So many rows are decoded together.
 const TOGETHER: usize = 1024;
 
@@ -103,11 +106,29 @@ impl ParquetRows {
         Ok(Some(Table {
             columns: self.names.clone(),
             rows: all,
-            notes: vec!["Parquet; where lines are named, rows are counted".to_owned()],
+            notes: vec![ROWS_ARE_COUNTED.to_owned()],
             classes: BTreeMap::new(),
             numbered: self.numbered.clone(),
             cut: Cut::Json,
         }))
+    }
+
+    /// # Errors
+    /// [`DataError::Parquet`] for a compression that is not read, in any column.
+    pub(super) fn refuse_unknown_compression(&self) -> Result<(), DataError> {
+        let groups = self.reader.metadata().row_groups().iter();
+        groups.flat_map(|group| group.columns()).try_for_each(|leaf| self.known_compression(leaf.compression()))
+    }
+
+    fn known_compression(&self, compression: Compression) -> Result<(), DataError> {
+        unknown(compression).map_or(Ok(()), |method| {
+            Err(DataError::Parquet {
+                file: self.file.clone(),
+                what: format!("it is compressed with {method}, which is not unpacked here"),
+                remedy: "write it anew: python -c \"import pyarrow.parquet as p; p.write_table(p.read_table('FILE'), \
+                         'train.parquet', compression='zstd')\"",
+            })
+        })
     }
 
     /// Opens the next row group.
@@ -116,14 +137,7 @@ impl ParquetRows {
         let leaves = self.columns.iter().filter_map(|found| Some(found.ok()?.1));
         for leaf in leaves.map(|leaf| of_group.columns().get(leaf)) {
             let Some(leaf) = leaf else { return Err(damaged(&self.file, "a column is missing")) };
-            if let Some(method) = unknown(leaf.compression()) {
-                return Err(DataError::Parquet {
-                    file: self.file.clone(),
-                    what: format!("it is compressed with {method}, which is not unpacked here"),
-                    remedy: "write it anew: python -c \"import pyarrow.parquet as p; p.write_table(p.read_table('FILE'), \
-                             'train.parquet', compression='zstd')\"",
-                });
-            }
+            self.known_compression(leaf.compression())?;
         }
         let rows =
             usize::try_from(of_group.num_rows()).map_err(|_| damaged(&self.file, "a number of rows is negative"));
@@ -185,7 +199,7 @@ fn unknown(compression: Compression) -> Option<&'static str> {
 }
 
 /// What `read` gives, if the file is sound.
-fn sound<T>(file: &str, read: impl FnOnce() -> Read<T>) -> Result<T, DataError> {
+pub(super) fn sound<T>(file: &str, read: impl FnOnce() -> Read<T>) -> Result<T, DataError> {
     match caught(read) {
         Some(Ok(value)) => Ok(value),
         Some(Err(ParquetError::General(what) | ParquetError::EOF(what))) => Err(damaged(file, &what)),
