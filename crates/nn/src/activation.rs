@@ -27,7 +27,7 @@ impl Activation {
         (Self::GeluNew, &["gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"]),
         (Self::Relu, &["relu"]),
         (Self::Tanh, &["tanh"]),
-        (Self::Silu, &["silu"]),
+        (Self::Silu, &["silu", "swish"]),
     ];
 
     /// The first of its names.

@@ -290,18 +290,25 @@ impl<'a> Reader<'a> {
     /// transformers does (`LABEL_0`).
     fn label_names(&self) -> Result<Vec<String>, NnError> {
         let object = |key| self.optional(key, |value| value.as_object().cloned());
-        let map: BTreeMap<String, Value> = match (object("id2label")?, object("label2id")?) {
-            (Some(names), _) => names.into_iter().collect(),
-            (None, Some(ids)) => ids.into_iter().map(|(name, id)| (id.to_string(), Value::from(name))).collect(),
+        // Some files write numbers as texts.
+        let id = |id: Value| id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+        let (key, map): (_, BTreeMap<String, Value>) = match (object("id2label")?, object("label2id")?) {
+            (Some(names), _) => ("id2label", names.into_iter().collect()),
+            (None, Some(ids)) => ("label2id", ids.into_iter().map(|(name, of)| (id(of), Value::from(name))).collect()),
             (None, None) => return Ok(vec![]),
         };
-        let mut names = Vec::new();
+        let mut names: Vec<String> = Vec::new();
         for id in 0..map.len() {
             match map.get(&id.to_string()) {
                 Some(Value::String(name)) => names.push(name.clone()),
                 // Some files number their labels with numbers.
                 Some(Value::Number(number)) => names.push(number.to_string()),
-                _ => return Err(self.impossible(format!("`id2label` names no label {id} of {}", map.len()))),
+                _ => return Err(self.impossible(format!("`{key}` names no label {id} of {}", map.len()))),
+            }
+            let Some((name, before)) = names.split_last() else { continue };
+            if name.trim().is_empty() || before.contains(name) {
+                let what = format!("`{key}` calls label {id} '{name}', which tells it from no other");
+                return Err(self.bad(what, "give each label a name of its own there"));
             }
         }
         let numbered = names.iter().enumerate().all(|(id, name)| *name == format!("LABEL_{id}"));
