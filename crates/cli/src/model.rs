@@ -176,7 +176,7 @@ fn file_names(folder: &Path) -> Vec<String> {
 }
 
 /// The first folders below `folder` with a config.json, nearest first.
-fn models_below(folder: &Path) -> Vec<String> {
+pub(crate) fn models_below(folder: &Path) -> Vec<String> {
     const LISTED: usize = 5;
     // Whoever names the root of a disk does not wait for all of it.
     const LOOKED_INTO: usize = 500;

@@ -1,9 +1,9 @@
 //! A model that commands are given: in a run's folder, one of its checkpoints, or a folder of its own.
 
 use crate::error::CliError;
-use crate::model::{ModelLocation, TokenizerFile, is_model};
+use crate::model::{ModelLocation, TokenizerFile, is_model, models_below};
 use crate::reporter::Reporter;
-use crate::run::folder::run_of;
+use crate::run::folder::{CONFIG, EVENTS, run_of};
 use crate::run::resume::{session_at, settings_of};
 use apt_experiment::Knobs;
 use apt_nn::Transformer;
@@ -35,9 +35,16 @@ pub(crate) fn model_at(path: &Path, device: &Device) -> Result<(Transformer, Tok
 pub(crate) fn open_session(path: &Path) -> Result<(Session, TokenizerFile), CliError> {
     let reporter = Reporter::new(false);
     if path.is_file() {
-        return session_at(&run_of(path).unwrap_or_default(), Some(path), &reporter);
+        let root = run_of(path).unwrap_or_default();
+        if !root.join(EVENTS).is_file() {
+            return Err(nothing_at(path));
+        }
+        return session_at(&root, Some(path), &reporter);
     }
     if path.exists() {
+        if !path.join(EVENTS).is_file() {
+            return Err(nothing_at(path));
+        }
         return session_at(path, None, &reporter);
     }
     Err(CliError::missing(path, "file or folder", "name a run's folder, a checkpoint or a model's folder"))
@@ -50,7 +57,18 @@ pub(crate) fn open_session(path: &Path) -> Result<(Session, TokenizerFile), CliE
 pub(crate) fn settings_at(path: &Path) -> Result<Knobs, CliError> {
     let root = if path.is_file() { run_of(path) } else { Some(path.to_path_buf()).filter(|root| !is_model(root)) };
     match root.filter(|root| root.is_dir()) {
-        Some(root) => Ok(settings_of(&root)?.into()),
-        None => Ok(Knobs::default()),
+        Some(root) if root.join(CONFIG).is_file() => Ok(settings_of(&root)?.into()),
+        Some(root) if !is_model(&root.join("model")) => Err(nothing_at(path)),
+        Some(_) | None => Ok(Knobs::default()),
     }
+}
+
+/// There is something at `path`, and none of what a model can be taken from.
+fn nothing_at(path: &Path) -> CliError {
+    let below = models_below(path);
+    let what = match below.as_slice() {
+        [] => "there is no model, run or checkpoint here".to_owned(),
+        below => format!("there is no model here, but in {}", below.join(", ")),
+    };
+    CliError::at(path, what, "name a run's folder, a checkpoint, or a folder with config.json")
 }

@@ -107,7 +107,13 @@ impl Setup {
         check_objective(&self.source.config, &self.task.objective)?;
         if self.task.train.is_empty() || self.task.validation.is_empty() {
             let what = "the task has no training or no validation examples";
-            return Err(TrainError::unfit("data", what, "check the data files"));
+            let is_cut = self.task.tokens.iter().any(|read| read.unanswered > 0);
+            let remedy = if is_cut {
+                "raise --max-length: no answer of a split begins within it"
+            } else {
+                "check the data files"
+            };
+            return Err(TrainError::unfit("data", what, remedy));
         }
         let splits = [&self.task.train, &self.task.validation];
         let mut splits = splits.into_iter().chain(self.task.test.as_ref());

@@ -198,3 +198,20 @@ fn a_decoder_is_refused_by_name() {
     sandbox.assert_rejected(&run(&["eval", "decoder"], folder), &parts);
     sandbox.assert_rejected(&run(&["run", "--model", "decoder", "--steps", "2", "--out", "o"], folder), &parts);
 }
+
+#[test]
+fn a_folder_or_file_without_a_model_is_called_so_by_whatever_takes_one() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data/table.csv", b"text,label\na,1\n");
+    sandbox.write("parts/0_Transformer/config.json", b"{}");
+    for command in [&["predict"][..], &["export", "--out", "new"]] {
+        for (place, what) in [
+            ("data", "there is no model, run or checkpoint here"),
+            ("data/table.csv", "there is no model, run or checkpoint here"),
+            ("parts", "parts/0_Transformer"),
+        ] {
+            let arguments: Vec<&str> = command[..1].iter().chain([&place]).chain(&command[1..]).copied().collect();
+            sandbox.assert_rejected(&run(&arguments, sandbox.dir.path()), &[place, what, "config.json"]);
+        }
+    }
+}
