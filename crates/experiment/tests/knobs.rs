@@ -243,7 +243,7 @@ fn a_refused_file_changes_nothing() {
 #[test]
 fn contradictory_knobs_are_named_with_a_remedy() {
     type Settings = &'static [(&'static str, &'static str)];
-    let cases: [(Settings, &str, &str); 16] = [
+    let cases: [(Settings, &str, &str); 18] = [
         (&[("objective", "regression")], "task", "objective"),
         (&[("objective", "multi_label")], "task", "objective"),
         (&[("objective", "multiple_choice"), ("model", "builtin-decoder")], "task", "objective"),
