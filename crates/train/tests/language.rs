@@ -187,7 +187,9 @@ fn a_decoder_is_pretrained_from_random_weights_and_the_seed_decides() {
         let mut run = DecoderPretrainer::new(&setup.source.config, recipe.clone(), &Device::flex());
         let before = block_on(run.evaluate(&setup.task.validation)).expect("a loss");
         let batch: Vec<_> = setup.task.train.iter().take(8).collect();
-        (0..recipe.steps).for_each(|_| drop(block_on(run.step(&batch)).expect("a step")));
+        for _ in 0..recipe.steps {
+            block_on(run.step(&batch)).expect("a step");
+        }
         (before, block_on(run.evaluate(&setup.task.validation)).expect("a loss"))
     };
     let (before, after) = trained();
