@@ -74,13 +74,13 @@ pub(super) struct DecoderRead {
 }
 
 impl Reader<'_> {
-    /// The decoder's part of a file of `spec`'s family.
+    /// The decoder's part of a file of `spec`'s family; `head_size` is that of a compacted model, whose heads need not fill
+    /// the hidden dims.
     pub(super) fn decoder(
         &mut self,
         spec: &DecoderSpec,
-        hidden: usize,
-        heads: usize,
-        positions: usize,
+        [hidden, heads, positions]: [usize; 3],
+        head_size: Option<usize>,
     ) -> Result<DecoderRead, NnError> {
         self.refuse_other_decoders()?;
         let defaults = spec.defaults;
@@ -101,13 +101,14 @@ impl Reader<'_> {
         }
         let head_size = match self.optional("head_dim", Value::as_u64)?.filter(|_| spec.rotary) {
             Some(size) => self.within("head_dim", size)?,
-            None => match defaults.head_size {
-                Some(size) => {
+            None => match (head_size, defaults.head_size) {
+                (Some(size), _) => size,
+                (None, Some(size)) => {
                     self.assumed.push(format!("`head_dim` {size}"));
                     size
                 }
-                None if hidden.is_multiple_of(heads) => hidden / heads,
-                None => {
+                (None, None) if hidden.is_multiple_of(heads) => hidden / heads,
+                (None, None) => {
                     let what =
                         format!("{hidden} hidden dims are not a multiple of {heads} heads, and there is no `head_dim`");
                     return Err(self.impossible(what));

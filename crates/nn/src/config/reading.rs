@@ -81,17 +81,20 @@ impl<'a> Reader<'a> {
         let activation = self.activation(spec)?;
         let hidden = self.size(spec.keys.hidden)?;
         let mut max_positions = self.size(spec.keys.positions)?;
+        let compact = self.json.get(COMPACT).map(|compact| {
+            serde_json::from_value(compact.clone()).map_err(|e| self.bad(format!("`{COMPACT}`: {e}"), ENCODER))
+        });
+        let compact: Option<CompactSizes> = compact.transpose()?;
         let decoder = match &spec.decoder {
             Some(decoder) => {
                 let heads = self.size(spec.keys.heads)?;
-                Some(self.decoder(decoder, hidden, heads, max_positions)?)
+                let head_size = compact.as_ref().map(|compact| compact.head_size);
+                Some(self.decoder(decoder, [hidden, heads, max_positions], head_size)?)
             }
             None => None,
         };
-        let compact = match (self.json.get(COMPACT), &decoder) {
-            (Some(compact), _) => {
-                serde_json::from_value(compact.clone()).map_err(|e| self.bad(format!("`{COMPACT}`: {e}"), ENCODER))?
-            }
+        let compact = match (compact, &decoder) {
+            (Some(compact), _) => compact,
             (None, None) => self.uniform(spec, hidden)?,
             (None, Some(decoder)) => {
                 let neurons = match self.json.get(spec.keys.neurons) {
