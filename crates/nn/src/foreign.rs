@@ -17,11 +17,7 @@ pub struct Foreign {
 /// model's head. `argument` goes into `from_pretrained`, `change` behind it.
 #[must_use]
 pub fn resave(file: &str, config: &[u8], argument: &str, change: &str, anew: bool) -> String {
-    let folder = match Path::new(file).parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.display().to_string(),
-        _ => ".".to_owned(),
-    };
-    let folder = folder.trim_end_matches('/').replace('\\', "\\\\").replace('\'', "\\'");
+    let folder = quoted(&folder_of(file));
     let to = if anew { format!("{folder}-converted") } else { folder.clone() };
     let argument = if argument.is_empty() { String::new() } else { format!(", {argument}") };
     let class = class(config).unwrap_or_else(|| "AutoModel".to_owned());
@@ -33,6 +29,38 @@ pub fn resave(file: &str, config: &[u8], argument: &str, change: &str, anew: boo
              T.from_pretrained('{folder}').save_pretrained('{to}')\""
         ),
     }
+}
+
+/// What is said of the GGUF file `file`, which lies in a folder or in a repository of the hub, with the command of
+/// transformers that makes a folder of it that can be read. `argument` goes into `from_pretrained`.
+#[must_use]
+pub fn gguf(file: &str, argument: &str) -> Foreign {
+    let (folder, name) = (quoted(&folder_of(file)), quoted(file.rsplit(['/', '\\']).next().unwrap_or(file)));
+    let to = format!("{folder}/{}-converted", name.trim_end_matches(".gguf"));
+    let argument = if argument.is_empty() { String::new() } else { format!(", {argument}") };
+    let load = |class: &str| format!("{class}.from_pretrained('{folder}', gguf_file='{name}'{argument})");
+    let (model, tokenizer) = (load("M"), load("T"));
+    Foreign {
+        what: "this is a GGUF file, for llama.cpp".to_owned(),
+        remedy: format!(
+            "give the safetensors that it was made from; where there are none, this makes some of what it holds (pip \
+             install 'transformers<5' torch gguf): python -c \"from transformers import AutoModelForCausalLM as M, \
+             AutoTokenizer as T; {model}.save_pretrained('{to}'); {tokenizer}.save_pretrained('{to}')\""
+        ),
+    }
+}
+
+/// The folder that a file lies in.
+fn folder_of(file: &str) -> String {
+    match Path::new(file).parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.display().to_string().trim_end_matches('/').to_owned(),
+        _ => ".".to_owned(),
+    }
+}
+
+/// As it stands between quotes in Python.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'")
 }
 
 /// The class that `config.json` says it was saved by.
@@ -67,7 +95,11 @@ pub fn recognised(bytes: &[u8], name: &str) -> Option<Foreign> {
         [0x89, b'H', b'D', b'F', ..] => {
             found("this is a file of TensorFlow (HDF5)", "give the model's safetensors file".to_owned())
         }
-        [b'G', b'G', b'U', b'F', ..] => found("this is a GGUF file", "give the model's safetensors file".to_owned()),
+        [b'G', b'G', b'U', b'F', ..] => {
+            let remedy = "give the model's safetensors file; where there is none, rename this one to model.gguf, and this \
+                          program names the command of transformers that converts it";
+            found("this is a GGUF file, for llama.cpp", remedy.to_owned())
+        }
         [0x1f, 0x8b, ..] => found("this is a compressed file (gzip)", "unpack it with `gunzip`".to_owned()),
         _ => None,
     }

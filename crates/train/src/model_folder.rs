@@ -10,7 +10,7 @@ use apt_experiment::{
 };
 use apt_nn::ConfigRead;
 use apt_nn::checkpoint::ShardIndex;
-use apt_nn::foreign::resave;
+use apt_nn::foreign::{gguf, resave};
 
 /// A model's files by their names.
 pub struct ModelFolder {
@@ -139,8 +139,8 @@ impl ModelFolder {
         if self.has(ADAPTER_FILE) {
             return self.adapter();
         }
-        if let Some(gguf) = self.ending(&[".gguf"]) {
-            return self.problem(gguf, "this is a GGUF file, for llama.cpp", "give the model that it was made from");
+        if let Some(file) = self.ending(&[".gguf"]) {
+            return self.gguf(file);
         }
         let what = format!("there is no {CONFIG_FILE} with these files: {}", self.listed());
         self.problem(CONFIG_FILE, what, format!("a model is {CONFIG_FILE}, tokenizer.json and {WEIGHTS_FILE} together"))
@@ -193,7 +193,10 @@ impl ModelFolder {
             let remedy = format!("convert it: {older} flax && {}", convert("from_flax=True"));
             return Err(self.problem(file, "this is a file of Flax (msgpack)", remedy));
         }
-        if let Some(file) = self.ending(&[".gguf", ".onnx", ".tflite", ".ot"]) {
+        if let Some(file) = self.ending(&[".gguf"]) {
+            return Err(self.gguf(file));
+        }
+        if let Some(file) = self.ending(&[".onnx", ".tflite", ".ot"]) {
             return Err(self.problem(
                 file,
                 "weights of this form cannot be trained",
@@ -202,6 +205,13 @@ impl ModelFolder {
         }
         let what = format!("there is no such file, but {}", self.listed());
         Err(self.problem(WEIGHTS_FILE, what, "fetch the model's weights too"))
+    }
+
+    /// A file for llama.cpp.
+    fn gguf(&self, file: &str) -> TrainError {
+        let revision = self.commit.as_ref().map_or_else(String::new, |commit| format!("revision='{commit}'"));
+        let foreign = gguf(&self.display(file), &revision);
+        self.problem(file, foreign.what, foreign.remedy)
     }
 
     /// The command that loads the model with transformers and writes it as it can be read: into its own folder, or from

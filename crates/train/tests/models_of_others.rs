@@ -247,7 +247,9 @@ fn weights_that_have_to_be_converted_are_answered_with_the_command() {
     refused(&with("weights.pt", b"PK"), &["weights.pt", "after renaming it to pytorch_model.bin", convert]);
     refused(&with("tf_model.h5", b"\x89HDF"), &["tf_model.h5", "transformers<5", "from_tf=True"]);
     refused(&with("flax_model.msgpack", b""), &["flax_model.msgpack", "from_flax=True"]);
-    refused(&with("model-q4.gguf", b"GGUF"), &["model-q4.gguf", "made from"]);
+    let convert =
+        "M.from_pretrained('my/model', gguf_file='model-q4.gguf').save_pretrained('my/model/model-q4-converted')";
+    refused(&with("model-q4.gguf", b"GGUF"), &["my/model/model-q4.gguf", "llama.cpp", "AutoModelForCausalLM", convert]);
     refused(&with("README.md", b""), &["my/model/model.safetensors", "README.md", "fetch"]);
     let mut adapter = with("adapter_model.safetensors", b"");
     adapter.insert("adapter_config.json".into(), b"{}".to_vec());
@@ -283,7 +285,7 @@ fn what_lies_under_the_name_of_the_weights_by_mistake_is_recognised() {
         (b"PK\x03\x04rest of a zip", ["PyTorch", "pytorch_model.bin"]),
         (b"\x80\x02}q\x00", ["PyTorch", "pytorch_model.bin"]),
         (b"\x89HDF\r\n\x1a\n", ["TensorFlow", "safetensors"]),
-        (b"GGUF\x03\x00\x00\x00", ["GGUF", "safetensors"]),
+        (b"GGUF\x03\x00\x00\x00", ["GGUF", "rename this one to model.gguf"]),
         (b"\x1f\x8b\x08\x00", ["gzip", "gunzip"]),
         (b"", ["not a complete safetensors file", "fetch"]),
     ] {
@@ -351,5 +353,5 @@ fn a_folder_without_config_json_says_what_there_is() {
     files.remove("config.json");
     refused(&files, &["my/model/config.json", "model.safetensors, tokenizer.json"]);
     files.insert("model.gguf".into(), b"GGUF".to_vec());
-    refused(&files, &["model.gguf", "llama.cpp"]);
+    refused(&files, &["model.gguf", "llama.cpp", "gguf_file='model.gguf'"]);
 }
