@@ -3,7 +3,9 @@
 use crate::error::CliError;
 use crate::hub;
 use apt_experiment::{BUILTIN_DECODER, NANO_DECODER};
+use apt_export::TextSettings;
 use apt_hub::ModelName;
+use apt_nn::foreign::{Foreign, gguf};
 use apt_nn::{ModelConfig, NnError};
 use apt_train::{BUILTIN, ModelFiles, ModelFolder, ModelSource, NANO, NamedFiles, TrainError, nano_config, sha256};
 use std::collections::VecDeque;
@@ -61,6 +63,19 @@ pub(crate) struct TokenizerFile {
     pub json: Vec<u8>,
     /// The longest input that the model's files name beside its positions, in tokens.
     pub max_length: Option<usize>,
+    /// What the files beside it say of texts.
+    pub settings: TextSettings,
+}
+
+impl TokenizerFile {
+    /// Of a model's files.
+    pub(crate) fn of(files: &ModelFiles) -> Self {
+        Self {
+            json: files.tokenizer_file.clone(),
+            max_length: files.max_length,
+            settings: TextSettings::of(&files.tokenizer),
+        }
+    }
 }
 
 /// Where the files of a model are.
@@ -145,6 +160,10 @@ fn read_all(folder: &Path, listing: &ModelFolder, names: &[String]) -> Result<Na
 
 /// The names of the files in a model's folder.
 fn names_in(folder: &Path) -> Result<Vec<String>, CliError> {
+    if folder.is_file() && folder.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf")) {
+        let Foreign { what, remedy } = gguf(&folder.display().to_string(), "");
+        return Err(CliError::at(folder, what, remedy));
+    }
     if folder.is_file() {
         let remedy = "name the folder that it is in: a model is config.json, tokenizer and weights together";
         return Err(CliError::at(folder, "this is a file", remedy));

@@ -204,7 +204,8 @@ impl ActiveRun {
 /// Values that cannot be read back.
 pub(crate) fn exported(model: &Transformer, tokenizer: TokenizerFile) -> Result<Model, CliError> {
     let weights = pollster::block_on(Weights::read(model))?;
-    Ok(Model { weights, tokenizer: tokenizer.json, max_length: tokenizer.max_length })
+    let TokenizerFile { json, max_length, settings } = tokenizer;
+    Ok(Model { weights, tokenizer: json, max_length, settings })
 }
 
 /// The adapters of `student` as PEFT loads them onto the checkpoint that `knobs` name, whose sizes are `dense`.

@@ -68,7 +68,7 @@ pub(crate) fn prepare(
         None => knobs,
     };
     let task = timed("data files", || load_task(&knobs, places.data.as_deref()))?;
-    let tokenizer = TokenizerFile { json: model.tokenizer_file.clone(), max_length: model.max_length };
+    let tokenizer = TokenizerFile::of(&model);
     let dense = model.source.config.clone();
     let machine = Machine {
         os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),

@@ -22,7 +22,7 @@ pub(crate) fn model_at(path: &Path, device: &Device) -> Result<(Transformer, Tok
     if let Some(folder) = folder {
         let files = ModelLocation::Folder(folder).files()?;
         let model = files.source.model(device)?;
-        return Ok((model, TokenizerFile { json: files.tokenizer_file, max_length: files.max_length }));
+        return Ok((model, TokenizerFile::of(&files)));
     }
     let (session, tokenizer) = open_session(path)?;
     Ok((session.compacted().to_device(device), tokenizer))

@@ -1,7 +1,8 @@
 //! The forms of a merged model, each as the files of its folder.
 
 use crate::tokenizer::TokenizerFiles;
-use crate::{ExportError, Weights, config, onnx, padded, transformers};
+use crate::{ExportError, Weights, config, gguf, onnx, padded, transformers};
+use apt_data::{TextEnds, Tokenizer, TokenizerRead};
 use apt_nn::ModelConfig;
 use apt_nn::checkpoint::{Precision, safetensors_of};
 use serde_json::Value;
@@ -56,7 +57,7 @@ impl Stored {
             Self::Int8 => Err(ExportError::Form {
                 form,
                 what: "it holds no 8-bit weights".into(),
-                remedy: "take --precision f32 or f16, or --format onnx",
+                remedy: "take --precision f32 or f16; only ONNX graphs hold 8-bit weights",
             }),
         }
     }
@@ -70,11 +71,45 @@ pub struct Model {
     pub tokenizer: Vec<u8>,
     /// The longest input that the model's files name beside its positions, in tokens.
     pub max_length: Option<usize>,
+    /// What the model's files say of texts beside `tokenizer.json`.
+    pub settings: TextSettings,
+}
+
+/// What the files beside `tokenizer.json` say of texts, which a decoder's exported folder says too.
+#[derive(Clone, Debug, Default)]
+pub struct TextSettings {
+    /// Which tokens begin and end texts, and whether they are put around them; `None` where only the configuration names
+    /// them.
+    pub ends: Option<TextEnds>,
+    /// How conversations are written, a Jinja template.
+    pub chat_template: Option<String>,
+}
+
+impl TextSettings {
+    /// Of a model's own tokenizer, files beside it included.
+    pub fn of(tokenizer: &Tokenizer) -> Self {
+        let chat_template = tokenizer.chat_template().map(str::to_owned);
+        Self { ends: Some(tokenizer.ends().clone()), chat_template }
+    }
+
+    /// The ends of texts; where nothing else is known, as `tokenizer` and a configuration beside it say.
+    ///
+    /// # Errors
+    /// A file that is no `tokenizer.json`.
+    pub(crate) fn ends_of(&self, tokenizer: &[u8], config: &ModelConfig) -> Result<TextEnds, ExportError> {
+        if let Some(ends) = &self.ends {
+            return Ok(ends.clone());
+        }
+        let config = config.to_json().to_string().into_bytes();
+        let files = [("tokenizer.json".to_owned(), tokenizer.to_vec()), ("config.json".to_owned(), config)];
+        let read = TokenizerRead::of(&files).map_err(|e| ExportError::Tokenizer { what: e.to_string() })?;
+        Ok(read.tokenizer.ends().clone())
+    }
 }
 
 impl Model {
     /// The Hugging Face layout. This program loads it; transformers does where nothing was removed but whole layers' equal
-    /// shares of neurons.
+    /// shares of heads and neurons.
     ///
     /// # Errors
     /// A tokenizer that is none; bytes as precision.
@@ -100,7 +135,7 @@ impl Model {
     /// The Hugging Face layout with the code by which transformers loads layers of unequal width. This program loads it too.
     ///
     /// # Errors
-    /// As [`Self::safetensors`]; a model without a classifier.
+    /// As [`Self::safetensors`]; an encoder without a classifier.
     pub fn transformers(&self, stored: Stored) -> Result<Vec<File>, ExportError> {
         let json = transformers::config(&self.weights.config)?;
         let mut files = self.folder(&json, &self.weights, stored, "transformers")?;
@@ -112,11 +147,21 @@ impl Model {
     /// classes load it. It computes the same and is no faster than what it was pruned from.
     ///
     /// # Errors
-    /// As [`Self::safetensors`]; a model that lost hidden dims or a whole sub-block, or whose classifier is not the
-    /// family's.
+    /// As [`Self::safetensors`]; a model that lost hidden dims or, as an encoder, a whole sub-block, or whose classifier is
+    /// not the family's.
     pub fn padded(&self, stored: Stored) -> Result<Vec<File>, ExportError> {
         let weights = padded::padded(&self.weights)?;
         self.folder(&config::plain(&weights.config), &weights, stored, "transformers")
+    }
+
+    /// One file for llama.cpp, of a decoder.
+    ///
+    /// # Errors
+    /// An encoder; bytes as precision; what llama.cpp does not compute, or a tokenizer that it does not have.
+    pub fn gguf(&self, stored: Stored) -> Result<Vec<File>, ExportError> {
+        let is_half = stored.precision("gguf")? == Precision::F16;
+        let bytes = gguf::file(&self.weights, &self.tokenizer, &self.settings, is_half)?;
+        Ok(vec![File::new("model.gguf", bytes)])
     }
 
     /// Whether transformers' own classes load a model of `config` as it is: layers of equal width and the family's
@@ -140,7 +185,7 @@ impl Model {
 
     fn tokenizer_files(&self) -> Result<[File; 2], ExportError> {
         let TokenizerFiles { tokenizer, config } =
-            TokenizerFiles::new(&self.tokenizer, self.max_length, &self.weights.config)?;
+            TokenizerFiles::new(&self.tokenizer, self.max_length, &self.weights.config, &self.settings)?;
         Ok([File::new("tokenizer.json", tokenizer), File::new("tokenizer_config.json", config)])
     }
 }

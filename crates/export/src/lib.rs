@@ -7,6 +7,8 @@
 mod config;
 mod error;
 mod forms;
+mod gguf;
+mod linears;
 mod onnx;
 mod padded;
 mod peft;
@@ -17,7 +19,7 @@ mod weights;
 mod zip;
 
 pub use error::ExportError;
-pub use forms::{File, Model, Stored};
+pub use forms::{File, Model, Stored, TextSettings};
 pub use peft::{Base, peft};
 pub use vocabulary::VocabularyCut;
 pub use weights::Weights;

@@ -23,9 +23,13 @@ const MOST_BYTES: usize = 1 << 31;
 /// The file `model.onnx`.
 ///
 /// # Errors
-/// A model without a classifier, or one too large for a single file.
+/// A decoder, an encoder without a classifier, or a model too large for a single file.
 pub(crate) fn model(weights: &Weights, stored: Stored) -> Result<Vec<u8>, ExportError> {
-    weights.config.check_encoder()?;
+    if weights.config.decoder.is_some() {
+        let what = format!("{} is a decoder, and graphs are written of encoders", weights.config.family.spec().name);
+        let remedy = "export it with --format gguf (llama.cpp), transformers or safetensors";
+        return Err(ExportError::Form { form: "onnx", what, remedy });
+    }
     let bytes = Fields::of(ModelProto {
         ir_version: IR_VERSION,
         producer_name: "apt-lab",

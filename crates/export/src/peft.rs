@@ -6,7 +6,7 @@
 use crate::padded::has_own_head;
 use crate::{ExportError, File, Weights};
 use apt_nn::checkpoint::{FileTensor, Precision, read_back, safetensors_of};
-use apt_nn::{Adapter, FamilySpec, ModelConfig, Transformer, linear_name};
+use apt_nn::{Adapter, FamilySpec, HeadConfig, ModelConfig, Transformer, linear_name};
 use serde_json::{Map, Value, json};
 
 /// The model that adapters belong to, as PEFT looks for it.
@@ -28,22 +28,32 @@ impl<'a> From<&'a str> for Base<'a> {
 /// `dense` the sizes of what it was trained from, `base` where that is found.
 ///
 /// # Errors
-/// A model that lost units, has no adapters, or whose classifier is not the family's; values that cannot be read back.
+/// A model that lost units, has no adapters, or whose classifier is not the family's; GPT-2, whose adapters are on parts of
+/// a layer; values that cannot be read back.
 pub async fn peft<'a>(
     student: &Transformer,
     dense: &ModelConfig,
     base: impl Into<Base<'a>>,
 ) -> Result<Vec<File>, ExportError> {
     let config = &student.config;
+    let others = match config.decoder {
+        Some(_) => "export it with --format transformers or gguf",
+        None => "export it with --format onnx or transformers",
+    };
     if config.shape() != dense.shape() {
         let what = "adapters fit the checkpoint they were trained on, and this model has lost units of it";
-        return Err(refused(what.into(), "export it with --format onnx or transformers"));
+        return Err(refused(what.into(), others));
     }
-    let Some(head) = config.head.filter(|_| has_own_head(config)) else {
+    let head = config.head.filter(|_| has_own_head(config));
+    if config.decoder.is_none() && head.is_none() {
         let reads = config.head.map_or("is missing".into(), |head| format!("reads {}", head.pooling.words()));
         let what = format!("its classifier {reads}, which the family's class in transformers does not");
-        return Err(refused(what, "export it with --format onnx or transformers"));
-    };
+        return Err(refused(what, others));
+    }
+    if config.family.spec().decoder.is_some_and(|decoder| decoder.fused.is_some()) {
+        let what = "queries, keys and values have adapters of their own, where the family has one layer for all three";
+        return Err(refused(what.into(), others));
+    }
     let spec = config.family.spec();
     let (mut tensors, mut modules) = (Vec::new(), Map::new());
     for (name, adapter) in adapters(student) {
@@ -59,16 +69,18 @@ pub async fn peft<'a>(
     if modules.is_empty() {
         return Err(refused("the model has no adapters".into(), "take a run whose preset has them, such as lora"));
     }
-    let weights = Weights::read(student).await?;
-    let of_head = [Some(spec.head.out), head.dense.map(|_| spec.head.dense)];
-    for name in of_head.into_iter().flatten() {
-        for part in ["weight", "bias"] {
-            let tensor = weights.get(&format!("{name}.{part}"))?;
-            let name = format!("base_model.model.{}", tensor.name);
-            tensors.push(FileTensor { name, ..tensor.clone() });
+    let of_head = head.map(|head| [Some(spec.head.out), head.dense.map(|_| spec.head.dense)]);
+    if let Some(names) = of_head {
+        let weights = Weights::read(student).await?;
+        for name in names.into_iter().flatten() {
+            for part in ["weight", "bias"] {
+                let tensor = weights.get(&format!("{name}.{part}"))?;
+                let name = format!("base_model.model.{}", tensor.name);
+                tensors.push(FileTensor { name, ..tensor.clone() });
+            }
         }
     }
-    let json = adapter_config(&modules, spec, head.dense.is_some(), base.into());
+    let json = adapter_config(&modules, spec, head, base.into());
     let bytes = safetensors_of(&tensors, Precision::F32)?;
     Ok(vec![File::json("adapter_config.json", &json), File::new("adapter_model.safetensors", bytes)])
 }
@@ -91,13 +103,13 @@ fn adapters(student: &Transformer) -> Vec<(String, &Adapter)> {
 }
 
 /// `modules` has rank and alpha of every adapter.
-fn adapter_config(modules: &Map<String, Value>, spec: &FamilySpec, has_dense: bool, base: Base<'_>) -> Value {
+fn adapter_config(modules: &Map<String, Value>, spec: &FamilySpec, head: Option<HeadConfig>, base: Base<'_>) -> Value {
     let pattern = |which: usize| modules.iter().map(move |(name, of)| (name.clone(), of[which].clone()));
     let (ranks, alphas): (Map<_, _>, Map<_, _>) = (pattern(0).collect(), pattern(1).collect());
     let first = modules.values().next().cloned().unwrap_or_default();
     json!({
         "peft_type": "LORA",
-        "task_type": "SEQ_CLS",
+        "task_type": if head.is_some() { "SEQ_CLS" } else { "CAUSAL_LM" },
         "base_model_name_or_path": base.name,
         "revision": base.revision,
         "r": first[0],
@@ -105,7 +117,7 @@ fn adapter_config(modules: &Map<String, Value>, spec: &FamilySpec, has_dense: bo
         "rank_pattern": ranks,
         "alpha_pattern": alphas,
         "target_modules": modules.keys().collect::<Vec<_>>(),
-        "modules_to_save": modules_to_save(spec, has_dense),
+        "modules_to_save": head.map(|head| modules_to_save(spec, head.dense.is_some())),
         "lora_dropout": 0.0,
         "bias": "none",
         "fan_in_fan_out": false,

@@ -4,7 +4,8 @@
 //! text is lower-cased, how long it may be. It is derived from the first, so that both always agree.
 
 use crate::ExportError;
-use apt_data::NORMALIZER_KEYS;
+use crate::forms::TextSettings;
+use apt_data::{NORMALIZER_KEYS, TextEnds};
 use apt_nn::{ModelConfig, Positions};
 use serde_json::{Map, Value, json};
 
@@ -21,11 +22,24 @@ impl TokenizerFiles {
     ///
     /// # Errors
     /// A file that is no `tokenizer.json`.
-    pub(crate) fn new(tokenizer: &[u8], max_length: Option<usize>, config: &ModelConfig) -> Result<Self, ExportError> {
+    pub(crate) fn new(
+        tokenizer: &[u8],
+        max_length: Option<usize>,
+        config: &ModelConfig,
+        settings: &TextSettings,
+    ) -> Result<Self, ExportError> {
         let fail = |what: String| ExportError::Tokenizer { what };
         let mut json: Value = serde_json::from_slice(tokenizer).map_err(|e| fail(format!("not JSON ({e})")))?;
         let parts = Parts::of(&json);
-        let mut described = parts.special_tokens(config);
+        let ends = match config.decoder {
+            None => None,
+            Some(_) => Some(settings.ends_of(tokenizer, config)?),
+        };
+        let mut described = match &ends {
+            None => parts.special_tokens(config),
+            Some(ends) => parts.tokens_of_texts(ends),
+        };
+        described.extend(settings.chat_template.clone().map(|text| ("chat_template".into(), text.into())));
         let normalizer = parts.normalizer();
         described.extend(normalizer);
         let length = max_length.unwrap_or(usize::MAX).min(config.max_length());
@@ -39,14 +53,24 @@ impl TokenizerFiles {
             ("model_input_names", json!(names)),
             ("padding_side", json!("right")),
             ("truncation_side", json!("right")),
-            ("clean_up_tokenization_spaces", json!(true)),
+            // What a decoder wrote is shown as it was written.
+            ("clean_up_tokenization_spaces", json!(ends.is_none())),
         ] {
             described.insert(key.into(), value);
         }
+        // What begins texts stands in the file itself, which is all that other programs go by.
+        let ends_are_known = ends.is_some();
+        let begins = ends.filter(|ends| ends.adds_bos && json["post_processor"].is_null());
+        let begins = begins.and_then(|ends| ends.bos).and_then(|id| Some((id, parts.token(id as usize)?)));
         let mut tokenizer = tokenizer.to_vec();
-        if ["truncation", "padding"].iter().any(|key| json.get(key).is_some_and(|value| !value.is_null())) {
+        let is_for_other_use = ["truncation", "padding"].iter().any(|key| !json[*key].is_null());
+        let is_new = ends_are_known && json.pointer_mut("/model/merges").is_some_and(with_older_merges);
+        if is_for_other_use || is_new || begins.is_some() {
             json["truncation"] = Value::Null;
             json["padding"] = Value::Null;
+            if let Some((id, token)) = begins {
+                json["post_processor"] = beginning(id, &token);
+            }
             tokenizer = json.to_string().into_bytes();
         }
         Ok(Self { tokenizer, config: format!("{:#}\n", Value::from(described)).into_bytes() })
@@ -95,6 +119,24 @@ impl<'a> Parts<'a> {
         found
     }
 
+    /// The tokens that begin, end and fill the texts of a decoder, and whether they are put there.
+    fn tokens_of_texts(&self, ends: &TextEnds) -> Map<String, Value> {
+        let mut found = Map::new();
+        let unknown = self.json["model"]["unk_token"].as_str().map(str::to_owned);
+        let token = |id: Option<u32>| self.token(id? as usize);
+        for (name, token) in [
+            ("bos_token", token(ends.bos)),
+            ("eos_token", token(ends.eos.first().copied())),
+            ("pad_token", token(ends.pad)),
+            ("unk_token", unknown),
+        ] {
+            found.insert(name.to_owned(), token.into());
+        }
+        found.insert("add_bos_token".into(), ends.adds_bos.into());
+        found.insert("add_eos_token".into(), ends.adds_eos.into());
+        found
+    }
+
     /// Case, accents and Chinese characters, under the names that BERT's tokenizers have for them.
     fn normalizer(&self) -> Map<String, Value> {
         let mut found = Map::new();
@@ -130,11 +172,41 @@ impl<'a> Parts<'a> {
 }
 
 /// The parts of a sequence of parts, or the one part.
-fn flat<'a>(part: &'a Value, key: &str) -> Vec<&'a Value> {
+pub(crate) fn flat<'a>(part: &'a Value, key: &str) -> Vec<&'a Value> {
     match part[key].as_array() {
         Some(parts) => parts.iter().flat_map(|part| flat(part, key)).collect(),
         None => vec![part],
     }
+}
+
+/// Writes merges as texts, which every version of `tokenizers` reads, in the place of pairs, which those before 0.20 do not.
+/// Whether something had to be changed.
+fn with_older_merges(merges: &mut Value) -> bool {
+    let pairs = merges.as_array().into_iter().flatten().map(|pair| {
+        let [a, b] = [0, 1].map(|at| pair.get(at).and_then(Value::as_str));
+        a.zip(b).filter(|(a, b)| !a.contains(' ') && !b.contains(' ')).map(|(a, b)| format!("{a} {b}"))
+    });
+    match pairs.collect::<Option<Vec<String>>>() {
+        Some(texts) if !texts.is_empty() => {
+            *merges = json!(texts);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The post-processor that puts a token before every text.
+fn beginning(id: u32, token: &str) -> Value {
+    let of = |sequence: &str, type_id: u32| {
+        let first = json!({"SpecialToken": {"id": token, "type_id": type_id}});
+        [first, json!({"Sequence": {"id": sequence, "type_id": type_id}})]
+    };
+    json!({
+        "type": "TemplateProcessing",
+        "single": of("A", 0),
+        "pair": ([of("A", 0), of("B", 1)].concat()),
+        "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]}},
+    })
 }
 
 /// The tokens that a post-processor puts before and behind a text.
@@ -168,7 +240,8 @@ mod tests {
 
     fn described(tokenizer: &Value, given: Option<usize>, config: &ModelConfig) -> (Value, Value) {
         let bytes = tokenizer.to_string();
-        let files = TokenizerFiles::new(bytes.as_bytes(), given, config).expect("it is a tokenizer");
+        let files =
+            TokenizerFiles::new(bytes.as_bytes(), given, config, &TextSettings::default()).expect("it is a tokenizer");
         let read = |bytes: &[u8]| serde_json::from_slice(bytes).expect("it is JSON");
         (read(&files.config), read(&files.tokenizer))
     }

@@ -39,8 +39,12 @@ impl VocabularyCut {
     ///
     /// # Errors
     /// [`ExportError::Tokenizer`] for a file that is none or names ids that no piece has; [`ExportError::Vocabulary`] for a
-    /// kind of tokenizer that cannot be cut.
+    /// decoder, or a kind of tokenizer that cannot be cut.
     pub fn new(tokenizer: &[u8], used: &BTreeSet<u32>, config: &ModelConfig) -> Result<Self, ExportError> {
+        if config.decoder.is_some() {
+            let what = "a decoder may write any of its pieces, also those that no text of the task has";
+            return Err(ExportError::Vocabulary { what: what.into() });
+        }
         let loaded = Tokenizer::from_bytes(tokenizer, FILE).map_err(|e| broken(e.to_string()))?;
         let mut json: Value = serde_json::from_slice(tokenizer).map_err(|e| broken(format!("not JSON ({e})")))?;
         let pieces = Pieces::of(&json["model"])?;

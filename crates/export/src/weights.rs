@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 pub struct Weights {
     /// Sizes.
     pub config: ModelConfig,
-    /// Every tensor under its published name, linear layers as `[out, in]`.
+    /// Every tensor under its published name, as the family's files have it: linear layers as `[out, in]`, GPT-2's as `[in, out]`.
     pub tensors: Vec<FileTensor>,
 }
 
@@ -49,17 +49,26 @@ impl Weights {
     pub(crate) fn get(&self, name: &str) -> Result<&FileTensor, ExportError> {
         let name = self.config.family.spec().published(name);
         let found = self.tensors.iter().find(|tensor| tensor.name == name);
-        Ok(found.ok_or_else(|| NnError::Tensor {
-            file: "the model".into(),
-            tensor: name,
-            what: "is missing".into(),
-            remedy: "make the model anew: this one contradicts its own sizes".into(),
-        })?)
+        Ok(found.ok_or_else(|| contradiction(name, "is missing"))?)
+    }
+
+    /// That the tensor `name` has another number of values than the sizes say.
+    pub(crate) fn contradicts(&self, name: &str) -> ExportError {
+        contradiction(name.to_owned(), "has other dimensions").into()
     }
 
     /// Whether there is such a tensor.
     pub(crate) fn has(&self, name: &str) -> bool {
         let name = self.config.family.spec().published(name);
         self.tensors.iter().any(|tensor| tensor.name == name)
+    }
+}
+
+fn contradiction(tensor: String, what: &str) -> NnError {
+    NnError::Tensor {
+        file: "the model".into(),
+        tensor,
+        what: what.into(),
+        remedy: "make the model anew: this one contradicts its own sizes".into(),
     }
 }

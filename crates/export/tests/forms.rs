@@ -3,7 +3,7 @@
 use apt_core::blocks::{Kept, LayerShape};
 use apt_core::tokens::TokenBatch;
 use apt_core::wiring::Site;
-use apt_export::{File, Model, Stored, Weights, peft};
+use apt_export::{File, Model, Stored, TextSettings, Weights, peft};
 use apt_nn::checkpoint::Checkpoint;
 use apt_nn::{Activation, Family, HeadConfig, Init, ModelConfig, Pooling, Transformer, compact, inference};
 use burn::tensor::Device;
@@ -47,7 +47,7 @@ fn cut(model: &Transformer, hidden: usize) -> Transformer {
 
 fn exported(model: &Transformer) -> Model {
     let weights = block_on(Weights::read(model)).expect("it can be read back");
-    Model { weights, tokenizer: TOKENIZER.into(), max_length: None }
+    Model { weights, tokenizer: TOKENIZER.into(), max_length: None, settings: TextSettings::default() }
 }
 
 fn file<'a>(files: &'a [File], name: &str) -> &'a [u8] {

@@ -3,7 +3,7 @@
 use apt_core::blocks::LayerShape;
 use apt_core::tokens::TokenBatch;
 use apt_data::Tokenizer;
-use apt_export::{File, Model, Stored, VocabularyCut, Weights};
+use apt_export::{File, Model, Stored, TextSettings, VocabularyCut, Weights};
 use apt_nn::checkpoint::Checkpoint;
 use apt_nn::{Activation, Family, HeadConfig, Init, ModelConfig, Pooling, Transformer, inference};
 use burn::tensor::Device;
@@ -172,7 +172,8 @@ impl Case {
     /// The cut model's files.
     fn files(&self) -> Vec<File> {
         let weights = block_on(Weights::read(&self.whole)).expect("it can be read back");
-        let model = Model { weights, tokenizer: self.json.clone(), max_length: None };
+        let model =
+            Model { weights, tokenizer: self.json.clone(), max_length: None, settings: TextSettings::default() };
         let cut = model.with_vocabulary(&self.cut).expect("it has a row for every piece");
         cut.safetensors(Stored::F32).expect("it can be written")
     }
@@ -286,7 +287,12 @@ fn published_vocabularies_are_cut_without_a_loss() {
         let share = cut.pieces() as f64 / before.vocab_size() as f64;
         assert!(share < 0.4, "{name}: {share} of the pieces stay");
         let weights = block_on(Weights::read(&Transformer::new(&config, &mut Init::new(1, &Device::flex()))));
-        let model = Model { weights: weights.expect("it can be read back"), tokenizer: json, max_length: None };
+        let model = Model {
+            weights: weights.expect("it can be read back"),
+            tokenizer: json,
+            max_length: None,
+            settings: TextSettings::default(),
+        };
         let after = read(&model.with_vocabulary(&cut).expect("it has a row for every piece").tokenizer);
         let mut otherwise = 0;
         for (place, text) in texts.iter().enumerate() {

@@ -133,24 +133,6 @@ impl ModelConfig {
         if tokens > most { Err(NnError::Length { tokens, most }) } else { Ok(()) }
     }
 
-    /// That it is an encoder, which alone is trained, evaluated, asked and exported.
-    ///
-    /// # Errors
-    /// [`NnError::Config`] for a decoder.
-    pub fn check_encoder(&self) -> Result<(), NnError> {
-        if self.decoder.is_none() {
-            return Ok(());
-        }
-        Err(NnError::Config {
-            file: "model".into(),
-            what: format!(
-                "{} is a decoder, and only encoders are trained, evaluated and exported",
-                self.family.spec().name
-            ),
-            remedy: "give an encoder, such as BERT".into(),
-        })
-    }
-
     /// Heads, neurons and hidden dims as `apt-core` counts them.
     pub fn shape(&self) -> ModelShape {
         ModelShape { hidden: self.hidden, wiring: self.wiring(), layers: self.layers.clone() }

@@ -16,7 +16,7 @@ use crate::{clock, port, sources};
 use apt_bridge::store::StoredModel;
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
 use apt_experiment::{CONFIG_FILE, CellState, Event};
-use apt_export::{Model, Stored, Weights, zip};
+use apt_export::{Model, Stored, TextSettings, Weights, zip};
 use apt_nn::ModelConfig;
 use burn::tensor::Device;
 use futures::StreamExt;
@@ -446,7 +446,8 @@ fn onnx(model: StoredModel, stored: Stored) -> Result<Vec<u8>, WorkerError> {
     let read = Weights::from_safetensors(config, &weights)?;
     // Memory holds the model once less.
     drop(weights);
-    let files = Model { weights: read, tokenizer, max_length: None }.onnx(&[stored])?;
+    let settings = TextSettings::default();
+    let files = Model { weights: read, tokenizer, max_length: None, settings }.onnx(&[stored])?;
     Ok(zip(&files)?)
 }
 

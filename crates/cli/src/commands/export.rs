@@ -36,6 +36,8 @@ pub(crate) enum Format {
     Transformers,
     /// The adapters of a run that removed nothing, for PEFT
     Peft,
+    /// One file for llama.cpp, of a decoder, whatever was removed
+    Gguf,
 }
 
 /// The type of weights.
@@ -195,16 +197,18 @@ impl Request {
             Format::Onnx => form.onnx(stored)?,
             Format::Transformers if self.is_padded => form.padded(first)?,
             Format::Transformers => form.transformers(first)?,
+            Format::Gguf => form.gguf(first)?,
             Format::Safetensors | Format::Peft => form.safetensors(first)?,
         })
     }
 
-    /// Adds to `sizes` what `form` takes. This program does not run graphs: beside one stands the same model as it loads it.
+    /// Adds to `sizes` what `form` takes. This program does not run graphs, nor read llama.cpp's files: beside one stands the
+    /// same model as it loads it.
     fn measure(&self, sizes: &mut Sizes, step: &str, form: &Model, stored: Stored) -> Result<(), CliError> {
         let files = self.write(form, &[stored])?;
         match (self.format, stored) {
-            (Format::Onnx, Stored::F32) => sizes.add(step, &files, Some(&form.safetensors(stored)?)),
-            (Format::Onnx, _) => sizes.add(step, &files, None),
+            (Format::Onnx | Format::Gguf, Stored::F32) => sizes.add(step, &files, Some(&form.safetensors(stored)?)),
+            (Format::Onnx | Format::Gguf, _) => sizes.add(step, &files, None),
             _ => sizes.add(step, &files, Some(&files)),
         }
     }
@@ -218,28 +222,35 @@ impl Request {
             return Some(format!("warning: {note}"));
         }
         let why = "something was removed of this model, so this folder is for this program alone";
-        let note = format!("note: {why}; --format onnx or transformers writes what others load");
+        let others = if config.decoder.is_some() { "transformers or gguf" } else { "onnx or transformers" };
+        let note = format!("note: {why}; --format {others} writes what others load");
         (!Model::is_plain(config)).then_some(note)
     }
 }
 
-/// The model that the run at `source` started from, with a classifier as the run's; `None` where that is no run.
+/// The model that the run at `source` started from, with a classifier as the run's, if that has one; `None` where that is no
+/// run.
 ///
 /// # Errors
 /// A model that is gone or has changed its kind.
 fn dense_of(source: &Path, config: &ModelConfig) -> Result<Option<Model>, CliError> {
-    let Some(head) = config.head.filter(|_| !is_model(source)) else { return Ok(None) };
+    if is_model(source) || config.head.is_none() && config.decoder.is_none() {
+        return Ok(None);
+    }
     let files = ModelLocation::from_knob(&settings_at(source)?.model)?.files()?;
     let device = Device::flex();
-    let model = files.source.model(&device)?.with_head(head.pooling, head.labels, &mut Init::new(0, &device));
-    let mut form = exported(&model, TokenizerFile { json: files.tokenizer_file, max_length: files.max_length })?;
+    let mut model = files.source.model(&device)?;
+    if let Some(head) = config.head {
+        model = model.with_head(head.pooling, head.labels, &mut Init::new(0, &device));
+    }
+    let mut form = exported(&model, TokenizerFile::of(&files))?;
     form.weights.config.label_names.clone_from(&config.label_names);
     Ok(Some(form))
 }
 
 /// What was written, in one line.
 fn written(config: Option<&ModelConfig>, files: &[File]) -> String {
-    let is_weights = |file: &&File| [".safetensors", ".onnx"].iter().any(|end| file.name.ends_with(end));
+    let is_weights = |file: &&File| [".safetensors", ".onnx", ".gguf"].iter().any(|end| file.name.ends_with(end));
     let weights = files.iter().filter(is_weights).map(|file| format!("{} {} bytes", file.name, file.bytes.len()));
     let weights: Vec<String> = weights.collect();
     let all: usize = files.iter().map(|file| file.bytes.len()).sum();

@@ -1,7 +1,7 @@
 //! The model card: what an exported model is, what it scored, what it was made from, and how it is loaded.
 
 use super::{Format, Request, Sizes};
-use apt_experiment::Record;
+use apt_experiment::{ADAPTER_FILE, Record};
 use apt_export::File;
 use apt_hub::ModelName;
 use apt_nn::ModelConfig;
@@ -30,16 +30,18 @@ impl Card<'_> {
         let library = match self.request.format {
             Format::Onnx => "transformers.js",
             Format::Peft => "peft",
+            Format::Gguf => "gguf",
             Format::Safetensors | Format::Transformers => "transformers",
         };
+        let task = if self.is_decoder() { "text-generation" } else { "text-classification" };
         let origin = self.record.and_then(|record| record.provenance.model.as_ref()?.origin.as_deref());
         let base = origin.and_then(|origin| ModelName::parse(origin).ok());
         let base = base.map_or_else(String::new, |base| format!("base_model: {}\n", base.repo));
-        let mut text = format!(
-            "---\nlibrary_name: {library}\npipeline_tag: text-classification\n{base}tags:\n- apt-lab\n- pruning\n---\n\n"
-        );
+        let mut text =
+            format!("---\nlibrary_name: {library}\npipeline_tag: {task}\n{base}tags:\n- apt-lab\n- pruning\n---\n\n");
         let title = match self.request.format {
             Format::Peft => "LoRA adapters trained with APT Lab",
+            _ if self.is_decoder() => "A language model pruned and tuned with APT Lab",
             _ => "A text classifier pruned and tuned with APT Lab",
         };
         // Writing to a String cannot fail, here and below.
@@ -67,6 +69,13 @@ impl Card<'_> {
         text
     }
 
+    /// Whether it is about a decoder; of an adapter its own file says so.
+    fn is_decoder(&self) -> bool {
+        let named = || self.files.iter().find(|file| file.name == ADAPTER_FILE);
+        let of_adapter = || named().is_some_and(|file| String::from_utf8_lossy(&file.bytes).contains("CAUSAL_LM"));
+        self.config.map_or_else(of_adapter, |config| config.decoder.is_some())
+    }
+
     fn what(&self) -> String {
         match self.request.format {
             Format::Safetensors => "Weights in the Hugging Face layout, for APT Lab; transformers loads them where all \
@@ -84,15 +93,28 @@ impl Card<'_> {
             Format::Transformers => "Weights, and the code by which transformers loads layers of unequal width \
                                      (`modeling_apt.py`; look at it before you trust it)."
                 .into(),
+            Format::Gguf => "One file for llama.cpp and what is built on it: sizes, tokenizer and weights, not quantised. Layers \
+                             that differ are of its architecture `deci`; where a family has none such, zeros stand where \
+                             heads and neurons were pruned."
+                .into(),
             Format::Peft => "Adapters with a rank of their own each. They fit the checkpoint that they were trained on."
                 .into(),
         }
     }
 
+    /// The class of transformers that loads it.
+    fn class(&self) -> &'static str {
+        if self.is_decoder() { "AutoModelForCausalLM" } else { "AutoModelForSequenceClassification" }
+    }
+
     fn usage(&self) -> String {
         let has = |name: &str| self.files.iter().any(|file| file.name == name);
         match self.request.format {
+            Format::Safetensors if self.is_decoder() => {
+                fenced("sh", "apt-lab generate FOLDER 'Once upon a time'\napt-lab eval FOLDER --data FILE")
+            }
             Format::Safetensors => fenced("sh", "apt-lab eval FOLDER --task TASK --data DATA"),
+            Format::Gguf => fenced("sh", "llama-cli -m FOLDER/model.gguf -p 'Once upon a time'"),
             Format::Onnx => {
                 let dtype = if has("onnx/model.onnx") {
                     "fp32"
@@ -112,22 +134,25 @@ impl Card<'_> {
             }
             Format::Transformers => {
                 let trust = if self.request.is_padded { "" } else { ", trust_remote_code=True" };
+                let class = self.class();
                 fenced(
                     "py",
                     &format!(
-                        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\
-                         model = AutoModelForSequenceClassification.from_pretrained(\"FOLDER\"{trust})\n\
-                         tokenizer = AutoTokenizer.from_pretrained(\"FOLDER\")"
+                        "from transformers import {class}, AutoTokenizer\n\
+                         model = {class}.from_pretrained(\"FOLDER\"{trust})\n\
+                         tokenizer = AutoTokenizer.from_pretrained(\"FOLDER\"{trust})"
                     ),
                 )
             }
             Format::Peft => {
                 let labels = self.record.map_or(0, |record| record.labels.len()).max(1);
+                let labels = if self.is_decoder() { String::new() } else { format!(", num_labels={labels}") };
+                let class = self.class();
                 fenced(
                     "py",
                     &format!(
-                        "from peft import PeftModel\nfrom transformers import AutoModelForSequenceClassification\n\
-                         base = AutoModelForSequenceClassification.from_pretrained(\"BASE\", num_labels={labels})\n\
+                        "from peft import PeftModel\nfrom transformers import {class}\n\
+                         base = {class}.from_pretrained(\"BASE\"{labels})\n\
                          model = PeftModel.from_pretrained(base, \"FOLDER\")"
                     ),
                 )
