@@ -2,6 +2,7 @@
 
 use crate::commands::export::vocabulary::{ALL, TASK};
 use crate::commands::export::{Format, Precision};
+use crate::commands::generate::TOKENS;
 use crate::logging::LEVELS;
 use crate::study::shard::Shard;
 use apt_experiment::{Axis, DATA_KNOBS, KNOBS, Knob, KnobKind, MOST_SEEDS, PAPER_SCHEDULE};
@@ -81,6 +82,7 @@ pub(crate) fn command() -> Command {
                 .about("Internal: one run of a study, in the process that `study` started for it"),
             evaluate(),
             predict(),
+            generate(),
             export(),
             inspect(),
             Command::new("devices")
@@ -239,6 +241,60 @@ fn predict() -> Command {
             Arg::new("json").long("json").action(ArgAction::SetTrue).help("JSON lines, with the texts"),
         ])
         .args(knobs_named(&["task", "text", "text_pair", "label", "no_header", "max_length", "device"]))
+}
+
+fn generate() -> Command {
+    let length = TOKENS;
+    Command::new("generate")
+        .about("What a decoder goes on with after a text, as it comes")
+        .after_help(
+            "What is written goes to standard output as it comes, what it took to standard error. The likeliest token is \
+             taken each time, unless --temperature is given. Writing stops at a token that ends texts.",
+        )
+        .args([
+            source("A run's folder, one of its checkpoints, a model folder, or org/name of the hub").value_name("MODEL"),
+            Arg::new("prompt")
+                .value_name("TEXT")
+                .help("What to go on with; - is standard input, nothing the beginning of a text"),
+            Arg::new("tokens")
+                .long("tokens")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..).map(|n| n as usize))
+                .help(format!("Most tokens to write [default: {length}, or what the model's positions leave]")),
+            Arg::new("temperature")
+                .long("temperature")
+                .value_name("X")
+                .value_parser(in_range(0.0, 100.0))
+                .allow_negative_numbers(true)
+                .default_value("0")
+                .help("Logits are divided by it and a token is drawn; 0 takes the likeliest"),
+            Arg::new("top_k")
+                .long("top-k")
+                .value_name("N")
+                .value_parser(value_parser!(u32).range(1..).map(|n| n as usize))
+                .help("Draw from so many of the likeliest [default: all]"),
+            Arg::new("top_p")
+                .long("top-p")
+                .value_name("X")
+                .value_parser(in_range(f64::MIN_POSITIVE, 1.0))
+                .allow_negative_numbers(true)
+                .default_value("1")
+                .help("Draw from the fewest that are together so likely"),
+            Arg::new("seed").long("seed").value_name("N").value_parser(value_parser!(u64)).default_value("0").help(
+                "Of what is drawn: the same seed writes the same text",
+            ),
+            Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object, with the ids of all tokens"),
+        ])
+        .args(knobs_named(&["device"]))
+}
+
+/// Reads a number from `least` to `most`.
+fn in_range(least: f64, most: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync + 'static {
+    move |text| match text.parse::<f64>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        Ok(_) if least > 0.0 => Err(format!("expected more than 0, at most {most}")),
+        _ => Err(format!("expected a number from {least} to {most}")),
+    }
 }
 
 fn export() -> Command {

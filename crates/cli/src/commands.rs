@@ -5,6 +5,7 @@ mod compare;
 mod densities;
 mod evaluate;
 pub(crate) mod export;
+pub(crate) mod generate;
 mod inspect;
 mod list;
 mod predict;
@@ -31,6 +32,7 @@ pub(crate) fn dispatch(matches: &ArgMatches) -> Result<(), CliError> {
         Some(("report", m)) => report::report(m),
         Some(("eval", m)) => evaluate::evaluate(m),
         Some(("predict", m)) => predict::predict(m),
+        Some(("generate", m)) => generate::generate(m),
         Some(("export", m)) => export::export(m),
         Some(("inspect", m)) => match m.get_one::<f64>("density") {
             Some(density) => inspect::at_density(source_of(m), *density, json(m)),

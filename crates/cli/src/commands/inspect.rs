@@ -108,7 +108,11 @@ fn model(folder: &Path) -> Result<(), CliError> {
     let bytes: u64 = weights.map(size).sum::<Result<_, _>>()?;
     let shape = config.shape();
     let head = match (config.head, config.label_names.join(", ")) {
-        (None, _) => "no head".to_owned(),
+        (None, _) => match &config.decoder {
+            None => "no head".to_owned(),
+            Some(decoder) if decoder.tied => "the table of words as its head".to_owned(),
+            Some(_) => "a head of its own".to_owned(),
+        },
         (Some(head), names) if names.is_empty() => format!("a head with {} outputs", head.labels),
         (Some(_), names) => format!("a head for the labels {names}"),
     };
@@ -123,7 +127,14 @@ fn model(folder: &Path) -> Result<(), CliError> {
         config.embedding_parameters(),
         config.head_parameters()
     ));
-    print_stdout(&format!("hidden dims {}, head size {}\nlayer  heads  neurons", config.hidden, config.head_size));
+    let groups = match shape.wiring.queries_per_key {
+        1 => String::new(),
+        queries => format!(", heads are key-value heads with {queries} query heads each"),
+    };
+    print_stdout(&format!(
+        "hidden dims {}, head size {}{groups}\nlayer  heads  neurons",
+        config.hidden, config.head_size
+    ));
     for (i, layer) in config.layers.iter().enumerate() {
         print_stdout(&format!("{i:>5}  {:>5}  {:>7}", layer.heads, layer.neurons));
     }

@@ -99,7 +99,7 @@ fn objective_of(model: &Transformer, source: &Path) -> Result<Objective, CliErro
     if model.config.decoder.is_some() {
         let what =
             format!("{} is a decoder: it continues texts and does not answer to them", model.config.family.spec().name);
-        return Err(CliError::at(source, what, "measure it with `apt-lab eval --objective causal_lm --data FILE`"));
+        return Err(CliError::at(source, what, "let it go on with `apt-lab generate`"));
     }
     let Some(head) = model.config.head else {
         let remedy = "train it with `apt-lab run --model`, and name that run";

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_model;
+mod decoders;
 mod densities;
 mod export;
 mod hub;

@@ -1,0 +1,172 @@
+//! `generate`: a decoder goes on with a text, token by token as they come.
+
+use crate::args::source_of;
+use crate::device;
+use crate::error::CliError;
+use crate::hub;
+use crate::logging::timed;
+use crate::reporter::{keep_failure, print_stderr, print_stdout, stdout_written};
+use crate::settings::apply_flags;
+use crate::source::{model_at, settings_at};
+use apt_data::{Encoded, Stream, TextEnds, Tokenizer, collate, generator};
+use apt_experiment::TOKENIZER_FILE;
+use apt_nn::ModelConfig;
+use apt_nn::checkpoint::read_back;
+use apt_nn::generation::{Decoder, Sampler, Sampling};
+use clap::ArgMatches;
+use serde_json::json;
+use std::io::{IsTerminal, Read, Write, stdin, stdout};
+use std::path::Path;
+use std::time::Instant;
+
+/// Tokens that are written where none are asked for and so many have room.
+pub(crate) const TOKENS: usize = 128;
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever is wrong with the model; an encoder; a text that leaves no room for what is to be written.
+pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
+    let source = &hub::located(source_of(matches))?;
+    let mut knobs = settings_at(source)?;
+    apply_flags(&mut knobs, matches)?;
+    let opened = timed("device", || device::open(knobs.device))?;
+    let (model, file) = timed("model", || model_at(source, &opened.device))?;
+    if model.config.decoder.is_none() {
+        let what =
+            format!("{} is an encoder: it judges texts and does not go on with them", model.config.family.spec().name);
+        return Err(CliError::at(source, what, "ask it with `apt-lab predict`, or name a decoder (`apt-lab models`)"));
+    }
+    let tokenizer = Tokenizer::from_bytes(&file.json, TOKENIZER_FILE)?;
+    let ends = file.settings.ends.unwrap_or_else(|| tokenizer.ends().clone());
+    let text = prompt(matches)?;
+    let prompt = tokens_of(&text, &tokenizer, &ends, source)?;
+    let tokens = room(matches.get_one::<usize>("tokens").copied(), prompt.len(), &model.config, source)?;
+    let seed = matches.get_one::<u64>("seed").copied().unwrap_or_default();
+    let mut sampler = Sampler::new(sampling(matches), generator(seed, Stream::Writing, 0));
+
+    let is_json = matches.get_flag("json");
+    let begun = Instant::now();
+    let mut decoder = Decoder::new(&model)?;
+    let encoded = Encoded { type_ids: vec![0; prompt.len()], ids: prompt.clone() };
+    let mut logits = decoder.begin(&collate(&[&encoded], model.config.pad_id, 1))?;
+    let mut shown = tokenizer.text_decoder(&prompt);
+    let (mut written, mut whole, mut ended) = (Vec::new(), String::new(), "length");
+    let mut read = None;
+    loop {
+        let values = pollster::block_on(read_back(logits, "logits"))?;
+        // What comes before the first logits is reading the prompt.
+        read.get_or_insert_with(|| begun.elapsed());
+        let id = sampler.choose(&values)? as u32;
+        if ends.eos.contains(&id) {
+            ended = "end of text";
+            break;
+        }
+        written.push(id);
+        put(&shown.push(id)?, is_json, &mut whole);
+        stdout_written()?;
+        if written.len() == tokens {
+            break;
+        }
+        logits = decoder.step(&[id as i32])?;
+    }
+    put(&shown.finish()?, is_json, &mut whole);
+    let reading = read.unwrap_or_default();
+    let writing = begun.elapsed().saturating_sub(reading).as_secs_f64();
+    let speed = written.len() as f64 / writing.max(1e-9);
+    if is_json {
+        print_stdout(
+            &json!({
+                "prompt": text,
+                "text": whole,
+                "prompt_ids": prompt,
+                "ids": written,
+                "ended": ended,
+                "reading_seconds": reading.as_secs_f64(),
+                "tokens_per_second": speed,
+                "device": opened.name,
+            })
+            .to_string(),
+        );
+    } else {
+        print_stdout("");
+    }
+    print_stderr(&format!(
+        "{} tokens read in {:.2} s, {} written in {writing:.2} s, {speed:.1} a second; stopped by {ended}; on {} ({})",
+        prompt.len(),
+        reading.as_secs_f64(),
+        written.len(),
+        opened.name,
+        opened.why
+    ));
+    Ok(())
+}
+
+/// Shows text as it comes, and keeps it.
+fn put(text: &str, is_json: bool, whole: &mut String) {
+    whole.push_str(text);
+    if !is_json {
+        let mut out = stdout().lock();
+        keep_failure(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+}
+
+/// The text to go on with: the argument, or all of standard input without the line's end.
+fn prompt(matches: &ArgMatches) -> Result<String, CliError> {
+    match matches.get_one::<String>("prompt").map_or("", String::as_str) {
+        "-" => {
+            if stdin().is_terminal() {
+                print_stderr("a text to go on with, please; Ctrl-D ends it");
+            }
+            let mut text = String::new();
+            let read = stdin().read_to_string(&mut text);
+            read.map_err(|error| CliError::reading(Path::new("standard input"), error))?;
+            Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// The tokens of a text to go on with, behind the one that begins texts where the tokenizer puts one.
+fn tokens_of(text: &str, tokenizer: &Tokenizer, ends: &TextEnds, source: &Path) -> Result<Vec<u32>, CliError> {
+    let begins =
+        ends.bos.filter(|_| ends.adds_bos || text.is_empty()).or(ends.eos.first().copied().filter(|_| text.is_empty()));
+    let mut ids: Vec<u32> = begins.into_iter().collect();
+    if !text.is_empty() {
+        ids.extend(tokenizer.pieces(text)?.ids);
+    }
+    if ids.is_empty() {
+        let what = "there is no text to go on with, and no token that begins one";
+        return Err(CliError::at(source, what, "give a text behind the model's name"));
+    }
+    Ok(ids)
+}
+
+/// How many tokens are to be written, of which all must have a position.
+fn room(asked: Option<usize>, prompt: usize, config: &ModelConfig, source: &Path) -> Result<usize, CliError> {
+    let most = config.max_length();
+    let left = most.saturating_sub(prompt);
+    match asked {
+        None if left > 0 => Ok(TOKENS.min(left)),
+        Some(tokens) if tokens <= left => Ok(tokens),
+        _ => {
+            let tokens = asked.unwrap_or(1);
+            let what =
+                format!("the model has {most} positions; the text has {prompt} tokens, and {tokens} are to follow");
+            let remedy = match left {
+                0 => "give a shorter text".to_owned(),
+                left => format!("give a shorter text, or --tokens {left} or fewer"),
+            };
+            Err(CliError::at(source, what, remedy))
+        }
+    }
+}
+
+fn sampling(matches: &ArgMatches) -> Sampling {
+    let number = |name: &str, default: f64| matches.get_one::<f64>(name).copied().unwrap_or(default);
+    Sampling {
+        temperature: number("temperature", 0.0),
+        top_k: matches.get_one::<usize>("top_k").copied(),
+        top_p: number("top_p", 1.0),
+    }
+}
