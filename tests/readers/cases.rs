@@ -4,7 +4,7 @@ use crate::models::{self, Shape};
 use crate::tokenizers;
 use apt_core::tokens::TokenBatch;
 use apt_data::Tokenizer;
-use apt_export::{File, Model, Stored, VocabularyCut, Weights, peft};
+use apt_export::{File, Model, Stored, TextSettings, VocabularyCut, Weights, peft};
 use apt_nn::checkpoint::{Checkpoint, Precision, to_safetensors};
 use apt_nn::{Adapter, Family, Init, ModelConfig, Pooling, Transformer, inference};
 use burn::module::Param;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Texts of several lengths; the last is cut by every reader.
-const TEXTS: [&str; 4] =
+pub(crate) const TEXTS: [&str; 4] =
     ["a quick film", "Zeb saw it AND left", "no", "long long long long long long long long long long long long"];
 
 /// How a folder is written.
@@ -30,6 +30,8 @@ pub(crate) enum Form {
     Padded,
     /// Adapters beside their base.
     Adapters,
+    /// For llama.cpp.
+    Gguf(Stored),
 }
 
 impl Form {
@@ -44,18 +46,21 @@ impl Form {
             Self::Plain => "plain",
             Self::Padded => "padded",
             Self::Adapters => "adapters",
+            Self::Gguf(Stored::F16) => "gguf f16",
+            Self::Gguf(_) => "gguf",
         }
     }
 
-    fn stored(self) -> Stored {
+    pub(crate) fn stored(self) -> Stored {
         match self {
-            Self::Onnx(stored) | Self::Code(stored) => stored,
+            Self::Onnx(stored) | Self::Code(stored) | Self::Gguf(stored) => stored,
             Self::Plain | Self::Padded | Self::Adapters => Stored::F32,
         }
     }
 }
 
 /// A folder to be read.
+#[derive(Clone)]
 pub(crate) struct Case {
     /// The family, and the classifier where it is not the usual one.
     pub(crate) name: String,
@@ -67,14 +72,22 @@ pub(crate) struct Case {
     pub(crate) files: Vec<File>,
     /// `case.json`, which says what to read.
     pub(crate) task: Value,
-    /// Logits of every sequence of the batches, then of every text.
+    /// Logits of every sequence of the batches, then of every text; of a decoder those of all tokens, and of a file for
+    /// llama.cpp the probabilities of what follows.
     pub(crate) logits: Vec<Vec<f64>>,
+    /// What a decoder writes after every text.
+    pub(crate) written: Vec<Vec<i32>>,
 }
 
 impl Case {
     /// Its name in tables.
     pub(crate) fn form_name(&self) -> &'static str {
         self.form.name()
+    }
+
+    /// Whether its own code loads it.
+    pub(crate) fn needs_code(&self) -> bool {
+        matches!(self.form, Form::Code(_))
     }
 
     /// Whether products are computed in bytes.
@@ -84,13 +97,14 @@ impl Case {
 
     fn new(name: &str, shape: Shape, form: Form, (model, tokenizer): (&Transformer, &str)) -> Self {
         let weights = block_on(Weights::read(model)).expect("the model can be read back");
-        let exported = Model { weights, tokenizer: tokenizer.into(), max_length: None };
+        let exported =
+            Model { weights, tokenizer: tokenizer.into(), max_length: None, settings: TextSettings::default() };
         let stored = form.stored();
         let files = match form {
             Form::Onnx(stored) => exported.onnx(&[stored]),
             Form::Code(stored) => exported.transformers(stored),
             Form::Padded => exported.padded(stored),
-            Form::Plain | Form::Adapters => exported.safetensors(stored),
+            Form::Plain | Form::Adapters | Form::Gguf(_) => exported.safetensors(stored),
         };
         let files = files.unwrap_or_else(|e| panic!("{name}, {shape:?}, {form:?}: {e}"));
         let model = if stored == Stored::F16 { halved(model) } else { model.clone() };
@@ -109,7 +123,7 @@ impl Case {
             "dtype": match form.stored() { Stored::F32 => "fp32", Stored::F16 => "fp16", Stored::Int8 => "q8" },
             "needs_code": matches!(form, Form::Code(_)),
         });
-        Self { name: name.into(), shape, form, files, task, logits }
+        Self { name: name.into(), shape, form, files, task, logits, written: Vec::new() }
     }
 }
 
@@ -158,7 +172,7 @@ fn of_cut_vocabulary(form: Form, family: Family) -> Case {
     let cut = VocabularyCut::new(tokenizer.as_bytes(), &used, &config).expect("it can be cut");
     assert!(cut.pieces() < config.vocab_size, "{family:?}: no piece left");
     let weights = block_on(Weights::read(&whole)).expect("the model can be read back");
-    let model = Model { weights, tokenizer: tokenizer.into(), max_length: None };
+    let model = Model { weights, tokenizer: tokenizer.into(), max_length: None, settings: TextSettings::default() };
     let model = model.with_vocabulary(&cut).expect("it has a row for every piece");
     let files = model.safetensors(Stored::F32).expect("it can be written");
     let file = |name: &str| &files.iter().find(|file| file.name == name).expect("it is written").bytes;
@@ -212,7 +226,7 @@ fn with_adapters(family: Family) -> Case {
 }
 
 /// The model with its weights rounded to half precision.
-fn halved(model: &Transformer) -> Transformer {
+pub(crate) fn halved(model: &Transformer) -> Transformer {
     let bytes = block_on(to_safetensors(model, Precision::F16)).expect("the model can be read back");
     let read =
         Checkpoint::parse(&bytes, "f16", model.config.family).and_then(|c| c.model(&model.config, &Device::flex()));
@@ -220,7 +234,7 @@ fn halved(model: &Transformer) -> Transformer {
 }
 
 /// Batches of several sizes and lengths, padded or not.
-fn batches(config: &ModelConfig) -> Vec<TokenBatch> {
+pub(crate) fn batches(config: &ModelConfig) -> Vec<TokenBatch> {
     let of = |lengths: &[usize]| {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let mut batch = TokenBatch { lengths: lengths.to_vec(), ..TokenBatch::default() };
@@ -252,7 +266,7 @@ fn logits(model: &Transformer, batch: &TokenBatch) -> Vec<Vec<f64>> {
 }
 
 /// A batch as readers are fed with it.
-fn feed(batch: &TokenBatch, config: &ModelConfig) -> Value {
+pub(crate) fn feed(batch: &TokenBatch, config: &ModelConfig) -> Value {
     let length = batch.length();
     let rows = |values: &[i32]| values.chunks(length).map(<[i32]>::to_vec).collect::<Vec<_>>();
     let mask: Vec<Vec<u8>> =

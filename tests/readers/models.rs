@@ -1,7 +1,11 @@
 //! Small models of every family with loud random weights, whole and cut to ragged shapes.
 
 use apt_core::blocks::{Kept, LayerShape};
-use apt_nn::{Activation, Family, HeadConfig, Init, ModelConfig, Pooling, Transformer, compact};
+use apt_core::wiring::Biases;
+use apt_nn::{
+    Activation, DecoderConfig, Family, HeadConfig, Init, ModelConfig, Pooling, Rotary, RotaryScaling, Transformer,
+    compact,
+};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -16,6 +20,8 @@ pub(crate) enum Shape {
     Sparse,
     /// Every hidden dim, and about half of the rest.
     NoHidden,
+    /// A decoder's: layers without attention, without anything, and without feed-forward.
+    Hollow,
 }
 
 impl Shape {
@@ -26,6 +32,7 @@ impl Shape {
             Self::Ragged => "ragged",
             Self::Sparse => "sparse",
             Self::NoHidden => "no hidden",
+            Self::Hollow => "hollow",
         }
     }
 
@@ -53,6 +60,11 @@ impl Shape {
                 }),
                 hidden: of.hidden.iter().copied().step_by(3).collect(),
             },
+            Self::Hollow => Kept {
+                heads: layered(&of.heads, &|layer, units| if layer < 2 { vec![] } else { units[1..].to_vec() }),
+                neurons: layered(&of.neurons, &|layer, units| if layer > 0 { vec![] } else { keep(units, 3, 0) }),
+                hidden: keep(&of.hidden, 5, 2),
+            },
         }
     }
 }
@@ -64,6 +76,23 @@ pub(crate) fn config(family: Family, vocabulary: usize, pad_id: usize) -> ModelC
         Family::Bert | Family::Electra => 2,
         _ => usize::from(spec.token_types),
     };
+    if let Some(decoder) = decoder(family) {
+        // Query heads fill the hidden dims, but those of Qwen3, which are wider.
+        let heads = 6 / decoder.queries_per_key;
+        let head_size = if family == Family::Qwen3 { 16 } else { 8 };
+        return ModelConfig {
+            max_positions: 96,
+            type_vocab_size: 0,
+            embedding: None,
+            head_size,
+            layers: vec![LayerShape { heads, neurons: 40 }; 3],
+            activation: if family == Family::Gpt2 { Activation::GeluNew } else { Activation::Silu },
+            norm_eps: 1e-5,
+            decoder: Some(decoder),
+            family,
+            ..config(Family::Bert, vocabulary, pad_id)
+        };
+    }
     let activation = match family {
         Family::Camembert => Activation::GeluNew,
         Family::XlmRoberta => Activation::Relu,
@@ -85,6 +114,30 @@ pub(crate) fn config(family: Family, vocabulary: usize, pad_id: usize) -> ModelC
         label_names: Vec::new(),
         decoder: None,
     }
+}
+
+/// What makes a family a decoder: groups, biases, and a head of its own or none.
+fn decoder(family: Family) -> Option<DecoderConfig> {
+    let (queries_per_key, biases, tied) = match family {
+        Family::Llama => (1, Biases::NONE, false),
+        Family::Mistral => (2, Biases::NONE, true),
+        Family::Qwen2 => (2, Biases { into_attention: true, ..Biases::NONE }, true),
+        Family::Qwen3 => (2, Biases::NONE, false),
+        Family::Gpt2 => (1, Biases::ALL, true),
+        _ => return None,
+    };
+    let rotary = (family != Family::Gpt2).then_some(Rotary { theta: 1e4, scaling: RotaryScaling::Default });
+    let (bos_id, eos_ids) = match family {
+        Family::Llama | Family::Mistral => (Some(1), vec![2]),
+        _ => (None, vec![0]),
+    };
+    Some(DecoderConfig { queries_per_key, biases, rotary, tied, bos_id, eos_ids })
+}
+
+/// A decoder of `config`, cut to `shape`.
+pub(crate) fn of_decoder(config: &ModelConfig, shape: Shape) -> Transformer {
+    let mut init = Init::new(7, &Device::flex());
+    cut(&Transformer::new(config, &mut init).map(&mut Loud { parameters: 0 }), shape)
 }
 
 /// A model of `config` with a classifier of three classes, adapters' weights and all, cut to `shape`.

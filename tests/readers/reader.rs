@@ -1,6 +1,7 @@
 //! A program that reads exported folders: it is given a folder of cases, and leaves the logits it got in each.
 
-use crate::cases::Case;
+use crate::cases::{Case, Form};
+use apt_export::Stored;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
@@ -28,6 +29,8 @@ pub(crate) struct Difference {
     pub(crate) magnitude: f64,
     /// Whether products are computed in bytes.
     pub(crate) is_int8: bool,
+    /// Whether products are computed in half precision.
+    pub(crate) is_half: bool,
     /// What the reader could not do.
     error: Option<String>,
 }
@@ -44,6 +47,13 @@ impl Reader {
         let modules = named("APT_READERS_NODE", "transformers.js")?;
         let variables = vec![("APT_READERS_NODE", modules)];
         Some(Self { name: "transformers.js".into(), program: "node".into(), script: "transformers_js.mjs", variables })
+    }
+
+    /// llama.cpp in Node.
+    pub(crate) fn llama_cpp() -> Option<Self> {
+        let modules = named("APT_READERS_LLAMA", "llama.cpp")?;
+        let variables = vec![("APT_READERS_LLAMA", modules)];
+        Some(Self { name: "llama.cpp".into(), program: "node".into(), script: "llama_cpp.mjs", variables })
     }
 
     /// transformers in Python, every version that is there.
@@ -130,9 +140,15 @@ fn compare(case: &Case, answer: &Path) -> Difference {
     let theirs: Vec<Vec<f64>> =
         rows.iter().map(|row| row.as_array().into_iter().flatten().filter_map(Value::as_f64).collect()).collect();
     let ours = &case.logits;
+    let written: Vec<Vec<i64>> = serde_json::from_value(answer["written"].clone()).unwrap_or_default();
+    let ours_written: Vec<Vec<i64>> =
+        case.written.iter().map(|ids| ids.iter().map(|&id| i64::from(id)).collect()).collect();
+    let error = answer["error"].as_str().map(str::to_owned);
+    let differs = || format!("it writes {written:?}, we {ours_written:?}");
+    let error = error.or_else(|| (written != ours_written).then(differs));
     let same_shape = theirs.len() == ours.len() && theirs.iter().zip(ours).all(|(a, b)| a.len() == b.len());
     let off = theirs.iter().flatten().zip(ours.iter().flatten()).map(|(a, b)| (a - b).abs());
-    let largest = if same_shape { off.fold(0.0, f64::max) } else { f64::NAN };
+    let largest = if same_shape && error.is_none() { off.fold(0.0, f64::max) } else { f64::NAN };
     Difference {
         name: case.name.clone(),
         shape: case.shape.name(),
@@ -140,7 +156,8 @@ fn compare(case: &Case, answer: &Path) -> Difference {
         largest,
         magnitude: ours.iter().flatten().fold(0.0, |max, v| max.max(v.abs())),
         is_int8: case.is_int8(),
-        error: answer["error"].as_str().map(str::to_owned),
+        is_half: case.form == Form::Gguf(Stored::F16),
+        error,
     }
 }
 

@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 pub(crate) fn of(family: Family) -> (String, usize) {
     let (json, pad) = match family {
         Family::Bert | Family::Distilbert | Family::Electra => (word_piece(), 0),
-        Family::Roberta | Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 | Family::Gpt2 => {
-            (bytes(), 1)
-        }
+        Family::Roberta => (bytes(), 1),
+        Family::Llama | Family::Mistral => (scored(), 0),
+        Family::Qwen2 | Family::Qwen3 => (split_bytes(), 0),
+        Family::Gpt2 => (plain_bytes(), 0),
         Family::Camembert | Family::XlmRoberta => (unigram(), 1),
     };
     (json.to_string(), pad)
@@ -51,14 +52,10 @@ fn word_piece() -> Value {
 /// As RoBERTa's, of bytes that are merged letter by letter to words, with the truncation and padding of another use in it.
 fn bytes() -> Value {
     let specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"];
-    let printable = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
-    let others = (0..256_u32).filter(|byte| !printable(byte)).count() as u32;
-    let alphabet = (0..256_u32).filter(printable).chain(256..256 + others).filter_map(char::from_u32).map(String::from);
-    let merges: Vec<(&str, &str)> =
-        WORDS.iter().flat_map(|word| (1..word.len()).map(|place| (&word[..place], &word[place..=place]))).collect();
-    let merged = merges.iter().map(|(a, b)| format!("{a}{b}"));
+    let (alphabet, merges) = byte_pairs();
+    let merged = merges.iter().map(|[a, b]| format!("{a}{b}"));
     let vocabulary = numbered(specials.map(str::to_owned).into_iter().chain(alphabet).chain(merged));
-    let merges: Vec<String> = merges.iter().map(|(a, b)| format!("{a} {b}")).collect();
+    let merges: Vec<String> = merges.iter().map(|[a, b]| format!("{a} {b}")).collect();
     json!({
         "version": "1.0",
         "truncation": {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0},
@@ -72,6 +69,75 @@ fn bytes() -> Value {
         "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
                   "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
                   "vocab": vocabulary, "merges": merges},
+    })
+}
+
+/// The characters that stand for bytes, and the pairs that make words letter by letter.
+fn byte_pairs() -> (Vec<String>, Vec<[&'static str; 2]>) {
+    let printable = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let others = (0..256_u32).filter(|byte| !printable(byte)).count() as u32;
+    let alphabet = (0..256_u32).filter(printable).chain(256..256 + others).filter_map(char::from_u32).map(String::from);
+    let merges = WORDS.iter().flat_map(|word| (1..word.len()).map(|place| [&word[..place], &word[place..=place]]));
+    (alphabet.collect(), merges.collect())
+}
+
+/// As GPT-2's: of bytes, with one token at the ends of texts.
+fn plain_bytes() -> Value {
+    let (alphabet, merges) = byte_pairs();
+    let merged = merges.iter().map(|[a, b]| format!("{a}{b}"));
+    let specials = ["<|endoftext|>"];
+    let vocabulary = numbered(specials.map(str::to_owned).into_iter().chain(alphabet).chain(merged));
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special(&specials), "normalizer": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                  "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                  "vocab": vocabulary, "merges": merges},
+    })
+}
+
+/// As Qwen's, which splits texts by an expression of its own.
+fn split_bytes() -> Value {
+    let by = concat!(
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*",
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+    );
+    let mut json = plain_bytes();
+    json["normalizer"] = json!({"type": "NFC"});
+    json["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": by}, "behavior": "Isolated", "invert": false},
+        {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
+    ]});
+    json
+}
+
+/// As LLaMA's: SentencePiece's pieces, which bytes stand in for.
+fn scored() -> Value {
+    let specials = ["<unk>", "<s>", "</s>"];
+    let bytes = (0..256).map(|byte| format!("<0x{byte:02X}>"));
+    let letters = ["▁"].map(str::to_owned).into_iter().chain(('a'..='z').chain('A'..='Z').map(String::from));
+    let words: Vec<(String, String)> = WORDS
+        .iter()
+        .flat_map(|word| (1..word.len()).map(|place| (word[..place].to_owned(), word[place..=place].to_owned())))
+        .chain(WORDS.iter().map(|word| ("▁".to_owned(), (*word).to_owned())))
+        .collect();
+    let merged = words.iter().map(|(a, b)| format!("{a}{b}"));
+    let vocabulary = numbered(specials.map(str::to_owned).into_iter().chain(bytes).chain(letters).chain(merged));
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special(&specials),
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        ]},
+        "pre_tokenizer": null, "post_processor": null,
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"},
+            {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+        ]},
+        "model": {"type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+                  "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "ignore_merges": false,
+                  "vocab": vocabulary, "merges": words.iter().map(|(a, b)| [a, b]).collect::<Vec<_>>()},
     })
 }
 

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+/// The version of node-llama-cpp in `tests/readers/llama`.
+const LLAMA: &str = "3.21.1";
+
 /// Which programs read.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -29,6 +32,7 @@ pub(crate) fn chore(args: &Args) -> Result<()> {
     let python = python()?;
     test.env("APT_READERS_PYTHON", environment("readers", &python, "requirements.txt")?);
     test.env("APT_READERS_NODE", node()?);
+    test.env("APT_READERS_LLAMA", llama()?);
     if args.all {
         let torch = environment("readers-torch", &python, "requirements-torch.txt")?;
         test.env("APT_READERS_TRANSFORMERS", transformers(&torch)?).env("APT_READERS_TORCH", torch);
@@ -36,7 +40,8 @@ pub(crate) fn chore(args: &Args) -> Result<()> {
     run(&mut test)
 }
 
-/// The step of the tests: ONNX Runtime and transformers.js, each skipped, loudly, where Python or Node.js is missing.
+/// The step of the tests: ONNX Runtime, transformers.js and llama.cpp, each skipped, loudly, where Python or Node.js is
+/// missing.
 ///
 /// # Errors
 /// Logits that are not ours.
@@ -45,6 +50,7 @@ pub(crate) fn step() -> Result<()> {
     let ready = [
         ("APT_READERS_PYTHON", python().and_then(|python| environment("readers", &python, "requirements.txt"))),
         ("APT_READERS_NODE", node()),
+        ("APT_READERS_LLAMA", llama()),
     ];
     for (variable, program) in ready {
         match program {
@@ -116,6 +122,32 @@ pub(crate) fn node() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The folder with llama.cpp for Node.js, as it is built for this machine's processor alone: its packages for GPUs are some
+/// 600 MB.
+fn llama() -> Result<PathBuf> {
+    browser::node()?;
+    let folder = tools::folder()?.join("readers-llama");
+    let list = lists().join("llama");
+    installed(&folder, &list.join("package-lock.json"), || {
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(list.join(file), folder.join(file))?;
+        }
+        tools::npm(&folder, "ci --silent --no-fund --no-audit --prefer-offline --ignore-scripts --omit=optional")?;
+        let built = match (std::env::consts::OS, std::env::consts::ARCH) {
+            ("linux", "x86_64") => "linux-x64",
+            ("linux", "aarch64") => "linux-arm64",
+            ("macos", "x86_64") => "mac-x64",
+            ("macos", "aarch64") => "mac-arm64-metal",
+            ("windows", "x86_64") => "win-x64",
+            (os, processor) => anyhow::bail!("node-llama-cpp is not built for {os} on {processor}"),
+        };
+        let words =
+            format!("install --silent --no-save --ignore-scripts --omit=optional @node-llama-cpp/{built}@{LLAMA}");
+        tools::npm(&folder, &words)
+    })?;
+    Ok(folder)
+}
+
 /// Makes `folder` by `install`, unless it was made from the same list.
 fn installed(folder: &Path, list: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
     let wanted = fs::read(list).with_context(|| format!("{} cannot be read", list.display()))?;
@@ -147,4 +179,15 @@ fn quiet(command: &mut Command) -> &mut Command {
 
 fn lists() -> PathBuf {
     root().join("tests/readers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_built_of_llama_cpp_is_of_the_version_that_is_listed() {
+        let list = fs::read_to_string(lists().join("llama/package.json")).expect("the list is there");
+        assert!(list.contains(&format!("\"node-llama-cpp\": \"{LLAMA}\"")), "{list}");
+    }
 }

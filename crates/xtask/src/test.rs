@@ -27,7 +27,7 @@ enum Step {
     Clippy,
     /// The tests of all crates pass.
     Tests,
-    /// Exported models give our logits in ONNX Runtime and transformers.js.
+    /// Exported models give our logits in ONNX Runtime and transformers.js, and decoders write what ours write in llama.cpp.
     Readers,
     /// Miri finds no undefined behaviour in the code that takes pointers; skipped where the toolchain has no Miri.
     Miri,
