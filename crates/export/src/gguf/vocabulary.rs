@@ -128,7 +128,7 @@ impl Kind {
                 return refuse(format!("that splits texts by `{other}`"));
             }
             let prepends = normalizers.iter().any(|part| kind(part) == "Prepend");
-            return Ok(Self::Scored { adds_space: prepends || splits.iter().any(|part| spaced(part)) });
+            return Ok(Self::Scored { adds_space: prepends || splits.iter().any(spaced) });
         }
         let ignores_merges = model["ignore_merges"] == true;
         if splits.iter().any(|part| part["add_prefix_space"] == true) {
