@@ -96,7 +96,7 @@ fn what_a_form_cannot_hold_is_refused_and_nothing_is_written() {
         (&["--format", "peft"][..], "no adapters"),
         (&["--format", "transformers", "--padded"], "hidden dims are left"),
         (&["--padded"], "--format transformers"),
-        (&["--precision", "int8"], "--format onnx"),
+        (&["--precision", "int8"], "only ONNX graphs hold 8-bit weights"),
         (&["--precision", "f32,f16"], "name one --precision"),
     ] {
         let done = run(&[&["export", "r", "--out", "e"], args].concat(), dir.path());

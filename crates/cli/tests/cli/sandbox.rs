@@ -30,9 +30,11 @@ impl Sandbox {
         self.dir.path().join(name)
     }
 
-    /// Writes a file in it.
+    /// Writes a file in it, with the folders that it is to lie in.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.path(name), bytes).expect("it can be written");
+        let path = self.path(name);
+        path.parent().map(fs::create_dir_all).expect("it lies in a folder").expect("a folder can be made");
+        fs::write(path, bytes).expect("it can be written");
     }
 
     /// Writes the model, changed.
