@@ -33,7 +33,7 @@ fn a_config_that_is_not_one_is_a_config_error() {
         ("no family", without("model_type"), "model_type"),
         ("unknown family", changed("model_type", json!("rwkv")), "rwkv"),
         ("family of another type", changed("model_type", json!(7)), "model_type"),
-        ("unknown activation", changed("hidden_act", json!("swish")), "swish"),
+        ("unknown activation", changed("hidden_act", json!("hardswish")), "hardswish"),
         ("relative positions", changed("position_embedding_type", json!("relative_key")), "relative_key"),
         ("no width", without("hidden_size"), "hidden_size"),
         ("compact sizes of another type", changed("apt_lab", json!("x")), "apt_lab"),

@@ -198,7 +198,7 @@ fn models_of_another_kind_are_refused_by_name() {
         ("is_decoder", json!(true), ["`is_decoder` is true", "a decoder"]),
         ("add_cross_attention", json!(true), ["`add_cross_attention`", "cross attention"]),
         ("position_embedding_type", json!("relative_key_query"), ["relative_key_query", "absolute position"]),
-        ("hidden_act", json!("swish"), ["`swish` is not known", "gelu, gelu_python, gelu_new"]),
+        ("hidden_act", json!("hardswish"), ["`hardswish` is not known", "gelu, gelu_python, gelu_new"]),
         (
             "quantization_config",
             json!({"load_in_8bit": true, "quant_method": "bitsandbytes"}),
