@@ -1,5 +1,5 @@
-//! What the programs here share: the shapes they build, and how a checkpoint is written. And the two sides of the benchmark: [`workload`] runs ours,
-//! [`pytorch`] the same work in PyTorch.
+//! What the programs here share: the shapes they build, and how a checkpoint is written. And the two sides of the benchmark:
+//! [`workload`] runs ours, [`pytorch`] the same work in PyTorch.
 
 pub mod byte_pairs;
 pub mod cases;

@@ -69,6 +69,12 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
+    /// With what is known of the ends of texts from elsewhere.
+    #[must_use]
+    pub fn with_ends(self, ends: TextEnds) -> Self {
+        Self { ends, ..self }
+    }
+
     /// With what the files beside it say of the ends of texts and of how conversations are written.
     #[must_use]
     pub(crate) fn with_settings(self, ends: TextEnds, chat_template: Option<String>) -> Self {
@@ -129,6 +135,26 @@ impl Tokenizer {
         let encoded = encoded
             .map_err(|error| self.refused(format!("cannot encode '{}' ({error})", shortened(text)), WHOLE_FILE))?;
         Ok(Pieces { ids: encoded.get_ids().to_vec(), spans: encoded.get_offsets().to_vec() })
+    }
+
+    /// The tokens of a text to go on with, behind the one that begins texts where the model's tokenizer puts it there. An
+    /// empty text is that token, whoever puts it, else the one behind which another text begins.
+    ///
+    /// # Errors
+    /// [`DataError::Tokenizer`] when the tokenizer cannot express the text, or an empty one has no token.
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        let TextEnds { bos, eos, adds_bos, .. } = &self.ends;
+        let pieces = self.pieces(text)?.ids;
+        let first = bos.filter(|_| *adds_bos || pieces.is_empty());
+        let first = first.or(eos.first().copied().filter(|_| pieces.is_empty()));
+        let ids: Vec<u32> = first.into_iter().chain(pieces).collect();
+        match ids.is_empty() {
+            true => {
+                Err(self
+                    .refused("no token is known that begins or ends a text".to_owned(), "give a text to go on with"))
+            }
+            false => Ok(ids),
+        }
     }
 
     /// What begins, ends and fills texts.

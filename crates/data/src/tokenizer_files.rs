@@ -28,6 +28,15 @@ pub struct TokenizerRead {
 }
 
 impl TokenizerRead {
+    /// Of a `tokenizer.json` and a `config.json` alone, as a finished run keeps them.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn of_run(tokenizer: &[u8], config: &str) -> Result<Self, DataError> {
+        let files = [(TOKENIZER_FILE, tokenizer), (CONFIG_FILE, config.as_bytes())];
+        Self::of(&files.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())))
+    }
+
     /// Reads the tokenizer that is in `files`, given as `(name, bytes)`; what stands before a name is its folder.
     ///
     /// # Errors

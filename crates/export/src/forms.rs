@@ -100,9 +100,8 @@ impl TextSettings {
         if let Some(ends) = &self.ends {
             return Ok(ends.clone());
         }
-        let config = config.to_json().to_string().into_bytes();
-        let files = [("tokenizer.json".to_owned(), tokenizer.to_vec()), ("config.json".to_owned(), config)];
-        let read = TokenizerRead::of(&files).map_err(|e| ExportError::Tokenizer { what: e.to_string() })?;
+        let read = TokenizerRead::of_run(tokenizer, &config.to_json().to_string());
+        let read = read.map_err(|e| ExportError::Tokenizer { what: e.to_string() })?;
         Ok(read.tokenizer.ends().clone())
     }
 }

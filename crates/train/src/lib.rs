@@ -31,6 +31,7 @@ mod teacher;
 mod train_state;
 mod training;
 mod watched;
+mod writer;
 
 pub use error::TrainError;
 pub use estimate::estimate;
@@ -47,3 +48,4 @@ pub use session::snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use setup::{CODE, Machine, Setup, check_examples, check_input, check_objective, pooling_of};
 pub use source::{ModelSource, NamedFiles};
 pub use teacher::{DistillWeights, Teacher, TeacherOutput, distillation_loss};
+pub use writer::Writer;

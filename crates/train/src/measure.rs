@@ -101,7 +101,8 @@ fn sample(setup: &Setup, n: usize) -> TokenBatch {
     collate(&sequences, setup.source.config.pad_id, PAD_MULTIPLE)
 }
 
-/// Median time of one batch (of a decoder, until it says what follows each sequence), dense and compacted in turn so that a busy machine hurts both alike.
+/// Median time of one batch (of a decoder, until it says what follows each sequence), dense and compacted in turn so that a
+/// busy machine hurts both alike.
 async fn time_inference(
     setup: &Setup,
     costs: &Costs,

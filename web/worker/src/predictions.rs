@@ -7,7 +7,7 @@ use crate::reading::read;
 use crate::run::Run;
 use apt_bridge::store::{Store, StoredModel};
 use apt_bridge::{Answer, ModelAnswer, Outcome, Prediction, RunState, StoredRun};
-use apt_data::{Encoded, Tokenizer, collate};
+use apt_data::{Encoded, Tokenizer, TokenizerRead, collate};
 use apt_nn::checkpoint::{Checkpoint, read_back};
 use apt_nn::{ModelConfig, Transformer, inference};
 use burn::tensor::Device;
@@ -118,7 +118,7 @@ impl Asked {
         let loaded = match open.and_then(|run| Some((run, run.session.as_ref()?))) {
             Some((run, session)) => {
                 let model = session.compacted();
-                let tokenizer = Tokenizer::from_bytes(&run.tokenizer, &format!("{name}/tokenizer.json"))?;
+                let tokenizer = tokenizer_of(name, &run.tokenizer, &model.config)?;
                 let length = entry.knobs.max_length.min(model.config.max_length());
                 let (device, labels) = (device.clone(), run.labels.clone());
                 LoadedModel { of, device, model, tokenizer, labels, length, step: entry.step }
@@ -128,6 +128,14 @@ impl Asked {
         self.models.push(loaded);
         Ok(&self.models[self.models.len() - 1])
     }
+}
+
+/// The tokenizer of a run's model; a decoder's configuration says which tokens begin and end texts.
+fn tokenizer_of(run: &str, json: &[u8], config: &ModelConfig) -> Result<Tokenizer, WorkerError> {
+    Ok(match config.decoder {
+        Some(_) => TokenizerRead::of_run(json, &config.to_json().to_string())?.tokenizer,
+        None => Tokenizer::from_bytes(json, &format!("{run}/tokenizer.json"))?,
+    })
 }
 
 impl LoadedModel {
@@ -148,7 +156,7 @@ impl LoadedModel {
         let file = |name: &str| format!("{}/{name}", entry.name);
         let config = ModelConfig::from_json(config.as_bytes(), &file("config.json"))?;
         let model = Checkpoint::parse(&weights, &file("model.safetensors"), config.family)?.model(&config, device)?;
-        let tokenizer = Tokenizer::from_bytes(&tokenizer, &file("tokenizer.json"))?;
+        let tokenizer = tokenizer_of(&entry.name, &tokenizer, &config)?;
         let length = entry.knobs.max_length.min(model.config.max_length());
         Ok(Self { of, device: device.clone(), model, tokenizer, labels, length, step })
     }

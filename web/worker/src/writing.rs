@@ -6,11 +6,11 @@ use crate::worker::Worker;
 use crate::{clock, model_files, port};
 use apt_bridge::Message;
 use apt_bridge::writing::{Author, Task, WritingEnd, Written};
-use apt_data::{Encoded, Stream, Tokenizer, collate, generator};
-use apt_nn::checkpoint::read_back;
-use apt_nn::generation::{Decoder, Sampler, Sampling};
-use apt_nn::{ModelConfig, Transformer};
-use burn::tensor::{Device, Tensor};
+use apt_data::Tokenizer;
+use apt_nn::Transformer;
+use apt_nn::generation::Sampling;
+use apt_train::Writer;
+use burn::tensor::Device;
 
 /// What is being written.
 pub(crate) struct Writing {
@@ -21,15 +21,7 @@ pub(crate) struct Writing {
 
 /// One author.
 struct Pen {
-    decoder: Decoder,
-    tokenizer: Tokenizer,
-    sampler: Sampler,
-    /// The prompt, and what was written.
-    ids: Vec<u32>,
-    /// Tokens that end a text.
-    ends: Vec<u32>,
-    /// The longest text that the model takes.
-    positions: usize,
+    writer: Writer,
     /// Tokens that are still to be written.
     left: usize,
     /// What has been told to the page last.
@@ -124,75 +116,38 @@ impl Writing {
 
 impl Pen {
     fn new(author: usize, model: &Transformer, tokenizer: Tokenizer, task: &Task) -> Result<Self, WorkerError> {
-        let decoder = Decoder::new(model)?;
-        let config = &model.config;
-        let ends = ends(config, &tokenizer);
-        let mut ids: Vec<u32> = beginning(config, &tokenizer, &ends).into_iter().collect();
-        ids.extend(tokenizer.pieces(&task.prompt)?.ids);
-        if ids.is_empty() {
-            // As behind the end of another text.
-            ids.extend(ends.first());
-        }
-        let positions = config.max_length();
-        if ids.len() >= positions {
-            let what = format!("it has {} tokens, and the model takes {positions} with what it writes", ids.len());
+        let sampling = Sampling { temperature: task.temperature, ..Sampling::GREEDY };
+        let writer = Writer::new(model, tokenizer, &task.prompt, sampling, task.seed)?;
+        if writer.room() == 0 {
+            let (tokens, most) = (writer.prompt().len(), model.config.max_length());
+            let what = format!("it has {tokens} tokens, and the model takes {most} with what it writes");
             return Err(WorkerError::new("the prompt", what, "shorten it"));
         }
-        let sampling = Sampling { temperature: task.temperature, ..Sampling::GREEDY };
-        let sampler = Sampler::new(sampling, generator(task.seed, Stream::Writing, 0));
-        let parameters = config.shape().parameters() as u64;
+        let parameters = model.config.shape().parameters() as u64;
         let told = Written { author, text: String::new(), tokens: 0, milliseconds: 0.0, parameters, ended: None };
-        Ok(Self { decoder, tokenizer, sampler, ids, ends, positions, left: task.length.max(1), told })
+        Ok(Self { writer, left: task.length.max(1), told })
     }
 
     /// Writes a token.
     async fn write(&mut self) -> Result<Written, WorkerError> {
         let began = clock::now();
-        let is_first = self.told.tokens == 0;
-        let logits = if is_first { self.read()? } else { self.step()? };
-        let id = self.sampler.choose(&read_back(logits, "logits").await?)? as u32;
-        self.told.text.clear();
-        self.told.tokens += 1;
-        self.left -= 1;
-        if !is_first {
+        let next = self.writer.next().await?;
+        // The first comes of reading the prompt.
+        if self.told.tokens > 0 {
             self.told.milliseconds += clock::now() - began;
         }
-        if self.ends.contains(&id) {
-            self.told.ended = Some(WritingEnd::Text);
-            return Ok(self.told.clone());
-        }
-        self.told.text = self.tokenizer.text_decoder(&self.ids).push(id)?;
-        self.ids.push(id);
-        self.told.ended = match (self.left, self.ids.len() < self.positions) {
-            (0, _) => Some(WritingEnd::Length),
-            (_, false) => Some(WritingEnd::Positions),
-            (_, true) => None,
+        self.told.tokens += 1;
+        self.left -= 1;
+        self.told.ended = match (&next, self.left, self.writer.room()) {
+            (None, ..) => Some(WritingEnd::Text),
+            (_, 0, _) => Some(WritingEnd::Length),
+            (.., 0) => Some(WritingEnd::Positions),
+            _ => None,
         };
+        self.told.text = next.unwrap_or_default();
+        if self.told.ended.is_some() {
+            self.told.text.push_str(&self.writer.rest()?);
+        }
         Ok(self.told.clone())
     }
-
-    /// Reads the prompt.
-    fn read(&mut self) -> Result<Tensor<2>, WorkerError> {
-        let prompt = Encoded { type_ids: vec![0; self.ids.len()], ids: self.ids.clone() };
-        Ok(self.decoder.begin(&collate(&[&prompt], 0, 1))?)
-    }
-
-    /// Reads the token that was written last.
-    fn step(&mut self) -> Result<Tensor<2>, WorkerError> {
-        let last: Vec<i32> = self.ids.last().map(|&id| id as i32).into_iter().collect();
-        Ok(self.decoder.step(&last)?)
-    }
-}
-
-/// The tokens after which a text has ended, as the configuration and the tokenizer have them.
-fn ends(config: &ModelConfig, tokenizer: &Tokenizer) -> Vec<u32> {
-    let own = config.decoder.iter().flat_map(|decoder| &decoder.eos_ids).map(|&id| id as u32);
-    own.chain(tokenizer.ends().eos.iter().copied()).collect()
-}
-
-/// The token before a text: the tokenizer's, or one that the configuration names and that does not also end texts.
-fn beginning(config: &ModelConfig, tokenizer: &Tokenizer, ends: &[u32]) -> Option<u32> {
-    let known = tokenizer.ends();
-    let named = || config.decoder.as_ref()?.bos_id.map(|id| id as u32).filter(|id| !ends.contains(id));
-    known.bos.filter(|_| known.adds_bos).or_else(named)
 }

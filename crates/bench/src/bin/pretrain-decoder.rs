@@ -1,17 +1,17 @@
 //! Makes the built-in decoder (`cargo xtask pretrain-decoder`): its tokenizer, next-token pretraining on the built-in
 //! language, and the recipe that says how it was made and what came out.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use apt_bench::byte_pairs::tokenizer_json;
 use apt_bench::files::write;
-use apt_core::tokens::TokenBatch;
 use apt_data::{
     BatchPlan, Example, Objective, RawExample, RawTask, TokenizedTask, Tokenizer, batch::lengths, builtin,
     tokenize_task,
 };
 use apt_nn::Transformer;
-use apt_nn::checkpoint::{Precision, read_back, to_safetensors};
-use apt_nn::generation::Decoder;
+use apt_nn::checkpoint::{Precision, to_safetensors};
+use apt_nn::generation::Sampling;
+use apt_train::Writer;
 use apt_train::pretrain::{DecoderPretrainer, Recipe};
 use burn::tensor::Device;
 use clap::Parser;
@@ -164,21 +164,13 @@ fn frequencies_only(corpus: &TokenizedTask, vocabulary: usize) -> f64 {
 
 /// `text` and the likeliest tokens after it, to the end of the text.
 fn greedy(model: &Transformer, tokenizer: &Tokenizer, text: &str) -> Result<String> {
-    let mut ids: Vec<i32> = tokenizer.pieces(text)?.ids.iter().map(|&id| id as i32).collect();
-    let end = tokenizer.end_of_text()? as i32;
-    let mut decoder = Decoder::new(model)?;
-    let mut logits = decoder.begin(&TokenBatch::of_one_type(ids.clone(), vec![ids.len()]))?;
-    while ids.len() < model.config.max_length() {
-        let values = block_on(read_back(logits, "logits"))?;
-        let likeliest = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(id, _)| id as i32);
-        let next = likeliest.context("no logits")?;
-        if next == end {
-            break;
-        }
-        ids.push(next);
-        logits = decoder.step(&[next])?;
+    let mut writer = Writer::new(model, tokenizer.clone(), text, Sampling::GREEDY, 0)?;
+    let mut whole = text.to_owned();
+    while writer.room() > 0 {
+        let Some(more) = block_on(writer.next())? else { break };
+        whole.push_str(&more);
     }
-    Ok(tokenizer.decode(&ids.iter().map(|&id| id as u32).collect::<Vec<_>>())?)
+    Ok(whole + &writer.rest()?)
 }
 
 fn recipe_text(args: &Args, outcome: &Outcome) -> String {

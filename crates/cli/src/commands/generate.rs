@@ -8,11 +8,10 @@ use crate::logging::timed;
 use crate::reporter::{keep_failure, print_stderr, print_stdout, stdout_written};
 use crate::settings::apply_flags;
 use crate::source::{model_at, settings_at};
-use apt_data::{Encoded, Stream, TextEnds, Tokenizer, collate, generator};
+use apt_data::Tokenizer;
 use apt_experiment::TOKENIZER_FILE;
-use apt_nn::ModelConfig;
-use apt_nn::checkpoint::read_back;
-use apt_nn::generation::{Decoder, Sampler, Sampling};
+use apt_nn::generation::Sampling;
+use apt_train::Writer;
 use clap::ArgMatches;
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write, stdin, stdout};
@@ -35,45 +34,43 @@ pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
     if model.config.decoder.is_none() {
         let what =
             format!("{} is an encoder: it judges texts and does not go on with them", model.config.family.spec().name);
-        return Err(CliError::at(source, what, "ask it with `apt-lab predict`, or name a decoder (`apt-lab models`)"));
+        return Err(CliError::at(
+            source,
+            what,
+            "ask it with `apt-lab predict`, or name a decoder, such as `builtin-decoder`",
+        ));
     }
-    let tokenizer = Tokenizer::from_bytes(&file.json, TOKENIZER_FILE)?;
-    let ends = file.settings.ends.unwrap_or_else(|| tokenizer.ends().clone());
+    let mut tokenizer = Tokenizer::from_bytes(&file.json, TOKENIZER_FILE)?;
+    if let Some(ends) = file.settings.ends {
+        tokenizer = tokenizer.with_ends(ends);
+    }
     let text = prompt(matches)?;
-    let prompt = tokens_of(&text, &tokenizer, &ends, source)?;
-    let tokens = room(matches.get_one::<usize>("tokens").copied(), prompt.len(), &model.config, source)?;
     let seed = matches.get_one::<u64>("seed").copied().unwrap_or_default();
-    let mut sampler = Sampler::new(sampling(matches), generator(seed, Stream::Writing, 0));
+    let mut writer = Writer::new(&model, tokenizer, &text, sampling(matches), seed)?;
+    let tokens = room(matches.get_one::<usize>("tokens").copied(), &writer, model.config.max_length(), source)?;
 
     let is_json = matches.get_flag("json");
     let begun = Instant::now();
-    let mut decoder = Decoder::new(&model)?;
-    let encoded = Encoded { type_ids: vec![0; prompt.len()], ids: prompt.clone() };
-    let mut logits = decoder.begin(&collate(&[&encoded], model.config.pad_id, 1))?;
-    let mut shown = tokenizer.text_decoder(&prompt);
-    let (mut written, mut whole, mut ended) = (Vec::new(), String::new(), "length");
-    let mut read = None;
-    loop {
-        let values = pollster::block_on(read_back(logits, "logits"))?;
-        // What comes before the first logits is reading the prompt.
-        read.get_or_insert_with(|| begun.elapsed());
-        let id = sampler.choose(&values)? as u32;
-        if ends.eos.contains(&id) {
+    let (mut whole, mut ended, mut read, mut steps) = (String::new(), "length", None, 0);
+    while writer.written().len() < tokens {
+        let next = pollster::block_on(writer.next())?;
+        // The first token comes of reading the prompt.
+        match read {
+            None => read = Some(begun.elapsed()),
+            Some(_) => steps += 1,
+        }
+        let Some(text) = next else {
             ended = "end of text";
             break;
-        }
-        written.push(id);
-        put(&shown.push(id)?, is_json, &mut whole);
+        };
+        put(&text, is_json, &mut whole);
         stdout_written()?;
-        if written.len() == tokens {
-            break;
-        }
-        logits = decoder.step(&[id as i32])?;
     }
-    put(&shown.finish()?, is_json, &mut whole);
+    put(&writer.rest()?, is_json, &mut whole);
     let reading = read.unwrap_or_default();
     let writing = begun.elapsed().saturating_sub(reading).as_secs_f64();
-    let speed = written.len() as f64 / writing.max(1e-9);
+    let speed = (steps > 0).then(|| f64::from(steps) / writing.max(1e-9));
+    let (prompt, written) = (writer.prompt(), writer.written());
     if is_json {
         print_stdout(
             &json!({
@@ -91,8 +88,9 @@ pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
     } else {
         print_stdout("");
     }
+    let speed = speed.map_or_else(String::new, |speed| format!(" in {writing:.2} s more, {speed:.1} a second"));
     print_stderr(&format!(
-        "{} tokens read in {:.2} s, {} written in {writing:.2} s, {speed:.1} a second; stopped by {ended}; on {} ({})",
+        "{} tokens read in {:.2} s, {} written{speed}; stopped by {ended}; on {} ({})",
         prompt.len(),
         reading.as_secs_f64(),
         written.len(),
@@ -127,25 +125,9 @@ fn prompt(matches: &ArgMatches) -> Result<String, CliError> {
     }
 }
 
-/// The tokens of a text to go on with, behind the one that begins texts where the tokenizer puts one.
-fn tokens_of(text: &str, tokenizer: &Tokenizer, ends: &TextEnds, source: &Path) -> Result<Vec<u32>, CliError> {
-    let begins =
-        ends.bos.filter(|_| ends.adds_bos || text.is_empty()).or(ends.eos.first().copied().filter(|_| text.is_empty()));
-    let mut ids: Vec<u32> = begins.into_iter().collect();
-    if !text.is_empty() {
-        ids.extend(tokenizer.pieces(text)?.ids);
-    }
-    if ids.is_empty() {
-        let what = "there is no text to go on with, and no token that begins one";
-        return Err(CliError::at(source, what, "give a text behind the model's name"));
-    }
-    Ok(ids)
-}
-
 /// How many tokens are to be written, of which all must have a position.
-fn room(asked: Option<usize>, prompt: usize, config: &ModelConfig, source: &Path) -> Result<usize, CliError> {
-    let most = config.max_length();
-    let left = most.saturating_sub(prompt);
+fn room(asked: Option<usize>, writer: &Writer, most: usize, source: &Path) -> Result<usize, CliError> {
+    let (prompt, left) = (writer.prompt().len(), writer.room());
     match asked {
         None if left > 0 => Ok(TOKENS.min(left)),
         Some(tokens) if tokens <= left => Ok(tokens),
