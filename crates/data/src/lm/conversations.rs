@@ -20,25 +20,9 @@ const INPUT: &[&str] = &["input", "context"];
 const ANSWER: &[&str] = &["output", "response", "completion", "answer"];
 
 /// Names of columns by which a header is recognised.
-pub(super) const NAMES: &[&str] = &[
-    "messages",
-    "conversations",
-    "text",
-    "content",
-    "story",
-    "document",
-    "article",
-    "body",
-    "sentence",
-    "instruction",
-    "prompt",
-    "input",
-    "context",
-    "output",
-    "response",
-    "completion",
-    "answer",
-];
+pub(super) fn names() -> Vec<&'static str> {
+    [TEXT, MESSAGES, INSTRUCTION, INPUT, ANSWER].concat()
+}
 
 /// The examples of all rows and the columns that are used: those of the text first, then of the answer.
 ///

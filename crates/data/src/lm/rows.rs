@@ -36,7 +36,7 @@ impl Rows {
     /// # Errors
     /// What is wrong with the table.
     pub(super) fn read(bytes: &[u8], file: &str, format: &str, reading: &Reading) -> Result<Option<Self>, DataError> {
-        let mut names = [super::conversations::NAMES, super::choices::NAMES].concat();
+        let mut names = [&super::conversations::names()[..], super::choices::NAMES].concat();
         if !reading.no_header {
             names.extend([&reading.text, &reading.label].into_iter().flatten().map(String::as_str));
         }
