@@ -244,7 +244,6 @@ fn predict() -> Command {
 }
 
 fn generate() -> Command {
-    let length = TOKENS;
     Command::new("generate")
         .about("What a decoder goes on with after a text, as it comes")
         .after_help(
@@ -252,7 +251,8 @@ fn generate() -> Command {
              taken each time, unless --temperature is given. Writing stops at a token that ends texts.",
         )
         .args([
-            source("A run's folder, one of its checkpoints, a model folder, or org/name of the hub").value_name("MODEL"),
+            source("A run's folder, one of its checkpoints, a model folder, org/name of the hub, or builtin-decoder")
+                .value_name("MODEL"),
             Arg::new("prompt")
                 .value_name("TEXT")
                 .help("What to go on with; - is standard input, nothing the beginning of a text"),
@@ -260,7 +260,7 @@ fn generate() -> Command {
                 .long("tokens")
                 .value_name("N")
                 .value_parser(value_parser!(u32).range(1..).map(|n| n as usize))
-                .help(format!("Most tokens to write [default: {length}, or what the model's positions leave]")),
+                .help(format!("Most tokens to write [default: {TOKENS}, or what the model's positions leave]")),
             Arg::new("temperature")
                 .long("temperature")
                 .value_name("X")

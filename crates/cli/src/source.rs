@@ -5,7 +5,7 @@ use crate::model::{ModelLocation, TokenizerFile, is_model, models_below};
 use crate::reporter::Reporter;
 use crate::run::folder::{CONFIG, EVENTS, run_of};
 use crate::run::resume::{session_at, settings_of};
-use apt_experiment::Knobs;
+use apt_experiment::{Knobs, is_own_model};
 use apt_nn::Transformer;
 use apt_train::Session;
 use burn::module::Module;
@@ -13,14 +13,20 @@ use burn::tensor::Device;
 use std::path::Path;
 
 /// The compacted model at `path` on `device`, and its tokenizer. Of an unfinished run it is that of its newest
-/// checkpoint.
+/// checkpoint; where nothing lies at `path`, it may name a model of this program.
 ///
 /// # Errors
 /// There is no model, or it is damaged.
 pub(crate) fn model_at(path: &Path, device: &Device) -> Result<(Transformer, TokenizerFile), CliError> {
     let folder = [path.to_path_buf(), path.join("model")].into_iter().find(|folder| is_model(folder));
-    if let Some(folder) = folder {
-        let files = ModelLocation::Folder(folder).files()?;
+    let own = path.to_str().filter(|name| is_own_model(name) && !path.exists());
+    let location = match (folder, own) {
+        (Some(folder), _) => Some(ModelLocation::Folder(folder)),
+        (None, Some(name)) => Some(ModelLocation::from_knob(name)?),
+        (None, None) => None,
+    };
+    if let Some(location) = location {
+        let files = location.files()?;
         let model = files.source.model(device)?;
         return Ok((model, TokenizerFile::of(&files)));
     }

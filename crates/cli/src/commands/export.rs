@@ -234,7 +234,9 @@ impl Request {
 /// # Errors
 /// A model that is gone or has changed its kind.
 fn dense_of(source: &Path, config: &ModelConfig) -> Result<Option<Model>, CliError> {
-    if is_model(source) || config.head.is_none() && config.decoder.is_none() {
+    // What is not there is a model of this program, from which no run has taken anything.
+    let is_run = source.exists() && !is_model(source);
+    if !is_run || config.head.is_none() && config.decoder.is_none() {
         return Ok(None);
     }
     let files = ModelLocation::from_knob(&settings_at(source)?.model)?.files()?;

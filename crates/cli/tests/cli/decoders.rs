@@ -144,6 +144,22 @@ fn drawn_text_is_the_same_for_a_seed_and_comes_from_a_pipe_too() {
     let output = child.wait_with_output().expect("it ends");
     let piped: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert_eq!((&piped["prompt"], piped["ids"].as_array().map(Vec::len)), (&"To be".into(), Some(3)));
+    let one = run(&["generate", "model", "To be", "--tokens", "1", "--json"], dir.path());
+    let told: Value = serde_json::from_str(&one.out).expect("one JSON object");
+    assert_eq!(told["tokens_per_second"], Value::Null, "reading the prompt is no speed of writing");
+    assert!(!one.err.contains("a second"), "{}", one.err);
+}
+
+#[test]
+fn the_decoder_in_the_program_writes_with_nothing_but_its_name() {
+    let dir = folder();
+    let done = run(&["generate", "builtin-decoder", "The soup", "--tokens", "8", "--json"], dir.path());
+    assert_eq!(done.status, 0, "{}", done.err);
+    let written: Value = serde_json::from_str(&done.out).expect("one JSON object");
+    assert!(written["text"].as_str().is_some_and(|text| text.starts_with(" was")), "{}", done.out);
+    let done = run(&["export", "builtin-decoder", "--format", "gguf", "--out", "e"], dir.path());
+    assert_eq!(done.status, 0, "{}", done.err);
+    assert!(dir.path().join("e/model.gguf").is_file() && !done.out.contains("dense checkpoint"), "{}", done.out);
 }
 
 #[test]
