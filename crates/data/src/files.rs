@@ -213,25 +213,45 @@ pub(crate) enum Use {
     Whole,
 }
 
-/// Puts a task together from files given as `(name, bytes)`; messages show them in `folder`.
+/// Files given as `(name, bytes)`, which messages show in `folder`.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'c> {
+    pub(crate) folder: Option<&'c str>,
+    pub(crate) contents: &'c [(String, Vec<u8>)],
+}
+
+impl<'c> Given<'c> {
+    pub(crate) fn names(self) -> Vec<String> {
+        self.contents.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Where they are.
+    pub(crate) fn place(self) -> &'c str {
+        self.folder.unwrap_or(match self.contents {
+            [(file, _)] => file,
+            _ => "the given files",
+        })
+    }
+
+    /// A file's name in messages.
+    pub(crate) fn shown(self, name: &str) -> String {
+        self.folder.map_or(name.to_owned(), |folder| format!("{folder}/{name}"))
+    }
+}
+
+/// Puts a task together from files.
 pub(crate) fn read_files(
     spec: &TaskSpec,
     files: &Files,
     reading: &Reading,
-    folder: Option<&str>,
-    contents: &[(String, Vec<u8>)],
+    given: Given<'_>,
     used_as: Use,
 ) -> Result<RawTask, DataError> {
     if reading.objective.is_some_and(ObjectiveKind::predicts_tokens) {
-        return crate::lm::read_files(spec, files, reading, folder, contents, used_as);
+        return crate::lm::read_files(spec, files, reading, given, used_as);
     }
     spec.check_objective(reading.objective)?;
-    let names: Vec<String> = contents.iter().map(|(name, _)| name.clone()).collect();
-    let place = folder.unwrap_or(match contents {
-        [(file, _)] => file,
-        _ => "the given files",
-    });
-    let shown = |name: &str| folder.map_or(name.to_owned(), |folder| format!("{folder}/{name}"));
+    let (contents, names, place) = (given.contents, given.names(), given.place());
     let chosen = Chosen::used_as(used_as, &names, spec, files, place)?;
 
     let mut notes = Vec::new();
@@ -253,7 +273,7 @@ pub(crate) fn read_files(
         let mut splits = Vec::new();
         for name in used {
             if let Some((name, format, bytes)) = sound.iter().find(|(candidate, ..)| candidate == name) {
-                let mut split = Split::read(shown(name), format, bytes, files, reading)?;
+                let mut split = Split::read(given.shown(name), format, bytes, files, reading)?;
                 if !reading.no_header {
                     split.leave_out_names();
                 }
@@ -266,7 +286,7 @@ pub(crate) fn read_files(
     let (mut train, mut validation, test) =
         (splits(&chosen.train)?, splits(&chosen.validation)?, splits(&chosen.test)?);
     notes.extend([&train, &validation, &test].into_iter().flatten().flat_map(Split::notes));
-    let first = shown(&chosen.train.first().or(chosen.validation.first()).cloned().unwrap_or_default());
+    let first = given.shown(&chosen.train.first().or(chosen.validation.first()).cloned().unwrap_or_default());
     let (labels, metrics) =
         label_reader(spec, files, reading, &first, if train.is_empty() { &validation } else { &train })?;
     notes.extend(match &labels {

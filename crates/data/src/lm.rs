@@ -18,7 +18,7 @@ mod sequences;
 use apt_experiment::{DataRead, FileRead, LeftOut};
 
 use crate::error::DataError;
-use crate::files::{Chosen, Use};
+use crate::files::{Chosen, Given, Use};
 use crate::objective::{Objective, ObjectiveKind};
 use crate::reading::Reading;
 use crate::registry::{Files, TaskSpec};
@@ -28,22 +28,16 @@ use documents::documents;
 use rows::Rows;
 pub(crate) use sequences::tokenize;
 
-/// Puts a task together from files given as `(name, bytes)`; messages show them in `folder`.
+/// Puts a task together from files.
 pub(crate) fn read_files(
     spec: &TaskSpec,
     files: &Files,
     reading: &Reading,
-    folder: Option<&str>,
-    contents: &[(String, Vec<u8>)],
+    given: Given<'_>,
     used_as: Use,
 ) -> Result<RawTask, DataError> {
     spec.check_objective(reading.objective)?;
-    let names: Vec<String> = contents.iter().map(|(name, _)| name.clone()).collect();
-    let place = folder.unwrap_or(match contents {
-        [(file, _)] => file,
-        _ => "the given files",
-    });
-    let shown = |name: &str| folder.map_or(name.to_owned(), |folder| format!("{folder}/{name}"));
+    let (names, place) = (given.names(), given.place());
     let chosen = Chosen::used_as(used_as, &names, spec, files, place).map_err(|mut error| {
         // Of other objectives no file of text is a split.
         if let DataError::MissingSplit { split, looked_for, .. } = &mut error {
@@ -54,8 +48,8 @@ pub(crate) fn read_files(
     let mut read = DataRead::default();
     let mut examples = |names: &[String], split: &str| -> Result<Vec<RawExample>, DataError> {
         let mut all = Vec::new();
-        for (name, bytes) in contents.iter().filter(|(name, _)| names.contains(name)) {
-            let (of_file, file, notes) = read_file(&shown(name), name, bytes, reading)?;
+        for (name, bytes) in given.contents.iter().filter(|(name, _)| names.contains(name)) {
+            let (of_file, file, notes) = read_file(&given.shown(name), name, bytes, reading)?;
             read.files.push(FileRead { split: split.to_owned(), examples: of_file.len(), ..file });
             read.notes.extend(notes);
             all.extend(of_file);

@@ -11,7 +11,7 @@ use crate::builtin;
 use crate::error::DataError;
 #[cfg(not(target_family = "wasm"))]
 use crate::files::{Chosen, file_names};
-use crate::files::{Use, read_files};
+use crate::files::{Given, Use, read_files};
 use crate::objective::ObjectiveKind;
 use crate::reading::Reading;
 use crate::registry::TaskSpec;
@@ -36,7 +36,7 @@ pub fn load_task(name: &str, dir: Option<&Path>, reading: &Reading) -> Result<Ra
     };
     if dir.is_file() {
         let content = (dir.display().to_string(), std::fs::read(dir).map_err(unreadable(dir))?);
-        return read_files(spec, &files, reading, None, &[content], Use::Single);
+        return read_files(spec, &files, reading, Given { folder: None, contents: &[content] }, Use::Single);
     }
     let mut names = names_in(dir, "", 0)?;
     let mut wanted = Chosen::among(&names, &files)?;
@@ -54,7 +54,8 @@ pub fn load_task(name: &str, dir: Option<&Path>, reading: &Reading) -> Result<Ra
         let bytes = if wanted.uses(&name) { std::fs::read(&path).map_err(unreadable(&path))? } else { Vec::new() };
         contents.push((name, bytes));
     }
-    read_files(spec, &files, reading, Some(&dir.display().to_string()), &contents, Use::Splits)
+    let given = Given { folder: Some(&dir.display().to_string()), contents: &contents };
+    read_files(spec, &files, reading, given, Use::Splits)
 }
 
 /// Folders that may be above a file in the folder of the data: data sets of the hub have `default/train/0000.parquet`.
@@ -100,7 +101,7 @@ pub fn parse_whole(name: &str, file: (String, Vec<u8>), reading: &Reading) -> Re
     let spec = TaskSpec::named(name)?;
     match spec.files {
         None => parse_task(name, &[], reading),
-        Some(files) => read_files(spec, &files, reading, None, &[file], Use::Whole),
+        Some(files) => read_files(spec, &files, reading, Given { folder: None, contents: &[file] }, Use::Whole),
     }
 }
 
@@ -130,7 +131,7 @@ pub fn parse_task(name: &str, files: &[(String, Vec<u8>)], reading: &Reading) ->
         }
         Some(layout) => {
             let used_as = if files.len() == 1 { Use::Single } else { Use::Splits };
-            read_files(spec, &layout, reading, None, files, used_as)
+            read_files(spec, &layout, reading, Given { folder: None, contents: files }, used_as)
         }
     }
 }
