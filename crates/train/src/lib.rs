@@ -28,10 +28,10 @@ mod setup;
 mod simd;
 mod source;
 mod teacher;
+mod text_generator;
 mod train_state;
 mod training;
 mod watched;
-mod writer;
 
 pub use error::TrainError;
 pub use estimate::estimate;
@@ -48,4 +48,4 @@ pub use session::snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use setup::{CODE, Machine, Setup, check_examples, check_input, check_objective, pooling_of};
 pub use source::{ModelSource, NamedFiles};
 pub use teacher::{DistillWeights, Teacher, TeacherOutput, distillation_loss};
-pub use writer::Writer;
+pub use text_generator::TextGenerator;

@@ -7,7 +7,7 @@ use apt_nn::ModelConfig;
 use apt_nn::generation::Sampling;
 use apt_train::device::cpu;
 use apt_train::pretrain::{DecoderPretrainer, Recipe};
-use apt_train::{Machine, ModelFiles, ModelSource, NoProbe, Session, Setup, Writer};
+use apt_train::{Machine, ModelFiles, ModelSource, NoProbe, Session, Setup, TextGenerator};
 use burn::tensor::Device;
 use pollster::block_on;
 use serde_json::{Map, Value, json};
@@ -172,26 +172,32 @@ fn endings_are_told_apart_by_their_likelihood() {
 }
 
 #[test]
-fn a_writer_gives_out_whole_characters_and_what_is_left_at_the_end() {
+fn a_generator_gives_out_whole_characters_and_what_is_left_at_the_end() {
     let files = model(false);
     let decoder = files.source.model(&Device::flex()).expect("a model");
     let whole = |ids: &[u32]| files.tokenizer.decode(ids).expect("a text");
     let mut halves = 0;
     for seed in 0..8 {
         let sampling = Sampling { temperature: 1.0, ..Sampling::GREEDY };
-        let mut writer = Writer::new(&decoder, files.tokenizer.clone(), "caf\u{e9}", sampling, seed).expect("a writer");
-        assert_eq!((writer.prompt().len(), writer.room()), (5, 59), "a byte each");
+        let mut generator =
+            TextGenerator::new(&decoder, files.tokenizer.clone(), "caf\u{e9}", sampling, seed).expect("a generator");
+        assert_eq!((generator.prompt().len(), generator.room()), (5, 59), "a byte each");
         let mut text = String::new();
-        while writer.room() > 0 {
-            let Some(more) = block_on(writer.next()).expect("a token") else { break };
+        while generator.room() > 0 {
+            let Some(more) = block_on(generator.next_token()).expect("a token") else { break };
             halves += usize::from(more.is_empty());
             text.push_str(&more);
         }
-        text.push_str(&writer.rest().expect("what is left"));
-        assert_eq!(format!("caf\u{e9}{text}"), whole(&[writer.prompt(), writer.written()].concat()), "seed {seed}");
+        text.push_str(&generator.rest().expect("what is left"));
+        assert_eq!(
+            format!("caf\u{e9}{text}"),
+            whole(&[generator.prompt(), generator.written()].concat()),
+            "seed {seed}"
+        );
     }
     assert!(halves > 0, "random bytes begin characters");
-    let empty = Writer::new(&decoder, files.tokenizer.clone(), "", Sampling::GREEDY, 0).expect("it begins a text");
+    let empty =
+        TextGenerator::new(&decoder, files.tokenizer.clone(), "", Sampling::GREEDY, 0).expect("it begins a text");
     assert_eq!(empty.prompt(), [256], "behind the end of another");
 }
 

@@ -1,4 +1,4 @@
-//! Decoders write: a token of every author in turn, and between two turns the worker hears commands.
+//! Decoders write: a token of every author in turn, and between two turns the worker handles commands.
 
 use crate::error::WorkerError;
 use crate::predictions::LoadedModel;
@@ -9,7 +9,7 @@ use apt_bridge::writing::{Author, Task, WritingEnd, Written};
 use apt_data::Tokenizer;
 use apt_nn::Transformer;
 use apt_nn::generation::Sampling;
-use apt_train::Writer;
+use apt_train::TextGenerator;
 use burn::tensor::Device;
 
 /// What is being written.
@@ -21,7 +21,7 @@ pub(crate) struct Writing {
 
 /// One author.
 struct Pen {
-    writer: Writer,
+    generator: TextGenerator,
     /// Tokens that are still to be written.
     left: usize,
     /// What has been told to the page last.
@@ -117,28 +117,28 @@ impl Writing {
 impl Pen {
     fn new(author: usize, model: &Transformer, tokenizer: Tokenizer, task: &Task) -> Result<Self, WorkerError> {
         let sampling = Sampling { temperature: task.temperature, ..Sampling::GREEDY };
-        let writer = Writer::new(model, tokenizer, &task.prompt, sampling, task.seed)?;
-        if writer.room() == 0 {
-            let (tokens, most) = (writer.prompt().len(), model.config.max_length());
+        let generator = TextGenerator::new(model, tokenizer, &task.prompt, sampling, task.seed)?;
+        if generator.room() == 0 {
+            let (tokens, most) = (generator.prompt().len(), model.config.max_length());
             let what = format!("it has {tokens} tokens, and the model takes {most} with what it writes");
             return Err(WorkerError::new("the prompt", what, "shorten it"));
         }
         let parameters = model.config.shape().parameters() as u64;
         let told = Written { author, text: String::new(), tokens: 0, milliseconds: 0.0, parameters, ended: None };
-        Ok(Self { writer, left: task.length.max(1), told })
+        Ok(Self { generator, left: task.length.max(1), told })
     }
 
     /// Writes a token.
     async fn write(&mut self) -> Result<Written, WorkerError> {
         let began = clock::now();
-        let next = self.writer.next().await?;
+        let next = self.generator.next_token().await?;
         // The first comes of reading the prompt.
         if self.told.tokens > 0 {
             self.told.milliseconds += clock::now() - began;
         }
         self.told.tokens += 1;
         self.left -= 1;
-        self.told.ended = match (&next, self.left, self.writer.room()) {
+        self.told.ended = match (&next, self.left, self.generator.room()) {
             (None, ..) => Some(WritingEnd::Text),
             (_, 0, _) => Some(WritingEnd::Length),
             (.., 0) => Some(WritingEnd::Positions),
@@ -146,7 +146,7 @@ impl Pen {
         };
         self.told.text = next.unwrap_or_default();
         if self.told.ended.is_some() {
-            self.told.text.push_str(&self.writer.rest()?);
+            self.told.text.push_str(&self.generator.rest()?);
         }
         Ok(self.told.clone())
     }

@@ -11,7 +11,7 @@ use apt_data::{
 use apt_nn::Transformer;
 use apt_nn::checkpoint::{Precision, to_safetensors};
 use apt_nn::generation::Sampling;
-use apt_train::Writer;
+use apt_train::TextGenerator;
 use apt_train::pretrain::{DecoderPretrainer, Recipe};
 use burn::tensor::Device;
 use clap::Parser;
@@ -164,13 +164,13 @@ fn frequencies_only(corpus: &TokenizedTask, vocabulary: usize) -> f64 {
 
 /// `text` and the likeliest tokens after it, to the end of the text.
 fn greedy(model: &Transformer, tokenizer: &Tokenizer, text: &str) -> Result<String> {
-    let mut writer = Writer::new(model, tokenizer.clone(), text, Sampling::GREEDY, 0)?;
+    let mut generator = TextGenerator::new(model, tokenizer.clone(), text, Sampling::GREEDY, 0)?;
     let mut whole = text.to_owned();
-    while writer.room() > 0 {
-        let Some(more) = block_on(writer.next())? else { break };
+    while generator.room() > 0 {
+        let Some(more) = block_on(generator.next_token())? else { break };
         whole.push_str(&more);
     }
-    Ok(whole + &writer.rest()?)
+    Ok(whole + &generator.rest()?)
 }
 
 fn recipe_text(args: &Args, outcome: &Outcome) -> String {

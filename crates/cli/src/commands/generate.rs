@@ -11,7 +11,7 @@ use crate::source::{model_at, settings_at};
 use apt_data::Tokenizer;
 use apt_experiment::TOKENIZER_FILE;
 use apt_nn::generation::Sampling;
-use apt_train::Writer;
+use apt_train::TextGenerator;
 use clap::ArgMatches;
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write, stdin, stdout};
@@ -46,14 +46,14 @@ pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
     }
     let text = prompt(matches)?;
     let seed = matches.get_one::<u64>("seed").copied().unwrap_or_default();
-    let mut writer = Writer::new(&model, tokenizer, &text, sampling(matches), seed)?;
-    let tokens = room(matches.get_one::<usize>("tokens").copied(), &writer, model.config.max_length(), source)?;
+    let mut generator = TextGenerator::new(&model, tokenizer, &text, sampling(matches), seed)?;
+    let tokens = room(matches.get_one::<usize>("tokens").copied(), &generator, model.config.max_length(), source)?;
 
     let is_json = matches.get_flag("json");
     let begun = Instant::now();
     let (mut whole, mut ended, mut read, mut steps) = (String::new(), "length", None, 0);
-    while writer.written().len() < tokens {
-        let next = pollster::block_on(writer.next())?;
+    while generator.written().len() < tokens {
+        let next = pollster::block_on(generator.next_token())?;
         // The first token comes of reading the prompt.
         match read {
             None => read = Some(begun.elapsed()),
@@ -66,11 +66,11 @@ pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
         put(&text, is_json, &mut whole);
         stdout_written()?;
     }
-    put(&writer.rest()?, is_json, &mut whole);
+    put(&generator.rest()?, is_json, &mut whole);
     let reading = read.unwrap_or_default();
     let writing = begun.elapsed().saturating_sub(reading).as_secs_f64();
     let speed = (steps > 0).then(|| f64::from(steps) / writing.max(1e-9));
-    let (prompt, written) = (writer.prompt(), writer.written());
+    let (prompt, written) = (generator.prompt(), generator.written());
     if is_json {
         print_stdout(
             &json!({
@@ -126,8 +126,8 @@ fn prompt(matches: &ArgMatches) -> Result<String, CliError> {
 }
 
 /// How many tokens are to be written, of which all must have a position.
-fn room(asked: Option<usize>, writer: &Writer, most: usize, source: &Path) -> Result<usize, CliError> {
-    let (prompt, left) = (writer.prompt().len(), writer.room());
+fn room(asked: Option<usize>, generator: &TextGenerator, most: usize, source: &Path) -> Result<usize, CliError> {
+    let (prompt, left) = (generator.prompt().len(), generator.room());
     match asked {
         None if left > 0 => Ok(TOKENS.min(left)),
         Some(tokens) if tokens <= left => Ok(tokens),

@@ -1,4 +1,4 @@
-//! Rows of a table as texts or conversations. Which they are is told by the columns, as data sets of the hub have them:
+//! Rows of a table as texts or conversations. Their columns decide which, named as in data sets of the hub:
 //! `text`; `messages` with role and content (OpenAI's, TRL's) or `conversations` with from and value (ShareGPT's);
 //! `instruction`, `input`, `output` (Alpaca's), or a prompt with its answer.
 

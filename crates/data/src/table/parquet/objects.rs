@@ -17,7 +17,7 @@ use crate::unpack::MOST;
 /// # Errors
 /// [`DataError::Parquet`] for what cannot be read, and [`DataError::NoRows`].
 pub(crate) fn objects(bytes: &[u8], file: &str) -> Result<(Objects, String), DataError> {
-    // What can be told beforehand is told alike.
+    // Refused in the words of other Parquet files.
     ParquetRows::open(bytes.to_vec(), file)?.refuse_unknown_compression()?;
     let mut left = MOST;
     let mut objects = Objects::new();

@@ -1,4 +1,4 @@
-//! Writing: a decoder goes on with a text, a token at a time, in the program as in a browser.
+//! Text generation: a decoder goes on with a text, a token at a time, in the program as in a browser.
 
 use crate::TrainError;
 use apt_core::tokens::TokenBatch;
@@ -8,7 +8,7 @@ use apt_nn::checkpoint::read_back;
 use apt_nn::generation::{Decoder, Sampler, Sampling};
 
 /// A decoder with a text that it goes on with.
-pub struct Writer {
+pub struct TextGenerator {
     decoder: Decoder,
     tokenizer: Tokenizer,
     sampler: Sampler,
@@ -22,7 +22,7 @@ pub struct Writer {
     shown: usize,
 }
 
-impl Writer {
+impl TextGenerator {
     /// Behind `prompt`, as [`Tokenizer::prompt`] has it; the same seed draws the same tokens.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Writer {
     ///
     /// # Errors
     /// Where there is no [`room`](Self::room); values that cannot be read back.
-    pub async fn next(&mut self) -> Result<Option<String>, TrainError> {
+    pub async fn next_token(&mut self) -> Result<Option<String>, TrainError> {
         let logits = match self.written().last() {
             Some(&last) => self.decoder.step(&[last as i32])?,
             None => {
