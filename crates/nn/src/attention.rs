@@ -158,7 +158,7 @@ impl Attention {
         let qkv = self.projections(x, batch);
         let (length, padding) = match &batch.layout {
             Layout::Packed { lengths } => return kernels::packed_attention(qkv, lengths, heads),
-            Layout::Padded { length, padding, .. } => (*length, padding.as_ref()),
+            Layout::Padded { length, padding, .. } => (*length, padding.as_deref()),
         };
         // Dropout needs the weights, which the one operation does not give.
         let fused = || kernels::attention(&qkv, padding, [batch.size, length], heads);

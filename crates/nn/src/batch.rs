@@ -12,7 +12,6 @@ pub const PADDING_SCORE: f32 = -1e9;
 
 /// How the sequences of a batch lie in memory.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a batch")]
 pub(crate) enum Layout {
     /// All of the same length. `padding` is 0 for tokens and a large negative number for padding,
     /// `[batch, 1, 1, length]`; `None` if nothing is padded.
@@ -22,7 +21,7 @@ pub(crate) enum Layout {
         /// Tokens of each sequence before its padding.
         lengths: Vec<usize>,
         /// Added to attention scores.
-        padding: Option<Tensor<4>>,
+        padding: Option<Box<Tensor<4>>>,
     },
     /// Behind one another without padding: only for passes without autodiff on the CPU.
     Packed {
@@ -64,7 +63,7 @@ impl Batch {
                 .iter()
                 .flat_map(|&n| (0..length).map(move |i| if i < n { 0.0 } else { PADDING_SCORE }))
                 .collect();
-            Tensor::from_data(TensorData::new(values, [size, 1, 1, length]), device)
+            Box::new(Tensor::from_data(TensorData::new(values, [size, 1, 1, length]), device))
         });
         let layout = Layout::Padded { length, lengths: lengths.clone(), padding };
         let angles = Angles::of(config, 0..length, device);
