@@ -116,9 +116,12 @@ fn prompt(matches: &ArgMatches) -> Result<String, CliError> {
             if stdin().is_terminal() {
                 print_stderr("a text to go on with, please; Ctrl-D ends it");
             }
-            let mut text = String::new();
-            let read = stdin().read_to_string(&mut text);
-            read.map_err(|error| CliError::reading(Path::new("standard input"), error))?;
+            let (place, mut bytes) = (Path::new("standard input"), Vec::new());
+            stdin().read_to_end(&mut bytes).map_err(|error| CliError::reading(place, error))?;
+            let text = String::from_utf8(bytes).map_err(|error| {
+                let at = error.utf8_error().valid_up_to();
+                CliError::at(place, format!("it is no UTF-8 text at byte {at}"), "convert it to UTF-8")
+            })?;
             Ok(text.trim_end_matches(['\r', '\n']).to_owned())
         }
         text => Ok(text.to_owned()),

@@ -134,14 +134,20 @@ fn drawn_text_is_the_same_for_a_seed_and_comes_from_a_pipe_too() {
     assert_eq!(drawn("4", &[]), drawn("4", &[]));
     assert_ne!(drawn("4", &[]), drawn("5", &[]));
     assert_eq!(drawn("4", &["--top-k", "1"]), drawn("5", &["--top-k", "1"]), "one token is all that is left");
-    let mut child = program(&["generate", "model", "-", "--tokens", "3", "--json"], dir.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    child.stdin.take().expect("it is piped").write_all(b"To be\n").expect("it is read");
-    let output = child.wait_with_output().expect("it ends");
+    let piped = |text: &[u8]| {
+        let mut child = program(&["generate", "model", "-", "--tokens", "3", "--json"], dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        child.stdin.take().expect("it is piped").write_all(text).expect("it is read");
+        child.wait_with_output().expect("it ends")
+    };
+    let refused = piped(b"caf\xe9");
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && why.contains("no UTF-8 text at byte 3"), "{why}");
+    let output = piped(b"To be\n");
     let piped: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert_eq!((&piped["prompt"], piped["ids"].as_array().map(Vec::len)), (&"To be".into(), Some(3)));
     let one = run(&["generate", "model", "To be", "--tokens", "1", "--json"], dir.path());
