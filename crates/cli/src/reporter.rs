@@ -110,6 +110,13 @@ impl Reporter {
                 }
             }
             Event::Layout(layout) => self.print(&format!("  step {:>6}  {}", layout.step, layout.sentence())),
+            // At a point that removes nothing ranks alone change.
+            Event::Pruned(point) if point.salience.is_none() => {
+                let ranks = || point.ranks.values().copied();
+                if let Some((least, most)) = ranks().min().zip(ranks().max()) {
+                    self.print(&format!("  step {:>6}  ranks change: {least} to {most} now", point.step));
+                }
+            }
             Event::Pruned(point) => {
                 let (heads, neurons): (usize, usize) = (point.heads.iter().sum(), point.neurons.iter().sum());
                 let how = if point.removed { "pruned" } else { "masked" };

@@ -55,7 +55,7 @@ pub fn spread_steps(start: usize, end: usize, intervals: usize) -> Vec<usize> {
     (0..=intervals).map(|k| start + span / parts * k + span % parts * k / parts).collect()
 }
 
-/// One removal of blocks.
+/// A point between two training steps at which blocks leave the model, ranks change, or both.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PruningPoint {
     /// The blocks go before this training step runs.
@@ -66,13 +66,22 @@ pub struct PruningPoint {
     pub window_start: usize,
 }
 
+impl PruningPoint {
+    /// Whether it has a window of training steps before it; a cut before training has none.
+    pub fn has_window(&self) -> bool {
+        self.window_start < self.step
+    }
+}
+
 /// Everything that is decided about a run before it starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// Pruning points, strictly later and sparser one after the other. Their windows touch. There
-    /// are fewer than asked for if the pruning window has too few steps, and none at density 1 if ranks stay.
+    /// Pruning points, strictly later one after the other. Their windows touch. Each leaves a lower density, or the same
+    /// where ranks alone change: at density 1, and behind the cut of `one_shot`. There are fewer than asked for if the
+    /// pruning window has too few steps, and none at density 1 if ranks stay.
     pub points: Vec<PruningPoint>,
-    /// Steps in which salience is gathered; empty for `one_shot`, which scores before training.
+    /// Steps in which salience of blocks and importance of adapters are gathered. `one_shot` scores blocks before training:
+    /// it is empty there where ranks stay.
     pub collect: Range<usize>,
     /// Steps that distil.
     pub distill: Option<Range<usize>>,
@@ -91,29 +100,37 @@ impl Timeline {
     /// [`TimelineError`] naming the setting that rules every layout out.
     pub fn new(config: &TimelineConfig) -> Result<Self, TimelineError> {
         config.check()?;
-        let (begins, start_density) = (config.begins, config.start_density);
+        let (begins, mut start_density) = (config.begins, config.start_density);
         let ends = begins + config.total_steps;
         let empty = Self { points: Vec::new(), collect: begins..begins, distill: None, begins, start_density, ends };
         if config.density >= 1.0 && !config.ranks_change {
             return Ok(empty);
         }
-        if config.schedule == PruneSchedule::OneShot {
-            // Nothing has been learned before step 0: there is no earlier self to learn from.
-            let points = vec![PruningPoint { step: begins, density: config.density, window_start: begins }];
-            return Ok(Self { points, ..empty });
+        let is_one_shot = config.schedule == PruneSchedule::OneShot;
+        let mut points = Vec::new();
+        if is_one_shot {
+            if config.density < start_density {
+                points.push(PruningPoint { step: begins, density: config.density, window_start: begins });
+            }
+            start_density = config.density;
+            if !config.ranks_change || config.total_steps < 2 {
+                return Ok(Self { points, ..empty });
+            }
         }
         let (start, warm_end, end) = config.window()?;
-        let points = config.num_prunings.min((end - warm_end) / MIN_WINDOW).max(1);
-        let steps = spread_steps(warm_end, end, points);
+        let intervals = config.num_prunings.min((end - warm_end) / MIN_WINDOW).max(1);
+        let steps = spread_steps(warm_end, end, intervals);
         let density = |step| density_at(step, start, warm_end, end, start_density, config.density, config.curve);
         let point = |pair: &[usize]| PruningPoint {
             step: begins + pair[1],
             density: density(pair[1]),
             window_start: begins + pair[0],
         };
-        let points: Vec<_> = steps.windows(2).map(point).collect();
+        points.extend(steps.windows(2).map(point));
         let first = if config.learned_masks { steps[0] } else { steps[1] };
-        let distill = config.distillation(first).map(|steps| begins + steps.start..begins + steps.end);
+        // Before a one-shot cut nothing has been learned: there is no earlier self to learn from.
+        let distill = config.distillation(first).filter(|_| !is_one_shot);
+        let distill = distill.map(|steps| begins + steps.start..begins + steps.end);
         Ok(Self { points, collect: begins + start..begins + end, distill, ..empty })
     }
 
@@ -145,17 +162,27 @@ impl Timeline {
         self.points.iter().enumerate().find(|(_, point)| point.step == step)
     }
 
+    /// Whether blocks leave at this point: it lowers the density.
+    pub fn prunes(&self, point: usize) -> bool {
+        let before = point.checked_sub(1).map_or(self.start_density, |before| self.points[before].density);
+        self.points[point].density < before
+    }
+
+    /// Whether blocks are still to leave, at a point before training step `step` or later.
+    pub fn prunes_from(&self, step: usize) -> bool {
+        (0..self.points.len()).any(|point| self.points[point].step >= step && self.prunes(point))
+    }
+
     /// How far growth of the tuning budget has come at a point, 0..=1 (METHOD §4: linear in steps
     /// from the start of the first window to the last point). It is over where steps were made before these.
     pub fn growth_fraction(&self, point: usize) -> f64 {
         if self.begins > 0 {
             return 1.0;
         }
-        let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else {
-            return 0.0;
-        };
+        let first = self.points.iter().find(|point| point.has_window());
+        let (Some(first), Some(last)) = (first, self.points.last()) else { return 0.0 };
         let span = last.step - first.window_start;
-        let step = self.points.get(point).map_or(last.step, |point| point.step);
+        let step = self.points.get(point).map_or(last.step, |point| point.step).max(first.window_start);
         if span == 0 { 1.0 } else { (step - first.window_start) as f64 / span as f64 }
     }
 }
@@ -256,6 +283,24 @@ mod tests {
         assert!(timeline.points.iter().all(|point| point.density == 1.0), "{:?}", timeline.points);
         assert_eq!(timeline.collect, 0..1500);
         assert_eq!(timeline.growth_fraction(9), 1.0);
+    }
+
+    #[test]
+    fn ranks_change_behind_a_one_shot_cut_and_nothing_is_removed_there() {
+        let one_shot = TimelineConfig { ranks_change: true, opens: 400, ..config(PruneSchedule::OneShot, 2000) };
+        let timeline = Timeline::new(&one_shot).expect("2000 steps");
+        let early = Timeline::new(&TimelineConfig { schedule: PruneSchedule::Early, ..one_shot }).expect("2000 steps");
+        let steps = |points: &[PruningPoint]| points.iter().map(|point| point.step).collect::<Vec<_>>();
+        assert_eq!((timeline.points[0].step, timeline.points[0].has_window()), (0, false));
+        assert_eq!(steps(&timeline.points[1..]), steps(&early.points), "ranks change where those of early do");
+        assert!(timeline.points.iter().all(|point| point.density == 0.4), "{:?}", timeline.points);
+        assert_eq!((timeline.collect.clone(), timeline.distill.clone()), (early.collect.clone(), None));
+        let prunes = |timeline: &Timeline| (0..timeline.points.len()).filter(|&i| timeline.prunes(i)).count();
+        assert_eq!((prunes(&timeline), prunes(&early)), (1, 10));
+        assert_eq!((timeline.prunes_from(0), timeline.prunes_from(1)), (true, false));
+        assert_eq!((early.prunes_from(550), early.prunes_from(551)), (true, false));
+        assert_eq!((timeline.growth_fraction(0), timeline.growth_fraction(10)), (0.0, 1.0));
+        assert_eq!(timeline.growth_fraction(1), early.growth_fraction(0));
     }
 
     #[test]

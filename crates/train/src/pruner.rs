@@ -181,8 +181,8 @@ impl Pruner {
         knobs: &Knobs,
         shape: &ModelShape,
     ) -> Result<(), TrainError> {
-        let Some((_, window)) = timeline.window_at(step) else { return Ok(()) };
-        if !fades(knobs) || self.learns_masks() {
+        let Some((index, window)) = timeline.window_at(step) else { return Ok(()) };
+        if !timeline.prunes(index) || !fades(knobs) || self.learns_masks() {
             return Ok(());
         }
         let amount = mask_step(window.step - window.window_start, knobs.mask_step);

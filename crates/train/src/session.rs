@@ -267,7 +267,7 @@ impl Session {
     async fn pruning_point(&mut self) -> Result<(), TrainError> {
         let point = self.trainer.timeline.point_at(self.steps_made());
         let Some((index, point)) = point.map(|(index, point)| (index, point.clone())) else { return Ok(()) };
-        if point.window_start == point.step {
+        if self.trainer.timeline.prunes(index) && !point.has_window() {
             self.trainer.weigh_kinds(point.density).await?;
         }
         let events = self.trainer.prune(index, &point, self.costs.seconds())?;
@@ -281,6 +281,9 @@ impl Session {
         let window = self.trainer.timeline.window_at(step).filter(|(_, window)| window.window_start == step);
         if let Some((index, density)) = window.map(|(index, window)| (index, window.density)) {
             self.appoint_teacher(index == 0).await?;
+            if !self.trainer.timeline.prunes(index) {
+                return Ok(());
+            }
             self.trainer.weigh_kinds(density).await?;
             let shape = self.trainer.trained.shape();
             self.trainer.pruner.begin_decay(&self.trainer.setup.knobs, &shape);

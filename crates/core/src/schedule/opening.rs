@@ -29,11 +29,11 @@ pub enum Opening {
 
 impl Opening {
     /// The opening that `tune_first` asks for in a run of `total_steps`: below 1 a share of the steps, else a number of
-    /// steps; `None` waits for the loss. `late` and `one_shot` have a place of their own and open where that says.
+    /// steps; `None` waits for the loss. `late` has a place of its own and opens where that says.
     pub fn new(schedule: PruneSchedule, tune_first: Option<f64>, total_steps: usize) -> Self {
         let share = |share: f64| whole(share * total_steps as f64);
         match (schedule, tune_first) {
-            (PruneSchedule::Late | PruneSchedule::OneShot, _) => Self::At(0),
+            (PruneSchedule::Late, _) => Self::At(0),
             (_, None) => Self::LossMoved { latest: share(LATEST) },
             (_, Some(first)) if first < 1.0 => Self::At(share(first)),
             (_, Some(first)) => Self::At(first as usize),
@@ -102,5 +102,6 @@ mod tests {
         assert_eq!(of(Some(200.0)), Opening::At(200));
         assert_eq!(of(None), Opening::LossMoved { latest: 96 });
         assert_eq!(Opening::new(PruneSchedule::Late, None, 384), Opening::At(0));
+        assert_eq!(Opening::new(PruneSchedule::OneShot, Some(0.25), 384), Opening::At(96), "ranks grow from there");
     }
 }

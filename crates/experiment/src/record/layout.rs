@@ -77,20 +77,32 @@ impl Layout {
             let how = if self.opened_by == OpenedBy::LossMoved { "has fallen" } else { "has only gone" };
             parts.push(format!("the training loss {how} from {start:.3} to {now:.3}"));
         }
-        if !self.collect.is_empty() {
-            parts.push(format!("blocks are scored in steps {}", steps(&self.collect)));
-        }
-        let masks = match first.mask_step {
-            step if step < 1.0 => format!("masks move by {step:.2} a step"),
-            _ => "masks do not move: blocks are cut at once".to_owned(),
+        let (cut, rest) = match first.window_start == first.step {
+            true => (Some(first), &self.points[1..]),
+            false => (None, self.points.as_slice()),
         };
-        parts.push(match self.points.len() {
-            1 => format!("one pruning point before step {}, {masks}", last.step + 1),
-            points => {
-                let apart = (last.step - first.window_start) as f64 / points as f64;
-                format!("{points} pruning points up to step {}, {apart:.0} steps apart, {masks}", last.step)
+        parts.extend(cut.map(|cut| format!("blocks are cut before step {}, masks do not move", cut.step + 1)));
+        let before = cut.map_or(1.0, |cut| cut.density);
+        let (scored, point, masks) = match rest.first() {
+            Some(point) if point.density >= before => ("adapters", "point at which ranks change", String::new()),
+            Some(point) if point.mask_step < 1.0 => {
+                ("blocks", "pruning point", format!(", masks move by {:.2} a step", point.mask_step))
             }
-        });
+            _ => ("blocks", "pruning point", ", masks do not move: blocks are cut at once".to_owned()),
+        };
+        if !self.collect.is_empty() {
+            parts.push(format!("{scored} are scored in steps {}", steps(&self.collect)));
+        }
+        match rest {
+            [] => {}
+            [_] => parts.push(format!("one {point} before step {}{masks}", last.step + 1)),
+            [first, ..] => {
+                let apart = (last.step - first.window_start) as f64 / rest.len() as f64;
+                let points = point.replacen("point", "points", 1);
+                let count = rest.len();
+                parts.push(format!("{count} {points} up to step {}, {apart:.0} steps apart{masks}", last.step));
+            }
+        }
         if let Some(distill) = &self.distill {
             parts.push(format!("a teacher in steps {}", steps(distill)));
         }
@@ -122,6 +134,13 @@ mod tests {
             layout.sentence(),
             "the training loss has fallen from 0.693 to 0.550; blocks are scored in steps 51–100; \
              2 pruning points up to step 100, 20 steps apart, masks move by 0.25 a step; a teacher in steps 81–176"
+        );
+        let cut = PlannedPoint { mask_step: 1.0, ..point(0, 0) };
+        let one_shot = Layout { points: vec![cut, point(80, 60), point(100, 80)], distill: None, loss: None, ..layout };
+        assert_eq!(
+            one_shot.sentence(),
+            "blocks are cut before step 1, masks do not move; adapters are scored in steps 51–100; \
+             2 points at which ranks change up to step 100, 20 steps apart"
         );
     }
 }

@@ -27,8 +27,8 @@ impl Trainer {
             let LossChange { start, now } = loss;
             events.push(Event::Warning {
                 message: format!(
-                    "the training loss has not moved in {} steps ({start:.3}, now {now:.3}): blocks are scored on a model \
-                     that has hardly learned; a higher learning-rate, more steps or another tune-first may help",
+                    "the training loss has not moved in {} steps ({start:.3}, now {now:.3}): what is scored from here on \
+                     is a model that has hardly learned; a higher learning-rate, more steps or another tune-first may help",
                     self.step
                 ),
             });

@@ -115,10 +115,9 @@ impl Trainer {
 
     /// The part of the run that the present step belongs to.
     pub(super) fn phase(&self) -> Phase {
-        let last_point = self.timeline.points.last().map_or(0, |p| p.step);
         if self.distiller.active(self.step, &self.timeline, &self.setup.knobs).is_some() {
             Phase::Distilling
-        } else if self.step < last_point && self.setup.knobs.prunes() {
+        } else if self.timeline.prunes_from(self.step + 1) {
             Phase::Pruning
         } else {
             Phase::Tuning
@@ -176,7 +175,8 @@ impl Trainer {
         let (clip_norm, seed) = (knobs.clip_norm, knobs.seed);
         let collect = self.timeline.collect.contains(&step);
         let drawn = self.pruner.draw_gates(step, &self.timeline, seed);
-        let scored = drawn.is_some() || collect && self.pruner.needs_scores(knobs);
+        let scored =
+            drawn.is_some() || collect && self.timeline.prunes_from(step + 1) && self.pruner.needs_scores(knobs);
         let scorer = scored.then_some(knobs.salience);
         let masks = drawn.as_ref().map(|draw| &draw.masks);
         let mut pass = self.backward(step, scorer, masks, self.dropout(step))?;
@@ -320,7 +320,7 @@ impl Trainer {
     /// A pruning point: blocks are removed and ranks change. What is to be reported of it, in order.
     pub(super) fn prune(&mut self, index: usize, point: &PruningPoint, seconds: f64) -> Result<Vec<Event>, TrainError> {
         let mut events = Vec::new();
-        let prunes = self.setup.knobs.prunes();
+        let prunes = self.timeline.prunes(index);
         let (mut kind_weights, mut salience, mut outliers, mut exceptions) = (None, None, None, None);
         if prunes {
             let (knobs, shape) = (&self.setup.knobs, self.trained.shape());
@@ -332,9 +332,12 @@ impl Trainer {
             self.pruner.end_window();
             self.remove(&kept);
         }
-        let rank_point = RankPoint { index, step: self.step, fraction: self.timeline.growth_fraction(index) };
-        let growth = self.ranks.change_ranks(&rank_point, &mut self.trained, &self.setup.knobs, &self.device);
-        events.extend(growth.map(Event::Grown));
+        // Before training no importance has been gathered: ranks change at the points that have a window.
+        if point.has_window() {
+            let rank_point = RankPoint { index, step: self.step, fraction: self.timeline.growth_fraction(index) };
+            let growth = self.ranks.change_ranks(&rank_point, &mut self.trained, &self.setup.knobs, &self.device);
+            events.extend(growth.map(Event::Grown));
+        }
         let shape = self.trained.shape();
         let kept = self.pruner.kept();
         events.push(Event::Pruned(Box::new(Pruned {
@@ -352,7 +355,7 @@ impl Trainer {
             outliers,
             exceptions,
             ranks: self.trained.ranks(),
-            removed: prunes,
+            removed: self.setup.knobs.prunes(),
             seconds,
         })));
         Ok(events)

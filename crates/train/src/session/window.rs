@@ -27,7 +27,7 @@ impl PruningWindow {
         let opens = timeline.collect.start;
         if let Opening::At(first) = opening
             && first > opens
-            && !timeline.points.is_empty()
+            && !timeline.collect.is_empty()
         {
             let what = format!("{first} steps of tuning leave no room for the pruning window in {steps} steps");
             let remedy = format!("set it to at most {opens} steps, or to a smaller share, or leave it out");
