@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use apt_core::arms::{
-    Curve, Distillation, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience,
+    Curve, Distillation, HeadKurtosis, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience,
 };
 use apt_core::lr::LrDecay;
 use serde::{Deserialize, Serialize};
@@ -337,7 +337,7 @@ knobs! {
     /// Densities on the way, by comma and falling: each is reached and tuned like the last; none goes there at once.
     #[knob(Schedule, "")]
     via: Option<Densities> = None,
-    /// When blocks are removed: early, late, gradual over the run, or one_shot before training.
+    /// When blocks are removed: early, late, gradual over the run, or one_shot before training (ranks grow as in early).
     #[knob(Schedule, "")]
     schedule: PruneSchedule = PruneSchedule::Early,
     /// How density falls from 1 to its target.
@@ -380,6 +380,9 @@ knobs! {
     /// Units of √kurtosis in outlier_aware: balanced with the first term, or raw as printed in the paper.
     #[knob(Salience, "")]
     outlier_scale: OutlierScale = OutlierScale::Balanced,
+    /// Over what a head's kurtosis is taken: per_head, all its entries; published, the code's mixture of all heads' entries.
+    #[knob(Salience, "")]
+    head_kurtosis: HeadKurtosis = HeadKurtosis::PerHead,
     /// Memory of the running mean of scores; 0 looks at the last batch alone.
     #[knob(Salience, "β", 0.0..=0.9999; live)]
     beta: f64 = 0.85,

@@ -23,6 +23,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) scorer: Option<Salience>,
     /// Units of √kurtosis in them.
     pub(crate) outliers: OutlierScale,
+    /// Over what a head's kurtosis is taken.
+    pub(crate) head_kurtosis: HeadKurtosis,
     pub(crate) distillation: Option<Distillation>,
     /// What the student drops.
     pub(crate) dropout: Option<Dropout>,
@@ -87,7 +89,7 @@ impl Pass<'_> {
                 gradients: &gradients,
                 masks: self.masks,
                 outliers: self.outliers,
-                head_kurtosis: HeadKurtosis::PerHead,
+                head_kurtosis: self.head_kurtosis,
             };
             salience::scores(scorer, &inputs)
         });

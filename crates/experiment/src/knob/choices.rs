@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use apt_core::arms;
 use apt_core::arms::{
-    Curve, Distillation, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience, UnknownArm,
+    Curve, Distillation, HeadKurtosis, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience,
+    UnknownArm,
 };
 use apt_core::lr::LrDecay;
 use apt_core::wiring::Site;
@@ -178,6 +179,7 @@ choice_knobs!(
     PruneSchedule,
     RankGrowth,
     RankImportance,
+    HeadKurtosis,
     OutlierScale,
     Salience
 );

@@ -297,6 +297,7 @@ impl Trainer {
             masks: masks.as_ref(),
             scorer,
             outliers: knobs.outlier_scale,
+            head_kurtosis: knobs.head_kurtosis,
             distillation,
             dropout,
         };
