@@ -130,6 +130,23 @@ pub static PRESETS: &[Preset] = &[
         "the whole method at the times of the published run, meant for its 40 epochs",
         PAPER_SCHEDULE,
     ),
+    // The published recipe for LLaMA-2 7B (its scripts): 30 % goes before two epochs of tuning, ranks grow at three points
+    // between step 200 and half an epoch.
+    whole(
+        "apt-llama",
+        "the whole method as published for LLaMA: blocks are cut before tuning, then ranks grow; no teacher",
+        &[
+            ("schedule", "one_shot"),
+            ("density", "0.7"),
+            ("tune_first", "0.06"),
+            ("prune_fraction", "0.19"),
+            ("num_prunings", "3"),
+            ("distillation", "off"),
+            ("lr_warmup", "0.03"),
+            ("lr_curve", "cosine"),
+            ("weight_decay", "0"),
+        ],
+    ),
     whole(
         "apt-paper-search",
         "the whole method without a head floor, as the paper ranks blocks",

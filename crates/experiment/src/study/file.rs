@@ -16,7 +16,18 @@ macro_rules! studies {
     };
 }
 
-studies!("salience", "tuning", "distillation", "schedule", "all", "real", "density", "baselines");
+studies!(
+    "salience",
+    "tuning",
+    "distillation",
+    "schedule",
+    "all",
+    "real",
+    "density",
+    "baselines",
+    "llama-salience",
+    "llama-tuning"
+);
 
 /// A study as it is written down. Settings win in this order, from weakest: defaults, preset, `knobs` of the study,
 /// `knobs` of the arm.
