@@ -248,7 +248,7 @@ fn generate() -> Command {
         .about("What a decoder goes on with after a text, as it comes")
         .after_help(
             "What is written goes to standard output as it comes, what it took to standard error. The likeliest token is \
-             taken each time, unless --temperature is given. Writing stops at a token that ends texts.",
+             taken each time, unless --temperature is given. Writing stops at a token that ends texts, or begins the next.",
         )
         .args([
             source("A run's folder, one of its checkpoints, a model folder, org/name of the hub, or builtin-decoder")
@@ -261,6 +261,12 @@ fn generate() -> Command {
                 .value_name("N")
                 .value_parser(value_parser!(u32).range(1..).map(|n| n as usize))
                 .help(format!("Most tokens to write [default: {TOKENS}, or what the model's positions leave]")),
+            Arg::new("texts")
+                .long("texts")
+                .value_name("N")
+                .value_parser(value_parser!(u64).range(1..))
+                .conflicts_with("json")
+                .help("Write so many texts, a JSON object with text and ended on each line: a file for --data"),
             Arg::new("temperature")
                 .long("temperature")
                 .value_name("X")

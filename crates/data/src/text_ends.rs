@@ -28,6 +28,14 @@ pub struct TextEnds {
     pub adds_eos: bool,
 }
 
+impl TextEnds {
+    /// Whether writing stops at the token `id`: one that ends texts, or that begins the next, as models write between
+    /// texts that were joined by it alone (TinyStories' of llama2.c).
+    pub fn stops_at(&self, id: u32) -> bool {
+        self.eos.contains(&id) || self.bos == Some(id)
+    }
+}
+
 /// The files beside a tokenizer that say it, as JSON objects; empty where there is no such file.
 pub(crate) struct Beside<'f> {
     /// `tokenizer_config.json`.

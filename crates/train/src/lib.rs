@@ -48,4 +48,4 @@ pub use session::snapshot::{Contents, SNAPSHOT_VERSION, Snapshot};
 pub use setup::{CODE, Machine, Setup, check_examples, check_input, check_objective, pooling_of};
 pub use source::{ModelSource, NamedFiles};
 pub use teacher::{DistillWeights, Teacher, TeacherOutput, distillation_loss};
-pub use text_generator::TextGenerator;
+pub use text_generator::{TextGenerator, Written, written_texts};

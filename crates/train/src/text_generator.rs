@@ -1,4 +1,5 @@
-//! Text generation: a decoder goes on with a text, a token at a time, in the program as in a browser.
+//! Text generation: a decoder goes on with a text, a token at a time, in the program as in a browser; and many texts at
+//! once, which make a corpus.
 
 use crate::TrainError;
 use apt_core::tokens::TokenBatch;
@@ -6,6 +7,7 @@ use apt_data::{Stream, Tokenizer, generator};
 use apt_nn::Transformer;
 use apt_nn::checkpoint::read_back;
 use apt_nn::generation::{Decoder, Sampler, Sampling};
+use std::ops::Range;
 
 /// A decoder with a text that it goes on with.
 pub struct TextGenerator {
@@ -57,7 +59,7 @@ impl TextGenerator {
     }
 
     /// Writes a token; the first call reads the prompt. The text that it makes whole, which is empty within a character;
-    /// `None` where the text ends, with whatever token ends texts.
+    /// `None` where the text ends ([`apt_data::TextEnds::stops_at`]).
     ///
     /// # Errors
     /// Where there is no [`room`](Self::room); values that cannot be read back.
@@ -71,7 +73,7 @@ impl TextGenerator {
             }
         };
         let id = self.sampler.choose(&read_back(logits, "logits").await?)? as u32;
-        if self.tokenizer.ends().eos.contains(&id) {
+        if self.tokenizer.ends().stops_at(id) {
             return Ok(None);
         }
         self.ids.push(id);
@@ -103,4 +105,67 @@ impl TextGenerator {
         }
         Ok(text)
     }
+}
+
+/// What a decoder wrote behind a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The text, without the prompt.
+    pub text: String,
+    /// Its tokens.
+    pub tokens: usize,
+    /// Whether the decoder ended it, and not the number of tokens asked for.
+    pub ended: bool,
+}
+
+/// The texts of the numbers `texts` that `model` writes behind `prompt`, each of at most `tokens` tokens, in one batch.
+/// Each number has draws of its own, of `seed`: a text is the same whichever others are written with it, and that of
+/// number 0 is what a [`TextGenerator`] writes.
+///
+/// # Errors
+/// As [`TextGenerator::new`]; more tokens than there are positions behind the prompt.
+pub async fn written_texts(
+    model: &Transformer,
+    tokenizer: &Tokenizer,
+    prompt: &str,
+    sampling: Sampling,
+    seed: u64,
+    (texts, tokens): (Range<u64>, usize),
+) -> Result<Vec<Written>, TrainError> {
+    let prompt = tokenizer.prompt(prompt)?;
+    let ids: Vec<i32> = prompt.iter().map(|&id| id as i32).collect();
+    let mut samplers: Vec<Sampler> =
+        texts.map(|text| Sampler::new(sampling, generator(seed, Stream::Writing, text))).collect();
+    let count = samplers.len();
+    let mut written: Vec<(Vec<u32>, bool)> = vec![(Vec::new(), false); count];
+    let mut decoder = Decoder::new(model)?;
+    let mut logits = decoder.begin(&TokenBatch::of_one_type(ids.repeat(count), vec![ids.len(); count]))?;
+    for made in 1..=tokens {
+        let values = read_back(logits, "logits").await?;
+        let of_text = values.chunks_exact(values.len() / count.max(1));
+        let mut next = Vec::with_capacity(count);
+        for ((logits, sampler), (ids, ended)) in of_text.zip(&mut samplers).zip(&mut written) {
+            if !*ended {
+                let id = sampler.choose(logits)? as u32;
+                *ended = tokenizer.ends().stops_at(id);
+                ids.extend((!*ended).then_some(id));
+            }
+            // A text that is over goes on with any token, which nobody reads.
+            next.push(ids.last().or(prompt.last()).map_or(0, |&id| id as i32));
+        }
+        if made == tokens || written.iter().all(|(_, ended)| *ended) {
+            break;
+        }
+        logits = decoder.step(&next)?;
+    }
+    let text = |(ids, ended): (Vec<u32>, bool)| {
+        let mut decoder = tokenizer.text_decoder(&prompt);
+        let mut text = String::new();
+        for &id in &ids {
+            text.push_str(&decoder.push(id)?);
+        }
+        text.push_str(&decoder.finish()?);
+        Ok(Written { text, tokens: ids.len(), ended })
+    };
+    written.into_iter().map(text).collect()
 }

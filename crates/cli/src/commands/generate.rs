@@ -10,8 +10,9 @@ use crate::settings::apply_flags;
 use crate::source::{model_at, settings_at};
 use apt_data::Tokenizer;
 use apt_experiment::TOKENIZER_FILE;
+use apt_nn::Transformer;
 use apt_nn::generation::Sampling;
-use apt_train::TextGenerator;
+use apt_train::{TextGenerator, written_texts};
 use clap::ArgMatches;
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write, stdin, stdout};
@@ -20,6 +21,12 @@ use std::time::Instant;
 
 /// Tokens that are written where none are asked for and so many have room.
 pub(crate) const TOKENS: usize = 128;
+/// Why writing stopped: as many tokens as were asked for, or a token that ends texts.
+const LENGTH: &str = "length";
+const END_OF_TEXT: &str = "end of text";
+
+/// Texts that are written at once.
+const TEXTS_AT_ONCE: u64 = 32;
 
 /// Runs the command.
 ///
@@ -46,12 +53,18 @@ pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
     }
     let text = prompt(matches)?;
     let seed = matches.get_one::<u64>("seed").copied().unwrap_or_default();
-    let mut generator = TextGenerator::new(&model, tokenizer, &text, sampling(matches), seed)?;
+    let mut generator = TextGenerator::new(&model, tokenizer.clone(), &text, sampling(matches), seed)?;
     let tokens = room(matches.get_one::<usize>("tokens").copied(), &generator, model.config.max_length(), source)?;
+    if let Some(&texts) = matches.get_one::<u64>("texts") {
+        let of = Corpus { tokenizer, prompt: text, sampling: sampling(matches), seed, texts, tokens };
+        of.write(&model)?;
+        print_stderr(&format!("on {} ({})", opened.name, opened.why));
+        return Ok(());
+    }
 
     let is_json = matches.get_flag("json");
     let begun = Instant::now();
-    let (mut whole, mut ended, mut read, mut steps) = (String::new(), "length", None, 0);
+    let (mut whole, mut ended, mut read, mut steps) = (String::new(), LENGTH, None, 0);
     while generator.written().len() < tokens {
         let next = pollster::block_on(generator.next_token())?;
         // The first token comes of reading the prompt.
@@ -60,7 +73,7 @@ pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
             Some(_) => steps += 1,
         }
         let Some(text) = next else {
-            ended = "end of text";
+            ended = END_OF_TEXT;
             break;
         };
         put(&text, is_json, &mut whole);
@@ -98,6 +111,44 @@ pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
         opened.why
     ));
     Ok(())
+}
+
+/// Many texts behind one prompt.
+struct Corpus {
+    tokenizer: Tokenizer,
+    prompt: String,
+    sampling: Sampling,
+    seed: u64,
+    texts: u64,
+    /// Most in each.
+    tokens: usize,
+}
+
+impl Corpus {
+    /// Writes the texts, prompt and all, as lines of JSON.
+    fn write(&self, model: &Transformer) -> Result<(), CliError> {
+        let Self { tokenizer, prompt, sampling, seed, texts, tokens } = self;
+        let (begun, mut written, mut ended) = (Instant::now(), 0, 0);
+        for first in (0..*texts).step_by(TEXTS_AT_ONCE as usize) {
+            let batch = first..(first + TEXTS_AT_ONCE).min(*texts);
+            let made = written_texts(model, tokenizer, prompt, *sampling, *seed, (batch, *tokens));
+            for text in pollster::block_on(made)? {
+                written += text.tokens;
+                ended += u64::from(text.ended);
+                let whole = format!("{prompt}{}", text.text);
+                let why = if text.ended { END_OF_TEXT } else { LENGTH };
+                print_stdout(&json!({ "text": whole.trim(), "ended": why }).to_string());
+            }
+            stdout_written()?;
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        let speed = written as f64 / seconds.max(1e-9);
+        print_stderr(&format!(
+            "{texts} texts of {written} tokens in {seconds:.1} s, {speed:.0} a second; {ended} were ended by the model, \
+             the others by --tokens {tokens}",
+        ));
+        Ok(())
+    }
 }
 
 /// Shows text as it comes, and keeps it.

@@ -156,6 +156,38 @@ fn drawn_text_is_the_same_for_a_seed_and_comes_from_a_pipe_too() {
     assert!(!one.err.contains("a second"), "{}", one.err);
 }
 
+/// A corpus is written in batches, and none of its texts depends on the others.
+#[test]
+fn texts_for_a_corpus_are_lines_that_a_run_reads() {
+    let dir = folder();
+    write_model(&dir.path().join("model"));
+    let written = |texts: &str, more: &[&str]| {
+        let args = ["generate", "model", "To be", "--temperature", "1.5", "--tokens", "20", "--seed", "4"];
+        let done = run(&[&args[..], &["--texts", texts], more].concat(), dir.path());
+        assert_eq!(done.status, 0, "{}", done.err);
+        done
+    };
+    let done = written("40", &[]);
+    let lines: Vec<Value> = done.out.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let texts: Vec<&str> = lines.iter().filter_map(|line| line["text"].as_str()).collect();
+    assert_eq!(texts.len(), 40);
+    assert!(texts.iter().all(|text| text.starts_with("To be")), "the prompt is part of the text: {texts:?}");
+    assert!(texts.iter().any(|text| *text != texts[0]), "every text has draws of its own");
+    assert!(done.err.contains("40 texts of") && done.err.contains("--tokens 20"), "{}", done.err);
+    let few = written("3", &[]);
+    assert_eq!(few.out.lines().collect::<Vec<_>>(), done.out.lines().take(3).collect::<Vec<_>>());
+    let alone =
+        run(&["generate", "model", "To be", "--temperature", "1.5", "--tokens", "20", "--seed", "4"], dir.path());
+    assert_eq!(format!("To be{}", alone.out).trim(), texts[0], "the first is what is written without --texts");
+
+    fs::write(dir.path().join("corpus.jsonl"), &done.out).expect("it can be written");
+    let read = run(&["eval", "model", "--data", "corpus.jsonl", "--objective", "causal_lm", "--json"], dir.path());
+    assert_eq!(read.status, 0, "{}", read.err);
+    assert!(read.err.contains("40 examples"), "{}", read.err);
+    let both = run(&["generate", "model", "a", "--texts", "2", "--json"], dir.path());
+    assert!(both.status == 2 && both.err.contains("--texts"), "{}", both.err);
+}
+
 #[test]
 fn the_decoder_in_the_program_writes_with_nothing_but_its_name() {
     let dir = folder();

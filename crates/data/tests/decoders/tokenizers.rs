@@ -144,10 +144,12 @@ fn ends_of_texts_are_named_by_the_first_file_that_knows_them() {
     );
     let ends = qwen.ends();
     assert_eq!((ends.bos, &ends.eos[..], ends.pad, ends.adds_bos), (None, &[4, 3][..], Some(3), false));
+    assert_eq!([2, 3, 4].map(|id| ends.stops_at(id)), [false, true, true]);
 
     let of_config_alone = with_files(&["<|endoftext|>", "<|im_end|>"], &[("config.json", architecture)]);
     let ends = of_config_alone.ends();
     assert_eq!((ends.bos, &ends.eos[..], ends.adds_bos), (Some(3), &[4][..], true));
+    assert!(of_config_alone.ends().stops_at(3), "where the next text begins, this one is over");
 
     let says_no = json!({"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": false, "add_eos_token": true});
     let told = with_files(&["<s>", "</s>"], &[("tokenizer_config.json", says_no)]);
