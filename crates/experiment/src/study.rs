@@ -18,6 +18,8 @@ pub use identity::{ArmId, ExperimentId, SettingsId, Sources, compared, setting};
 pub use progress::{CellState, duration, time_left};
 pub use tune::{Choice, Combination, TrialOutcome, Tried, Tune};
 
+use std::borrow::Cow;
+
 use crate::{KnobError, Knobs, PRESETS, Preset, Record, ablation_axes, preset_entry};
 
 /// One way to do it: a name and its settings.
@@ -127,6 +129,17 @@ impl Study {
             let remedy = "give it a name without / and \\, which does not begin with a dot";
             return Err(StudyError::unfit(format!("study `{name}`"), what, remedy));
         }
+        // A density for every cell is one for those that prune: what is dense by its preset stays so.
+        let mut file = Cow::Borrowed(file);
+        if let Some(value) = file.knobs.get("density").cloned() {
+            let mut knobs = Knobs::default();
+            let set = crate::knob("density").and_then(|knob| knob.set_json(&mut knobs, &value));
+            set.map_err(|source| StudyError::Knob { place: at("knobs"), source: Box::new(source) })?;
+            let of = file.to_mut();
+            of.knobs.remove("density");
+            of.densities = vec![knobs.density];
+        }
+        let file = file.as_ref();
         for required in &file.required {
             crate::knob(required)
                 .map_err(|source| StudyError::Knob { place: at("required"), source: Box::new(source) })?;
@@ -285,7 +298,7 @@ fn resolve_arm(of: &ArmFile, file: &StudyFile, place: String) -> Result<Arm, Stu
     let (name, preset, own) = of.parts();
     let preset = preset_entry(preset.unwrap_or(&file.base)).map_err(wrong)?;
     let mut knobs = preset.knobs().map_err(wrong)?;
-    for (name, value) in file.knobs.iter().chain(own) {
+    for (name, value) in file.knobs.iter().chain(own.iter().copied()) {
         if name == "seed" {
             return Err(StudyError::unfit(
                 place,
@@ -294,6 +307,12 @@ fn resolve_arm(of: &ArmFile, file: &StudyFile, place: String) -> Result<Arm, Stu
             ));
         }
         crate::knob(name).and_then(|knob| knob.set_json(&mut knobs, value)).map_err(wrong)?;
+    }
+    let has_own_density = own.iter().any(|(name, _)| *name == "density") && knobs.prunes();
+    if has_own_density && !file.densities.is_empty() {
+        let what =
+            format!("`density` {} stands beside densities, at which every arm that prunes is run", knobs.density);
+        return Err(StudyError::unfit(place, what, "leave one of them out"));
     }
     let name = name.unwrap_or(preset.arm()).to_owned();
     Ok(Arm { name, preset: preset.name, knobs })

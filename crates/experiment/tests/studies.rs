@@ -40,6 +40,19 @@ fn the_baseline_is_shared_by_the_axes_and_run_once_per_seed() {
     assert_eq!(study.axes[3].arms[0].name, "early", "under the axis' own name for it");
 }
 
+/// A flag `--density` arrives as a knob of the study.
+#[test]
+fn a_density_for_every_cell_takes_the_place_of_the_list_and_leaves_dense_arms_dense() {
+    let of = |densities: &str| {
+        let text = format!(
+            "{densities}\nseeds = 1\n[knobs]\ndensity = 0.6\n[[axes]]\nname = \"x\"\narms = [\"lora\", \"salience-random\"]"
+        );
+        study(&text).expect("it resolves").cells().iter().map(|cell| cell.knobs.density).collect::<Vec<_>>()
+    };
+    assert_eq!(of("densities = [0.8, 0.4]"), [0.6, 1.0, 0.6]);
+    assert_eq!(of(""), [0.6, 1.0, 0.6]);
+}
+
 #[test]
 fn densities_multiply_only_what_prunes() {
     let study =
@@ -167,6 +180,10 @@ fn what_is_wrong_in_a_file_is_named_with_place_and_remedy() {
         ("[[axes]]\nname = \"x\"\narms = [{ knobs = { rank = 4 } }]", "an arm is a preset's name"),
         ("seeds = []\n[[axes]]\nname = \"tuning\"", "give a number of seeds"),
         ("densities = [2.0]\n[[axes]]\nname = \"tuning\"", "`density` cannot be 2"),
+        (
+            "densities = [0.8]\n[[axes]]\nname = \"x\"\narms = [{ name = \"y\", knobs = { density = 0.5 } }]",
+            "`density` 0.5 stands beside densities",
+        ),
         (
             "base = \"lora\"\n[[axes]]\nname = \"x\"\narms = [{ name = \"y\", knobs = { train_base = true, freeze_head = true } }]",
             "contradict",
