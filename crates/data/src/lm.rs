@@ -110,7 +110,8 @@ fn read_file(
     };
     let unused = rows.columns.iter().filter(|column| !used.contains(&column.as_str())).cloned().collect();
     let [text, answer] = [0, 1].map(|at| used.get(at).map(|column| (*column).to_owned()));
-    let file = FileRead { text: text.unwrap_or_default(), label: answer, unused, left_out, ..plain };
+    let more = used.get(2..).filter(|more| !more.is_empty()).map(|more| more.join(", "));
+    let file = FileRead { text: text.unwrap_or_default(), text_pair: more, label: answer, unused, left_out, ..plain };
     let notes = rows.notes.iter().chain(&notes).map(|note| format!("{}: {note}", file.file));
     let notes = written.into_iter().chain(notes).collect();
     Ok((examples, file, notes))
@@ -120,7 +121,7 @@ fn read_file(
 struct Read<'r> {
     examples: Vec<RawExample>,
     left_out: Vec<LeftOut>,
-    /// The columns that are used: those of the text first, then of the answer.
+    /// The columns that are used: that of the text, that of the answer, then others.
     used: Vec<&'r str>,
     /// What was decided in reading it.
     notes: Vec<String>,

@@ -23,6 +23,16 @@ pub enum Target {
     Endings(Endings),
 }
 
+impl Target {
+    /// Whether both ask for the same, wherever they stand.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(Spoken::Answers(one)), Self::Text(Spoken::Answers(other))) => one.messages == other.messages,
+            _ => self == other,
+        }
+    }
+}
+
 /// What of a text is learned token by token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -107,7 +107,7 @@ impl RawTask {
         }
         for example in &self.train {
             let (target, differs) = known.entry(example.texts()).or_insert((&example.target, false));
-            *differs |= *target != &example.target;
+            *differs |= !target.is_same_as(&example.target);
         }
         let differs = |example: &&RawExample| known.get(&example.texts()).is_some_and(|(_, differs)| *differs);
         let contradicting = self.train.iter().filter(differs).count();

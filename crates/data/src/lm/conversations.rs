@@ -24,7 +24,7 @@ pub(super) fn names() -> Vec<&'static str> {
     [TEXT, MESSAGES, INSTRUCTION, INPUT, ANSWER].concat()
 }
 
-/// The examples of all rows and the columns that are used: those of the text first, then of the answer.
+/// The examples of all rows and the columns that are used: that of the text, that of the answer, then others.
 ///
 /// # Errors
 /// Missing columns, and rows that are none of what their columns promise.

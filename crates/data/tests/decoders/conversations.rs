@@ -3,7 +3,8 @@
 use super::tokenizers::assets;
 use super::{byte_tokenizer, gpt2, predicted};
 use apt_data::{
-    DataError, ObjectiveKind, RawTask, Reading, TokenizedTask, Tokenizer, load_task, parse_whole, tokenize_task,
+    DataError, ObjectiveKind, RawTask, Reading, TokenizedTask, Tokenizer, load_task, parse_task, parse_whole,
+    tokenize_task,
 };
 use serde_json::json;
 
@@ -43,7 +44,10 @@ fn the_answer_and_its_end_are_learned_and_nothing_else() {
     assert!(text.ends_with("### Instruction:\nSay it.\n\n### Input:\nWarm\n\n### Response:\nNo."), "{text}");
     assert!(tokenized.notes[0].contains("Alpaca's headings: the model has no chat template"), "{:?}", tokenized.notes);
     let file = &task.read.files[0];
-    assert_eq!((file.text.as_str(), file.label.as_deref(), file.unused.len()), ("instruction", Some("output"), 0));
+    assert_eq!(
+        (file.text.as_str(), file.text_pair.as_deref(), file.label.as_deref(), file.unused.len()),
+        ("instruction", Some("input"), Some("output"), 0)
+    );
 }
 
 #[test]
@@ -121,6 +125,20 @@ fn rows_that_are_no_conversations_are_refused_with_their_line() {
         let message = refused(row);
         assert!(message.contains("line 1") && message.contains(what), "{message}");
     }
+}
+
+#[test]
+fn what_is_asked_twice_contradicts_itself_only_where_the_answers_differ() {
+    let row = |answer: &str| format!("{{\"instruction\": \"a\", \"output\": \"{answer}\"}}\n");
+    let contradicting = |answers: &[&str]| {
+        let rows: String = answers.iter().map(|answer| row(answer)).collect();
+        let files =
+            vec![("train.jsonl".to_owned(), rows.into_bytes()), ("dev.jsonl".to_owned(), row("z").into_bytes())];
+        let task =
+            parse_task("text", &files, &Reading::with_objective(ObjectiveKind::CausalLm)).expect("conversations");
+        task.read.contradicting
+    };
+    assert_eq!((contradicting(&["x", "x", "x"]), contradicting(&["x", "y", "x"])), (0, 3));
 }
 
 #[test]

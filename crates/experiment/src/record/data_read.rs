@@ -16,7 +16,7 @@ pub struct DataRead {
     /// The classes with their training examples, or with those of a file that is evaluated; empty where numbers are
     /// learned.
     pub classes: Vec<ClassCount>,
-    /// Training examples whose text stands there with another label too.
+    /// Training examples whose text stands there with another answer too.
     pub contradicting: usize,
     /// Validation and test examples whose text is trained on.
     pub trained_on: Share,
@@ -142,7 +142,7 @@ impl DataRead {
         lines.extend(self.trained_on_line());
         if self.contradicting > 0 {
             lines.push(format!(
-                "{} training examples have texts that stand there with another label too",
+                "{} training examples have texts that stand there with another answer too",
                 self.contradicting
             ));
         }
