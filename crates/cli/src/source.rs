@@ -2,7 +2,7 @@
 
 use crate::error::CliError;
 use crate::model::{ModelLocation, TokenizerFile, is_model, models_below};
-use crate::reporter::Reporter;
+use crate::reporter::{Reporter, print_stderr};
 use crate::run::folder::{CONFIG, EVENTS, run_of};
 use crate::run::resume::{session_at, settings_of};
 use apt_experiment::{Knobs, is_own_model};
@@ -31,6 +31,13 @@ pub(crate) fn model_at(path: &Path, device: &Device) -> Result<(Transformer, Tok
         return Ok((model, TokenizerFile::of(&files)));
     }
     let (session, tokenizer) = open_session(path)?;
+    if path.is_dir() {
+        let (made, planned) = (session.steps_made(), session.steps_planned());
+        print_stderr(&format!(
+            "{}: this run is not finished; its model is that of its newest checkpoint, after step {made} of {planned}",
+            path.display()
+        ));
+    }
     Ok((session.compacted().to_device(device), tokenizer))
 }
 

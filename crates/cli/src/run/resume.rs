@@ -41,16 +41,19 @@ pub(crate) fn resume(root: &Path, options: RunOptions, reporter: &mut Reporter) 
         return ActiveRun { options, session, folder, builder, log: EventLog::default(), tokenizer, dense, model }
             .finish(reporter);
     };
-    let session = Session::resume(setup, probe, &point.bytes, &point.path.display().to_string())?;
+    let ResumePoint { step, path, bytes, end } = point;
+    let session = Session::resume(setup, probe, &bytes, &path.display().to_string())?;
+    // A checkpoint must not count in the memory of what follows.
+    drop(bytes);
     reporter.print(&format!(
         "{}: resuming after step {} of {}, on {device}",
         root.display(),
-        point.step,
+        step,
         session.steps_planned()
     ));
-    folder.truncate_events(point.end)?;
-    events.iter().filter(|logged| logged.end <= point.end).for_each(|logged| builder.observe(&logged.event));
-    let resumed = Event::Resumed { step: point.step };
+    folder.truncate_events(end)?;
+    events.iter().filter(|logged| logged.end <= end).for_each(|logged| builder.observe(&logged.event));
+    let resumed = Event::Resumed { step };
     folder.append(&resumed)?;
     reporter.event(&resumed);
     builder.observe(&resumed);
