@@ -138,6 +138,7 @@ pub static PRESETS: &[Preset] = &[
         &[
             ("schedule", "one_shot"),
             ("density", "0.7"),
+            ("outlier_scale", "raw"),
             ("tune_first", "0.06"),
             ("prune_fraction", "0.19"),
             ("num_prunings", "3"),
