@@ -1,10 +1,12 @@
-"""The benchmark's other side: a BERT written by hand in PyTorch, with the shapes and the work of our steps.
+"""The benchmark's other side: a BERT and a LLaMA written by hand in PyTorch, with the shapes and the work of our steps.
 
 A training step is what `Session::step` does: adapters on the same layers, scores of all blocks and the importance of
 every adapter where they are collected, the teacher where there is one, clipping, AdamW, and one read of the results.
 Reads one JSON request a line and answers with the mean seconds of one round; see src/pytorch.rs. Everything PyTorch
-offers for speed in eager mode is used: fused attention, fused AdamW, fused layer norm, inference mode. Compiled, the
-forward and backward passes of the models are `torch.compile`'s, with shapes that do not change.
+offers for speed in eager mode is used: fused attention, fused AdamW, fused norms, inference mode; for decoding also one
+product for queries, keys and values, one for gate and up, and a cache that is written in place. Compiled, the forward and
+backward passes of the models are `torch.compile`'s, with shapes that do not change, so that a token attends to the whole
+cache under a mask.
 """
 
 import json
@@ -23,9 +25,9 @@ from torch import nn
 class Linear(nn.Module):
     """A frozen linear layer, with a low-rank branch if `rank` is given."""
 
-    def __init__(self, d_in, d_out, rank=0, scale=1.0):
+    def __init__(self, d_in, d_out, rank=0, scale=1.0, bias=True):
         super().__init__()
-        self.base = nn.Linear(d_in, d_out)
+        self.base = nn.Linear(d_in, d_out, bias=bias)
         self.scale = scale
         self.a = nn.Parameter(torch.randn(d_in, rank) / d_in**0.5) if rank else None
         self.b = nn.Parameter(torch.zeros(rank, d_out)) if rank else None
@@ -115,6 +117,131 @@ class Bert(nn.Module):
         return self.out(torch.tanh(self.dense(first))), states
 
 
+def rotate(x, cos, sin):
+    """Every head turned by its position, the first half of its dims with the second (transformers' LLaMA)."""
+    first, second = x.chunk(2, -1)
+    return x * cos + torch.cat((-second, first), -1) * sin
+
+
+def angles(positions, head_size, theta):
+    """Cosines and sines, (positions, head_size) each."""
+    frequencies = theta ** (-torch.arange(0, head_size, 2) / head_size)
+    table = torch.outer(torch.arange(positions), frequencies).repeat(1, 2)
+    return table.cos(), table.sin()
+
+
+class DecoderLayer(nn.Module):
+    """Attention and gated feed-forward, pre-norm."""
+
+    def __init__(self, hidden, head_size, heads, neurons, group, eps, rank_of, scale):
+        super().__init__()
+        self.heads, self.group, self.head_size = heads, group, head_size
+        width = heads * head_size
+        sizes = {
+            "query": (hidden, width * group),
+            "key": (hidden, width),
+            "value": (hidden, width),
+            "output": (width * group, hidden),
+            "gate": (hidden, neurons),
+            "up": (hidden, neurons),
+            "down": (neurons, hidden),
+        }
+        for name, (d_in, d_out) in sizes.items():
+            setattr(self, name, Linear(d_in, d_out, rank_of(name), scale, bias=False))
+        self.norm_attention = nn.RMSNorm(hidden, eps=eps)
+        self.norm_feed_forward = nn.RMSNorm(hidden, eps=eps)
+
+    def forward(self, x, batch, length, cos, sin, watch):
+        def split(t):
+            return t.view(batch, length, -1, self.head_size).transpose(1, 2)
+
+        branch = self.norm_attention(x)
+        q, k, v = split(self.query(branch)), split(self.key(branch)), split(self.value(branch))
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        context = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=self.group > 1)
+        context = context.transpose(1, 2).reshape(batch * length, -1)
+        context = watch(context, self, "context")
+        x = x + watch(self.output(context), self, "attention_added")
+        branch = self.norm_feed_forward(x)
+        h = watch(F.silu(self.gate(branch)) * self.up(branch), self, "activation")
+        return x + watch(self.down(h), self, "feed_forward_added")
+
+
+class Llama(nn.Module):
+    """A decoder whose head is the table of words; only adapters are trainable."""
+
+    def __init__(self, model, training):
+        super().__init__()
+        hidden, head_size = model["hidden"], model["head_size"]
+        adapters, rank, scale = (training["adapters"], training["rank"], training["scale"]) if training else ([], 0, 1.0)
+        rank_of = lambda name: rank if name in adapters else 0
+        self.words = nn.Embedding(model["vocab"], hidden)
+        self.layers = nn.ModuleList(
+            DecoderLayer(hidden, head_size, heads, neurons, model["group"], model["eps"], rank_of, scale)
+            for heads, neurons in model["layers"]
+        )
+        self.norm = nn.RMSNorm(hidden, eps=model["eps"])
+        cos, sin = angles(model["positions"], head_size, model["theta"])
+        self.register_buffer("cos", cos)
+        self.register_buffer("sin", sin)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.endswith((".a", ".b")))
+
+    def forward(self, ids, watch=lambda h, layer, site: h):
+        """Logits of what follows every token, (tokens, vocab)."""
+        batch, length = ids.shape
+        x = self.words(ids).view(batch * length, -1)
+        cos, sin = self.cos[:length], self.sin[:length]
+        for layer in self.layers:
+            x = layer(x, batch, length, cos, sin, watch)
+        return F.linear(self.norm(x), self.words.weight), []
+
+
+class Writer(nn.Module):
+    """A decoder that reads some tokens of one text after those in its cache, and names the likeliest token after them."""
+
+    def __init__(self, model, positions):
+        super().__init__()
+        self.model, self.positions = model, positions
+        self.qkv = [torch.cat([l.query.base.weight, l.key.base.weight, l.value.base.weight]) for l in model.layers]
+        self.gate_up = [torch.cat([l.gate.base.weight, l.up.base.weight]) for l in model.layers]
+        size, device = model.layers[0].head_size, model.words.weight.device
+        self.caches = [torch.zeros(2, 1, l.heads, positions, size, device=device) for l in model.layers]
+        # Row by row what the token at that position sees of the cache.
+        seen = torch.ones(positions, positions, dtype=torch.bool, device=device).tril()
+        self.mask = torch.zeros(positions, positions, device=device).masked_fill(~seen, float("-inf"))
+
+    def forward(self, ids, start, whole):
+        """The token after `ids` (length), which stand at `start`: a number, or a tensor (1) where `whole` says to attend to
+        the whole cache so that no shape changes."""
+        model, length = self.model, ids.shape[0]
+        places = start + torch.arange(length, device=ids.device)
+        at = places if whole else slice(start, start + length)
+        cos, sin = model.cos[at][:, None], model.sin[at][:, None]
+        x = model.words(ids)
+        for layer, qkv, gate_up, cache in zip(model.layers, self.qkv, self.gate_up, self.caches):
+            heads, queries = layer.heads, layer.heads * layer.group
+            parts = F.linear(layer.norm_attention(x), qkv).view(length, queries + 2 * heads, layer.head_size)
+            turned = rotate(parts[:, : queries + heads], cos, sin).transpose(0, 1)[None]
+            q, k, v = turned[:, :queries], turned[:, queries:], parts[:, queries + heads :].transpose(0, 1)[None]
+            gqa = layer.group > 1
+            if whole:
+                cache[0].index_copy_(2, places, k)
+                cache[1].index_copy_(2, places, v)
+                context = F.scaled_dot_product_attention(
+                    q, cache[0], cache[1], attn_mask=self.mask[places][None, None], enable_gqa=gqa
+                )
+            else:
+                cache[0][:, :, at] = k
+                cache[1][:, :, at] = v
+                keys, values = cache[:, :, :, : start + length]
+                context = F.scaled_dot_product_attention(q, keys, values, is_causal=length > 1, enable_gqa=gqa)
+            x = x + F.linear(context[0].transpose(0, 1).reshape(length, -1), layer.output.base.weight)
+            gate, up = F.linear(layer.norm_feed_forward(x), gate_up).chunk(2, -1)
+            x = x + F.linear(F.silu(gate) * up, layer.down.base.weight)
+        return F.linear(model.norm(x[-1:]), model.words.weight).argmax(-1)
+
+
 class Taps:
     """Activations and their gradients; a view of an activation has the gradient of its branch alone."""
 
@@ -139,7 +266,7 @@ class Taps:
             score = compressed(h) * compressed(h.grad)
             if site == "context":
                 o = layer.output.merged() * h.mean(0)  # (hidden, n)
-                per_head = o.view(-1, layer.heads, layer.head_size).transpose(0, 1).reshape(layer.heads, -1)
+                per_head = o.view(len(o), layer.heads, -1).transpose(0, 1).reshape(layer.heads, -1)
                 first["heads"].append(score.view(layer.heads, -1).sum(1))
                 second["heads"].append(outlier(per_head, 1))
                 second["hidden"][0] += outlier(o, 1)
@@ -169,12 +296,12 @@ class Training:
         torch.manual_seed(1)
         self.case, self.device, self.settings = request["case"], device, request["training"]
         self.hidden = request["model"]["hidden"]
-        self.model = Bert(request["model"], self.settings).to(device)
+        self.model = network(request, self.settings).to(device)
         self.ids, self.labels = batch_of(request, device)
         self.adapters = [m for m in self.model.modules() if isinstance(m, Linear) and m.a is not None]
         self.teacher, self.transform = None, []
         if self.case == "train_distil":
-            self.teacher = Bert(request["model"], self.settings).to(device)
+            self.teacher = network(request, self.settings).to(device)
             share(self.teacher, self.model)
             rank = self.settings["transform_rank"]
             a = torch.randn(self.hidden, rank, device=device) / self.hidden**0.5
@@ -230,7 +357,7 @@ class Training:
 class Inference:
     def __init__(self, request, device):
         torch.manual_seed(1)
-        self.model = Bert(request["model"], None).to(device).eval()
+        self.model = network(request, None).to(device).eval()
         self.forward = compiled(request, self.model)
         self.ids, _ = batch_of(request, device)
 
@@ -238,6 +365,29 @@ class Inference:
     def steps(self, rounds):
         for _ in range(rounds):
             self.forward(self.ids)[0].cpu()
+
+
+class Decoding:
+    """Greedy text: the prompt, then a token at a time."""
+
+    @torch.inference_mode()
+    def __init__(self, request, device):
+        torch.manual_seed(1)
+        self.prompt, self.tokens = torch.tensor(request["prompt"], device=device), request["tokens"]
+        positions = len(self.prompt) + self.tokens
+        self.writer = Writer(network(request, None).to(device).eval(), positions)
+        self.whole = request["mode"] == "compiled"
+        self.step = torch.compile(self.writer, dynamic=False) if self.whole else self.writer
+        self.starts = torch.arange(positions, device=device).view(-1, 1)
+
+    @torch.inference_mode()
+    def steps(self, rounds):
+        for _ in range(rounds):
+            read, next = len(self.prompt), self.writer(self.prompt, 0, False)
+            for _ in range(self.tokens - 1):
+                next = self.step(next, self.starts[read] if self.whole else read, self.whole)
+                next.item()  # a text is shown, and may end, token by token
+                read += 1
 
 
 class Product:
@@ -264,10 +414,16 @@ def compiled(request, model):
     return torch.compile(model, dynamic=False)
 
 
+def network(request, training):
+    return (Llama if "group" in request["model"] else Bert)(request["model"], training)
+
+
 def batch_of(request, device):
+    """Ids of tokens, and what is to be predicted: a class of every sequence, or of a decoder what follows each token."""
     batch, length = request["batch"], request["length"]
     ids = (torch.arange(batch * length) * 7919 % request["model"]["vocab"]).view(batch, length)
-    return ids.to(device), (torch.arange(batch) % 2).to(device)
+    labels = ids.roll(-1, 1).view(-1) if "group" in request["model"] else torch.arange(batch) % 2
+    return ids.to(device), labels.to(device)
 
 
 def share(teacher, student):
@@ -279,7 +435,13 @@ def share(teacher, student):
                 setattr(module, name, getattr(mine[path], name))
 
 
-KINDS = {"infer": Inference, "infer_compact": Inference, "product": Product}
+KINDS = {
+    "infer": Inference,
+    "infer_compact": Inference,
+    "decode": Decoding,
+    "decode_compact": Decoding,
+    "product": Product,
+}
 
 
 def accelerator():

@@ -1,11 +1,13 @@
 //! What the programs here share: the shapes they build, and how a checkpoint is written. And the two sides of the benchmark:
-//! [`workload`] runs ours, [`pytorch`] the same work in PyTorch.
+//! [`workload`] runs ours, [`pytorch`] the same work in PyTorch, [`peers`] what other programs do of it.
 
 pub mod byte_pairs;
 pub mod cases;
 pub mod files;
+pub mod peers;
 pub mod products;
 pub mod pytorch;
+pub mod timing;
 pub mod training;
 pub mod workload;
 
@@ -50,27 +52,42 @@ pub fn builtin(vocab_size: usize) -> ModelConfig {
 /// The architecture of the built-in decoder: LLaMA's, with 4 layers, hidden 128, 8 query heads of 16 dims in 4 groups, 352
 /// gated neurons, and a head that is the table of words. `end` is the token between texts.
 pub fn builtin_decoder(vocab_size: usize, end: usize) -> ModelConfig {
+    let layer = LayerShape { heads: 4, neurons: 352 };
+    llama([vocab_size, 64, 128, 16], 2, vec![layer; 4], [end; 2])
+}
+
+/// The shapes of stories15M, a model of llama2.c: 6 layers, hidden 288, 6 heads of 48, 768 gated neurons, the vocabulary of
+/// LLaMA 2, and a head that is the table of words.
+pub fn stories15m() -> ModelConfig {
+    let layer = LayerShape { heads: 6, neurons: 768 };
+    llama([32000, 256, 288, 48], 1, vec![layer; 6], [1, 2])
+}
+
+/// A decoder of LLaMA's family with a tied head; `ends` are the tokens before and after a text.
+fn llama(sizes: [usize; 4], queries_per_key: usize, layers: Vec<LayerShape>, ends: [usize; 2]) -> ModelConfig {
+    let [vocab_size, max_positions, hidden, head_size] = sizes;
+    let [bos, eos] = ends;
     ModelConfig {
         family: Family::Llama,
         vocab_size,
-        max_positions: 64,
+        max_positions,
         type_vocab_size: 0,
         embedding: None,
-        hidden: 128,
-        head_size: 16,
-        layers: vec![LayerShape { heads: 4, neurons: 352 }; 4],
+        hidden,
+        head_size,
+        layers,
         activation: Activation::Silu,
         norm_eps: 1e-5,
-        pad_id: end,
+        pad_id: eos,
         head: None,
         label_names: vec![],
         decoder: Some(DecoderConfig {
-            queries_per_key: 2,
+            queries_per_key,
             biases: Biases::NONE,
             rotary: Some(Rotary { theta: 1e4, scaling: RotaryScaling::Default }),
             tied: true,
-            bos_id: Some(end),
-            eos_ids: vec![end],
+            bos_id: Some(bos),
+            eos_ids: vec![eos],
         }),
     }
 }

@@ -3,7 +3,7 @@
 //! One request is one JSON line, `{"case": …, "rounds": …, "device": …, "mode": …, "model": {…}}`; the answer is
 //! `{"seconds": …}`, the mean time of one round, or `{"error": …}`.
 
-use crate::cases::{Case, Size};
+use crate::cases::{Case, DECODED, PROMPT_IDS, Size};
 use crate::training::knobs;
 use anyhow::{Context, Result, bail, ensure};
 use apt_nn::ModelConfig;
@@ -83,7 +83,7 @@ impl PyTorch {
         rounds: usize,
     ) -> Result<Duration> {
         let config = case.config(dense);
-        self.ask(&json!({
+        let mut request = json!({
             "case": case.key(),
             "rounds": rounds,
             "device": device,
@@ -97,8 +97,15 @@ impl PyTorch {
                 "eps": config.norm_eps,
                 "head": config.head.and_then(|head| Some([head.dense?, head.labels])),
             },
-            "batch": size.batch, "length": size.length, "training": training(case, size)?,
-        }))
+            "batch": size.batch, "length": size.length, "training": training(case, &config, size)?,
+        });
+        if let Some(decoder) = &config.decoder {
+            request["model"]["group"] = decoder.queries_per_key.into();
+            request["model"]["theta"] = json!(decoder.rotary.map(|rotary| rotary.theta));
+            request["prompt"] = json!(PROMPT_IDS);
+            request["tokens"] = DECODED.into();
+        }
+        self.ask(&request)
     }
 
     /// Mean time of one of `rounds` products of `[rows, inner]` and `[inner, columns]`, with a bias.
@@ -140,12 +147,12 @@ impl Drop for PyTorch {
     }
 }
 
-/// The settings of a training case that PyTorch must have too; nothing for an inference.
-fn training(case: Case, size: Size) -> Result<Value> {
-    if matches!(case, Case::Infer | Case::InferCompact) {
+/// The settings of a training case that PyTorch must have too; nothing for another.
+fn training(case: Case, config: &ModelConfig, size: Size) -> Result<Value> {
+    if !case.trains() {
         return Ok(Value::Null);
     }
-    let knobs = knobs(case, size)?;
+    let knobs = knobs(case, config, size)?;
     let adapters: Vec<&str> = knobs.adapters.0.iter().map(|site| site.name()).collect();
     Ok(json!({
         "adapters": adapters,

@@ -3,7 +3,7 @@
 
 use crate::cases::{Case, LABELS, Size, tokens};
 use anyhow::{Context, Result, bail, ensure};
-use apt_data::{Encoded, Example, Metric, Objective, Target, TokenizedTask};
+use apt_data::{Encoded, Example, Metric, NextTokens, Objective, Target, TokenizedTask};
 use apt_experiment::{CheckedKnobs, Event, Provenance, Share, preset_entry};
 use apt_nn::ModelConfig;
 use apt_train::{ModelSource, NoProbe, Session, Setup};
@@ -31,19 +31,28 @@ impl Training {
         let examples = |n: usize| -> Vec<Example> {
             let Size { batch, length } = size;
             let ids = tokens(config, size).ids;
-            let example = |i: usize| Example {
-                tokens: Encoded {
-                    ids: ids[i % batch * length..][..length].iter().map(|&id| id as u32).collect(),
-                    type_ids: vec![0; length],
-                },
-                target: Target::Class((i % LABELS) as u32),
+            let example = |i: usize| {
+                let ids = &ids[i % batch * length..][..length];
+                let target = match config.decoder {
+                    // Every token is followed by the next, the last by the first.
+                    Some(_) => Target::Tokens(NextTokens {
+                        ids: ids[1..].iter().chain(&ids[..1]).copied().collect(),
+                        bytes: length,
+                    }),
+                    None => Target::Class((i % LABELS) as u32),
+                };
+                let ids = ids.iter().map(|&id| id as u32).collect();
+                Example { tokens: Encoded { ids, type_ids: vec![0; length] }, target }
             };
             (0..n).map(example).collect()
         };
         let labels = (0..LABELS).map(|label| label.to_string()).collect();
-        let objective = Objective::Classification { labels, metrics: &[Metric::Accuracy] };
+        let objective = match config.decoder {
+            Some(_) => Objective::causal_lm(),
+            None => Objective::Classification { labels, metrics: &[Metric::Accuracy] },
+        };
         let setup = Setup {
-            knobs: knobs(case, size)?,
+            knobs: knobs(case, config, size)?,
             preset: None,
             source: ModelSource::random(ModelConfig { head: None, ..config.clone() }, 1),
             task: TokenizedTask {
@@ -87,11 +96,11 @@ impl Training {
     }
 }
 
-/// The settings whose steps a case times.
+/// The settings whose steps a case times of a model of these shapes, with adapters on all its linear layers.
 ///
 /// # Errors
 /// A case that trains nothing.
-pub fn knobs(case: Case, size: Size) -> Result<CheckedKnobs> {
+pub fn knobs(case: Case, config: &ModelConfig, size: Size) -> Result<CheckedKnobs> {
     let (preset, more): (&str, &[(&str, &str)]) = match case {
         Case::Train => ("lora", &[]),
         // The first fifth of the pruning window only collects scores: of blocks, and of adapters, whose ranks are to grow.
@@ -111,13 +120,21 @@ pub fn knobs(case: Case, size: Size) -> Result<CheckedKnobs> {
                 ("tuning_fraction", "0"),
             ],
         ),
-        Case::Infer | Case::InferCompact => bail!("`{}` trains nothing", case.key()),
+        Case::Infer | Case::InferCompact | Case::Decode | Case::DecodeCompact => {
+            bail!("`{}` trains nothing", case.key())
+        }
     };
     let mut knobs = preset_entry(preset)?.knobs()?;
     let never = if case == Case::TrainDistil { STEPS_DISTILLING } else { STEPS }.to_string();
     let (batch, length) = (size.batch.to_string(), size.length.to_string());
-    let common: [(&str, &str); 4] =
-        [("steps", &never), ("eval_every", &never), ("batch_size", &batch), ("max_length", &length)];
+    let adapters = config.wiring().linears().map(|linear| linear.site.name()).collect::<Vec<_>>().join(",");
+    let common: [(&str, &str); 5] = [
+        ("steps", &never),
+        ("eval_every", &never),
+        ("batch_size", &batch),
+        ("max_length", &length),
+        ("adapters", &adapters),
+    ];
     for (name, value) in common.iter().chain(more) {
         knobs.set(name, value).with_context(|| format!("setting {name} = {value}"))?;
     }

@@ -1,26 +1,24 @@
-//! Times training and inference beside PyTorch (`cargo xtask bench`): the same shapes, batch, adapters and threads, both
-//! sides in turn within one run, so that a busy machine slows both alike. Training steps are those of the program's own session. There is no pass or fail.
+//! Times training, inference and decoding beside PyTorch and other programs (`cargo xtask bench`): the same shapes, batch,
+//! adapters and threads, all in turn within one run, so that a busy machine slows all alike. Training steps are those of the
+//! program's own session. There is no pass or fail.
 
 use anyhow::{Context, Result, bail, ensure};
 use apt_bench::cases::{Case, Size};
+use apt_bench::peers::{self, Peer};
 use apt_bench::products::{self, Product};
 use apt_bench::pytorch::{Mode, PyTorch, environment};
+use apt_bench::timing::{Spread, Unit, Way, in_turn};
 use apt_bench::workload::Workload;
-use apt_bench::{builtin, minilm, roberta_base};
+use apt_bench::{builtin, minilm, roberta_base, stories15m};
 use apt_experiment::Device as Choice;
 use apt_nn::ModelConfig;
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::path::PathBuf;
-use std::time::Duration;
 
-/// Rounds that are not counted.
-const WARM_UPS: usize = 2;
-/// A round repeats a short case until it lasts about this long.
-const ROUND: Duration = Duration::from_millis(250);
-
-/// Times training and inference beside PyTorch.
+/// Times training, inference and decoding beside PyTorch and other programs.
 #[derive(Parser)]
 struct Args {
     /// Timed rounds of each case; the table has their median and range.
@@ -29,30 +27,42 @@ struct Args {
     /// Shapes to run.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["builtin", "minilm-l6"])]
     model: Vec<Model>,
-    /// Run these cases only.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Case::ALL)]
+    /// Run these cases only; without it all that are of a model.
+    #[arg(long, value_enum, value_delimiter = ',')]
     case: Vec<Case>,
     /// Time single matrix products instead: a large one, and those of the models' linear layers.
     #[arg(long)]
     products: bool,
-    /// Sequences in a batch.
-    #[arg(long, default_value_t = 32)]
-    batch: usize,
-    /// Tokens in a sequence; none is padding.
-    #[arg(long, default_value_t = 64)]
-    length: usize,
+    /// Sequences in a batch; 32 without it, 4 of a decoder. A decoder writes one text at a time.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Tokens in a sequence, none of which is padding; 64 without it, 128 of a decoder.
+    #[arg(long)]
+    length: Option<usize>,
     /// Where to run.
     #[arg(long, value_enum, default_value_t = On::All)]
     device: On,
     /// How PyTorch runs, a column each.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["eager"])]
     pytorch: Vec<Mode>,
-    /// Time ours alone.
+    /// Leave PyTorch out.
     #[arg(long)]
     no_pytorch: bool,
     /// A Python that has PyTorch, instead of the environment in target/bench-venv.
     #[arg(long)]
     python: Option<PathBuf>,
+    /// llama2.c's program, beside which decoding is timed.
+    #[arg(long, value_name = "PROGRAM", requires = "llama2c_model")]
+    llama2c: Option<PathBuf>,
+    /// The program built in crates/bench/peers/candle, beside which decoding is timed.
+    #[arg(long, value_name = "PROGRAM", requires = "llama2c_model")]
+    candle: Option<PathBuf>,
+    /// The model that they read: stories15M.bin.
+    #[arg(long, value_name = "FILE")]
+    llama2c_model: Option<PathBuf>,
+    /// llama2.c's tokenizer, where it is not `tokenizer.bin` beside the model.
+    #[arg(long, value_name = "FILE", requires = "llama2c_model")]
+    llama2c_tokenizer: Option<PathBuf>,
     /// Write every time to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -66,6 +76,9 @@ enum Model {
     MinilmL6,
     /// The shapes of RoBERTa-base, with random weights.
     RobertaBase,
+    /// The shapes of stories15M, a decoder of LLaMA's family, with random weights.
+    #[value(name = "stories15m")]
+    Stories15M,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -86,149 +99,200 @@ fn main() -> Result<()> {
 
 fn run(args: Args) -> Result<()> {
     ensure!(args.rounds > 0, "--rounds must be at least 1");
-    ensure!(args.batch > 0 && args.length > 0, "--batch and --length must be at least 1");
+    ensure!(args.batch != Some(0) && args.length != Some(0), "--batch and --length must be at least 1");
     let models = models(&args.model)?;
-    if let Some((name, config)) = models.iter().find(|(_, config)| config.max_length() < args.length) {
-        bail!("--length is at most {} for {name}, which has no more positions", config.max_length());
+    for (name, config) in &models {
+        if args.size_of(config).length > config.max_length() {
+            bail!("--length is at most {} for {name}, which has no more positions", config.max_length());
+        }
+    }
+    if let Some(case) = args.case.iter().find(|case| !models.iter().any(|(_, config)| case.is_of(config))) {
+        bail!("`{}` is a case of none of these models", case.key());
     }
     let threads = rayon::current_num_threads();
-    let mut pytorch = if args.no_pytorch { None } else { start_pytorch(&args, threads) };
-    let size = Size { batch: args.batch, length: args.length };
+    let peers = args.peers(&models, threads)?;
+    let pytorch = if args.no_pytorch { None } else { start_pytorch(&args, threads) };
 
     println!("Hardware: {}, {threads} threads", processor());
-    println!("Batch: {} sequences of {} tokens; median of {} rounds (range)", size.batch, size.length, args.rounds);
+    println!("Median of {} rounds (range); a ratio is ours to theirs", args.rounds);
     if let Some(pytorch) = &pytorch {
         println!("PyTorch {}", pytorch.version);
     }
+    let version = pytorch.as_ref().map(|pytorch| pytorch.version.clone());
+    let accelerator = pytorch.as_ref().and_then(|pytorch| pytorch.accelerator.clone());
+    let pytorch = pytorch.map(RefCell::new);
     let mut written = Vec::new();
     for (device, name, is_gpu) in devices(args.device) {
-        let accelerator = pytorch.as_ref().and_then(|p| p.accelerator.clone());
-        let theirs = if is_gpu { accelerator } else { Some("cpu".into()) };
+        let theirs = if is_gpu { accelerator.clone() } else { Some("cpu".into()) };
         // TF32 is of some GPUs alone.
-        let modes: Vec<Mode> = args.pytorch.iter().copied().filter(|&mode| is_gpu || mode != Mode::Tf32).collect();
+        let modes = args.pytorch.iter().copied().filter(|&mode| is_gpu || mode != Mode::Tf32);
         let mut bench = Bench {
-            pytorch: pytorch.as_mut().zip(theirs),
-            modes,
+            modes: if pytorch.is_some() && theirs.is_some() { modes.collect() } else { Vec::new() },
+            pytorch: pytorch.as_ref().zip(theirs),
+            peers: if is_gpu { &[] } else { &peers },
             rounds: args.rounds,
-            size,
             device,
             written: Vec::new(),
         };
         for (model, config) in &models {
-            bench.header(&format!("{model} on {name}"));
+            let size = args.size_of(config);
+            println!("\n{model} on {name}, {} sequences of {} tokens", size.batch, size.length);
             if args.products {
-                bench.products(config)?;
+                bench.products(config, size)?;
                 continue;
             }
-            for &case in &args.case {
-                bench.case(model, case, config)?;
-            }
+            let asked = |case: &Case| case.is_of(config) && (args.case.is_empty() || args.case.contains(case));
+            bench.cases(model, Case::ALL.into_iter().filter(asked), config, size)?;
         }
         written.push(json!({ "device": name, "rows": bench.written }));
     }
     if let Some(path) = &args.json {
         let all = json!({
-            "processor": processor(), "threads": threads, "batch": size.batch, "length": size.length,
-            "rounds": args.rounds, "pytorch": pytorch.as_ref().map(|p| &p.version), "devices": written,
+            "processor": processor(), "threads": threads, "rounds": args.rounds, "pytorch": version, "devices": written,
         });
         std::fs::write(path, serde_json::to_string_pretty(&all)?).with_context(|| format!("{}", path.display()))?;
     }
     Ok(())
 }
 
+impl Args {
+    fn size_of(&self, config: &ModelConfig) -> Size {
+        let (batch, length) = if config.decoder.is_some() { (4, 128) } else { (32, 64) };
+        Size { batch: self.batch.unwrap_or(batch), length: self.length.unwrap_or(length) }
+    }
+
+    /// The programs beside which decoders of the shapes of `models` are timed.
+    fn peers(&self, models: &[(&str, ModelConfig)], threads: usize) -> Result<Vec<Peer>> {
+        let Some(file) = &self.llama2c_model else { return Ok(Vec::new()) };
+        let decoders: Vec<_> = models.iter().filter(|(_, config)| config.decoder.is_some()).collect();
+        ensure!(!decoders.is_empty(), "llama2.c and candle are timed beside a decoder; add --model stories15m");
+        decoders.iter().try_for_each(|(_, config)| peers::check_shapes(file, config))?;
+        let tokenizer = self.llama2c_tokenizer.clone().unwrap_or_else(|| file.with_file_name("tokenizer.bin"));
+        let llama2c = self.llama2c.as_ref().map(|program| Peer::llama2c(program, file, &tokenizer, threads));
+        let candle = self.candle.as_ref().map(|program| Peer::candle(program, file, threads));
+        Ok(llama2c.into_iter().chain(candle).collect())
+    }
+}
+
 /// The rows of one device.
 struct Bench<'a> {
-    pytorch: Option<(&'a mut PyTorch, String)>,
+    pytorch: Option<(&'a RefCell<PyTorch>, String)>,
     modes: Vec<Mode>,
+    peers: &'a [Peer],
     rounds: usize,
-    size: Size,
     device: Device,
     written: Vec<Value>,
 }
 
-impl Bench<'_> {
-    fn header(&self, title: &str) {
-        print!("\n{title}\n{:<26} {:>24}", "ms", "ours");
-        if self.pytorch.is_some() {
-            for mode in &self.modes {
-                print!(" {:>24} {:>6}", format!("PyTorch {}", mode.key()), "ratio");
-            }
-        }
-        println!();
-    }
-
-    fn case(&mut self, model: &str, case: Case, config: &ModelConfig) -> Result<()> {
-        let size = self.size;
-        let mut workload = Workload::new(case, config, size, &self.device)?;
-        let theirs = |p: &mut PyTorch, on: (&str, Mode), n: usize| p.run(case, config, size, on, n);
-        self.time(model, case.title(), |n| workload.run(n), theirs)
-    }
-
-    fn products(&mut self, config: &ModelConfig) -> Result<()> {
-        let neurons = config.layers.first().map_or(config.hidden, |layer| layer.neurons);
-        for sizes in products::sizes(config.hidden, neurons, self.size.batch * self.size.length) {
-            let product = Product::new(sizes, &self.device);
-            let [rows, inner, columns] = sizes;
-            let theirs = |p: &mut PyTorch, on: (&str, Mode), n: usize| p.product(sizes, on, n);
-            self.time("product", &format!("{rows} × {inner} × {columns}"), |n| product.run(n), theirs)?;
-        }
-        Ok(())
-    }
-
-    /// One row: ours and PyTorch's ways, taken in turn. A way that fails is said and left out.
-    fn time(
+impl<'a> Bench<'a> {
+    /// The rows of a model, those of one unit below one header.
+    fn cases(
         &mut self,
         model: &str,
-        title: &str,
-        mut ours: impl FnMut(usize) -> Result<Duration>,
-        theirs: impl Fn(&mut PyTorch, (&str, Mode), usize) -> Result<Duration>,
+        cases: impl Iterator<Item = Case>,
+        config: &ModelConfig,
+        size: Size,
     ) -> Result<()> {
-        let mut last = Duration::ZERO;
-        let mut modes = if self.pytorch.is_some() { self.modes.clone() } else { Vec::new() };
-        for _ in 0..WARM_UPS {
-            last = ours(1)?;
-            modes.retain(|&mode| match self.pytorch.as_mut().map(|(p, on)| theirs(p, (on.as_str(), mode), 1)) {
-                Some(Err(error)) => {
-                    eprintln!("{title}, {}: {error:#}", mode.key());
-                    false
+        let (peers, mut unit, mut dense) = (self.peers, None, None);
+        for case in cases {
+            if unit != Some(case.unit()) {
+                unit = Some(case.unit());
+                self.header(case.unit());
+            }
+            let mut workload = Workload::new(case, config, size, &self.device)?;
+            let mut ways = vec![Way::new("ours", |times| workload.run(times))];
+            for (pytorch, on, mode) in self.pytorch_ways() {
+                let run = move |times| pytorch.borrow_mut().run(case, config, size, (on.as_str(), mode), times);
+                ways.push(Way::new(mode_column(mode), run));
+            }
+            // Their files are of the dense shapes.
+            if case == Case::Decode {
+                ways.extend(peers.iter().map(|peer| Way::new(peer.name, |times| peer.run(times))));
+            }
+            let ours = self.row(model, case.title(), case.unit(), ways)?;
+            match case {
+                Case::Decode => dense = ours,
+                Case::DecodeCompact => {
+                    if let Some((dense, compact)) = dense.zip(ours) {
+                        println!("{:<26} {:>24.2}", "density 0.5 to dense", compact.median / dense.median);
+                    }
                 }
-                _ => true,
-            });
-        }
-        let repeat = (ROUND.as_secs_f64() / last.as_secs_f64().max(1e-4)).ceil() as usize;
-        let mut of_ours = Vec::new();
-        let mut of_theirs = vec![Vec::new(); modes.len()];
-        for _ in 0..self.rounds {
-            of_ours.push(ours(repeat)?.as_secs_f64() * 1e3);
-            for (times, &mode) in of_theirs.iter_mut().zip(&modes) {
-                if let Some((p, on)) = self.pytorch.as_mut() {
-                    times.push(theirs(p, (on.as_str(), mode), repeat)?.as_secs_f64() * 1e3);
-                }
+                _ => {}
             }
         }
-        let of_modes: serde_json::Map<String, Value> =
-            modes.iter().zip(&of_theirs).map(|(mode, times)| (mode.key().into(), json!(times))).collect();
-        self.written.push(json!({ "model": model, "case": title, "ours": of_ours, "pytorch": of_modes }));
-        let ours = Spread::of(of_ours);
-        print!("{title:<26} {:>24}", ours.as_ref().map_or("-".into(), Spread::to_string));
-        for mode in &self.modes {
-            let times = modes.iter().position(|m| m == mode).and_then(|i| Spread::of(of_theirs[i].clone()));
-            let ratio = ours.as_ref().zip(times.as_ref()).map(|(o, t)| format!("{:.2}", o.median / t.median));
-            if self.pytorch.is_some() {
-                print!(" {:>24} {:>6}", times.map_or("-".into(), |t| t.to_string()), ratio.unwrap_or("-".into()));
+        Ok(())
+    }
+
+    fn products(&mut self, config: &ModelConfig, size: Size) -> Result<()> {
+        self.header(Unit::Milliseconds);
+        let neurons = config.layers.first().map_or(config.hidden, |layer| layer.neurons);
+        for sizes in products::sizes(config.hidden, neurons, size.batch * size.length) {
+            let product = Product::new(sizes, &self.device);
+            let mut ways = vec![Way::new("ours", |times| product.run(times))];
+            for (pytorch, on, mode) in self.pytorch_ways() {
+                let run = move |times| pytorch.borrow_mut().product(sizes, (on.as_str(), mode), times);
+                ways.push(Way::new(mode_column(mode), run));
             }
+            let [rows, inner, columns] = sizes;
+            self.row("product", &format!("{rows} × {inner} × {columns}"), Unit::Milliseconds, ways)?;
+        }
+        Ok(())
+    }
+
+    /// PyTorch with its name of the device and a mode, for every mode.
+    fn pytorch_ways(&self) -> Vec<(&'a RefCell<PyTorch>, String, Mode)> {
+        let of_mode = |&mode: &Mode| self.pytorch.as_ref().map(|(pytorch, on)| (*pytorch, on.clone(), mode));
+        self.modes.iter().filter_map(of_mode).collect()
+    }
+
+    /// The columns beside ours.
+    fn columns(&self, unit: Unit) -> Vec<String> {
+        let peers = if unit == Unit::TokensPerSecond { self.peers } else { &[] };
+        self.modes.iter().map(|&mode| mode_column(mode)).chain(peers.iter().map(|peer| peer.name.into())).collect()
+    }
+
+    fn header(&self, unit: Unit) {
+        print!("{:<26} {:>24}", unit.name(), "ours");
+        self.columns(unit).iter().for_each(|column| print!(" {column:>24} {:>6}", "ratio"));
+        println!();
+    }
+
+    /// One row: ours, which is the first way, and the others, taken in turn.
+    fn row(&mut self, model: &str, title: &str, unit: Unit, mut ways: Vec<Way<'_>>) -> Result<Option<Spread>> {
+        let times = in_turn(title, &mut ways, self.rounds)?;
+        let counted: Vec<(String, Vec<f64>)> = ways
+            .iter()
+            .zip(&times)
+            .map(|(way, times)| (way.name.clone(), times.iter().map(|&seconds| unit.of(seconds)).collect()))
+            .collect();
+        let spread =
+            |column: &str| counted.iter().find(|(name, _)| name == column).and_then(|(_, counted)| Spread::of(counted));
+        let ours = spread("ours");
+        let shown = |spread: Option<Spread>| spread.map_or("-".into(), |spread| spread.to_string());
+        print!("{title:<26} {:>24}", shown(ours));
+        for column in self.columns(unit) {
+            let theirs = spread(&column);
+            let ratio = ours.zip(theirs).map(|(ours, theirs)| format!("{:.2}", ours.median / theirs.median));
+            print!(" {:>24} {:>6}", shown(theirs), ratio.unwrap_or("-".into()));
         }
         println!();
-        Ok(())
+        let columns: serde_json::Map<String, Value> =
+            counted.into_iter().map(|(name, counted)| (name, json!(counted))).collect();
+        self.written.push(json!({ "model": model, "case": title, "unit": unit.name(), "columns": columns }));
+        Ok(ours)
     }
 }
 
-/// Without PyTorch ours is timed alone, with a message that says so.
+fn mode_column(mode: Mode) -> String {
+    format!("PyTorch {}", mode.key())
+}
+
+/// Without PyTorch the rest is timed, with a message that says so.
 fn start_pytorch(args: &Args, threads: usize) -> Option<PyTorch> {
     let python = args.python.clone().map_or_else(|| environment("target/bench-venv".as_ref()), Ok);
     python
         .and_then(|python| PyTorch::start(&python, threads))
-        .inspect_err(|error| eprintln!("PyTorch is not available, so ours is timed alone: {error:#}"))
+        .inspect_err(|error| eprintln!("PyTorch is not available, so it is left out: {error:#}"))
         .ok()
 }
 
@@ -258,30 +322,9 @@ fn models(which: &[Model]) -> Result<Vec<(&'static str, ModelConfig)>> {
         Model::Builtin => ("builtin", builtin(tokenizer.vocab_size())),
         Model::MinilmL6 => ("minilm-l6", minilm()),
         Model::RobertaBase => ("roberta-base", roberta_base()),
+        Model::Stories15M => ("stories15m", stories15m()),
     };
     Ok(which.iter().map(shapes).collect())
-}
-
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(mut times: Vec<f64>) -> Option<Self> {
-        times.sort_by(f64::total_cmp);
-        let (&least, &most) = (times.first()?, times.last()?);
-        let half = times.len() / 2;
-        let median = if times.len() % 2 == 1 { times[half] } else { (times[half - 1] + times[half]) / 2.0 };
-        Some(Self { median, least, most })
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1} ({:.1}–{:.1})", self.median, self.least, self.most)
-    }
 }
 
 /// The CPU's name as the system gives it.
@@ -300,4 +343,38 @@ fn processor() -> String {
         .or_else(|_| mac())
         .or_else(|_| std::env::var("PROCESSOR_IDENTIFIER"))
         .unwrap_or_else(|_| "unknown CPU".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(words.split(' '))
+    }
+
+    #[test]
+    fn a_batch_is_as_large_as_models_of_its_kind_are_timed_with() {
+        let args = parsed("bench --model stories15m --length 32").expect("arguments");
+        let [decoder, encoder] = [stories15m(), minilm()].map(|config| args.size_of(&config));
+        assert_eq!((decoder.batch, decoder.length, encoder.batch, encoder.length), (4, 32, 32, 32));
+    }
+
+    #[test]
+    fn other_programs_need_the_file_that_they_read_and_a_decoder() {
+        assert!(parsed("bench --llama2c run").is_err() && parsed("bench --candle run").is_err());
+        let args = parsed("bench --llama2c run --llama2c-model no-such-file.bin").expect("arguments");
+        let why = |models: &[(&str, ModelConfig)]| match args.peers(models, 1) {
+            Ok(peers) => format!("{} peers", peers.len()),
+            Err(error) => error.to_string(),
+        };
+        let (without, with) = (why(&[("minilm-l6", minilm())]), why(&[("stories15m", stories15m())]));
+        assert!(without.contains("--model stories15m") && with.contains("no-such-file.bin"), "{without}; {with}");
+    }
+
+    #[test]
+    fn a_case_of_no_model_is_said_before_anything_is_timed() {
+        let args = parsed("bench --model stories15m --case infer --no-pytorch").expect("arguments");
+        assert!(run(args).is_err_and(|error| error.to_string().contains("`infer`")));
+    }
 }
