@@ -374,16 +374,30 @@ pub(super) fn sum(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     fold(a, b, 0.0, f, |sum, term| sum + term)
 }
 
+/// Partial results of a sum.
+pub(super) const LANES: usize = 16;
+
 /// All `f(aᵢ, bᵢ)` folded by `with` from `start`, in sixteen partial results, so that the compiler may use vector
 /// registers; the order is the same on every machine.
 #[inline(always)]
 fn fold(a: &[f32], b: &[f32], start: f32, f: impl Fn(f32, f32) -> f32, with: impl Fn(f32, f32) -> f32) -> f32 {
-    const LANES: usize = 16;
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut lanes = [start; LANES];
     for (a, b) in a.iter().zip(b) {
         lanes = std::array::from_fn(|i| with(lanes[i], f(a[i], b[i])));
     }
+    together(lanes, a_rest, b_rest, f, with)
+}
+
+/// What [`fold`] makes of its partial results and of the fewer entries that are left over.
+#[inline(always)]
+pub(super) fn together(
+    mut lanes: [f32; LANES],
+    a_rest: &[f32],
+    b_rest: &[f32],
+    f: impl Fn(f32, f32) -> f32,
+    with: impl Fn(f32, f32) -> f32,
+) -> f32 {
     for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
         *lane = with(*lane, f(a, b));
     }
