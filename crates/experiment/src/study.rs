@@ -129,9 +129,9 @@ impl Study {
             let remedy = "give it a name without / and \\, which does not begin with a dot";
             return Err(StudyError::unfit(format!("study `{name}`"), what, remedy));
         }
-        // A density for every cell is one for those that prune: what is dense by its preset stays so.
+        // A density for every cell takes the place of a list of them.
         let mut file = Cow::Borrowed(file);
-        if let Some(value) = file.knobs.get("density").cloned() {
+        if let Some(value) = file.knobs.get("density").filter(|_| !file.densities.is_empty()).cloned() {
             let mut knobs = Knobs::default();
             let set = crate::knob("density").and_then(|knob| knob.set_json(&mut knobs, &value));
             set.map_err(|source| StudyError::Knob { place: at("knobs"), source: Box::new(source) })?;
@@ -298,7 +298,10 @@ fn resolve_arm(of: &ArmFile, file: &StudyFile, place: String) -> Result<Arm, Stu
     let (name, preset, own) = of.parts();
     let preset = preset_entry(preset.unwrap_or(&file.base)).map_err(wrong)?;
     let mut knobs = preset.knobs().map_err(wrong)?;
-    for (name, value) in file.knobs.iter().chain(own.iter().copied()) {
+    // A density for all arms is one for those that prune: what is dense by its preset stays so.
+    let is_dense = !knobs.prunes();
+    let shared = file.knobs.iter().filter(|(name, _)| !(is_dense && *name == "density"));
+    for (name, value) in shared.chain(own.iter().copied()) {
         if name == "seed" {
             return Err(StudyError::unfit(
                 place,
