@@ -130,11 +130,12 @@ pub static PRESETS: &[Preset] = &[
         "the whole method at the times of the published run, meant for its 40 epochs",
         PAPER_SCHEDULE,
     ),
-    // The published recipe for LLaMA-2 7B (its scripts): 30 % goes before two epochs of tuning, ranks grow at three points
-    // between step 200 and half an epoch.
+    // When the published scripts for LLaMA-2 7B prune and grow (30 % before two epochs of tuning, three points between
+    // step 200 and half an epoch), in which units they add kurtosis, their decay and curve; search, adapters and learning
+    // rate are ours.
     whole(
         "apt-llama",
-        "the whole method as published for LLaMA: blocks are cut before tuning, then ranks grow; no teacher",
+        "the whole method in the order published for LLaMA: blocks are cut before tuning, then ranks grow; no teacher",
         &[
             ("schedule", "one_shot"),
             ("density", "0.7"),

@@ -118,14 +118,14 @@ pub struct Written {
     pub ended: bool,
 }
 
-/// The texts of the numbers `texts` that `model` writes behind `prompt`, each of at most `tokens` tokens, in one batch.
+/// The texts of the numbers `texts` that `decoder` writes behind `prompt`, each of at most `tokens` tokens, in one batch.
 /// Each number has draws of its own, of `seed`: a text is the same whichever others are written with it, and that of
 /// number 0 is what a [`TextGenerator`] writes.
 ///
 /// # Errors
-/// As [`TextGenerator::new`]; more tokens than there are positions behind the prompt.
+/// A text that cannot be tokenised, or that has no tokens; more tokens than there are positions behind it.
 pub async fn written_texts(
-    model: &Transformer,
+    decoder: &mut Decoder,
     tokenizer: &Tokenizer,
     prompt: &str,
     sampling: Sampling,
@@ -138,7 +138,6 @@ pub async fn written_texts(
         texts.map(|text| Sampler::new(sampling, generator(seed, Stream::Writing, text))).collect();
     let count = samplers.len();
     let mut written: Vec<(Vec<u32>, bool)> = vec![(Vec::new(), false); count];
-    let mut decoder = Decoder::new(model)?;
     let mut logits = decoder.begin(&TokenBatch::of_one_type(ids.repeat(count), vec![ids.len(); count]))?;
     for made in 1..=tokens {
         let values = read_back(logits, "logits").await?;

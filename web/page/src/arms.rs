@@ -128,7 +128,7 @@ pub const METHODS: [Methods; 3] = [
                 "At the paper's times",
                 "As the published run of 40 epochs prunes and teaches.",
             ),
-            choice("apt-llama", "As published for LLaMA", "Blocks are cut before tuning, then ranks grow; no teacher."),
+            choice("apt-llama", "In the order for LLaMA", "Blocks are cut before tuning, then ranks grow; no teacher."),
             choice(
                 "apt-paper-search",
                 "No head floor",

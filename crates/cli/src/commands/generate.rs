@@ -11,8 +11,8 @@ use crate::source::{model_at, settings_at};
 use apt_data::Tokenizer;
 use apt_experiment::TOKENIZER_FILE;
 use apt_nn::Transformer;
-use apt_nn::generation::Sampling;
-use apt_train::{TextGenerator, written_texts};
+use apt_nn::generation::{Decoder, Sampling};
+use apt_train::{TextGenerator, TrainError, written_texts};
 use clap::ArgMatches;
 use serde_json::json;
 use std::io::{IsTerminal, Read, Write, stdin, stdout};
@@ -56,6 +56,10 @@ pub(super) fn generate(matches: &ArgMatches) -> Result<(), CliError> {
     let mut generator = TextGenerator::new(&model, tokenizer.clone(), &text, sampling(matches), seed)?;
     let tokens = room(matches.get_one::<usize>("tokens").copied(), &generator, model.config.max_length(), source)?;
     if let Some(&texts) = matches.get_one::<u64>("texts") {
+        if texts > 1 && sampling(matches).always_likeliest() {
+            let what = format!("{texts} texts would be the same: the likeliest token is taken each time");
+            return Err(CliError::at(source, what, "give --temperature 1, and a --top-k above 1"));
+        }
         let of = Corpus { tokenizer, prompt: text, sampling: sampling(matches), seed, texts, tokens };
         of.write(&model)?;
         print_stderr(&format!("on {} ({})", opened.name, opened.why));
@@ -128,10 +132,11 @@ impl Corpus {
     /// Writes the texts, prompt and all, as lines of JSON.
     fn write(&self, model: &Transformer) -> Result<(), CliError> {
         let Self { tokenizer, prompt, sampling, seed, texts, tokens } = self;
+        let mut decoder = Decoder::new(model).map_err(TrainError::from)?;
         let (begun, mut written, mut ended) = (Instant::now(), 0, 0);
         for first in (0..*texts).step_by(TEXTS_AT_ONCE as usize) {
             let batch = first..(first + TEXTS_AT_ONCE).min(*texts);
-            let made = written_texts(model, tokenizer, prompt, *sampling, *seed, (batch, *tokens));
+            let made = written_texts(&mut decoder, tokenizer, prompt, *sampling, *seed, (batch, *tokens));
             for text in pollster::block_on(made)? {
                 written += text.tokens;
                 ended += u64::from(text.ended);

@@ -184,6 +184,11 @@ fn texts_for_a_corpus_are_lines_that_a_run_reads() {
     let read = run(&["eval", "model", "--data", "corpus.jsonl", "--objective", "causal_lm", "--json"], dir.path());
     assert_eq!(read.status, 0, "{}", read.err);
     assert!(read.err.contains("40 examples"), "{}", read.err);
+    for likeliest in [&[][..], &["--temperature", "1", "--top-k", "1"]] {
+        let same = run(&[&["generate", "model", "a", "--texts", "2"], likeliest].concat(), dir.path());
+        assert_eq!((same.status, same.out.as_str()), (2, ""), "{}", same.err);
+        assert!(same.err.contains("would be the same") && same.err.contains("--temperature"), "{}", same.err);
+    }
     let both = run(&["generate", "model", "a", "--texts", "2", "--json"], dir.path());
     assert!(both.status == 2 && both.err.contains("--texts"), "{}", both.err);
 }

@@ -83,7 +83,7 @@ pub struct FileRead {
     pub examples: usize,
     /// The column of the text.
     pub text: String,
-    /// The column of the second text, or of the rest of the text.
+    /// The column of the second text, or those of the rest of the text, by comma.
     pub text_pair: Option<String>,
     /// The column of the label; none if it was not needed.
     pub label: Option<String>,

@@ -20,6 +20,11 @@ pub struct Sampling {
 impl Sampling {
     /// The likeliest token, always.
     pub const GREEDY: Self = Self { temperature: 0.0, top_k: None, top_p: 1.0 };
+
+    /// Whether nothing is drawn.
+    pub fn always_likeliest(&self) -> bool {
+        self.temperature <= 0.0 || self.top_k == Some(1)
+    }
 }
 
 /// Chooses the tokens of one text.
@@ -45,10 +50,10 @@ impl Sampler {
             return Err(broken("one of them is not a number"));
         }
         let best = best(logits).ok_or_else(|| broken("there are none"))?;
-        let Sampling { temperature, top_k, top_p } = self.sampling;
-        if temperature <= 0.0 || top_k == Some(1) {
+        if self.sampling.always_likeliest() {
             return Ok(best);
         }
+        let Sampling { temperature, top_k, top_p } = self.sampling;
         let most = f64::from(logits[best]);
         let mut shares: Vec<(usize, f64)> = logits
             .iter()

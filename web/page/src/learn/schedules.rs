@@ -78,17 +78,15 @@ pub fn schedules(history: &History) -> Vec<Planned> {
         let mut knobs = record.config.clone();
         knobs.set("schedule", name).ok()?;
         let is_own = knobs.schedule == own;
-        // Behind a one-shot cut ranks alone change.
-        let pruned = if knobs.schedule == PruneSchedule::OneShot { 1 } else { usize::MAX };
-        let (scored, points, taught): (_, Vec<_>, _) = match is_own {
+        let (window, points, taught) = match is_own {
+            // Behind the cut ranks alone change.
+            _ if knobs.schedule == PruneSchedule::OneShot => (0..0, vec![0], None),
             true => (layout.collect.clone(), layout.points.iter().map(|of| of.step).collect(), layout.distill.clone()),
             false => {
                 let planned = timeline(&knobs, steps, opens).ok()?;
                 (planned.collect, planned.points.iter().map(|of| of.step).collect(), planned.distill)
             }
         };
-        let window = if pruned == 1 { 0..0 } else { scored };
-        let points = points.into_iter().take(pruned).collect();
         Some(Planned { name, title, preset, window, points, taught, is_own, words })
     };
     ALL.into_iter().filter_map(plan).collect()
