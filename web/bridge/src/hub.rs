@@ -40,5 +40,8 @@ pub enum HubNews {
     /// All is here, as the message's attachments, and is still to be kept.
     Fetched,
     /// Nothing more comes: it was stopped, or failed as the fault before says.
-    Ended,
+    Ended {
+        /// Bytes of all files that are here, to go on with.
+        done: u64,
+    },
 }

@@ -116,6 +116,7 @@ test("what the hub or the network does wrong is reported, and nothing of it is k
     await failed({ lacks: 1000 }, /it ends after \d+ bytes, and \d+ were announced/);
     await failed({ isCorrupt: true }, /its bytes are not those that were announced \(digest/);
     assert.deepEqual(Object.keys(await lab.table("files")), [], "something is kept");
+    assert.doesNotMatch(await lab.at("hub-words").innerText(), /MB are here/, "wrong bytes are said to be here");
 
     // Stopped by hand, it goes on from there.
     hub.behaviour = { pause: 100 };

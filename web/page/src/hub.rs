@@ -66,14 +66,10 @@ impl HubState {
                 Self::Fetching { offer: offer.clone(), file: file.clone(), done: *done }
             }
             (HubNews::Fetched, Some(offer)) => Self::Keeping(offer.clone()),
-            (HubNews::Ended, Some(offer)) => {
-                let done = match self {
-                    Self::Fetching { done, .. } => *done,
-                    _ => offer.done,
-                };
-                Self::Offered(HubOffer { done, ..offer.clone() })
+            (HubNews::Ended { done }, Some(offer)) => Self::Offered(HubOffer { done: *done, ..offer.clone() }),
+            (HubNews::Here { .. } | HubNews::Fetching { .. } | HubNews::Fetched | HubNews::Ended { .. }, _) => {
+                Self::Idle
             }
-            (HubNews::Here { .. } | HubNews::Fetching { .. } | HubNews::Fetched | HubNews::Ended, _) => Self::Idle,
         }
     }
 
@@ -191,14 +187,16 @@ mod tests {
         state.begin();
         let state = state.after(&HubNews::Fetching { file: "model.safetensors".into(), done: 5 });
         assert!(state.is_busy());
-        let cut = state.after(&HubNews::Ended);
-        assert_eq!(cut, HubState::Offered(HubOffer { done: 5, ..offer(None) }));
+        let cut = state.after(&HubNews::Ended { done: 6 });
+        assert_eq!(cut, HubState::Offered(HubOffer { done: 6, ..offer(None) }));
+        // Bytes that were not those of the file are not kept, and not said to be here.
+        assert_eq!(state.after(&HubNews::Ended { done: 0 }), HubState::Offered(offer(None)));
         let mut keeping = state.after(&HubNews::Fetched);
         keeping.give_up_keeping();
         assert_eq!(keeping.offer().map(|offer| offer.done), Some(441_000_000));
         keeping.end_with(MODEL);
         assert_eq!(keeping, HubState::Idle);
-        assert_eq!(HubState::Asking.after(&HubNews::Ended), HubState::Idle);
+        assert_eq!(HubState::Asking.after(&HubNews::Ended { done: 0 }), HubState::Idle);
     }
 
     #[test]

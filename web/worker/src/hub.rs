@@ -92,6 +92,7 @@ impl Hub {
     /// Does something that can be stopped, in place of what is being done.
     fn work<F: Future<Output = Result<(), WorkerError>>>(&self, what: impl FnOnce(Stop) -> F + 'static) {
         self.stop();
+        let hub = self.clone();
         let Ok(stop) = Stop::new() else { return };
         self.0.at_work.replace(Some(stop.clone()));
         spawn_local(async move {
@@ -99,7 +100,7 @@ impl Hub {
             if !stop.is_stopped() {
                 port::post(&Message::Fault(error.fault(None)));
             }
-            port::post(&Message::Hub(HubNews::Ended));
+            port::post(&Message::Hub(HubNews::Ended { done: hub.done() }));
         });
     }
 
@@ -143,7 +144,7 @@ impl Hub {
         if self.0.offer.borrow().as_ref().is_none_or(|before| before.name != offered.name) {
             self.0.partials.take();
         }
-        let done = self.0.partials.borrow().values().map(|partial| partial.done).sum();
+        let done = self.done();
         let host = endpoint.split_once("://").map_or(&*endpoint, |(_, host)| host).to_owned();
         self.0.offer.replace(Some(Rc::new(offered)));
         let (files, bytes) = (sizes.len(), sizes.into_iter().sum());
@@ -183,6 +184,11 @@ impl Hub {
         // Also what has come of a file that is not whole, to go on with.
         partials.borrow_mut().insert(name.to_owned(), partial);
         file
+    }
+
+    /// Bytes of the offer's files that are here.
+    fn done(&self) -> u64 {
+        self.0.partials.borrow().values().map(|partial| partial.done).sum()
     }
 
     fn tell(&self, file: &str, done: u64) {
