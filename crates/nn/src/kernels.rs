@@ -26,6 +26,7 @@ mod tile;
 pub mod tile;
 mod tiles;
 mod update;
+pub(crate) mod vocabulary;
 
 use adapted::CpuAdapted;
 pub(crate) use angles::Angles;

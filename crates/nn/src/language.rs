@@ -4,8 +4,9 @@
 //! time, and what autodiff needs of them is the gradient of the hidden states alone, which is as small as those: it is made
 //! with the loss.
 
+use crate::kernels::{self, vocabulary};
 use crate::select::indices;
-use crate::{NnError, Transformer, kernels};
+use crate::{NnError, Transformer};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 /// Logits held at a time.
@@ -56,23 +57,38 @@ pub fn token_scores(model: &Transformer, hidden: Tensor<2>, targets: &[i32]) -> 
 fn in_parts(hidden: Tensor<2>, table: Tensor<2>, targets: &[i32]) -> TokenScores {
     let tracked = hidden.is_autodiff();
     let (plain, table) = (hidden.clone().without_autodiff(), table.without_autodiff());
+    let (losses, hits, slopes) = match vocabulary::scored(&plain, &table, targets, tracked) {
+        Some(scored) => on_cpu(scored, plain.dims(), &plain.device()),
+        None => chunked(&plain, &table, targets, tracked),
+    };
+    let Some(slopes) = slopes else { return TokenScores { losses, hits } };
+    // The value is that of the losses, and its gradient by the hidden states is what was found with them.
+    let slopes = Tensor::from_inner(slopes);
+    let nothing = hidden.clone() - hidden.detach();
+    let losses = Tensor::from_inner(losses) + (nothing * slopes).sum_dim(1).reshape([targets.len()]);
+    TokenScores { losses, hits }
+}
+
+/// Losses, hits, and ∂loss/∂hidden, a row for each token, if it is wanted.
+type Scores = (Tensor<1>, Tensor<1>, Option<Tensor<2>>);
+
+fn on_cpu(scored: vocabulary::Scored, dims: [usize; 2], device: &Device) -> Scores {
+    let vector = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [dims[0]]), device);
+    let slopes = (!scored.slopes.is_empty()).then(|| Tensor::from_data(TensorData::new(scored.slopes, dims), device));
+    (vector(scored.losses), vector(scored.hits), slopes)
+}
+
+/// By Burn's operations.
+fn chunked(plain: &Tensor<2>, table: &Tensor<2>, targets: &[i32], tracked: bool) -> Scores {
     let at_once = (AT_ONCE / table.dims()[0].max(1)).max(1);
     let (mut losses, mut hits, mut slopes) = (vec![], vec![], vec![]);
     for (part, targets) in targets.chunks(at_once).enumerate() {
-        let part = scored(plain.clone().narrow(0, part * at_once, targets.len()), &table, targets, tracked);
+        let part = scored(plain.clone().narrow(0, part * at_once, targets.len()), table, targets, tracked);
         losses.push(part.losses);
         hits.push(part.hits);
         slopes.extend(part.slopes);
     }
-    let (losses, hits) = (Tensor::cat(losses, 0), Tensor::cat(hits, 0));
-    if !tracked {
-        return TokenScores { losses, hits };
-    }
-    // The value is that of the losses, and its gradient by the hidden states is what was found with them.
-    let slopes = Tensor::from_inner(Tensor::cat(slopes, 0));
-    let nothing = hidden.clone() - hidden.detach();
-    let losses = Tensor::from_inner(losses) + (nothing * slopes).sum_dim(1).reshape([targets.len()]);
-    TokenScores { losses, hits }
+    (Tensor::cat(losses, 0), Tensor::cat(hits, 0), tracked.then(|| Tensor::cat(slopes, 0)))
 }
 
 /// Of some tokens.

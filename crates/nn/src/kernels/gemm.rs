@@ -71,6 +71,16 @@ impl<'a> View<'a> {
         &self.values[row * self.row_stride..][..self.columns]
     }
 
+    /// All rows of a matrix that [has whole rows](Self::has_whole_rows).
+    ///
+    /// # Panics
+    /// When it has none.
+    #[inline(always)]
+    pub(super) fn whole_rows(self) -> impl Iterator<Item = &'a [f32]> {
+        assert!(self.has_whole_rows(), "the rows of a matrix that is turned");
+        self.values.chunks(self.row_stride.max(1)).take(self.rows).map(move |row| &row[..self.columns])
+    }
+
     /// The transpose.
     pub(super) fn transposed(self) -> Self {
         Self {

@@ -129,8 +129,6 @@ pub(super) struct Softmax<'a> {
 impl Pass for Softmax<'_> {
     #[inline(always)]
     fn row(self, index: usize, row: &mut [f32]) {
-        /// e to the power of less counts as nothing.
-        const NOTHING: f32 = -80.0;
         if self.padding.is_empty() {
             each(row, |x| x * self.scale);
         } else {
@@ -140,12 +138,7 @@ impl Pass for Softmax<'_> {
             }
         }
         let most = fold(row, row, f32::NEG_INFINITY, |x, _| x, f32::max);
-        each(row, |x| {
-            let below = x - most;
-            let power = if below <= NOTHING { 0.0 } else { exp(below) };
-            // Zero, but for what is not a number, which must not get lost here.
-            if below.is_nan() { below } else { power }
-        });
+        each(row, |x| exp_of_difference(x, most));
         let total = sum(row, row, |x, _| x).recip();
         each(row, |x| x * total);
     }
@@ -431,6 +424,17 @@ pub(super) fn normal(x: f32) -> (f32, f32) {
     let tail = exponential * t * polynomial;
     let cdf = if x < 0.0 { tail } else { 1.0 - tail };
     (cdf, exponential * DENSITY_AT_0)
+}
+
+/// e to the power of `x − most`, which is not above 0.
+#[inline(always)]
+pub(super) fn exp_of_difference(x: f32, most: f32) -> f32 {
+    /// e to the power of less counts as nothing.
+    const NOTHING: f32 = -80.0;
+    let below = x - most;
+    let power = if below <= NOTHING { 0.0 } else { exp(below) };
+    // Zero, but for what is not a number, which must not get lost here.
+    if below.is_nan() { below } else { power }
 }
 
 /// eˣ for −87 ≤ x ≤ 0: 2ⁿ from the exponent's bits times a polynomial for what is left.
