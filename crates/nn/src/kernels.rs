@@ -20,6 +20,7 @@ mod gpu;
 #[path = "kernels/no_gpu.rs"]
 mod gpu;
 mod rows;
+mod thin;
 #[cfg(all(test, not(target_family = "wasm")))]
 mod tile;
 #[cfg(target_family = "wasm")]
@@ -66,10 +67,10 @@ pub(crate) fn adapted(
         return y;
     }
     let frozen = !weight.is_require_grad() && !bias.as_ref().is_some_and(Tensor::is_require_grad);
-    let (outputs, device) = (weight.dims()[1], x.device());
+    let device = x.device();
     let x = x.into_dispatch();
     if frozen && on_cpu(&x) {
-        let bias = bias.unwrap_or_else(|| Tensor::zeros([outputs], &device)).into_dispatch();
+        let bias = bias.unwrap_or_else(|| Tensor::zeros([0], &device)).into_dispatch();
         let [weight, a, b] = [weight, a, b].map(Tensor::into_dispatch);
         return Tensor::from_dispatch(Dispatch::cpu_adapted(x, weight, bias, a, b, scale));
     }

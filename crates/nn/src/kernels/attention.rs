@@ -6,7 +6,7 @@ use super::Heads;
 use super::cpu::give;
 use super::gemm::{View, tensor};
 use super::rows::{GradientPass, Pass, Softmax, values};
-use super::tiles::{Panels, product, product_turned};
+use super::tiles::{Panels, product};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -308,7 +308,7 @@ impl<'a> WithSimd for Back<'a> {
             let ([g, q], [k, v]) = ([g, q].map(of_head), [k, v].map(of));
             let weights = &weights[head * span.weights()..][..span.weights()];
             let kept = View::new(weights, rows, keys, stride);
-            product_turned(simd, (&mut of_unit, size), kept, g, &mut panels);
+            product(simd, (&mut of_unit, size), kept.transposed(), g, &mut panels);
             add(&of_unit, size, &mut of_v[unit..], of_keys);
             product(simd, (&mut of_weights, stride), g, v.transposed(), &mut panels);
             for (saved, gradient) in weights.chunks_exact(stride).zip(of_weights.chunks_exact_mut(stride)) {
@@ -316,7 +316,7 @@ impl<'a> WithSimd for Back<'a> {
             }
             let of_scores = View::new(&of_weights, rows, keys, stride);
             product(simd, (&mut of_q[at..], width), of_scores, k, &mut panels);
-            product_turned(simd, (&mut of_unit, size), of_scores, q, &mut panels);
+            product(simd, (&mut of_unit, size), of_scores.transposed(), q, &mut panels);
             add(&of_unit, size, &mut of_k[unit..], of_keys);
         }
     }

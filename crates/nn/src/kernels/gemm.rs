@@ -4,6 +4,7 @@
 // `gemm` takes pointers; the one unsafe call below is reached only through views whose bounds were checked.
 #![allow(unsafe_code)]
 
+use super::thin;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
 use std::ops::Range;
@@ -11,9 +12,12 @@ use std::ops::Range;
 /// Multiplications below which a second thread costs more than it saves.
 #[cfg(not(target_family = "wasm"))]
 const PARALLEL: usize = 1 << 21;
+
 /// Rows of a thread's share are a multiple of this.
 #[cfg(not(target_family = "wasm"))]
 const ROWS: usize = 16;
+/// Columns of a matrix that are laid out at a time.
+const LAID_OUT: usize = 8;
 
 /// A matrix in a slice. Its fields stay private to this file, so that whoever has a view has one that fits its slice.
 #[derive(Clone, Copy)]
@@ -132,10 +136,20 @@ impl<'a> View<'a> {
                 out[..self.columns].copy_from_slice(&self.values[row * self.row_stride..][..self.columns]);
             }
         } else {
-            for column in 0..self.columns {
-                let values = self.values[column * self.column_stride..].iter().step_by(self.row_stride);
-                for (out, value) in memory[column..].iter_mut().step_by(width).zip(values) {
-                    *out = *value;
+            // A few columns at a time, so that what is written lies together.
+            for first in (0..self.columns).step_by(LAID_OUT) {
+                let count = LAID_OUT.min(self.columns - first);
+                let values = &self.values[first * self.column_stride..];
+                for (row, out) in memory.chunks_exact_mut(width).enumerate() {
+                    let values = &values[row * self.row_stride..];
+                    if count == LAID_OUT {
+                        let gathered: [f32; LAID_OUT] =
+                            std::array::from_fn(|column| values[column * self.column_stride]);
+                        out[first..first + LAID_OUT].copy_from_slice(&gathered);
+                    } else {
+                        let values = values.iter().step_by(self.column_stride);
+                        out[first..first + count].iter_mut().zip(values).for_each(|(out, value)| *out = *value);
+                    }
                 }
             }
         }
@@ -172,23 +186,36 @@ pub(super) fn product(out: &mut [f32], row_stride: usize, a: View<'_>, b: View<'
     if m == 0 || n == 0 {
         return;
     }
-    a.check();
-    b.check();
     let last = last_index(m, n, row_stride, 1).flatten();
     assert!(last.is_some_and(|last| last < out.len()) && n <= row_stride, "a product reaches beyond its memory");
     #[cfg(target_family = "wasm")]
     super::blocked::product(out, row_stride, a, b, add);
-    // SAFETY: the checks above, in arithmetic that cannot wrap around, keep every index `row·row_stride +
-    // column·column_stride` inside its slice, so that strides of dimensions with more than one entry are at most lengths
-    // of slices and fit an `isize`; `out` is borrowed mutably, so it overlaps neither `a` nor `b`, and `n <= row_stride`
-    // keeps its rows apart.
+    // SAFETY: `out` has room by the assertion, is borrowed mutably and holds values.
     #[cfg(not(target_family = "wasm"))]
     unsafe {
+        write_product(out.as_mut_ptr(), row_stride, a, b, add);
+    }
+}
+
+/// [`product`] into memory that `out` points to.
+///
+/// # Safety
+/// `out` can be written at every index `row·row_stride + column` of the result, which nobody else reads or writes
+/// meanwhile; `row_stride` is at least the columns, and an index fits an `isize`. With `add` it holds values.
+#[cfg(not(target_family = "wasm"))]
+unsafe fn write_product(out: *mut f32, row_stride: usize, a: View<'_>, b: View<'_>, add: bool) {
+    assert_eq!(a.columns, b.rows, "inner dimensions of a product");
+    a.check();
+    b.check();
+    // SAFETY: the checks, in arithmetic that cannot wrap around, keep every index `row·row_stride + column·column_stride`
+    // inside its slice, so that strides of dimensions with more than one entry are at most lengths of slices and fit an
+    // `isize`; that is also so of `out` by the caller's promise, which `gemm` reads only with `add`.
+    unsafe {
         gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
+            a.rows,
+            b.columns,
+            a.columns,
+            out,
             1,
             step(row_stride),
             add,
@@ -216,34 +243,35 @@ pub(super) fn tensor(values: Vec<f32>, dims: [usize; 2]) -> FlexTensor {
 /// `x·W + b`: `[m, k]·[k, n] + [n]`.
 pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: &[f32]) -> FlexTensor {
     let (x, weight) = (View::of(x), View::of(weight));
-    tensor(by_rows(repeated(bias, x.rows), [(x, weight)], true), [x.rows, bias.len()])
+    tensor(by_rows(Start::Row(bias), [(x, weight)]), [x.rows, bias.len()])
 }
 
 /// `x·W`: `[m, k]·[k, n]`.
 pub(super) fn matrix_product(x: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     let (x, weight) = (View::of(x), View::of(weight));
-    let dims = [x.rows, weight.columns];
-    tensor(by_rows(vec![0.0; dims[0] * dims[1]], [(x, weight)], false), dims)
+    tensor(by_rows(Start::Zeros(weight.columns), [(x, weight)]), [x.rows, weight.columns])
 }
 
 /// `g·Wᵀ`: `[m, n]·[k, n]ᵀ`.
 pub(super) fn linear_gradient(gradient: &FlexTensor, weight: &FlexTensor) -> FlexTensor {
     let (gradient, weight) = (View::of(gradient), View::of(weight).transposed());
-    let dims = [gradient.rows, weight.columns];
-    tensor(by_rows(vec![0.0; dims[0] * dims[1]], [(gradient, weight)], false), dims)
+    tensor(by_rows(Start::Zeros(weight.columns), [(gradient, weight)]), [gradient.rows, weight.columns])
 }
 
-/// A linear layer with its adapter, `x·W + b + s·x·A·B`, and `s·x·A`: `[m, k]`, `[k, n]`, `[n]`, `[k, r]`, `[r, n]`.
+/// A linear layer with its adapter, `x·W + b + s·x·A·B`, and `s·x·A`: `[m, k]`, `[k, n]`, `[n]`, `[k, r]`, `[r, n]`; a bias
+/// without values is none.
 pub(super) fn adapted(
     x: &FlexTensor,
     [weight, a, b]: [&FlexTensor; 3],
     bias: &[f32],
     scale: f32,
 ) -> (FlexTensor, FlexTensor) {
-    let ([x, weight, a, b], n) = ([x, weight, a, b].map(View::of), bias.len());
-    let narrow = scaled(by_rows(vec![0.0; x.rows * a.columns], [(x, a)], false), scale);
+    let [x, weight, a, b] = [x, weight, a, b].map(View::of);
+    let n = weight.columns;
+    let start = if bias.is_empty() { Start::Zeros(n) } else { Start::Row(bias) };
+    let narrow = scaled(thin::narrow(x, a), scale);
     let of_narrow = View::new(&narrow, x.rows, a.columns, a.columns);
-    let y = by_rows(repeated(bias, x.rows), [(x, weight), (of_narrow, b)], true);
+    let y = by_rows(start, [(x, weight), (of_narrow, b)]);
     (tensor(y, [x.rows, n]), tensor(narrow, [x.rows, a.columns]))
 }
 
@@ -257,20 +285,17 @@ pub(super) fn adapted_gradients(
 ) -> [FlexTensor; 3] {
     let [g, x, weight, a, b, narrow] = [g, x, weight, a, b, narrow].map(View::of);
     let (m, k, n, r) = (x.rows, x.columns, weight.columns, a.columns);
-    let of_narrow = scaled(by_rows(vec![0.0; m * r], [(g, b.transposed())], false), scale);
+    let of_narrow = scaled(thin::narrow(g, b.transposed()), scale);
     let of_narrow = View::new(&of_narrow, m, r, r);
-    let pairs = [(g, weight.transposed()), (of_narrow, a.transposed())];
-    let of_x = by_rows(vec![0.0; m * k], pairs, false);
+    let of_x = by_rows(Start::Zeros(k), [(g, weight.transposed()), (of_narrow, a.transposed())]);
     // All tokens are the inner dimension of these two: one thread each.
-    let whole = |rows: usize, columns: usize, left: View<'_>, right: View<'_>| {
-        let mut out = vec![0.0; rows * columns];
-        if columns > 0 {
-            product(&mut out, columns, left, right, false);
-        }
-        tensor(out, [rows, columns])
+    let of_a = || {
+        let turned = thin::low(of_narrow, x);
+        let mut out = Vec::with_capacity(k * r);
+        View::new(&turned, r, k, k).transposed().laid_out(r, &mut out);
+        tensor(out, [k, r])
     };
-    let of_a = || whole(k, r, x.transposed(), of_narrow);
-    let of_b = || whole(r, n, narrow.transposed(), g);
+    let of_b = || tensor(thin::low(narrow, g), [r, n]);
     #[cfg(not(target_family = "wasm"))]
     let (of_a, of_b) = rayon::join(of_a, of_b);
     #[cfg(target_family = "wasm")]
@@ -278,42 +303,89 @@ pub(super) fn adapted_gradients(
     [tensor(of_x, [m, k]), of_a, of_b]
 }
 
-/// So many rows, all the same.
-fn repeated(row: &[f32], rows: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(rows * row.len());
-    (0..rows).for_each(|_| out.extend_from_slice(row));
-    out
-}
-
 fn scaled(mut values: Vec<f32>, factor: f32) -> Vec<f32> {
     values.iter_mut().for_each(|value| *value *= factor);
     values
 }
 
-/// The sum of products `a·b`, with `add` on top of `out`, a share of the rows on each thread.
-fn by_rows<const N: usize>(mut out: Vec<f32>, products: [(View<'_>, View<'_>); N], add: bool) -> Vec<f32> {
-    let (m, n) = products.first().map_or((0, 0), |(a, b)| (a.rows, b.columns));
-    let share = |first: usize, out: &mut [f32]| {
-        for (index, (a, b)) in products.iter().enumerate() {
-            product(out, n, a.rows_from(first, out.len() / n), *b, add || index > 0);
-        }
-    };
-    if n > 0 {
-        #[cfg(not(target_family = "wasm"))]
-        {
-            use rayon::prelude::*;
-            let inner: usize = products.iter().map(|(a, _)| a.columns).sum();
-            let small = m.saturating_mul(n).saturating_mul(inner) < PARALLEL;
-            let threads = if small { 1 } else { rayon::current_num_threads() };
-            let rows = m.div_ceil(threads).next_multiple_of(ROWS).max(ROWS);
-            out.par_chunks_mut(rows * n).enumerate().for_each(|(index, out)| share(index * rows, out));
-        }
-        #[cfg(target_family = "wasm")]
-        if m > 0 {
-            share(0, &mut out);
+/// What products are added to.
+#[derive(Clone, Copy)]
+enum Start<'a> {
+    /// Every row is this one.
+    Row(&'a [f32]),
+    /// So many columns of zeros.
+    Zeros(usize),
+}
+
+impl Start<'_> {
+    /// Of the result.
+    fn columns(self) -> usize {
+        match self {
+            Self::Row(row) => row.len(),
+            Self::Zeros(columns) => columns,
         }
     }
-    out
+
+    /// So many of them.
+    #[cfg(target_family = "wasm")]
+    fn rows(self, rows: usize) -> Vec<f32> {
+        match self {
+            Self::Row(row) => row.repeat(rows),
+            Self::Zeros(columns) => vec![0.0; rows * columns],
+        }
+    }
+}
+
+/// Rows that each thread has of a product of these sizes.
+#[cfg(not(target_family = "wasm"))]
+pub(super) fn rows_of_a_thread([m, n, inner]: [usize; 3]) -> usize {
+    let small = m.saturating_mul(n).saturating_mul(inner) < PARALLEL;
+    let threads = if small { 1 } else { rayon::current_num_threads() };
+    m.div_ceil(threads).next_multiple_of(ROWS)
+}
+
+/// The sum of products `a·b` on top of `start`, a share of the rows on each thread.
+fn by_rows<const N: usize>(start: Start<'_>, products: [(View<'_>, View<'_>); N]) -> Vec<f32> {
+    const { assert!(N > 0, "a sum of no products") };
+    let (m, n) = (products.first().map_or(0, |(a, _)| a.rows), start.columns());
+    for (a, b) in &products {
+        assert!(a.rows == m && b.columns == n, "sizes of products that are summed");
+    }
+    if m == 0 || n == 0 {
+        return Vec::new();
+    }
+    #[cfg(target_family = "wasm")]
+    {
+        let mut out = start.rows(m);
+        for (index, (a, b)) in products.into_iter().enumerate() {
+            product(&mut out, n, a, b, index > 0 || matches!(start, Start::Row(_)));
+        }
+        out
+    }
+    #[cfg(not(target_family = "wasm"))]
+    {
+        use rayon::prelude::*;
+        let mut out = Vec::with_capacity(m * n);
+        let rows = rows_of_a_thread([m, n, products.iter().map(|(a, _)| a.columns).sum()]);
+        let memory = &mut out.spare_capacity_mut()[..m * n];
+        memory.par_chunks_mut(rows * n).enumerate().for_each(|(index, out)| {
+            // Where there is no bias the first product writes every value, so that nobody has to write zeros before it.
+            if let Start::Row(row) = start {
+                out.chunks_exact_mut(n).for_each(|out| {
+                    out.write_copy_of_slice(row);
+                });
+            }
+            for (place, (a, b)) in products.iter().enumerate() {
+                let (a, add) = (a.rows_from(index * rows, out.len() / n), place > 0 || matches!(start, Start::Row(_)));
+                // SAFETY: `out` has room for all rows of `a`, `n` values each, and this thread alone has it; it holds values
+                // since the bias, or else the first product, was written.
+                unsafe { write_product(out.as_mut_ptr().cast(), n, a, *b, add) };
+            }
+        });
+        // SAFETY: the capacity is at least that, and every value was written: by the bias, or else by the first product.
+        unsafe { out.set_len(m * n) };
+        out
+    }
 }
 
 #[cfg(test)]

@@ -17,23 +17,22 @@ const INNER: usize = 144;
 pub(super) struct Panels {
     /// A panel of the right matrix.
     right: Vec<f32>,
-    /// The left matrix, turned.
-    left: Vec<f32>,
 }
 
-/// `out ← a·b`, on this thread; `out` has rows `row_stride` apart. The rows of `a` lie in one piece each.
+/// `out ← a·b`, on this thread; `out` has rows `row_stride` apart. Of `a` either rows or columns
+/// lie in one piece each.
 #[inline(always)]
 pub(super) fn product<S: Simd>(
     simd: S,
     (out, row_stride): (&mut [f32], usize),
     a: View<'_>,
     b: View<'_>,
-    Panels { right: panel, .. }: &mut Panels,
+    Panels { right: panel }: &mut Panels,
 ) {
     if cfg!(target_family = "wasm") {
         return gemm::product(out, row_stride, a, b, false);
     }
-    assert!(a.columns() == b.rows() && a.has_whole_rows(), "inner dimensions of a product");
+    assert_eq!(a.columns(), b.rows(), "inner dimensions of a product");
     let vectors = b.columns().div_ceil(S::F32_LANES);
     // AVX-512 has twice the registers of all others.
     let panels = vectors.div_ceil(if S::F32_LANES == 16 { 4 } else { 2 });
@@ -50,25 +49,6 @@ pub(super) fn product<S: Simd>(
         }
         first = end;
     }
-}
-
-/// `out ← aᵀ·b`, otherwise as [`product`].
-#[inline(always)]
-pub(super) fn product_turned<S: Simd>(
-    simd: S,
-    out: (&mut [f32], usize),
-    a: View<'_>,
-    b: View<'_>,
-    panels: &mut Panels,
-) {
-    let a = a.transposed();
-    if cfg!(target_family = "wasm") {
-        return gemm::product(out.0, out.1, a, b, false);
-    }
-    let mut left = std::mem::take(&mut panels.left);
-    a.laid_out(a.columns(), &mut left);
-    product(simd, out, View::new(&left, a.rows(), a.columns(), a.columns()), b, panels);
-    panels.left = left;
 }
 
 /// A product whose right matrix is at most N vectors wide.
@@ -90,14 +70,14 @@ impl<const N: usize> WithSimd for Panel<'_, N> {
         let panel = S::as_simd_f32s(panel).0.as_chunks::<N>().0;
         if a.rows() < ROWS {
             for row in 0..a.rows() {
-                let [values] = tile::<S, 1, N>(simd, a, row, panel, [[simd.splat_f32s(0.0); N]; 1]);
+                let [values] = tile_of::<S, 1, N>(simd, a, row, panel, [[simd.splat_f32s(0.0); N]; 1]);
                 store(simd, &mut out[row * row_stride..][..b.columns()], values);
             }
             return;
         }
         // The last tile begins early enough to be whole: some rows are computed twice, to the same values.
         for row in (0..a.rows()).step_by(ROWS).map(|row| row.min(a.rows() - ROWS)) {
-            let rows = tile::<S, ROWS, N>(simd, a, row, panel, [[simd.splat_f32s(0.0); N]; ROWS]);
+            let rows = tile_of::<S, ROWS, N>(simd, a, row, panel, [[simd.splat_f32s(0.0); N]; ROWS]);
             for (index, values) in rows.into_iter().enumerate() {
                 store(simd, &mut out[(row + index) * row_stride..][..b.columns()], values);
             }
@@ -211,8 +191,19 @@ fn added<S: Simd, const M: usize, const N: usize>(
 ) {
     let out = &mut out[row..row + M];
     let sums = if add { std::array::from_fn(|row| out[row]) } else { [[simd.splat_f32s(0.0); N]; M] };
-    let sums = if a.has_whole_rows() { tile(simd, a, row, b, sums) } else { tile_turned(simd, a, row, b, sums) };
-    out.copy_from_slice(&sums);
+    out.copy_from_slice(&tile_of(simd, a, row, b, sums));
+}
+
+/// M rows of the product from `row` on, added to `sums`, whichever way the left matrix lies.
+#[inline(always)]
+fn tile_of<S: Simd, const M: usize, const N: usize>(
+    simd: S,
+    a: View<'_>,
+    row: usize,
+    panel: &[[S::f32s; N]],
+    sums: [[S::f32s; N]; M],
+) -> [[S::f32s; N]; M] {
+    if a.has_whole_rows() { tile(simd, a, row, panel, sums) } else { tile_turned(simd, a, row, panel, sums) }
 }
 
 /// As [`tile`], of a left matrix whose columns lie in one piece each.

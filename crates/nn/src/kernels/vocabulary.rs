@@ -182,6 +182,20 @@ impl WithSimd for Softmax<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
+        match most_vectors::<S>().0 {
+            16 => self.by_lanes::<16>(),
+            8 => self.by_lanes::<8>(),
+            4 => self.by_lanes::<4>(),
+            2 => self.by_lanes::<2>(),
+            _ => self.by_lanes::<1>(),
+        }
+    }
+}
+
+impl Softmax<'_, '_> {
+    /// L tokens at a time, so that what is gathered of them stays in registers.
+    #[inline(always)]
+    fn by_lanes<const L: usize>(self) {
         let Self { panel: Panel { width, targets, context, most, likeliest, sums, of_targets, .. }, scores, first } =
             self;
         let width = *width;
@@ -194,31 +208,39 @@ impl WithSimd for Softmax<'_, '_> {
         }
         let mut before = [0.0; WIDEST];
         before[..width].copy_from_slice(most);
-        for (word, scores) in (first as u32..).zip(scores.chunks_exact(width)) {
-            for ((&score, most), likeliest) in scores.iter().zip(most.iter_mut()).zip(likeliest.iter_mut()) {
-                let larger = score > *most;
-                *most = if larger { score } else { *most };
-                *likeliest = if larger { word } else { *likeliest };
+        let scores = scores.as_chunks_mut::<L>().0;
+        let (every, most) = (width / L, most.as_chunks_mut::<L>().0);
+        for (place, (most, likeliest)) in most.iter_mut().zip(likeliest.as_chunks_mut::<L>().0).enumerate() {
+            let (mut largest, mut of) = (*most, *likeliest);
+            for (word, scores) in (first as u32..).zip(scores[place..].iter().step_by(every)) {
+                for lane in 0..L {
+                    let larger = scores[lane] > largest[lane];
+                    largest[lane] = if larger { scores[lane] } else { largest[lane] };
+                    of[lane] = if larger { word } else { of[lane] };
+                }
             }
+            (*most, *likeliest) = (largest, of);
         }
-        if before.iter().zip(most.iter()).any(|(before, most)| before < most) {
+        if before.iter().zip(most.as_flattened()).any(|(before, most)| before < most) {
             let mut shrunk = [0.0; WIDEST];
-            for ((shrunk, before), most) in shrunk.iter_mut().zip(before).zip(most.iter()) {
+            for ((shrunk, before), most) in shrunk.iter_mut().zip(before).zip(most.as_flattened()) {
                 *shrunk = exp_of_difference(before, *most);
             }
             for row in [sums.as_mut_slice()].into_iter().chain(context.chunks_exact_mut(width)) {
                 row.iter_mut().zip(shrunk).for_each(|(sum, shrunk)| *sum *= shrunk);
             }
         }
-        // A block's sum first: so many terms one after the other would round too often.
-        let mut of_block = [0.0; WIDEST];
-        for scores in scores.chunks_exact_mut(width) {
-            for ((score, most), sum) in scores.iter_mut().zip(most.iter()).zip(&mut of_block) {
-                *score = exp_of_difference(*score, *most);
-                *sum += *score;
+        for (place, (most, sums)) in most.iter().zip(sums.as_chunks_mut::<L>().0).enumerate() {
+            // A block's sum first: so many terms one after the other would round too often.
+            let (most, mut of_block) = (*most, [0.0; L]);
+            for scores in scores[place..].iter_mut().step_by(every) {
+                for lane in 0..L {
+                    scores[lane] = exp_of_difference(scores[lane], most[lane]);
+                    of_block[lane] += scores[lane];
+                }
             }
+            sums.iter_mut().zip(of_block).for_each(|(sum, of_block)| *sum += of_block);
         }
-        sums.iter_mut().zip(of_block).for_each(|(sum, of_block)| *sum += of_block);
     }
 }
 
