@@ -1,6 +1,6 @@
 //! Attention as one operation: the context of a head is written where it belongs. Without autodiff the scores of a head live
-//! in a buffer that stays in the cache, and a decoder's queries are taken a few at a time, with the keys before the last of
-//! them alone; with it the weights are kept, but for those of the padding behind a sequence.
+//! in a buffer that stays in the cache; with it the weights are kept, but for those of the padding behind a sequence. A
+//! decoder's queries are taken a few at a time, forward and backward, with the keys before the last of them alone.
 
 use super::Heads;
 use super::cpu::give;
@@ -19,7 +19,7 @@ use pulp::{Arch, Simd, WithSimd};
 /// Values in the widest vector.
 const VECTOR: usize = 16;
 /// Queries of a decoder that are taken at a time.
-const QUERIES: usize = 32;
+const QUERIES: usize = 48;
 
 /// One sequence of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -243,20 +243,18 @@ impl<'a> WithSimd for Forward<'a> {
         let (scale, widest) = (scale(size), span.stride());
         let mut tail = vec![f32::NEG_INFINITY; widest];
         tail[..all].fill(0.0);
-        // Weights that are kept are those of a whole head.
-        let in_pieces = causal && weights.is_none();
-        let at_once = if in_pieces { QUERIES } else { rows.max(1) };
+        let at_once = if causal { QUERIES } else { rows.max(1) };
         let mut scratch = vec![0.0; if weights.is_some() { 0 } else { at_once.min(rows) * widest }];
         let mut panels = Panels::default();
         for head in 0..units * group {
-            let scores = match &mut weights {
-                Some(weights) => &mut weights[head * span.weights()..][..span.weights()],
-                None => scratch.as_mut_slice(),
-            };
             for first in (0..rows).step_by(at_once) {
                 let end = (first + at_once).min(rows);
-                let keys = if in_pieces { end.min(all) } else { all };
-                let stride = keys.next_multiple_of(VECTOR);
+                let keys = if causal { end.min(all) } else { all };
+                // Weights that are kept have rows of one length, and zeros where nothing is written.
+                let (scores, stride) = match &mut weights {
+                    Some(weights) => (&mut weights[head * span.weights() + first * widest..], widest),
+                    None => (scratch.as_mut_slice(), keys.next_multiple_of(VECTOR)),
+                };
                 let of = |values: &'a [f32]| View::new(&values[head / group * size..], keys, size, of_keys);
                 let queries = View::new(&q[first * width + head * size..], end - first, size, width);
                 product(simd, (scores, stride), queries, of(k).transposed(), &mut panels);
@@ -265,7 +263,7 @@ impl<'a> WithSimd for Forward<'a> {
                         let seen = (first + row + 1).min(keys);
                         let softmax = Softmax { scale, padding: &[], rows_per_padding: 1 };
                         Pass::row(softmax, 0, &mut scores[..seen]);
-                        scores[seen..].fill(0.0);
+                        scores[seen..keys].fill(0.0);
                     } else {
                         Pass::row(Softmax { scale, padding: &tail, rows_per_padding: rows }, 0, scores);
                     }
@@ -299,25 +297,32 @@ impl<'a> WithSimd for Back<'a> {
         let size = of_keys / heads.units.max(1);
         let stride = span.stride();
         let softmax = Softmax { scale: scale(size), padding: &[], rows_per_padding: 1 };
-        let (mut of_weights, mut of_unit) = (vec![0.0; span.weights()], vec![0.0; keys * size]);
+        let at_once = if heads.causal { QUERIES.min(rows) } else { rows }.max(1);
+        let (mut of_weights, mut of_unit) = (vec![0.0; at_once * stride], vec![0.0; keys * size]);
         let mut panels = Panels::default();
         for head in 0..heads.queries() {
             let (at, unit) = (head * size, head / heads.group * size);
-            let of_head = |values: &'a [f32]| View::new(&values[at..], rows, size, width);
-            let of = |values: &'a [f32]| View::new(&values[unit..], keys, size, of_keys);
-            let ([g, q], [k, v]) = ([g, q].map(of_head), [k, v].map(of));
             let weights = &weights[head * span.weights()..][..span.weights()];
-            let kept = View::new(weights, rows, keys, stride);
-            product(simd, (&mut of_unit, size), kept.transposed(), g, &mut panels);
-            add(&of_unit, size, &mut of_v[unit..], of_keys);
-            product(simd, (&mut of_weights, stride), g, v.transposed(), &mut panels);
-            for (saved, gradient) in weights.chunks_exact(stride).zip(of_weights.chunks_exact_mut(stride)) {
-                GradientPass::row(softmax, saved, gradient);
+            for first in (0..rows).step_by(at_once) {
+                let end = (first + at_once).min(rows);
+                // The keys that one of these queries sees.
+                let seen = if heads.causal { end.min(keys) } else { keys };
+                let of_head = |values: &'a [f32]| View::new(&values[first * width + at..], end - first, size, width);
+                let of = |values: &'a [f32]| View::new(&values[unit..], seen, size, of_keys);
+                let ([g, q], [k, v]) = ([g, q].map(of_head), [k, v].map(of));
+                let weights = &weights[first * stride..end * stride];
+                let kept = View::new(weights, end - first, seen, stride);
+                product(simd, (&mut of_unit, size), kept.transposed(), g, &mut panels);
+                add(&of_unit[..seen * size], size, &mut of_v[unit..], of_keys);
+                product(simd, (&mut of_weights, stride), g, v.transposed(), &mut panels);
+                for (saved, gradient) in weights.chunks_exact(stride).zip(of_weights.chunks_exact_mut(stride)) {
+                    GradientPass::row(softmax, &saved[..seen], &mut gradient[..seen]);
+                }
+                let of_scores = View::new(&of_weights, end - first, seen, stride);
+                product(simd, (&mut of_q[first * width + at..], width), of_scores, k, &mut panels);
+                product(simd, (&mut of_unit, size), of_scores.transposed(), q, &mut panels);
+                add(&of_unit[..seen * size], size, &mut of_k[unit..], of_keys);
             }
-            let of_scores = View::new(&of_weights, rows, keys, stride);
-            product(simd, (&mut of_q[at..], width), of_scores, k, &mut panels);
-            product(simd, (&mut of_unit, size), of_scores.transposed(), q, &mut panels);
-            add(&of_unit, size, &mut of_k[unit..], of_keys);
         }
     }
 }

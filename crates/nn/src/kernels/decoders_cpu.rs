@@ -1,13 +1,13 @@
 //! The CPU backend's side of what decoders have: each operation on its tensors, its gradient, and its place in autodiff's
 //! graph.
 
-use super::cpu::{CpuGradients, tracked_softmax};
+use super::cpu::{CpuGradients, give, tracked_softmax};
 use super::rows::{by_row, by_row_with, values};
 use super::{gemm, rows};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, binary, unary};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, backend_extension};
@@ -36,8 +36,12 @@ trait DecoderGradients: Backend {
         gradient: FloatTensor<Self>,
         eps: f64,
     ) -> FloatTensor<Self>;
-    /// Of the gate, from both.
-    fn silu_gradient(gate: FloatTensor<Self>, x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Of the gate and of x, from both.
+    fn silu_gradients(
+        gate: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 2];
 }
 
 impl DecoderKernels for Flex {
@@ -70,8 +74,8 @@ impl DecoderGradients for Flex {
         by_row_with(x, gradient, rows::Rms { weight: values(&weight), eps: eps as f32 })
     }
 
-    fn silu_gradient(gate: FlexTensor, x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
-        by_row_with(gate, by_row_with(x, gradient, rows::Times), rows::SiluSlope)
+    fn silu_gradients(gate: FlexTensor, x: FlexTensor, gradient: FlexTensor) -> [FlexTensor; 2] {
+        rows::silu_gradients(&gate, &x, gradient)
     }
 }
 
@@ -102,19 +106,11 @@ impl<B: DecoderGradients> Backward<B, 1> for Rms {
 #[derive(Debug)]
 struct SiluTimes;
 
-impl<B: DecoderKernels + DecoderGradients> Backward<B, 2> for SiluTimes {
+impl<B: DecoderGradients> Backward<B, 2> for SiluTimes {
     type State = (B::FloatTensorPrimitive, B::FloatTensorPrimitive);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let (gate, x) = ops.state;
-        let of_gate = gate.clone();
-        binary::<B, _, _>(
-            ops.parents,
-            ops.node,
-            gradients,
-            |g| B::silu_gradient(of_gate, x, g),
-            |g| B::cpu_silu_times(gate, g),
-        );
+        give::<B, _, 2>(ops, gradients, |(gate, x), gradient| B::silu_gradients(gate, x, gradient));
     }
 }
 

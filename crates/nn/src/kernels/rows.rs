@@ -3,7 +3,7 @@
 
 mod decoders;
 
-pub(super) use decoders::{CausalSoftmax, Rms, Rotate, SiluSlope, SiluTimes, log_partition};
+pub(super) use decoders::{CausalSoftmax, Rms, Rotate, SiluTimes, log_partition, silu_gradients};
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType};
@@ -49,22 +49,29 @@ pub(super) fn gelu_with_derivative(x: FlexTensor) -> (FlexTensor, FlexTensor) {
             }
         }
     }
+    let arch = Arch::new();
+    with_second(x, |_, x, derivative| arch.dispatch(Values(x, derivative)))
+}
+
+/// `x`, and a second tensor of its size, which begins with zeros: `f` is given where a run of values begins, and the run of
+/// both.
+fn with_second(x: FlexTensor, f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync) -> (FlexTensor, FlexTensor) {
     let (mut x, width) = own(x);
     let shape = x.layout().shape().clone();
-    let mut derivative = vec![0.0; shape.num_elements()];
-    let (run, arch) = (run_of(width), Arch::new());
+    let mut second = vec![0.0; shape.num_elements()];
+    let run = run_of(width);
     let values: &mut [f32] = x.storage_mut();
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;
-        let runs = values.par_chunks_mut(run).zip(derivative.par_chunks_mut(run));
-        runs.for_each(|(x, derivative)| arch.dispatch(Values(x, derivative)));
+        let runs = values.par_chunks_mut(run).zip(second.par_chunks_mut(run)).enumerate();
+        runs.for_each(|(index, (x, second))| f(index * run, x, second));
     }
     #[cfg(target_family = "wasm")]
-    for (x, derivative) in values.chunks_mut(run).zip(derivative.chunks_mut(run)) {
-        arch.dispatch(Values(x, derivative));
+    for (index, (x, second)) in values.chunks_mut(run).zip(second.chunks_mut(run)).enumerate() {
+        f(index * run, x, second);
     }
-    (x, FlexTensor::new(Bytes::from_elems(derivative), Layout::contiguous(shape), DType::F32))
+    (x, FlexTensor::new(Bytes::from_elems(second), Layout::contiguous(shape), DType::F32))
 }
 
 /// `γ ∘ (x − mean)/√(var + ε) + β`; backward from x.

@@ -1,6 +1,6 @@
 //! The arithmetic that decoders have and encoders have not.
 
-use super::{GradientPass, Pass, Softmax, exp, fold, sum, values, width_of};
+use super::{GradientPass, Pass, Softmax, exp, fold, sum, values, width_of, with_second};
 use burn::backend::flex::FlexTensor;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -64,18 +64,28 @@ impl GradientPass for SiluTimes {
     }
 }
 
-/// `x ← x` times the slope of `g·σ(g)`, of a saved g.
-#[derive(Clone, Copy)]
-pub(in crate::kernels) struct SiluSlope;
-
-impl GradientPass for SiluSlope {
-    #[inline(always)]
-    fn row(self, saved: &[f32], x: &mut [f32]) {
-        saved.iter().zip(x).for_each(|(&g, x)| {
-            let s = sigmoid(g);
-            *x *= s * (1.0 + g * (1.0 - s));
-        });
+/// From g, x and the gradient of `x ∘ g·σ(g)`: those of g and of x.
+pub(in crate::kernels) fn silu_gradients(gate: &FlexTensor, x: &FlexTensor, gradient: FlexTensor) -> [FlexTensor; 2] {
+    struct Values<'a>([&'a [f32]; 2], &'a mut [f32], &'a mut [f32]);
+    impl WithSimd for Values<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            let Self([gate, x], gradient, of_gate) = self;
+            for (((&g, &x), gradient), of_gate) in gate.iter().zip(x).zip(gradient).zip(of_gate) {
+                let s = sigmoid(g);
+                *of_gate = x * *gradient * (s * (1.0 + g * (1.0 - s)));
+                *gradient *= g * s;
+            }
+        }
     }
+    let (gate, x, arch) = (gate.to_contiguous(), x.to_contiguous(), Arch::new());
+    let read = [&gate, &x].map(values);
+    let (of_x, of_gate) = with_second(gradient, |at, gradient, of_gate| {
+        let read = read.map(|values| &values[at..at + gradient.len()]);
+        arch.dispatch(Values(read, gradient, of_gate));
+    });
+    [of_gate, of_x]
 }
 
 /// Every `size` columns turned by the row's cosines and sines, or back: column i with column i + size/2.
