@@ -28,6 +28,8 @@ pub mod tile;
 mod tiles;
 mod update;
 pub(crate) mod vocabulary;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod watch;
 
 use adapted::CpuAdapted;
 pub(crate) use angles::Angles;

@@ -3,7 +3,9 @@
 
 use crate::activation::Activation;
 use crate::cache::Cache;
-use crate::kernels::decode::{HeadOf, Linear, Watch, Weights, attend, linears, normalise, turn, with_rows};
+use crate::kernels::decode::{HeadOf, Linear, Weights, attend, linears, normalise, turn, with_rows};
+#[cfg(not(target_family = "wasm"))]
+use crate::kernels::watch;
 use crate::norm::Norm;
 use crate::rotary::Rotary;
 use crate::{AptLinear, Attention, FeedForward, Transformer};
@@ -20,7 +22,6 @@ pub(super) struct Host {
     vocab: usize,
     hidden: usize,
     head_size: usize,
-    watch: Watch,
 }
 
 struct HostLayer {
@@ -78,7 +79,6 @@ impl Host {
             vocab: config.vocab_size,
             hidden: config.hidden,
             head_size: config.head_size,
-            watch: Watch::default(),
         })
     }
 
@@ -108,7 +108,8 @@ impl Host {
     /// Logits `[texts, vocab]` after one more token of every text, which have so many before it.
     pub(super) fn step(&mut self, ids: &[i32], before: &[usize]) -> Vec<f32> {
         let (texts, d) = (ids.len(), self.hidden);
-        self.watch.begin();
+        #[cfg(not(target_family = "wasm"))]
+        watch::keep();
         let row = |table: &Weights, index: usize| table.values()[index * d..(index + 1) * d].to_vec();
         let mut x: Vec<f32> = ids.iter().flat_map(|&id| row(&self.words, id as usize)).collect();
         if let Some(positions) = &self.positions {

@@ -138,62 +138,6 @@ fn threads(values: usize) -> usize {
     most.min(values / SHARE).max(1)
 }
 
-/// Keeps the pool's other threads awake from one short loop to the next: a token is a few dozen of them, and waking a thread
-/// takes as long as some of them do.
-#[derive(Default)]
-pub(crate) struct Watch {
-    /// Threads that look out for work.
-    #[cfg(not(target_family = "wasm"))]
-    awake: std::sync::Arc<std::sync::atomic::AtomicUsize>,
-}
-
-#[cfg(not(target_family = "wasm"))]
-impl Watch {
-    /// So long a thread looks out without finding work before it goes to sleep.
-    const PATIENCE: std::time::Duration = std::time::Duration::from_micros(200);
-    /// Times that it looks before it lets other programs have the processor.
-    const LOOKS: usize = 64;
-
-    /// All threads but this one look out for work, in this program's pool, until there has been none for a while.
-    pub(crate) fn begin(&self) {
-        use std::sync::atomic::Ordering::Relaxed;
-        let others = rayon::current_num_threads() - 1;
-        for _ in self.awake.load(Relaxed)..others {
-            self.awake.fetch_add(1, Relaxed);
-            let awake = self.awake.clone();
-            rayon::spawn(move || {
-                Self::look_out();
-                awake.fetch_sub(1, Relaxed);
-            });
-        }
-    }
-
-    fn look_out() {
-        let (mut since, mut looks) = (std::time::Instant::now(), 0_usize);
-        loop {
-            match rayon::yield_now() {
-                Some(rayon::Yield::Executed) => (since, looks) = (std::time::Instant::now(), 0),
-                Some(rayon::Yield::Idle) => looks += 1,
-                None => return,
-            }
-            std::hint::spin_loop();
-            if looks >= Self::LOOKS {
-                looks = 0;
-                if since.elapsed() > Self::PATIENCE {
-                    return;
-                }
-                std::thread::yield_now();
-            }
-        }
-    }
-}
-
-#[cfg(target_family = "wasm")]
-impl Watch {
-    /// Nothing: there is one thread.
-    pub(crate) fn begin(&self) {}
-}
-
 /// Runs every task, on all threads where there are several tasks; results are in the order of tasks.
 fn each<T: Sync, R: Send>(tasks: &[T], run: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
     #[cfg(not(target_family = "wasm"))]

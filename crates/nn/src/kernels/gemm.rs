@@ -368,6 +368,9 @@ fn by_rows<const N: usize>(start: Start<'_>, products: [(View<'_>, View<'_>); N]
         let mut out = Vec::with_capacity(m * n);
         let rows = rows_of_a_thread([m, n, products.iter().map(|(a, _)| a.columns).sum()]);
         let memory = &mut out.spare_capacity_mut()[..m * n];
+        if rows < m {
+            super::watch::keep();
+        }
         memory.par_chunks_mut(rows * n).enumerate().for_each(|(index, out)| {
             // Where there is no bias the first product writes every value, so that nobody has to write zeros before it.
             if let Start::Row(row) = start {

@@ -1,0 +1,46 @@
+//! Threads that stay awake from one short parallel loop to the next. A step, or a token that is written, is dozens or
+//! hundreds of such loops, and to wake a thread takes as long as some of them do.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// So long a thread looks out without finding work before it goes to sleep.
+const PATIENCE: Duration = Duration::from_micros(200);
+/// Times that it looks before it lets other programs have the processor.
+const LOOKS: usize = 64;
+
+/// Threads that look out.
+static AWAKE: AtomicUsize = AtomicUsize::new(0);
+
+/// All threads of the pool but this one look out for work until there has been none for a while. Whatever is wrong about
+/// their number costs time alone: they do what the pool's threads do anyway, only sooner.
+pub(crate) fn keep() {
+    let others = rayon::current_num_threads() - 1;
+    while AWAKE.load(Relaxed) < others {
+        AWAKE.fetch_add(1, Relaxed);
+        rayon::spawn(|| {
+            look_out();
+            AWAKE.fetch_sub(1, Relaxed);
+        });
+    }
+}
+
+fn look_out() {
+    let (mut since, mut looks) = (Instant::now(), 0);
+    loop {
+        match rayon::yield_now() {
+            Some(rayon::Yield::Executed) => (since, looks) = (Instant::now(), 0),
+            Some(rayon::Yield::Idle) => looks += 1,
+            // No thread of the pool.
+            None => return,
+        }
+        std::hint::spin_loop();
+        if looks >= LOOKS {
+            looks = 0;
+            if since.elapsed() > PATIENCE {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
