@@ -1,7 +1,6 @@
 //! A frozen linear layer with its adapter as one operation of the CPU: what both branches give is summed where it is
 //! computed, forward and backward, and what the layer read is read once.
 
-use super::cpu::give;
 use super::gemm;
 use super::rows::values;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -35,8 +34,12 @@ trait Parts: Backend {
         bias: FloatTensor<Self>,
         scale: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    /// ∂L/∂x, ∂L/∂A and ∂L/∂B.
-    fn gradients(saved: Saved<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+    /// ∂L/∂x, if it is wanted, and ∂L/∂A and ∂L/∂B.
+    fn gradients(
+        saved: Saved<Self>,
+        gradient: FloatTensor<Self>,
+        of_x: bool,
+    ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
 }
 
 #[derive(Clone, Debug)]
@@ -66,9 +69,9 @@ impl Parts for Flex {
         gemm::adapted(&x, of.each_ref(), values(&bias.to_contiguous()), scale as f32)
     }
 
-    fn gradients(saved: Saved<Self>, gradient: FlexTensor) -> [FlexTensor; 3] {
+    fn gradients(saved: Saved<Self>, gradient: FlexTensor, of_x: bool) -> (Option<FlexTensor>, [FlexTensor; 2]) {
         let Saved { x, of, narrow, scale } = &saved;
-        gemm::adapted_gradients(&gradient, x, of.each_ref(), narrow, *scale as f32)
+        gemm::adapted_gradients(&gradient, x, of.each_ref(), narrow, *scale as f32, of_x)
     }
 }
 
@@ -79,7 +82,15 @@ impl<B: Parts> Backward<B, 3> for Adapted {
     type State = Saved<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        give::<B, _, 3>(ops, gradients, B::gradients);
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [x, a, b] = ops.parents;
+        // What the first layer reads is of the frozen embeddings.
+        let (of_x, [of_a, of_b]) = B::gradients(ops.state, gradient, x.is_some());
+        for (parent, gradient) in [(x, of_x), (a, Some(of_a)), (b, Some(of_b))] {
+            if let Some((parent, gradient)) = parent.zip(gradient) {
+                gradients.register::<B>(parent.id, gradient);
+            }
+        }
     }
 }
 

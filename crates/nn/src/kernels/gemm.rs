@@ -275,19 +275,23 @@ pub(super) fn adapted(
     (tensor(y, [x.rows, n]), tensor(narrow, [x.rows, a.columns]))
 }
 
-/// From ∂L/∂y of [`adapted`] and what it was made of: ∂L/∂x, and ∂L/∂A and ∂L/∂B.
+/// From ∂L/∂y of [`adapted`] and what it was made of: ∂L/∂x, if it is wanted, and ∂L/∂A and ∂L/∂B.
 pub(super) fn adapted_gradients(
     g: &FlexTensor,
     x: &FlexTensor,
     [weight, a, b]: [&FlexTensor; 3],
     narrow: &FlexTensor,
     scale: f32,
-) -> [FlexTensor; 3] {
+    of_x: bool,
+) -> (Option<FlexTensor>, [FlexTensor; 2]) {
     let [g, x, weight, a, b, narrow] = [g, x, weight, a, b, narrow].map(View::of);
     let (m, k, n, r) = (x.rows, x.columns, weight.columns, a.columns);
     let of_narrow = scaled(thin::narrow(g, b.transposed()), scale);
     let of_narrow = View::new(&of_narrow, m, r, r);
-    let of_x = by_rows(Start::Zeros(k), [(g, weight.transposed()), (of_narrow, a.transposed())]);
+    let of_x = of_x.then(|| {
+        let pairs = [(g, weight.transposed()), (of_narrow, a.transposed())];
+        tensor(by_rows(Start::Zeros(k), pairs), [m, k])
+    });
     // All tokens are the inner dimension of these two: one thread each.
     let of_a = || {
         let turned = thin::low(of_narrow, x);
@@ -300,7 +304,7 @@ pub(super) fn adapted_gradients(
     let (of_a, of_b) = rayon::join(of_a, of_b);
     #[cfg(target_family = "wasm")]
     let (of_a, of_b) = (of_a(), of_b());
-    [tensor(of_x, [m, k]), of_a, of_b]
+    (of_x, [of_a, of_b])
 }
 
 fn scaled(mut values: Vec<f32>, factor: f32) -> Vec<f32> {

@@ -15,11 +15,14 @@ static AWAKE: AtomicUsize = AtomicUsize::new(0);
 /// All threads of the pool but this one look out for work until there has been none for a while. Whatever is wrong about
 /// their number costs time alone: they do what the pool's threads do anyway, only sooner.
 pub(crate) fn keep() {
-    let others = rayon::current_num_threads() - 1;
+    let (others, caller) = (rayon::current_num_threads() - 1, rayon::current_thread_index());
     while AWAKE.load(Relaxed) < others {
         AWAKE.fetch_add(1, Relaxed);
-        rayon::spawn(|| {
-            look_out();
+        rayon::spawn(move || {
+            // This thread may get its own request, while it waits for a loop that it must go on from.
+            if rayon::current_thread_index() != caller {
+                look_out();
+            }
             AWAKE.fetch_sub(1, Relaxed);
         });
     }
