@@ -213,10 +213,10 @@ impl Softmax<'_, '_> {
         for (place, (most, likeliest)) in most.iter_mut().zip(likeliest.as_chunks_mut::<L>().0).enumerate() {
             let (mut largest, mut of) = (*most, *likeliest);
             for (word, scores) in (first as u32..).zip(scores[place..].iter().step_by(every)) {
-                for lane in 0..L {
-                    let larger = scores[lane] > largest[lane];
-                    largest[lane] = if larger { scores[lane] } else { largest[lane] };
-                    of[lane] = if larger { word } else { of[lane] };
+                for ((&score, largest), of) in scores.iter().zip(&mut largest).zip(&mut of) {
+                    let larger = score > *largest;
+                    *largest = if larger { score } else { *largest };
+                    *of = if larger { word } else { *of };
                 }
             }
             (*most, *likeliest) = (largest, of);
@@ -234,9 +234,9 @@ impl Softmax<'_, '_> {
             // A block's sum first: so many terms one after the other would round too often.
             let (most, mut of_block) = (*most, [0.0; L]);
             for scores in scores[place..].iter_mut().step_by(every) {
-                for lane in 0..L {
-                    scores[lane] = exp_of_difference(scores[lane], most[lane]);
-                    of_block[lane] += scores[lane];
+                for ((score, most), sum) in scores.iter_mut().zip(most).zip(&mut of_block) {
+                    *score = exp_of_difference(*score, most);
+                    *sum += *score;
                 }
             }
             sums.iter_mut().zip(of_block).for_each(|(sum, of_block)| *sum += of_block);
@@ -321,6 +321,19 @@ mod tests {
             }
             assert!(hits >= tokens.div_ceil(3) as f32, "{hits} hits of {tokens}, vocabulary {vocab}");
         }
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    #[test]
+    fn a_result_does_not_depend_on_the_number_of_threads() {
+        let (hidden, table) = (tensor(&values(300 * 40, 0.37), [300, 40]), tensor(&values(500 * 40, 0.73), [500, 40]));
+        let targets: Vec<i32> = (0..300).collect();
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+            let ours = pool.install(|| scored(&hidden, &table, &targets, true)).expect("the CPU");
+            [ours.losses, ours.hits, ours.slopes]
+        };
+        assert!(with(1) == with(3), "one thread and three");
     }
 
     #[test]
