@@ -3,13 +3,13 @@
 //! Scores stay on the device as one vector `[heads of all layers | neurons of all layers | hidden dims]`
 //! ([`unflatten`] turns it into blocks), so that a step reads once.
 
-use crate::masks::DeviceMasks;
+use crate::readings::{Readings, TapReading};
 use crate::taps::{TapNeeds, TapPoint, Taps};
 use crate::{AptLinear, Transformer, named};
 use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::blocks::{BlockScores, ModelShape};
 use apt_core::wiring::{Axis, LinearSpec, SubBlock};
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::Tensor;
 
 pub use crate::taps::compressed;
 
@@ -47,12 +47,8 @@ pub fn needs_mask_gradients(scorer: Salience) -> bool {
 pub struct ScoreInputs<'a> {
     /// The model the step ran.
     pub model: &'a Transformer,
-    /// What its taps recorded.
-    pub taps: Option<&'a Taps>,
-    /// The gradients of the step's loss.
-    pub gradients: &'a Gradients,
-    /// The masks of the step, tracked if the scorer [needs their gradients](needs_mask_gradients).
-    pub masks: Option<&'a DeviceMasks>,
+    /// What its taps and masks hold, these tracked if the scorer [needs their gradients](needs_mask_gradients).
+    pub readings: &'a Readings,
     /// Units of √kurtosis (`outlier_aware` only).
     pub outliers: OutlierScale,
     /// What a head's kurtosis is of (`outlier_aware` only).
@@ -96,10 +92,12 @@ pub fn scores(scorer: Salience, inputs: &ScoreInputs<'_>) -> Option<StepScores> 
         }
         Salience::Magnitude => weights(inputs.model, |linear, _| linear.merged_weight().without_autodiff().abs(), true),
         Salience::Wanda => {
-            let taps = inputs.taps?;
+            if !inputs.readings.is_tapped() {
+                return None;
+            }
             let importance = |linear: &AptLinear, point| {
                 let weight = linear.merged_weight().without_autodiff().abs();
-                match taps.at(point).and_then(|tap| tap.squares.clone()) {
+                match inputs.readings.at(point).and_then(|tap| tap.squares.clone()) {
                     Some(squares) => weight * squares.unsqueeze_dim(1),
                     // The sub-block was fully masked and skipped: it saw no input.
                     None => weight.zeros_like(),
@@ -198,8 +196,10 @@ impl Parts {
 /// c(H)·c(∂L/∂H) per block (METHOD §2.1): heads sum over their dims; hidden dims sum over the inputs of both sub-blocks
 /// of every layer and the encoder's output, or over what the sub-blocks of a decoder add to the stream.
 fn activation_gradient(inputs: &ScoreInputs<'_>) -> Option<Parts> {
-    let taps = inputs.taps?;
-    let product = |point| taps.product(point, inputs.gradients);
+    if !inputs.readings.is_tapped() {
+        return None;
+    }
+    let product = |point| inputs.readings.at(point).and_then(TapReading::product);
     let decoder = inputs.model.config.decoder.is_some();
     let mut parts = match decoder {
         true => Parts::new(inputs.model),
@@ -224,12 +224,14 @@ fn activation_gradient(inputs: &ScoreInputs<'_>) -> Option<Parts> {
 /// √max(kurtosis, 0) of the activation proxy O = x̄ ∘ W of the linear layers that read units: the output and down
 /// projections (APT Eq. 5; METHOD §2.2).
 fn kurtosis(inputs: &ScoreInputs<'_>) -> Option<Parts> {
-    let taps = inputs.taps?;
+    if !inputs.readings.is_tapped() {
+        return None;
+    }
     let mut parts = Parts::new(inputs.model);
     let reads_units = |spec: &LinearSpec| spec.input.axis != Axis::Hidden;
     for (layer, spec, linear) in inputs.model.wired_linears().filter(|(_, spec, _)| reads_units(spec)) {
         let units = linear.dims()[0] / spec.input.width.max(1);
-        let mean = taps.at(TapPoint::Activation(spec.sub_block, layer)).and_then(|tap| tap.mean.clone());
+        let mean = inputs.readings.at(TapPoint::Activation(spec.sub_block, layer)).and_then(|tap| tap.mean.clone());
         let scores = match mean {
             Some(mean) => {
                 let o = linear.merged_weight().without_autodiff() * mean.unsqueeze_dim(1);
@@ -309,17 +311,13 @@ fn weights(model: &Transformer, importance: impl Fn(&AptLinear, TapPoint) -> Ten
 /// `of` ∂L/∂m of every mask entry: its square is the Fisher score (METHOD §2.4), its size the first order of what the
 /// loss does without the block, |Σ wᵢ·∂L/∂wᵢ| over the weights that read the block, and as it is it moves learned masks.
 fn mask_gradient(inputs: &ScoreInputs<'_>, of: impl Fn(Tensor<1>) -> Tensor<1>) -> Option<Parts> {
-    let masks = inputs.masks?;
-    let of_leaf = |leaf: &Tensor<1>| match leaf.grad(inputs.gradients) {
-        Some(g) => of(g),
-        None => leaf.clone().without_autodiff().zeros_like(),
-    };
+    let masks = inputs.readings.masks()?;
     let mut parts = Parts::new(inputs.model);
     if let Some(hidden) = &masks.hidden {
-        parts.hidden = of_leaf(&hidden.values.values);
+        parts.hidden = of(hidden.clone());
     }
-    for (layer, sub_block, _) in inputs.model.sub_blocks() {
-        parts.units(sub_block).push(of_leaf(masks.of(sub_block, layer).leaf.as_ref()?));
+    for ((_, sub_block, _), gradient) in inputs.model.sub_blocks().zip(&masks.units) {
+        parts.units(sub_block).push(of(gradient.clone()));
     }
     Some(parts)
 }

@@ -5,6 +5,7 @@
 
 use crate::kernels;
 use crate::kernels::Term;
+use crate::readings::TapReading;
 use apt_core::wiring::SubBlock;
 use burn::tensor::{Gradients, Tensor};
 
@@ -47,14 +48,16 @@ pub(crate) struct TapNeeds {
 }
 
 /// What one tap recorded of H `[tokens, n]`; every part is `[n]` and there only if the scorer needs it.
-pub(crate) struct Tap {
+struct Tap {
     point: TapPoint,
     /// x̄, the signed mean over tokens.
-    pub mean: Option<Tensor<1>>,
+    mean: Option<Tensor<1>>,
     /// Σ x² over tokens.
-    pub squares: Option<Tensor<1>>,
-    /// Its gradient is c(H)∘c(∂L/∂H), where c(Z) = Σ over tokens of |Z| (APT Eq. 4; METHOD §2.1).
+    squares: Option<Tensor<1>>,
+    /// Its gradient is c(H)∘c(∂L/∂H), where c(Z) = Σ over tokens of |Z| (APT Eq. 4; METHOD §2.1), or the second factor alone.
     leaf: Option<Tensor<1>>,
+    /// c(H), where the factors are wanted apart.
+    sizes: Option<Tensor<1>>,
     width: usize,
 }
 
@@ -62,12 +65,20 @@ pub(crate) struct Tap {
 pub struct Taps {
     needs: TapNeeds,
     decoder: bool,
+    /// Whether the factors of c(H)∘c(∂L/∂H) are kept apart.
+    apart: bool,
     taps: Vec<Tap>,
 }
 
 impl Taps {
     pub(crate) fn new(needs: TapNeeds) -> Self {
-        Self { needs, decoder: false, taps: Vec::new() }
+        Self { needs, decoder: false, apart: false, taps: Vec::new() }
+    }
+
+    /// For a shard of a batch: what is recorded adds up over shards.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self { apart: true, ..self }
     }
 
     /// Says whose activations follow.
@@ -82,7 +93,7 @@ impl Taps {
             return h;
         }
         let TapNeeds { gradients, means, squares } = taps.needs;
-        let mut tap = Tap { point, mean: None, squares: None, leaf: None, width: h.dims()[1] };
+        let mut tap = Tap { point, mean: None, squares: None, leaf: None, sizes: None, width: h.dims()[1] };
         if squares {
             let [squares] = kernels::column_sums(&h, [Term::Square]);
             tap.squares = Some(squares);
@@ -91,11 +102,11 @@ impl Taps {
             (true, true) => {
                 let [sizes, mean] = kernels::column_sums(&h, [Term::Abs, Term::Mean]);
                 tap.mean = Some(mean);
-                tap.leaf_of(h, &sizes)
+                tap.leaf_of(h, sizes, taps.apart)
             }
             (true, false) => {
                 let sizes = compressed(&h);
-                tap.leaf_of(h, &sizes)
+                tap.leaf_of(h, sizes, taps.apart)
             }
             (false, _) => h,
         };
@@ -103,22 +114,23 @@ impl Taps {
         h
     }
 
-    pub(crate) fn at(&self, point: TapPoint) -> Option<&Tap> {
-        self.taps.iter().find(|tap| tap.point == point)
-    }
-
-    /// c(H)∘c(∂L/∂H) per entry at `point`, `[n]`; zeros where the loss does not reach.
-    pub(crate) fn product(&self, point: TapPoint, gradients: &Gradients) -> Option<Tensor<1>> {
-        let tap = self.at(point)?;
-        let leaf = tap.leaf.as_ref()?;
-        Some(leaf.grad(gradients).unwrap_or_else(|| Tensor::zeros([tap.width], &leaf.device().inner())))
+    /// What the taps hold once these `gradients` are there; zeros where the loss does not reach.
+    pub(crate) fn read(&self, gradients: &Gradients) -> Vec<TapReading> {
+        let read = |tap: &Tap| {
+            let reading = TapReading::of(tap.point, tap.mean.clone(), tap.squares.clone());
+            let Some(leaf) = &tap.leaf else { return reading };
+            let gradient = leaf.grad(gradients).unwrap_or_else(|| Tensor::zeros([tap.width], &leaf.device().inner()));
+            reading.with_gradient(gradient, tap.sizes.clone())
+        };
+        self.taps.iter().map(read).collect()
     }
 }
 
 impl Tap {
-    fn leaf_of(&mut self, h: Tensor<2>, sizes: &Tensor<1>) -> Tensor<2> {
-        let (h, leaf) = kernels::tapped(h, sizes);
+    fn leaf_of(&mut self, h: Tensor<2>, sizes: Tensor<1>, apart: bool) -> Tensor<2> {
+        let (h, leaf) = if apart { kernels::tapped(h, &sizes.ones_like()) } else { kernels::tapped(h, &sizes) };
         self.leaf = Some(leaf);
+        self.sizes = apart.then_some(sizes);
         h
     }
 }

@@ -8,7 +8,7 @@ use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
 use apt_core::reference::salience as slices;
 use apt_core::wiring::Site;
 use apt_nn::salience::{ScoreInputs, scores};
-use apt_nn::{Adapter, AptLinear, Init, LinearMasks, Taps};
+use apt_nn::{Adapter, AptLinear, Init, LinearMasks, Readings, Taps};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use cases::cases;
@@ -193,12 +193,9 @@ fn magnitude_and_wanda_scores_agree_with_their_formulas_on_slices() {
 fn random_scores_look_at_nothing() {
     let case = cases().remove(0);
     assert!(Taps::for_scorer(Salience::Random).is_none());
-    let gradients = (case.logits(None) * case.weigh.clone()).sum().backward();
     let seen = ScoreInputs {
         model: &case.model,
-        taps: None,
-        gradients: &gradients,
-        masks: None,
+        readings: &Readings::default(),
         outliers: OutlierScale::Raw,
         head_kurtosis: HeadKurtosis::PerHead,
     };

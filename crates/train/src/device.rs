@@ -14,7 +14,7 @@ use apt_nn::checkpoint::read_back;
 use apt_nn::salience::{self, ScoreInputs};
 use apt_nn::{
     Activation, Adapter, AptLinear, Batch, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, ModelConfig, Norm,
-    Pooling, Taps, Transformer, compact, named,
+    Pooling, Readings, Taps, Transformer, compact, named,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
@@ -340,11 +340,10 @@ fn training_step(device: &Device, sizes: Sizes, scorer: Salience, masked: bool, 
     };
     let loss = task_loss(logits, &Targets::classes(&[0, 1, 1], &tracked));
     let mut gradients = loss.backward();
+    let readings = Readings::of(&model, taps.as_ref(), masks.as_ref(), &gradients);
     let seen = ScoreInputs {
         model: &model,
-        taps: taps.as_ref(),
-        gradients: &gradients,
-        masks: masks.as_ref(),
+        readings: &readings,
         outliers: OutlierScale::Balanced,
         head_kurtosis: HeadKurtosis::PerHead,
     };

@@ -5,7 +5,7 @@ use apt_core::blocks::LayerShape;
 use apt_nn::salience::{
     ScoreInputs, compressed, kurtosis_across, kurtosis_of, rank_mean_importance, scores, unflatten,
 };
-use apt_nn::{Activation, AptLinear, Family, Init, ModelConfig, Transformer};
+use apt_nn::{Activation, AptLinear, Family, Init, ModelConfig, Readings, Transformer};
 use apt_tests::fixtures::{items, load, number, numbers};
 use burn::tensor::Tensor;
 use serde_json::Value;
@@ -170,12 +170,9 @@ fn oracle_magnitude_scores_of_a_model_match() {
         let w = &fixture["weights"][layer][theirs];
         *linear = AptLinear::new(matrix(&w["w"]).transpose().detach(), Some(vector(&w["b"])));
     }
-    let gradients = Tensor::<1>::ones([1], &device()).require_grad().sum().backward();
     let seen = ScoreInputs {
         model: &model,
-        taps: None,
-        gradients: &gradients,
-        masks: None,
+        readings: &Readings::default(),
         outliers: OutlierScale::Raw,
         head_kurtosis: HeadKurtosis::PerHead,
     };

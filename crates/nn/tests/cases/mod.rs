@@ -10,7 +10,7 @@ use apt_core::wiring::{Biases, Site, SubBlock};
 use apt_nn::salience::{ScoreInputs, scores};
 use apt_nn::{
     Activation, AptLinear, DecoderConfig, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, ModelConfig,
-    Pooling, Rotary, RotaryScaling, TapPoint, Taps, Transformer,
+    Pooling, Readings, Rotary, RotaryScaling, TapPoint, Taps, Transformer,
 };
 use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
@@ -246,11 +246,10 @@ impl Case {
         let mut taps = Taps::for_scorer(scorer);
         let logits = self.logits(Some((&masks, taps.as_mut())));
         let gradients = (logits * self.weigh.clone()).sum().backward();
+        let readings = Readings::of(&self.model, taps.as_ref(), Some(&masks), &gradients);
         let seen = ScoreInputs {
             model: &self.model,
-            taps: taps.as_ref(),
-            gradients: &gradients,
-            masks: Some(&masks),
+            readings: &readings,
             outliers,
             head_kurtosis: HeadKurtosis::PerHead,
         };
