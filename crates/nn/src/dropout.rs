@@ -12,6 +12,7 @@ const RUN: usize = 1 << 16;
 
 /// What one training step drops: draws in the order of the forward pass, sixteen bits for every entry of an activation,
 /// padding included. They are made on the host, so that every device drops the same entries.
+#[derive(Clone)]
 pub struct Dropout {
     rng: ChaCha8Rng,
     /// An entry is dropped if its draw is below.

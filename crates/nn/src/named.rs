@@ -54,6 +54,11 @@ pub fn with_values<M: Module>(module: M, flat: &Tensor<1>) -> M {
     module.map(&mut Assign { pieces: kernels::split(flat, &lengths).into_iter() })
 }
 
+/// The same module, whose parameters autodiff does not know of: passes of both can be made at the same time.
+pub fn untied<M: Module>(module: M) -> M {
+    module.map(&mut Untie)
+}
+
 /// Makes exactly the parameters whose path satisfies `which` trainable.
 pub fn set_trainable<M: Module>(module: M, which: &dyn Fn(&str) -> bool) -> M {
     module.map(&mut Mark { path: Vec::new(), which })
@@ -128,6 +133,16 @@ impl ModuleMapper for Assign {
         let value = piece.reshape(param.dims());
         let value = if tracked { Tensor::from_inner(value).require_grad() } else { value };
         Param::initialized(param.id, value)
+    }
+}
+
+struct Untie;
+
+impl ModuleMapper for Untie {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trainable = is_trainable(&param);
+        let value = Tensor::from_inner(param.val().without_autodiff());
+        Param::initialized(param.id, if trainable { value.require_grad() } else { value })
     }
 }
 

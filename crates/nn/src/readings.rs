@@ -53,12 +53,7 @@ pub struct ShardWeights {
 
 impl Readings {
     /// Of a step of `model` with these `gradients`; `masks` are tracked if their gradients are wanted.
-    pub fn of(
-        model: &Transformer,
-        taps: Option<&Taps>,
-        masks: Option<&DeviceMasks>,
-        gradients: &Gradients,
-    ) -> Self {
+    pub fn of(model: &Transformer, taps: Option<&Taps>, masks: Option<&DeviceMasks>, gradients: &Gradients) -> Self {
         let masks = masks.and_then(|masks| MaskGradients::of(model, masks, gradients));
         Self { taps: taps.map(|taps| taps.read(gradients)), masks }
     }
@@ -179,7 +174,8 @@ impl MaskGradients {
             Some(gradient) => gradient,
             None => leaf.clone().without_autodiff().zeros_like(),
         };
-        let units = model.sub_blocks().map(|(layer, sub_block, _)| masks.of(sub_block, layer).leaf.as_ref().map(of_leaf));
+        let units =
+            model.sub_blocks().map(|(layer, sub_block, _)| masks.of(sub_block, layer).leaf.as_ref().map(of_leaf));
         let units = units.collect::<Option<Vec<_>>>()?;
         Some(Self { hidden: masks.hidden.as_ref().map(|hidden| of_leaf(&hidden.values.values)), units })
     }

@@ -48,16 +48,45 @@ pub async fn predict(
     examples: &[Example],
     objective: &Objective,
 ) -> Result<Predictions, TrainError> {
+    let found = found(model, masks, examples, objective, Part::WHOLE).await?;
+    Ok(predictions(&found, examples, objective))
+}
+
+/// Which of the batches of an evaluation are gone through: every `of`-th from `index` on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) index: usize,
+    pub(crate) of: usize,
+}
+
+impl Part {
+    pub(crate) const WHOLE: Self = Self { index: 0, of: 1 };
+
+    /// Its batches.
+    pub(crate) fn batches(self, all: Vec<Vec<usize>>) -> impl Iterator<Item = Vec<usize>> {
+        all.into_iter().skip(self.index).step_by(self.of)
+    }
+}
+
+/// What is computed of a part of `examples`: the outputs of each example, or of each sequence the loss in nats and how many
+/// tokens are right. Zeros in the place of the others, so that parts add up to the whole.
+///
+/// # Errors
+/// As [`predict`].
+pub(crate) async fn found(
+    model: &Transformer,
+    masks: Option<&DeviceMasks>,
+    examples: &[Example],
+    objective: &Objective,
+    part: Part,
+) -> Result<Vec<f64>, TrainError> {
     if objective.predicts_tokens() {
-        let tokens = language::scores(model, masks, examples).await?;
-        let loss = language::mean_loss(&tokens, examples);
-        return Ok(Predictions { answers: Vec::new(), outputs: Vec::new(), loss, tokens });
+        return language::found(model, masks, examples, part).await;
     }
     let device = model.device();
-    let mut answers: Vec<Target> = examples.iter().map(|example| example.target.clone()).collect();
-    let mut all = vec![Vec::new(); examples.len()];
-    let mut loss = 0.0;
-    for indices in eval_batches(&lengths(examples), EVAL_BATCH) {
+    let outputs = objective.outputs();
+    let mut found = vec![0.0; examples.len() * outputs];
+    for indices in part.batches(eval_batches(&lengths(examples), EVAL_BATCH)) {
         let sequences: Vec<&Encoded> = indices.iter().map(|&i| &examples[i].tokens).collect();
         let tokens = collate(&sequences, model.config.pad_id, PAD_MULTIPLE);
         let logits: Tensor<2> = match masks {
@@ -68,18 +97,32 @@ pub async fn predict(
                 model.classify(output.hidden, &inputs)?
             }
         };
-        let [_, outputs] = logits.dims();
         let values = read_back(logits, "logits").await?;
         for (row, &index) in values.chunks_exact(outputs).zip(&indices) {
             if row.iter().any(|v| !v.is_finite()) {
                 return Err(TrainError::NotFinite { step: 0, tensor: "logits of an evaluation".into() });
             }
-            answers[index] = objective.decode(row);
-            all[index] = row.to_vec();
-            loss += objective.loss(row, &examples[index].target);
+            let place = &mut found[index * outputs..(index + 1) * outputs];
+            place.iter_mut().zip(row).for_each(|(place, &value)| *place = f64::from(value));
         }
     }
-    Ok(Predictions { answers, outputs: all, loss: loss / examples.len().max(1) as f64, tokens: Vec::new() })
+    Ok(found)
+}
+
+/// What was [`found`] of all `examples`, as answers.
+pub(crate) fn predictions(found: &[f64], examples: &[Example], objective: &Objective) -> Predictions {
+    if objective.predicts_tokens() {
+        let tokens = language::scores(found, examples);
+        let loss = language::mean_loss(&tokens, examples);
+        return Predictions { answers: Vec::new(), outputs: Vec::new(), loss, tokens };
+    }
+    let rows = found.chunks_exact(objective.outputs().max(1));
+    let outputs: Vec<Vec<f32>> = rows.map(|row| row.iter().map(|&value| value as f32).collect()).collect();
+    let answers = outputs.iter().map(|row| objective.decode(row)).collect();
+    // In the order of the batches.
+    let order = eval_batches(&lengths(examples), EVAL_BATCH).concat();
+    let loss: f64 = order.iter().map(|&index| objective.loss(&outputs[index], &examples[index].target)).sum();
+    Predictions { answers, outputs, loss: loss / examples.len().max(1) as f64, tokens: Vec::new() }
 }
 
 /// Metrics of a model on the examples of a split.
@@ -94,22 +137,17 @@ pub(crate) struct Scores {
     pub(crate) outputs: Vec<Vec<f32>>,
 }
 
-/// Scores of `model`, which must be without autodiff, on `split` of the task; a split that is not there is empty.
-///
-/// # Errors
-/// As [`predict`].
-pub(crate) async fn evaluate(
-    setup: &Setup,
-    model: &Transformer,
-    masks: Option<&DeviceMasks>,
-    split: Split,
-) -> Result<Scores, TrainError> {
-    let examples: &[Example] = match split {
+/// The examples of `split`; none where there is no such split.
+pub(crate) fn examples(setup: &Setup, split: Split) -> &[Example] {
+    match split {
         Split::Validation => &setup.task.validation,
         Split::Test => setup.task.test.as_deref().unwrap_or_default(),
-    };
-    let objective = &setup.task.objective;
-    let predictions = predict(model, masks, examples, objective).await?;
+    }
+}
+
+/// Scores of `predictions` for `split` of the task.
+pub(crate) fn scores(setup: &Setup, predictions: Predictions, split: Split) -> Scores {
+    let (examples, objective) = (examples(setup, split), &setup.task.objective);
     let targets: Vec<Target> = examples.iter().map(|e| e.target.clone()).collect();
     let judged = predictions.judged(objective, &targets);
     let metric = judged.first().and_then(|(_, value)| *value).unwrap_or(0.0);
@@ -121,5 +159,5 @@ pub(crate) async fn evaluate(
             None => undefined.push(metric.name()),
         }
     }
-    Ok(Scores { metric, all, undefined, outputs: predictions.outputs })
+    Scores { metric, all, undefined, outputs: predictions.outputs }
 }

@@ -3,7 +3,7 @@
 //! hidden states, is made with the loss.
 
 use crate::TrainError;
-use crate::evaluate::PAD_MULTIPLE;
+use crate::evaluate::{PAD_MULTIPLE, Part};
 use crate::losses::{divergence, predicted};
 use apt_core::tokens::TokenBatch;
 use apt_data::mlm::IGNORED;
@@ -92,17 +92,10 @@ pub(crate) fn token_divergence(
     Tensor::from_inner(sum) + (nothing * slopes).sum()
 }
 
-/// How well `model`, which must be without autodiff, predicts the tokens of `examples`: one score each, or one for each
+/// Every sequence of `examples` with the tokens that follow it, and the example that it belongs to: one each, or one for each
 /// ending.
-///
-/// # Errors
-/// When scores cannot be read back or are not finite.
-pub(crate) async fn scores(
-    model: &Transformer,
-    masks: Option<&DeviceMasks>,
-    examples: &[Example],
-) -> Result<Vec<Vec<TokenScore>>, TrainError> {
-    let mut sequences: Vec<(usize, &Encoded, &NextTokens)> = Vec::new();
+fn sequences(examples: &[Example]) -> Vec<(usize, &Encoded, &NextTokens)> {
+    let mut sequences = Vec::new();
     for (index, example) in examples.iter().enumerate() {
         match &example.target {
             Target::Endings(endings) => {
@@ -111,9 +104,24 @@ pub(crate) async fn scores(
             target => sequences.extend(target.tokens().map(|next| (index, &example.tokens, next))),
         }
     }
+    sequences
+}
+
+/// How well `model`, which must be without autodiff, predicts the tokens of a part of `examples`: of every sequence the loss
+/// in nats and how many tokens are right; zeros in the place of the others.
+///
+/// # Errors
+/// When scores cannot be read back or are not finite.
+pub(crate) async fn found(
+    model: &Transformer,
+    masks: Option<&DeviceMasks>,
+    examples: &[Example],
+    part: Part,
+) -> Result<Vec<f64>, TrainError> {
+    let sequences = sequences(examples);
     let device = model.device();
-    let mut found = vec![TokenScore::default(); sequences.len()];
-    for places in batches(&sequences.iter().map(|(_, tokens, _)| tokens.ids.len()).collect::<Vec<_>>()) {
+    let mut found = vec![0.0; 2 * sequences.len()];
+    for places in part.batches(batches(&sequences.iter().map(|(_, tokens, _)| tokens.ids.len()).collect::<Vec<_>>())) {
         let batch: Vec<&Encoded> = places.iter().map(|&place| sequences[place].1).collect();
         let tokens = collate(&batch, model.config.pad_id, PAD_MULTIPLE);
         let next: Vec<&NextTokens> = places.iter().map(|&place| sequences[place].2).collect();
@@ -127,18 +135,28 @@ pub(crate) async fn scores(
         for (&place, next) in places.iter().zip(&next) {
             let of_row = next.count();
             let sum = |values: &mut std::slice::Iter<'_, f32>| values.take(of_row).map(|&v| f64::from(v)).sum::<f64>();
-            let (nats, right) = (sum(&mut losses), sum(&mut hits) as usize);
+            let nats = sum(&mut losses);
             if !nats.is_finite() {
                 return Err(TrainError::NotFinite { step: 0, tensor: "losses of an evaluation".into() });
             }
-            found[place] = TokenScore { nats, tokens: of_row, right, bytes: next.bytes };
+            (found[2 * place], found[2 * place + 1]) = (nats, sum(&mut hits));
         }
     }
+    Ok(found)
+}
+
+/// What was [`found`] of all `examples`: one score each, or one for each ending.
+pub(crate) fn scores(found: &[f64], examples: &[Example]) -> Vec<Vec<TokenScore>> {
     let mut all = vec![Vec::new(); examples.len()];
-    for ((index, ..), score) in sequences.iter().zip(found) {
-        all[*index].push(score);
+    for ((index, _, next), found) in sequences(examples).into_iter().zip(found.chunks_exact(2)) {
+        all[index].push(TokenScore {
+            nats: found[0],
+            tokens: next.count(),
+            right: found[1] as usize,
+            bytes: next.bytes,
+        });
     }
-    Ok(all)
+    all
 }
 
 /// Sequences of these lengths in batches of at most [`EVAL_TOKENS`], the longest first.

@@ -6,7 +6,7 @@ use apt_core::ranks::{AdapterState, allocate, component_budget, first_rank, grow
 use apt_data::{Stream, generator};
 use apt_experiment::{Growth, Knobs};
 use apt_nn::{Adapter, Init, salience};
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -183,37 +183,35 @@ fn growth(point: &RankPoint, budget: f64, trained: &TrainState, importance: BTre
 }
 
 /// The importance of every adapter of `trained` in one step, `[1]`, or `[rank]` where ranks are allotted; none where
-/// ranks do not change. `device` is without autodiff.
+/// ranks do not change. `gradients` are of A and B of each, in the order of the adapters, where the loss reaches them;
+/// `device` is without autodiff.
 pub(crate) fn importances(
     trained: &TrainState,
-    gradients: &Gradients,
+    gradients: impl Fn(usize, &Adapter) -> [Option<Tensor<2>>; 2],
     knobs: &Knobs,
     device: &Device,
 ) -> Vec<Tensor<1>> {
-    let of_components = |adapter: &Adapter| {
-        let [a, b] = [&adapter.a, &adapter.b].map(|param| {
-            let value = param.val();
-            value.grad(gradients).map(|gradient| [value.without_autodiff(), gradient])
-        });
-        match a.zip(b) {
-            Some((a, b)) => salience::component_importance(a, b),
-            None => Tensor::zeros([adapter.rank()], device),
+    let of_components = |(index, adapter): (usize, &Adapter)| {
+        let [a, b] = [&adapter.a, &adapter.b].map(|param| param.val().without_autodiff());
+        match gradients(index, adapter) {
+            [Some(of_a), Some(of_b)] => salience::component_importance([a, of_a], [b, of_b]),
+            _ => Tensor::zeros([adapter.rank()], device),
         }
     };
     let by = knobs.rank_importance;
-    let of_whole = |adapter: &Adapter| {
-        let param = match by {
-            RankImportance::AdapterB => adapter.b.val(),
-            RankImportance::RankMean => adapter.a.val(),
-        };
-        let value = param.clone().without_autodiff();
-        match (param.grad(gradients), by) {
-            (Some(g), RankImportance::AdapterB) => salience::adapter_b_importance(value, g),
-            (Some(g), RankImportance::RankMean) => salience::rank_mean_importance(value, g),
-            (None, _) => Tensor::zeros([1], device),
+    let of_whole = |(index, adapter): (usize, &Adapter)| {
+        let [of_a, of_b] = gradients(index, adapter);
+        match by {
+            RankImportance::AdapterB => {
+                of_b.map(|g| salience::adapter_b_importance(adapter.b.val().without_autodiff(), g))
+            }
+            RankImportance::RankMean => {
+                of_a.map(|g| salience::rank_mean_importance(adapter.a.val().without_autodiff(), g))
+            }
         }
+        .unwrap_or_else(|| Tensor::zeros([1], device))
     };
-    let adapters = trained.adapters().into_iter().map(|(_, adapter)| adapter);
+    let adapters = trained.adapters().into_iter().map(|(_, adapter)| adapter).enumerate();
     match knobs.rank_growth {
         RankGrowth::Static => Vec::new(),
         RankGrowth::Allocate => adapters.map(of_components).collect(),

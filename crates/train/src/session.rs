@@ -2,6 +2,7 @@
 
 mod live;
 mod opening;
+mod pass;
 pub(crate) mod snapshot;
 mod trainer;
 mod weighing;
@@ -16,6 +17,7 @@ use crate::measure::measure;
 use crate::probe::Probe;
 use crate::setup::{Setup, pooling_of};
 use crate::teacher::Teacher;
+use crate::team::Team;
 use apt_core::arms::{Distillation, PruneSchedule};
 use apt_experiment::{AdapterInfo, Evaluation, Event, Keep, Knobs, Parameters, Phase, Split, TeacherUpdate};
 use apt_nn::Transformer;
@@ -76,6 +78,9 @@ impl Session {
             if let Some(event) = self.pending.pop_front() {
                 return Ok(Some(event));
             }
+            if self.stage != Stage::Over && !self.turn().await? {
+                self.stage = Stage::Over;
+            }
             match self.stage {
                 Stage::Start => self.start(),
                 Stage::Score => self.score().await?,
@@ -84,6 +89,29 @@ impl Session {
                 Stage::Measure => self.measure().await?,
                 Stage::Over => return Ok(None),
             }
+        }
+    }
+
+    /// Makes the run together with others from its next step on: it computes the shards `own` of every batch, of as many as
+    /// the knob `shards` says, and the team the rest. Every member must be at the same point of the same run.
+    pub fn join(&mut self, own: Vec<usize>, team: Team) {
+        self.trainer.shards.join(own, team);
+    }
+
+    /// In a team, waits for the turn to go on; whether there is one.
+    async fn turn(&mut self) -> Result<bool, TrainError> {
+        let Some(team) = &mut self.trainer.shards.team else { return Ok(true) };
+        let Some(changes) = team.turn().await else { return Ok(false) };
+        for (knob, value) in changes {
+            self.set_knob(&knob, &value)?;
+        }
+        Ok(true)
+    }
+
+    /// Says so if another member's shards are computed here since the last time.
+    fn tell_of_shards(&mut self) {
+        if let Some(message) = self.trainer.shards.take_news() {
+            self.emit(Event::Warning { message });
         }
     }
 
@@ -233,6 +261,7 @@ impl Session {
             let point = self.trainer.train_step(&mut self.costs).await?;
             let laid_out = self.trainer.watch_loss(point.task_loss)?;
             self.emit(Event::Step(point));
+            self.tell_of_shards();
             self.pending.extend(laid_out);
             let made = self.steps_made();
             let interval = eval_interval(self.trainer.setup.knobs.eval_every, self.trainer.leg_steps);
@@ -318,7 +347,12 @@ impl Session {
     }
 
     async fn evaluate(&mut self, split: Split) -> Result<(), TrainError> {
-        let scores = self.trainer.evaluate(split).await?;
+        self.evaluate_with(split, true).await
+    }
+
+    /// Evaluates, by all members of a team if `together`.
+    async fn evaluate_with(&mut self, split: Split, together: bool) -> Result<(), TrainError> {
+        let scores = self.trainer.evaluate(split, together).await?;
         self.evaluator.record(split, &scores);
         let seconds = match split {
             Split::Validation => self.costs.elapsed(),
@@ -341,6 +375,7 @@ impl Session {
             let reason = "fewer than two different answers or targets";
             self.emit(Event::Warning { message: format!("step {step}: {names} not defined ({reason}), counted as 0") });
         }
+        self.tell_of_shards();
         Ok(())
     }
 
@@ -355,6 +390,10 @@ impl Session {
     }
 
     async fn measure(&mut self) -> Result<(), TrainError> {
+        if matches!(self.trainer.shards.team, Some(Team::Member(_))) {
+            self.stage = Stage::Over;
+            return Ok(());
+        }
         self.enter(Phase::Measuring);
         let (setup, steps) = (&self.trainer.setup, self.steps_made());
         let measures = measure(setup, &self.compacted(), &self.evaluator, &self.costs, steps).await?;

@@ -3,6 +3,7 @@
 use crate::language::{Expectation, token_divergence};
 use crate::learner::Learner;
 use crate::losses::{PredictionLoss, mean_squared_error};
+use crate::shard::Share;
 use apt_core::blocks::Kept;
 use apt_core::distill::{candidates, teacher_layers};
 use apt_nn::{Batch, Forward, NnError, Output, Transformer, compact};
@@ -118,7 +119,54 @@ pub fn distillation_loss(
     teacher: TeacherOutput,
     weights: DistillWeights,
 ) -> Tensor<1> {
-    distillation(learner, states, Outputs::Logits(Box::new(logits)), teacher, weights, &[])
+    distillation(learner, states, Outputs::Logits(Box::new(logits)), teacher, weights, &[]).loss(None, None)
+}
+
+/// The parts of a distillation loss. Which student layer stands for a teacher's that it has no more is still to be chosen.
+pub(crate) struct Distilled {
+    weights: DistillWeights,
+    /// `[1]`.
+    prediction: Tensor<1>,
+    /// Of every teacher layer drawn, the loss of each student layer that may stand for it, `[1]`.
+    layers: Vec<Vec<Tensor<1>>>,
+}
+
+impl Distilled {
+    /// The losses that are to be chosen between, of the teacher layers that have several, without autodiff.
+    pub(crate) fn choices(&self) -> Vec<Tensor<1>> {
+        self.layers.iter().filter(|of| of.len() > 1).flatten().map(|loss| loss.clone().without_autodiff()).collect()
+    }
+
+    /// Which student layers have the lowest loss, of as many as [`Self::choices`] are, with these losses.
+    pub(crate) fn chosen(&self, losses: &[f32]) -> Vec<usize> {
+        let mut rest = losses;
+        let several = self.layers.iter().map(Vec::len).filter(|several| *several > 1);
+        several
+            .map(|several| {
+                let (these, behind) = rest.split_at(several.min(rest.len()));
+                rest = behind;
+                (0..these.len()).min_by(|&a, &b| these[a].total_cmp(&these[b])).unwrap_or(0)
+            })
+            .collect()
+    }
+
+    /// The loss: with the layers `chosen`, or with the best of each; of a shard as much of its batch's as `shard` says.
+    pub(crate) fn loss(self, chosen: Option<&[usize]>, shard: Option<&Share>) -> Tensor<1> {
+        let Self { weights, prediction, layers } = self;
+        let (of_outputs, of_tokens) = shard.map_or((1.0, 1.0), |shard| (shard.outputs, shard.weights.tokens));
+        let mut loss = prediction * (weights.logits * of_outputs);
+        let mut chosen = chosen.map(<[usize]>::iter);
+        for losses in layers {
+            let best = match &mut chosen {
+                Some(chosen) if losses.len() > 1 => chosen.next().and_then(|&place| losses.into_iter().nth(place)),
+                _ => losses.into_iter().reduce(Tensor::min_pair),
+            };
+            if let Some(best) = best {
+                loss = loss + best * (weights.layers * of_tokens);
+            }
+        }
+        loss
+    }
 }
 
 /// As [`distillation_loss`], of a decoder too. Its states are compared by their direction, each divided by its root mean
@@ -130,7 +178,7 @@ pub(crate) fn distillation(
     teacher: TeacherOutput,
     weights: DistillWeights,
     next: &[i32],
-) -> Tensor<1> {
+) -> Distilled {
     let is_decoder = matches!(outputs, Outputs::Tokens(_));
     let prediction = match (outputs, teacher.outputs) {
         (Outputs::Logits(own), Outputs::Logits(taught)) => weights.prediction.of(*own, Tensor::from_inner(*taught)),
@@ -142,27 +190,25 @@ pub(crate) fn distillation(
         (Outputs::Tokens(own), Outputs::Logits(_)) => token_divergence(&own, &own, &[], 1.0),
     };
     let compared = |state: Tensor<2>| if is_decoder { of_unit_size(state) } else { state };
-    let mut loss = prediction * weights.logits;
     if weights.layers == 0.0 {
-        return loss;
+        return Distilled { weights, prediction, layers: Vec::new() };
     }
-    let exists: Vec<bool> =
-        learner.student.layers.iter().map(|l| l.attention.is_some() && l.feed_forward.is_some()).collect();
-    for (layer, target) in teacher.states {
+    let exists = whole_layers(&learner.student);
+    let layers = teacher.states.into_iter().map(|(layer, target)| {
         let target = Tensor::from_inner(compared(target));
-        let best = candidates(layer, &exists)
-            .into_iter()
-            .map(|student_layer| {
-                let state = compared(states[student_layer].clone());
-                let mapped = learner.transform.as_ref().map_or(state.clone(), |t| t.forward(state));
-                mean_squared_error(mapped, target.clone())
-            })
-            .reduce(Tensor::min_pair);
-        if let Some(best) = best {
-            loss = loss + best * weights.layers;
-        }
-    }
-    loss
+        let of_student = |student_layer: usize| {
+            let state = compared(states[student_layer].clone());
+            let mapped = learner.transform.as_ref().map_or(state.clone(), |t| t.forward(state));
+            mean_squared_error(mapped, target.clone())
+        };
+        candidates(layer, &exists).into_iter().map(of_student).collect()
+    });
+    Distilled { weights, prediction, layers: layers.collect() }
+}
+
+/// Which layers still have both heads and neurons.
+pub(crate) fn whole_layers(student: &Transformer) -> Vec<bool> {
+    student.layers.iter().map(|layer| layer.attention.is_some() && layer.feed_forward.is_some()).collect()
 }
 
 /// Each row divided by its root mean square.

@@ -1,98 +1,136 @@
-//! Forward and backward on one batch: the task's loss, the teacher's, gradients and the scores of blocks.
+//! Forward and backward on one batch, or on a shard of it: the task's loss, the teacher's, gradients and what scorers read.
 
 use crate::TrainError;
 use crate::language::{Expectation, token_loss};
 use crate::learner::Learner;
 use crate::losses::{Targets, task_loss};
-use crate::teacher::{DistillWeights, Outputs, TeacherOutput, distillation};
-use apt_core::arms::{HeadKurtosis, OutlierScale, Salience};
+use crate::shard::Share;
+use crate::teacher::{DistillWeights, Distilled, Outputs, Teacher, distillation};
+use apt_core::arms::Salience;
 use apt_core::tokens::TokenBatch;
-use apt_nn::salience::{self, ScoreInputs, StepScores};
-use apt_nn::{Batch, DeviceMasks, Dropout, Forward, Output, Taps};
+use apt_nn::{Batch, DeviceMasks, Dropout, Forward, Output, Readings, Taps};
 use burn::tensor::{Device, Gradients, Tensor};
+use rand_chacha::ChaCha8Rng;
+use std::borrow::Cow;
 
 /// What a pass computes with.
 pub(crate) struct Pass<'a> {
-    pub(crate) learner: &'a Learner,
-    pub(crate) tokens: &'a TokenBatch,
-    pub(crate) targets: &'a Targets,
+    pub(crate) learner: Cow<'a, Learner>,
+    pub(crate) tokens: TokenBatch,
+    pub(crate) targets: Targets,
     /// With autodiff.
-    pub(crate) device: &'a Device,
-    pub(crate) masks: Option<&'a DeviceMasks>,
-    /// Whose scores are computed.
+    pub(crate) device: Device,
+    pub(crate) masks: Option<DeviceMasks>,
+    /// Who reads what the pass leaves.
     pub(crate) scorer: Option<Salience>,
-    /// Units of √kurtosis in them.
-    pub(crate) outliers: OutlierScale,
-    /// Over what a head's kurtosis is taken.
-    pub(crate) head_kurtosis: HeadKurtosis,
-    pub(crate) distillation: Option<Distillation>,
+    pub(crate) teaching: Option<Teaching<'a>>,
     /// What the student drops.
     pub(crate) dropout: Option<Dropout>,
+    /// Of a shard, how much of the batch it is.
+    pub(crate) share: Option<Share>,
 }
 
 /// A teacher's part in a pass.
-pub(crate) struct Distillation {
-    pub(crate) output: TeacherOutput,
+pub(crate) struct Teaching<'a> {
+    pub(crate) teacher: &'a Teacher,
+    /// Draws its layers.
+    pub(crate) rng: ChaCha8Rng,
     pub(crate) weights: DistillWeights,
     /// Share of the distillation loss in the whole, 0..=1.
     pub(crate) mu: f64,
 }
 
+/// A pass on the way: forward is done.
+pub(crate) struct Forwarded<'p> {
+    learner: &'p Learner,
+    masks: Option<&'p DeviceMasks>,
+    share: Option<Share>,
+    taps: Option<Taps>,
+    scorer: Option<Salience>,
+    task_loss: Tensor<1>,
+    distilled: Option<(Distilled, f64)>,
+}
+
 /// What a backward pass leaves.
-pub(crate) struct Backward {
+pub(crate) struct Backward<'p> {
+    pub(crate) learner: &'p Learner,
     pub(crate) gradients: Gradients,
     /// `[1]`, as are its parts.
     pub(crate) loss: Tensor<1>,
     pub(crate) task_loss: Tensor<1>,
     pub(crate) distill_loss: Option<Tensor<1>>,
-    /// Share of the distillation loss.
-    pub(crate) mu: Option<f64>,
-    /// Of the blocks, where they were asked for.
-    pub(crate) scores: Option<StepScores>,
+    /// What the scorer reads.
+    pub(crate) readings: Readings,
 }
 
 impl Pass<'_> {
-    /// Runs the pass.
+    /// Runs the teacher, if there is one, and the student.
     ///
     /// # Errors
     /// When the student is no decoder and has no classification head.
-    pub(crate) fn backward(self) -> Result<Backward, TrainError> {
+    pub(crate) fn forward(&self) -> Result<Forwarded<'_>, TrainError> {
         let student = &self.learner.student;
-        let batch = Batch::new(self.tokens, &student.config, self.device);
-        let mut taps = self.scorer.and_then(Taps::for_scorer);
-        let mut dropout = self.dropout;
-        let keep_states = self.distillation.is_some();
-        let with = Forward { masks: self.masks, taps: taps.as_mut(), keep_states, dropout: dropout.as_mut() };
+        // The teacher's intermediate results are gone before there are the student's.
+        let taught = match &self.teaching {
+            Some(teaching) => {
+                let batch = Batch::new(&self.tokens, &student.config, &self.device.clone().inner());
+                Some(teaching.teacher.forward(&batch, &mut teaching.rng.clone())?)
+            }
+            None => None,
+        };
+        let batch = Batch::new(&self.tokens, &student.config, &self.device);
+        let taps = self.scorer.and_then(Taps::for_scorer);
+        let mut taps = if self.share.is_some() { taps.map(Taps::apart) } else { taps };
+        let mut dropout = self.dropout.clone();
+        let keep_states = taught.is_some();
+        let masks = self.masks.as_ref();
+        let with = Forward { masks, taps: taps.as_mut(), keep_states, dropout: dropout.as_mut() };
         let Output { hidden, states } = student.forward(&batch, with);
-        let (task_loss, outputs, next) = match self.targets {
+        let (task_loss, outputs, next) = match &self.targets {
             Targets::Next(next) => {
                 let loss = token_loss(student, hidden.clone(), next)?;
                 (loss, Outputs::Tokens(Box::new(Expectation::new(student, hidden))), next.as_slice())
             }
             Targets::Classes(_) | Targets::Marks(_) | Targets::Values(_) => {
                 let logits = student.classify_with(hidden, &batch, dropout.as_mut())?;
-                (task_loss(logits.clone(), self.targets), Outputs::Logits(Box::new(logits)), &[][..])
+                (task_loss(logits.clone(), &self.targets), Outputs::Logits(Box::new(logits)), &[][..])
             }
         };
-        let (loss, distill_loss, mu) = match self.distillation {
-            None => (task_loss.clone(), None, None),
-            Some(Distillation { output, weights, mu }) => {
-                let distill = distillation(self.learner, &states, outputs, output, weights, next);
-                (distill.clone() * mu + task_loss.clone() * (1.0 - mu), Some(distill), Some(mu))
+        let task_loss = match &self.share {
+            Some(share) => task_loss * share.outputs,
+            None => task_loss,
+        };
+        let distilled = self.teaching.as_ref().zip(taught).map(|(teaching, taught)| {
+            (distillation(&self.learner, &states, outputs, taught, teaching.weights, next), teaching.mu)
+        });
+        let (learner, share, scorer) = (&*self.learner, self.share.clone(), self.scorer);
+        Ok(Forwarded { learner, masks, share, taps, scorer, task_loss, distilled })
+    }
+}
+
+impl<'p> Forwarded<'p> {
+    /// What is to be chosen between before the loss is known.
+    pub(crate) fn distilled(&self) -> Option<&Distilled> {
+        self.distilled.as_ref().map(|(distilled, _)| distilled)
+    }
+
+    /// Goes back, with the student layers `chosen` to stand for those that are gone, or else with the best.
+    pub(crate) fn backward(self, chosen: Option<&[usize]>) -> Backward<'p> {
+        let Self { learner, masks, share, taps, scorer, task_loss, distilled } = self;
+        let (loss, distill_loss) = match distilled {
+            None => (task_loss.clone(), None),
+            Some((distilled, mu)) => {
+                let distill = distilled.loss(chosen, share.as_ref());
+                (distill.clone() * mu + task_loss.clone() * (1.0 - mu), Some(distill))
             }
         };
         let gradients = loss.backward();
-        let scores = self.scorer.and_then(|scorer| {
-            let inputs = ScoreInputs {
-                model: student,
-                taps: taps.as_ref(),
-                gradients: &gradients,
-                masks: self.masks,
-                outliers: self.outliers,
-                head_kurtosis: self.head_kurtosis,
-            };
-            salience::scores(scorer, &inputs)
-        });
-        Ok(Backward { gradients, loss, task_loss, distill_loss, mu, scores })
+        let (student, taps) = (&learner.student, taps.as_ref());
+        let masks = masks.filter(|_| scorer.is_some());
+        let readings = match &share {
+            Some(share) => Readings::of_shard(student, taps, masks, &gradients, share.weights),
+            None => Readings::of(student, taps, masks, &gradients),
+        };
+        Backward { learner, gradients, loss, task_loss, distill_loss, readings }
     }
 }

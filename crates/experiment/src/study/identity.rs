@@ -14,7 +14,7 @@ use crate::{KNOBS, Knobs, Provenance, Record, ablation_axes};
 
 /// Knobs that change no number of the model: the device, how often a run is saved, and what its time to target is
 /// measured against. Those of a GPU differ from a CPU's by rounding; the record names the device.
-const NOT_COMPARED: [&str; 3] = ["device", "checkpoint_every", "reference_metric"];
+const NOT_COMPARED: [&str; 4] = ["device", "shards", "checkpoint_every", "reference_metric"];
 /// Runs of one experiment differ in it.
 const SEED: &str = "seed";
 /// Knobs that name files, whose content counts and not their path.

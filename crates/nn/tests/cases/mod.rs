@@ -247,12 +247,8 @@ impl Case {
         let logits = self.logits(Some((&masks, taps.as_mut())));
         let gradients = (logits * self.weigh.clone()).sum().backward();
         let readings = Readings::of(&self.model, taps.as_ref(), Some(&masks), &gradients);
-        let seen = ScoreInputs {
-            model: &self.model,
-            readings: &readings,
-            outliers,
-            head_kurtosis: HeadKurtosis::PerHead,
-        };
+        let seen =
+            ScoreInputs { model: &self.model, readings: &readings, outliers, head_kurtosis: HeadKurtosis::PerHead };
         let flat = scores(scorer, &seen).expect("everything was collected").flat();
         assert_eq!(flat.dims()[0], apt_nn::salience::flat_len(&self.model.config.shape()), "{}: {scorer}", self.name);
         values(&flat)

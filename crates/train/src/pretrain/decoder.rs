@@ -2,8 +2,8 @@
 
 use super::{Recipe, Training};
 use crate::TrainError;
-use crate::evaluate::PAD_MULTIPLE;
-use crate::language::{mean_loss, scores, token_loss};
+use crate::evaluate::{PAD_MULTIPLE, Part};
+use crate::language::{found, mean_loss, scores, token_loss};
 use apt_data::{Encoded, Example, NextTokens, Stream, collate, collate_next, generator};
 use apt_nn::{Batch, Forward, Init, ModelConfig, Transformer};
 use burn::module::Module;
@@ -44,7 +44,8 @@ impl DecoderPretrainer {
     /// # Errors
     /// As [`Self::step`].
     pub async fn evaluate(&self, examples: &[Example]) -> Result<f64, TrainError> {
-        Ok(mean_loss(&scores(&self.model(), None, examples).await?, examples))
+        let found = found(&self.model(), None, examples, Part::WHOLE).await?;
+        Ok(mean_loss(&scores(&found, examples), examples))
     }
 
     /// The model, without autodiff.

@@ -40,6 +40,9 @@ impl Session {
         }
         let value = knob.text(&knobs);
         self.trainer.set_knobs(knobs);
+        if let Some(team) = &mut self.trainer.shards.team {
+            team.tell(name, &value);
+        }
         self.emit(Event::KnobChanged(KnobChange { step: self.steps_made(), knob: knob.name.into(), value }));
         Ok(())
     }
@@ -54,7 +57,7 @@ impl Session {
             // The time since the last step was spent outside the run.
             self.costs.restart_clock();
             let state = self.evaluator.state().clone();
-            self.evaluate(Split::Validation).await?;
+            self.evaluate_with(Split::Validation, false).await?;
             self.evaluator.set_state(state);
         }
         Ok(())

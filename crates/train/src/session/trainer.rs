@@ -1,36 +1,32 @@
 //! What a run trains and with what: the parts of a [`Session`](super::Session) that a training step touches.
 
+use super::pass::{Shards, Wanted};
 use super::window::PruningWindow;
 use crate::TrainError;
 use crate::costs::Costs;
-use crate::distiller::{Distiller, distill_weights};
-use crate::evaluate::{PAD_MULTIPLE, Scores, evaluate, predict};
-use crate::losses::Targets;
+use crate::distiller::Distiller;
+use crate::evaluate::predict;
 use crate::pruner::Pruner;
-use crate::rank_allocator::{RankAllocator, RankPoint, importances};
+use crate::rank_allocator::{RankAllocator, RankPoint};
 use crate::readout::StepReadout;
 use crate::setup::Setup;
 use crate::train_state::{TrainState, nothing_trainable};
-use crate::training::{Backward, Distillation, Pass};
 use crate::watched;
-use apt_core::arms::Salience;
 use apt_core::blocks::Kept;
 use apt_core::l0::Draw;
 use apt_core::lr::LrSchedule;
-use apt_core::masks::Masks;
 use apt_core::outliers::OutlierMean;
 use apt_core::salience::ScoreSum;
 use apt_core::schedule::{PruningPoint, Timeline};
 use apt_data::batch::lengths;
-use apt_data::{BatchPlan, Encoded, Example, Stream, Target, collate, generator};
+use apt_data::{BatchPlan, Example};
 use apt_experiment::{
-    CheckedKnobs, CurvePoint, Event, ExampleAnswers, Knobs, Phase, PruningPoint as Pruned, Split, UnitOutliers,
-    UnitSalience, UnitSet,
+    CheckedKnobs, CurvePoint, Event, ExampleAnswers, Knobs, Phase, PruningPoint as Pruned, UnitOutliers, UnitSalience,
+    UnitSet,
 };
 use apt_nn::checkpoint::read_back;
 use apt_nn::salience::StepScores;
-use apt_nn::{Batch, Dropout, named, salience};
-use burn::module::Module;
+use apt_nn::{named, salience};
 use burn::tensor::{Device, Tensor};
 
 /// The student with everything that changes it.
@@ -53,6 +49,7 @@ pub(super) struct Trainer {
     pub(super) distiller: Distiller,
     lr: LrSchedule,
     pub(super) plan: BatchPlan,
+    pub(super) shards: Shards,
 }
 
 impl Trainer {
@@ -82,6 +79,7 @@ impl Trainer {
             timeline,
             window,
             plan,
+            shards: Shards::new(knobs.shards, setup.provenance.backend == "flex"),
             trained,
             setup,
         })
@@ -137,9 +135,7 @@ impl Trainer {
     /// Runs a pass whose results are thrown away, so that kernels are built and memory pools are filled before time is
     /// taken.
     pub(super) async fn warm_up(&mut self) -> Result<(), TrainError> {
-        let pass = self.backward(0, None, None, self.dropout(0))?;
-        read_back(pass.loss.without_autodiff(), "the warm-up loss").await?;
-        Ok(())
+        self.try_pass().await
     }
 
     /// Sums scores over the calibration batches before training (`one_shot`; METHOD §3.5).
@@ -150,7 +146,8 @@ impl Trainer {
         let mut outliers = OutlierMean::sum(&shape);
         let flat = salience::flat_len(&shape);
         for step in 0..self.setup.knobs.calibration_batches {
-            match self.backward(step, Some(scorer), None, None)?.scores {
+            let wanted = Wanted { step, scorer: Some(scorer), ..Wanted::default() };
+            match self.pass(wanted).await?.scores {
                 Some(scores) => {
                     let parts = [Some(scores.flat()), scores.outliers()].into_iter().flatten().collect();
                     let read = read_back(named::concat(parts), "salience scores").await?;
@@ -179,27 +176,20 @@ impl Trainer {
             drawn.is_some() || collect && self.timeline.prunes_from(step + 1) && self.pruner.needs_scores(knobs);
         let scorer = scored.then_some(knobs.salience);
         let masks = drawn.as_ref().map(|draw| &draw.masks);
-        let mut pass = self.backward(step, scorer, masks, self.dropout(step))?;
-        let importances = match collect {
-            true => importances(&self.trained, &pass.gradients, &self.setup.knobs, &self.setup.device),
-            false => Vec::new(),
-        };
+        let pass = self.pass(Wanted { step, scorer, drawn: masks, drops: true, importances: collect }).await?;
         // Invariant: `TrainState::new` refuses a learner without trainable parameters.
-        let (Some(gradient), Some(values)) =
-            (named::gradients(self.trained.learner(), &mut pass.gradients), self.trained.values())
-        else {
-            return Err(nothing_trainable());
-        };
+        let values = self.trained.values().ok_or_else(nothing_trainable)?;
+        let gradient = pass.gradient;
         let learning_rate = self.lr.at(step - self.timeline.begins);
         let grad_norm = self.trained.update(values, gradient.clone(), clip_norm, learning_rate);
         let sent = StepReadout {
-            loss: pass.loss.without_autodiff(),
-            task_loss: pass.task_loss.without_autodiff(),
+            loss: pass.loss,
+            task_loss: pass.task_loss,
             grad_norm,
-            distill_loss: pass.distill_loss.map(Tensor::without_autodiff),
+            distill_loss: pass.distill_loss,
             scores: pass.scores.as_ref().map(StepScores::flat),
             outliers: pass.scores.filter(|_| self.pruner.watches_outliers()).and_then(|scores| scores.outliers()),
-            importances,
+            importances: pass.importances,
         };
         let read = sent.read().await?;
         let [loss, task_loss, grad_norm] = [&read.loss, &read.task_loss, &read.grad_norm].map(|part| scalar(part));
@@ -247,61 +237,6 @@ impl Trainer {
             self.pruner.update_data_free_scores(&self.setup.knobs);
         }
         self.ranks.update(&read.importances, self.setup.knobs.beta);
-    }
-
-    /// What the training step `step` drops, if anything.
-    fn dropout(&self, step: usize) -> Option<Dropout> {
-        let knobs = &self.setup.knobs;
-        Dropout::new(knobs.dropout, || generator(knobs.seed, Stream::Dropout, step as u64))
-    }
-
-    /// Forward and backward on the batch of `step`, under the masks `drawn` for it or else those of the decay window, with
-    /// the scores of `scorer`.
-    fn backward(
-        &mut self,
-        step: usize,
-        scorer: Option<Salience>,
-        drawn: Option<&Masks>,
-        dropout: Option<Dropout>,
-    ) -> Result<Backward, TrainError> {
-        let indices = self.plan.batch(step);
-        let Setup { knobs, task, .. } = &self.setup;
-        let sequences: Vec<&Encoded> = indices.iter().map(|&i| &task.train[i].tokens).collect();
-        let targets: Vec<Target> = indices.iter().map(|&i| task.train[i].target.clone()).collect();
-        let tokens = collate(&sequences, self.trained.student().config.pad_id, PAD_MULTIPLE);
-        let targets = match task.objective.predicts_tokens() {
-            true => Targets::next(&targets, tokens.length()),
-            false => Targets::new(&task.objective, &targets, &self.device),
-        };
-        let tracked = scorer.is_some_and(salience::needs_mask_gradients);
-        let masks = drawn.or(self.pruner.masks());
-        let ones = (tracked && masks.is_none()).then(|| Masks::ones(&self.trained.shape()));
-        let masks = masks.or(ones.as_ref()).map(|m| self.pruner.device_masks(m, knobs, &self.device, tracked));
-        let distillation = match self.distiller.active(step, &self.timeline, knobs) {
-            Some((teacher, mu)) => {
-                let mut rng = generator(knobs.seed, Stream::Teacher, step as u64);
-                let batch = Batch::new(&tokens, &self.trained.student().config, &self.setup.device);
-                Some(Distillation {
-                    output: teacher.forward(&batch, &mut rng)?,
-                    weights: distill_weights(knobs, &task.objective),
-                    mu,
-                })
-            }
-            None => None,
-        };
-        let pass = Pass {
-            learner: self.trained.learner(),
-            tokens: &tokens,
-            targets: &targets,
-            device: &self.device,
-            masks: masks.as_ref(),
-            scorer,
-            outliers: knobs.outlier_scale,
-            head_kurtosis: knobs.head_kurtosis,
-            distillation,
-            dropout,
-        };
-        pass.backward()
     }
 
     /// Names what stopped being finite.
@@ -371,14 +306,6 @@ impl Trainer {
         self.trained.reshape(learner, &self.setup.knobs, &|moments| moments.compact(kept));
         self.ranks.remove(&self.trained);
         self.pruner.remove(kept);
-    }
-
-    /// The student, under its masks, on the examples of `split`.
-    pub(super) async fn evaluate(&self, split: Split) -> Result<Scores, TrainError> {
-        let model = self.trained.student().valid();
-        let device = &self.setup.device;
-        let masks = self.pruner.masks().map(|m| self.pruner.device_masks(m, &self.setup.knobs, device, false));
-        evaluate(&self.setup, &model, masks.as_ref(), split).await
     }
 
     /// The answers to the examples that are watched: the student's, whose outputs for all validation examples these are, and

@@ -6,8 +6,8 @@ use apt_nn::ModelConfig;
 use apt_train::device::cpu;
 use apt_train::{Machine, ModelFiles, ModelSource, NANO, Setup};
 
-const CONFIG: &[u8] = include_bytes!("../../../../assets/builtin/config.json");
-const TOKENIZER: &[u8] = include_bytes!("../../../../assets/builtin/tokenizer.json");
+pub(crate) const CONFIG: &[u8] = include_bytes!("../../../../assets/builtin/config.json");
+pub(crate) const TOKENIZER: &[u8] = include_bytes!("../../../../assets/builtin/tokenizer.json");
 const WEIGHTS: &[u8] = include_bytes!("../../../../assets/builtin/model.safetensors");
 
 /// What a run of `knobs` starts from, on the CPU.
