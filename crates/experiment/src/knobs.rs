@@ -428,9 +428,9 @@ knobs! {
     /// Where to compute; auto takes a GPU that passes its self-test, else the CPU.
     #[knob(Run, "")]
     device: Device = Device::Auto,
-    /// Parts of every batch whose gradients are computed side by side and added up: by threads, or by workers of a browser.
-    #[knob(Run, "", 1..=64)]
-    shards: usize = 1,
+    /// Parts of a batch computed side by side and added up, by threads or workers; 0 takes 1, more in a browser if it pays.
+    #[knob(Run, "", 0..=64)]
+    shards: usize = 0,
     /// Everything random follows from this number.
     #[knob(Run, "", 0..=EXACT)]
     seed: u64 = 1,

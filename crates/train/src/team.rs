@@ -19,6 +19,8 @@ pub enum Note {
     Parts {
         /// Of which exchange, from 0.
         exchange: u64,
+        /// A number that follows from the model, where members make sure that theirs are the same; else 0.
+        state: u64,
         /// Index and values of each shard.
         parts: Vec<(usize, Vec<f32>)>,
     },
@@ -116,20 +118,21 @@ impl Team {
         }
     }
 
-    /// Adds up `parts`, index and values of each shard that was computed here, and those of the others.
+    /// Adds up `parts`, index and values of each shard that was computed here, and those of the others whose `state` is the
+    /// same.
     ///
     /// # Errors
     /// A leader that is gone.
-    pub(crate) async fn add_up(&mut self, parts: Vec<(usize, Vec<f32>)>) -> Result<Exchanged, TrainError> {
+    pub(crate) async fn add_up(&mut self, parts: Vec<(usize, Vec<f32>)>, state: u64) -> Result<Exchanged, TrainError> {
         match self {
-            Self::Leader(leader) => Ok(leader.add_up(parts).await),
-            Self::Member(member) => member.add_up(parts).await.map(Exchanged::Sums),
+            Self::Leader(leader) => Ok(leader.add_up(parts, state).await),
+            Self::Member(member) => member.add_up(parts, state).await.map(Exchanged::Sums),
         }
     }
 }
 
 impl Leader {
-    async fn add_up(&mut self, parts: Vec<(usize, Vec<f32>)>) -> Exchanged {
+    async fn add_up(&mut self, parts: Vec<(usize, Vec<f32>)>, own: u64) -> Exchanged {
         let length = parts.first().map(|(_, values)| values.len());
         self.gathered.extend(parts);
         let mut missing = Vec::new();
@@ -145,7 +148,9 @@ impl Leader {
                     && parts.iter().all(|(_, values)| length.is_none_or(|length| values.len() == length))
             };
             match member.link.receive().await {
-                Some(Note::Parts { exchange, parts }) if exchange == self.exchange && fits(&parts) => {
+                Some(Note::Parts { exchange, state, parts })
+                    if (exchange, state) == (self.exchange, own) && fits(&parts) =>
+                {
                     self.gathered.extend(parts);
                     left.push(member);
                 }
@@ -167,8 +172,8 @@ impl Leader {
 }
 
 impl Member {
-    async fn add_up(&mut self, parts: Vec<(usize, Vec<f32>)>) -> Result<Vec<f32>, TrainError> {
-        self.leader.send(Note::Parts { exchange: self.exchange, parts });
+    async fn add_up(&mut self, parts: Vec<(usize, Vec<f32>)>, state: u64) -> Result<Vec<f32>, TrainError> {
+        self.leader.send(Note::Parts { exchange: self.exchange, state, parts });
         match self.leader.receive().await {
             Some(Note::Sums { exchange, sums }) if exchange == self.exchange => {
                 self.exchange += 1;

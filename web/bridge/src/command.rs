@@ -140,6 +140,8 @@ pub enum Command {
         /// What they are kept under.
         name: String,
     },
+    /// To a worker that helps the one that sends this with a run.
+    Team(crate::team::Order),
     /// Save and close whatever is open and end, for another worker takes the place of this one; answered by
     /// [`crate::Message::Left`].
     Leave,

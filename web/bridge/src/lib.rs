@@ -16,6 +16,7 @@ mod reading;
 #[cfg(target_family = "wasm")]
 pub mod store;
 mod stored;
+pub mod team;
 #[cfg(target_family = "wasm")]
 pub mod transport;
 pub mod writing;

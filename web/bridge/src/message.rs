@@ -104,6 +104,8 @@ pub enum Message {
     },
     /// A command failed, or a run ended by an error. What was open before is unharmed unless `run` is named.
     Fault(Fault),
+    /// To the worker that this one helps with a run, never to a page.
+    Team(crate::team::Report),
     /// The answer to [`crate::Command::Leave`]: all that was asked before is done.
     Left,
     /// The worker panicked and must be replaced.

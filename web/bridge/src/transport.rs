@@ -1,7 +1,7 @@
 //! How commands and messages travel: `postMessage` with an array whose first element is JSON and whose others are
 //! attachments. Buffers are transferred, files are cloned without reading their bytes.
 
-use js_sys::{Array, ArrayBuffer, JsString, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Float32Array, JsString, Uint8Array};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
@@ -37,6 +37,18 @@ pub fn decode<T: DeserializeOwned>(posted: &JsValue) -> Result<(T, Vec<JsValue>)
 #[must_use]
 pub fn buffer(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).buffer().into()
+}
+
+/// Numbers as an attachment.
+#[must_use]
+pub fn floats(values: &[f32]) -> JsValue {
+    Float32Array::from(values).buffer().into()
+}
+
+/// The numbers of an attachment made by [`floats`].
+#[must_use]
+pub fn values(attachment: &JsValue) -> Vec<f32> {
+    Float32Array::new(attachment).to_vec()
 }
 
 /// The bytes of an attachment made by [`buffer`].

@@ -2,6 +2,7 @@
 
 use crate::clock::BrowserProbe;
 use crate::error::WorkerError;
+use crate::machine::in_browser;
 use crate::run::Run;
 use crate::worker::Worker;
 use crate::{port, sources};
@@ -21,8 +22,11 @@ impl Worker {
         if self.study.is_some() || self.run.as_ref().is_some_and(Run::is_open) {
             return Ok(());
         }
-        let (opened, _) = self.choose(knobs.device).await?;
-        let prepared = sources::prepare(&knobs, None, &opened, self.store.as_deref()).await?;
+        let (opened, on_gpu) = self.choose(knobs.device).await?;
+        let opened = if on_gpu { opened } else { in_browser(opened, 1) };
+        // By this worker alone: those that would help are not worth their start.
+        let alone = Knobs { shards: 1, ..knobs.clone() };
+        let prepared = sources::prepare(&alone, None, &opened, 1, self.store.as_deref()).await?;
         let probe = Box::new(BrowserProbe::new(&prepared.setup.device));
         let mut session = Session::new(prepared.setup, probe)?;
         let mut seconds = Vec::new();

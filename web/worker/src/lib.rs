@@ -8,6 +8,7 @@
 
 mod clock;
 mod constructors;
+mod crew;
 mod error;
 mod fetch;
 mod first_steps;
@@ -17,6 +18,7 @@ mod gpu;
 #[path = "no_gpu.rs"]
 mod gpu;
 mod gpu_errors;
+mod helper;
 mod hub;
 mod hub_file;
 mod look;

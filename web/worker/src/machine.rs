@@ -1,6 +1,7 @@
 //! What runs are computed on: the device that a run asks for, as on the desktop, its report for the page, and how much
 //! memory a run would need.
 
+use crate::crew::Hands;
 use crate::error::WorkerError;
 use crate::gpu::Gpu;
 use crate::worker::Worker;
@@ -11,6 +12,8 @@ use apt_experiment::{Device as Choice, Knobs};
 use apt_nn::tile::RELAXED;
 use apt_train::device::{OpenDevice, cpu};
 
+/// A head of so many outputs needs as good as no memory.
+const FEW_CLASSES: usize = 2;
 /// The end of WebAssembly's memory.
 const WASM_LIMIT: u64 = 4 << 30;
 
@@ -18,7 +21,7 @@ impl Worker {
     /// The device that the knob asks for, as on the desktop: `auto` takes a real GPU that passes the self-test.
     pub(crate) async fn choose(&mut self, choice: Choice) -> Result<(OpenDevice, bool), WorkerError> {
         let asked = match choice {
-            Choice::Cpu => return Ok((in_browser(cpu("asked for")), false)),
+            Choice::Cpu => return Ok((cpu("asked for"), false)),
             Choice::Auto => false,
             Choice::Webgpu => true,
             other => {
@@ -33,16 +36,16 @@ impl Worker {
         if !asked {
             match describe().await {
                 Ok(adapter) if !adapter.is_for(choice) => {
-                    return Ok((in_browser(cpu(&format!("the only adapter, {}, is software", adapter.name))), false));
+                    return Ok((cpu(&format!("the only adapter, {}, is software", adapter.name)), false));
                 }
                 Ok(_) => {}
-                Err(why) => return Ok((in_browser(cpu(&why)), false)),
+                Err(why) => return Ok((cpu(&why), false)),
             }
         }
         match self.tested().await {
             Ok(opened) => Ok((opened, true)),
             Err(why) if asked => Err(refused(why)),
-            Err(why) => Ok((in_browser(cpu(&why)), false)),
+            Err(why) => Ok((cpu(&why), false)),
         }
     }
 
@@ -66,6 +69,20 @@ impl Worker {
             name: gpu.adapter().name.clone(),
             why: "it agrees with the CPU in every operation".into(),
         })
+    }
+
+    /// How many shards and workers a run with these settings has, and why there are fewer workers than might be.
+    ///
+    /// # Errors
+    /// A model's file that is missing or no configuration.
+    pub(crate) async fn hands(&self, knobs: &Knobs, on_gpu: bool) -> Result<(Hands, Option<String>), WorkerError> {
+        if on_gpu {
+            return Ok((Hands { shards: knobs.shards.max(1), workers: 1 }, None));
+        }
+        let config = model_files::config(&knobs.model, self.store.as_deref()).await?;
+        let shard = Knobs { batch_size: knobs.batch_size.div_ceil(knobs.shards.max(1)), ..knobs.clone() };
+        let parts = apt_train::estimate(&config, &shard, FEW_CLASSES, knobs.max_length);
+        Ok(Hands::of(knobs, &config, parts.into_iter().map(|(_, bytes)| bytes).sum()))
     }
 
     pub(crate) async fn report_devices(&mut self, again: bool) -> Result<(), WorkerError> {
@@ -110,13 +127,14 @@ impl Worker {
     }
 }
 
-/// The CPU backend as it is in a browser.
-fn in_browser(opened: OpenDevice) -> OpenDevice {
+/// The CPU backend as it is in a browser, with so many workers.
+pub(crate) fn in_browser(opened: OpenDevice, workers: usize) -> OpenDevice {
     let vectors = match apt_nn::tile::vectors() {
         RELAXED => "relaxed SIMD",
         _ => "SIMD",
     };
-    OpenDevice { name: format!("CPU in WebAssembly, one thread, {vectors}"), ..opened }
+    let threads = if workers > 1 { format!("one thread each of {workers} workers") } else { "one thread".to_owned() };
+    OpenDevice { name: format!("CPU in WebAssembly, {threads}, {vectors}"), ..opened }
 }
 
 /// The first operation that differs from the CPU.

@@ -1,6 +1,7 @@
 //! An open run: the session, and its events on their way to the page and the database.
 
 use crate::clock::{self, BrowserProbe};
+use crate::crew::Crew;
 use crate::error::WorkerError;
 use crate::run_lock::RunLock;
 use crate::sources::Prepared;
@@ -23,6 +24,8 @@ pub(crate) struct Run {
     pub entry: StoredRun,
     /// The run itself; `None` when it is done and only its results are left.
     pub session: Option<Session>,
+    /// Workers that will help.
+    crew: Option<Crew>,
     /// Whether to hold after the next training step.
     pub one_step: bool,
     /// Whether it computes on the GPU.
@@ -55,6 +58,7 @@ impl Run {
         save: Option<Save>,
         on_gpu: bool,
         lock: RunLock,
+        crew: Option<Crew>,
     ) -> Result<Self, WorkerError> {
         let Prepared { setup, tokenizer, labels } = prepared;
         // What a decoder learns is said out.
@@ -79,6 +83,7 @@ impl Run {
         Ok(Self {
             entry,
             session: Some(session),
+            crew,
             one_step: false,
             on_gpu,
             tokenizer,
@@ -98,6 +103,7 @@ impl Run {
         Self {
             entry,
             session: None,
+            crew: None,
             one_step: false,
             on_gpu: false,
             tokenizer,
@@ -110,6 +116,22 @@ impl Run {
             saved: 0,
             saved_at: 0.0,
         }
+    }
+
+    /// Goes on together with the workers that help from here on, once they are prepared.
+    ///
+    /// # Errors
+    /// When values cannot be read back.
+    pub(crate) async fn take_in_helpers(&mut self) -> Result<(), WorkerError> {
+        let Some(session) = self.session.as_mut().filter(|session| !session.has_pending_events()) else {
+            return Ok(());
+        };
+        if self.crew.as_mut().is_some_and(Crew::is_prepared)
+            && let Some(crew) = self.crew.take()
+        {
+            crew.join(session).await?;
+        }
+        Ok(())
     }
 
     /// Whether steps are to be made.

@@ -20,6 +20,11 @@ const LOCK_TIMEOUT_MS: f64 = 500.0;
 impl RunLock {
     /// Locks the run `name`; `None` if another tab has it. A browser without locks locks nothing and refuses nothing.
     pub(crate) async fn of(name: &str) -> Option<Self> {
+        Self::named(&apt_bridge::run_lock(name)).await
+    }
+
+    /// Takes the browser's lock `name`, as [`Self::of`].
+    pub(crate) async fn named(name: &str) -> Option<Self> {
         let began = clock::now();
         loop {
             let lock = Self::at_once(name).await;
@@ -31,10 +36,7 @@ impl RunLock {
     }
 
     async fn at_once(name: &str) -> Option<Self> {
-        // The Web Locks API, which web-sys does not offer yet.
-        let locks = Reflect::get(&port::scope().navigator(), &"locks".into()).unwrap_or_default();
-        let request = Reflect::get(&locks, &"request".into()).and_then(JsValue::dyn_into::<Function>);
-        let Ok(request) = request else { return Some(Self { release: None }) };
+        let Some((locks, request)) = requests() else { return Some(Self { release: None }) };
         let mut release = None;
         // The lock is held for as long as this promise is open.
         let held = Promise::new(&mut |resolve, _| release = Some(resolve));
@@ -50,11 +52,31 @@ impl RunLock {
         });
         let options = Object::new();
         let asked = Reflect::set(&options, &"ifAvailable".into(), &true.into())
-            .and_then(|_| request.call3(&locks, &apt_bridge::run_lock(name).into(), &options, &granted));
+            .and_then(|_| request.call3(&locks, &name.into(), &options, &granted));
         // A request that the browser refuses outright is no reason to refuse the run.
         let got = if asked.is_ok() { answer.await.unwrap_or(true) } else { true };
         got.then_some(Self { release })
     }
+}
+
+/// Waits until nobody holds the browser's lock `name`; for ever where there are no locks.
+pub(crate) async fn freed(name: &str) {
+    let (sender, answer) = oneshot::channel();
+    let granted = Closure::once_into_js(move |_: JsValue| {
+        // Whoever asked may not wait any more.
+        let _ = sender.send(());
+    });
+    let asked = requests().is_some_and(|(locks, request)| request.call2(&locks, &name.into(), &granted).is_ok());
+    if !asked || answer.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The browser's locks and their function `request`: the Web Locks API, which web-sys does not offer yet.
+fn requests() -> Option<(JsValue, Function)> {
+    let locks = Reflect::get(&port::scope().navigator(), &"locks".into()).ok()?;
+    let request = Reflect::get(&locks, &"request".into()).and_then(JsValue::dyn_into::<Function>).ok()?;
+    Some((locks, request))
 }
 
 impl Drop for RunLock {

@@ -23,7 +23,7 @@ pub(crate) struct Prepared {
     pub labels: Vec<String>,
 }
 
-/// Fetches everything that `knobs` name.
+/// Fetches everything that `knobs` name, for a run by so many workers.
 ///
 /// # Errors
 /// Whatever is wrong with settings, model, tokenizer or data.
@@ -31,6 +31,7 @@ pub(crate) async fn prepare(
     knobs: &Knobs,
     preset: Option<&str>,
     opened: &OpenDevice,
+    workers: usize,
     store: Option<&Store>,
 ) -> Result<Prepared, WorkerError> {
     let model = model(&knobs.model, store).await?;
@@ -45,7 +46,7 @@ pub(crate) async fn prepare(
     let (tokenizer, labels) = (model.tokenizer_file.clone(), task.objective.labels().to_vec());
     let machine = Machine {
         os: browser(),
-        threads: Some(1),
+        threads: Some(workers),
         started_at: Some(clock::timestamp()),
         commit: option_env!("APT_LAB_COMMIT").map(str::to_owned),
         jobs: Some(1),

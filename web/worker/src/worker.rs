@@ -1,9 +1,12 @@
 //! The worker's loop: handles commands as they come, and between them takes the open run one event further.
 
+use crate::crew::Crew;
 use crate::error::WorkerError;
 use crate::gpu::Gpu;
+use crate::helper::help;
 use crate::hub::Hub;
 use crate::look::columns_of;
+use crate::machine::in_browser;
 use crate::port::Commands;
 use crate::predictions::Asked;
 use crate::queue::Queue;
@@ -14,8 +17,9 @@ use crate::store_writer::StoreWriter;
 use crate::writing::Writing;
 use crate::{clock, port, sources};
 use apt_bridge::store::StoredModel;
+use apt_bridge::team::Order;
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
-use apt_experiment::{CONFIG_FILE, CellState, Event};
+use apt_experiment::{CONFIG_FILE, CellState, Event, Knobs};
 use apt_export::{Model, Stored, TextSettings, Weights, zip};
 use apt_nn::ModelConfig;
 use burn::tensor::Device;
@@ -83,6 +87,7 @@ pub(crate) async fn serve(mut commands: Commands) {
                 let error = WorkerError::new("the page", what, "reload the page: it and its worker differ");
                 port::post(&Message::Fault(error.fault(None)));
             }
+            Some(Ok((Command::Team(Order::Prepare { knobs, lock }), _))) => return help(*knobs, lock, commands).await,
             Some(Ok((command, attachments))) => {
                 let handled = worker.handle(command, &attachments).await;
                 // What a command made the GPU do may have gone wrong as any step may.
@@ -194,6 +199,8 @@ impl Worker {
             Command::ImportRecord { file, text } => self.import_record(file, &text).await,
             Command::KeepFiles { name, knobs } => self.keep_files(name, &knobs, attachments).await,
             Command::RemoveFiles { name } => self.remove_files(&name).await,
+            // The first that a helper gets, and it serves nothing else.
+            Command::Team(_) => Ok(()),
             Command::Leave => {
                 self.hub.stop();
                 // What cannot be saved is said, and is no reason to stay.
@@ -285,13 +292,21 @@ impl Worker {
                 None => RunLock::of(&entry.name).await.ok_or_else(|| WorkerError::Busy { run: entry.name.clone() })?,
             };
             let (opened, on_gpu) = self.choose(entry.knobs.device).await?;
+            let (hands, short) = self.hands(&entry.knobs, on_gpu).await?;
+            let opened = if on_gpu { opened } else { in_browser(opened, hands.workers) };
+            // What a later start goes on with, whatever computer it is on.
+            let knobs = Knobs { shards: hands.shards, ..entry.knobs.clone() };
             let store = self.store.as_deref();
             let save = match store {
                 Some(store) if saved => store.saved(&entry.name).await?,
                 _ => None,
             };
-            let prepared = sources::prepare(&entry.knobs, entry.preset.as_deref(), &opened, store).await?;
-            Run::new(entry.clone(), prepared, save, on_gpu, lock)
+            let prepared = sources::prepare(&knobs, entry.preset.as_deref(), &opened, hands.workers, store).await?;
+            if let Some(text) = short {
+                port::post(&Message::Notice { text });
+            }
+            let crew = Crew::start(hands, &knobs);
+            Run::new(StoredRun { knobs, ..entry.clone() }, prepared, save, on_gpu, lock, crew)
         };
         let made = made.await;
         if made.is_err() {
@@ -370,6 +385,7 @@ impl Worker {
     }
 
     async fn advanced(&mut self, run: &mut Run) -> Result<(), WorkerError> {
+        run.take_in_helpers().await?;
         let Some(session) = &mut run.session else { return Ok(()) };
         let event = session.step().await?;
         let finished = !session.has_pending_events();

@@ -22,6 +22,7 @@ use apt_nn::{Dropout, Readings, named};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Losses at the beginning of what a shard gives: the whole, the task's, the teacher's.
 const LOSSES: usize = 3;
@@ -98,11 +99,11 @@ impl Shards {
     }
 
     /// The sums over all shards of what was found of `own`; `None` when more are to be computed here.
-    async fn add_up(&mut self, own: Vec<(usize, Vec<f32>)>) -> Result<Option<Vec<f32>>, TrainError> {
+    async fn add_up(&mut self, own: Vec<(usize, Vec<f32>)>, state: u64) -> Result<Option<Vec<f32>>, TrainError> {
         let Some(team) = &mut self.team else {
             return Ok(Some(shard::sum(own.into_iter().map(|(_, values)| values))));
         };
-        match team.add_up(own).await? {
+        match team.add_up(own, state).await? {
             Exchanged::Sums(sums) => Ok(Some(sums)),
             Exchanged::Missing(shards) => {
                 let (lost, of) = (shards.len(), self.count);
@@ -256,7 +257,7 @@ impl Trainer {
                     };
                     losses.push((shard, read.into_iter().map(|loss| loss * weight).collect()));
                 }
-                let Some(sums) = shards.add_up(losses).await? else { continue };
+                let Some(sums) = shards.add_up(losses, 0).await? else { continue };
                 let first = forwarded.first().and_then(|forwarded| forwarded.distilled());
                 let these = first.map(|of| of.chosen(&sums)).unwrap_or_default();
                 let parts = shards.workers.map(forwarded, |forwarded| part(forwarded.backward(Some(&these)), device));
@@ -275,7 +276,7 @@ impl Trainer {
                 found.push((shard, read_back(flat, "gradients of a shard").await?));
                 readings = of_shard;
             }
-            if let Some(sums) = shards.add_up(found).await? {
+            if let Some(sums) = shards.add_up(found, 0).await? {
                 break (sums, readings);
             }
         };
@@ -324,6 +325,17 @@ impl Trainer {
         scores
     }
 
+    /// A number that follows from what is trained and what is left of the model.
+    async fn state(&self) -> Result<u64, TrainError> {
+        let mut hasher = DefaultHasher::new();
+        if let Some(values) = self.trained.values() {
+            let values = read_back(values, "trained values").await?;
+            values.iter().for_each(|value| value.to_bits().hash(&mut hasher));
+        }
+        (self.step as u64).hash(&mut hasher);
+        Ok(hasher.finish())
+    }
+
     async fn evaluate_shards(&self, shards: &mut Shards, split: Split, together: bool) -> Result<Scores, TrainError> {
         let (setup, model) = (&self.setup, self.trained.student().valid());
         let device = &setup.device;
@@ -331,13 +343,14 @@ impl Trainer {
         let (examples, objective) = (evaluate::examples(setup, split), &setup.task.objective);
         let found = |part| evaluate::found(&model, masks.as_ref(), examples, objective, part);
         let found = if together && shards.team.is_some() {
+            let state = self.state().await?;
             loop {
                 let mut parts = Vec::new();
                 for index in shards.own.clone() {
                     let found = found(Part { index, of: shards.count }).await?;
                     parts.push((index, found.into_iter().map(|value| value as f32).collect()));
                 }
-                if let Some(sums) = shards.add_up(parts).await? {
+                if let Some(sums) = shards.add_up(parts, state).await? {
                     break sums.into_iter().map(f64::from).collect();
                 }
             }

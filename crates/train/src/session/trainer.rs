@@ -79,7 +79,7 @@ impl Trainer {
             timeline,
             window,
             plan,
-            shards: Shards::new(knobs.shards, setup.provenance.backend == "flex"),
+            shards: Shards::new(knobs.shards.max(1), setup.device == Device::flex()),
             trained,
             setup,
         })

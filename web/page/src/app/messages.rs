@@ -123,6 +123,8 @@ impl Lab {
                 self.hub.update(|hub| hub.give_up_keeping());
             }
             Message::Left => self.follow_worker(),
+            // Between workers.
+            Message::Team(_) => {}
             Message::Panic { report } => self.broken(report),
         }
     }

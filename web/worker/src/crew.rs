@@ -1,0 +1,252 @@
+//! The workers that help with a run: how many there are, how they are started, and the way to each.
+//!
+//! A run begins with all its shards computed by the worker that leads it. The helpers load the engine and what the run needs
+//! meanwhile; once they have, they are given a checkpoint, and the shards are dealt out. Who computes a shard changes no
+//! number.
+
+use crate::run_lock;
+use crate::{clock, port};
+use apt_bridge::team::{Order, Report};
+use apt_bridge::{Command, Message, transport};
+use apt_experiment::Knobs;
+use apt_nn::ModelConfig;
+use apt_train::team::{Link, Note, Receiving, Team};
+use apt_train::{Session, TrainError};
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::future::{Either, select};
+use futures::{FutureExt, StreamExt};
+use js_sys::{Math, Reflect};
+use std::pin::pin;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
+
+/// The program of a helper, beside this one's loader.
+const PROGRAM: &str = "apt-worker";
+/// Most workers for one run where nobody says how many shards there are.
+const MOST: usize = 4;
+/// Multiply-accumulates of a step's products from which several workers are worth their start: some tenths of a second.
+const WORTH: f64 = 4e9;
+/// Gigabytes that all workers of a run may need together where the browser does not say how much memory there is.
+const MEMORY_GB: f64 = 4.0;
+/// Milliseconds that a helper may take to be where the run is.
+const JOIN_MS: i32 = 60_000;
+
+/// Shards of a batch, and workers that compute them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hands {
+    pub(crate) shards: usize,
+    pub(crate) workers: usize,
+}
+
+impl Hands {
+    /// For a run with these settings on the CPU, whose workers need so many bytes each; and why there are fewer workers than
+    /// shards.
+    pub(crate) fn of(knobs: &Knobs, config: &ModelConfig, bytes: u64) -> (Self, Option<String>) {
+        let navigator = port::scope().navigator();
+        let processors = (navigator.hardware_concurrency() as usize).max(1);
+        let tokens = knobs.batch_size * knobs.max_length.min(config.max_length());
+        let work = 3.0 * config.shape().parameters() as f64 * tokens as f64;
+        let shards = match knobs.shards {
+            0 if work >= WORTH => processors.min(MOST).min(knobs.batch_size),
+            0 => 1,
+            shards => shards,
+        };
+        // In Chromium alone, and coarse.
+        let memory = Reflect::get(&navigator, &"deviceMemory".into()).ok().and_then(|gigabytes| gigabytes.as_f64());
+        let room = memory.map_or(MEMORY_GB, |gigabytes| gigabytes / 2.0) * 1e9;
+        let fit = ((room / bytes.max(1) as f64) as usize).max(1);
+        let workers = shards.min(processors).min(fit);
+        let short = (fit < shards.min(processors)).then(|| {
+            format!(
+                "{shards} shards are computed by {workers} of {} workers: each needs about {} MB of memory",
+                shards.min(processors),
+                bytes / 1_000_000
+            )
+        });
+        (Self { shards, workers }, short)
+    }
+
+    /// The shards of each worker, the one that leads first.
+    fn dealt(self) -> Vec<Vec<usize>> {
+        (0..self.workers).map(|worker| (worker..self.shards).step_by(self.workers).collect()).collect()
+    }
+}
+
+/// Helpers on their way to a run.
+pub(crate) struct Crew {
+    hands: Hands,
+    helpers: Vec<Helper>,
+}
+
+impl Crew {
+    /// Starts the helpers of a run with these settings; `None` if it needs none.
+    pub(crate) fn start(hands: Hands, knobs: &Knobs) -> Option<Self> {
+        let helpers: Vec<Helper> = (1..hands.workers).filter_map(|_| Helper::start(knobs)).collect();
+        (!helpers.is_empty()).then_some(Self { hands, helpers })
+    }
+
+    /// Whether all are waiting to be told where the run is; those that failed are let go.
+    pub(crate) fn is_prepared(&mut self) -> bool {
+        self.helpers.retain_mut(Helper::look);
+        self.helpers.iter().all(|helper| helper.prepared)
+    }
+
+    /// Takes the helpers to where `session` is, which then leads them.
+    ///
+    /// # Errors
+    /// Values that cannot be read back.
+    pub(crate) async fn join(self, session: &mut Session) -> Result<(), TrainError> {
+        let hands = Hands { workers: self.helpers.len() + 1, ..self.hands };
+        let mut dealt = hands.dealt().into_iter();
+        let mut own = dealt.next().unwrap_or_default();
+        let snapshot = session.snapshot().await?.bytes;
+        let mut members: Vec<(Vec<usize>, Box<dyn Link>)> = Vec::new();
+        let mut joining = Vec::new();
+        for (helper, shards) in self.helpers.into_iter().zip(dealt) {
+            let order = Order::Join { shards: shards.clone() };
+            helper.tell(&Command::Team(order), &[transport::buffer(&snapshot)]);
+            joining.push((helper, shards));
+        }
+        for (mut helper, shards) in joining {
+            if helper.joined().await {
+                members.push((shards, Box::new(helper)));
+            } else {
+                own.extend(shards);
+            }
+        }
+        own.sort_unstable();
+        if !members.is_empty() {
+            session.join(own, Team::leader(hands.shards, members));
+        }
+        Ok(())
+    }
+}
+
+/// A worker that helps. Dropping it ends it.
+struct Helper {
+    worker: Worker,
+    reports: UnboundedReceiver<(Message, Vec<JsValue>)>,
+    /// Its lock, which is free when it is gone.
+    lock: String,
+    /// What it is told as soon as it listens.
+    first: Option<Command>,
+    prepared: bool,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+}
+
+impl Helper {
+    fn start(knobs: &Knobs) -> Option<Self> {
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        options.set_name(PROGRAM);
+        let loader = port::scope().location().href();
+        let worker = Worker::new_with_options(&loader, &options).ok()?;
+        let (sender, reports) = unbounded();
+        let on_message = Closure::new(move |event: MessageEvent| {
+            if let Ok(report) = transport::decode(&event.data()) {
+                // Whoever does not listen any more needs no report.
+                let _ = sender.unbounded_send(report);
+            }
+        });
+        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        let lock = format!("apt-lab helper {}", Math::random());
+        let first = Some(Command::Team(Order::Prepare { knobs: Box::new(knobs.clone()), lock: lock.clone() }));
+        Some(Self { worker, reports, lock, first, prepared: false, _on_message: on_message })
+    }
+
+    fn tell(&self, command: &Command, attachments: &[JsValue]) {
+        if let Ok((posted, transferred)) = transport::encode(command, attachments) {
+            // That it is gone is seen by its lock.
+            let _ = self.worker.post_message_with_transfer(&posted, &transferred);
+        }
+    }
+
+    /// Reads what it has reported while it prepares; whether it may still help.
+    fn look(&mut self) -> bool {
+        while let Ok((report, _)) = self.reports.try_recv() {
+            let why = match report {
+                Message::Ready => {
+                    if let Some(first) = self.first.take() {
+                        self.tell(&first, &[]);
+                    }
+                    continue;
+                }
+                Message::Team(Report::Prepared) => {
+                    self.prepared = true;
+                    continue;
+                }
+                Message::Fault(fault) => fault.problem.to_string(),
+                Message::Panic { report } => report.lines().next().unwrap_or_default().to_owned(),
+                _ => continue,
+            };
+            let text = format!("A worker that was to help cannot ({why}): this run has one worker less.");
+            port::post(&Message::Notice { text });
+            return false;
+        }
+        true
+    }
+
+    /// Whether it is where the run is.
+    async fn joined(&mut self) -> bool {
+        let late = pin!(clock::sleep(JOIN_MS));
+        let report = pin!(next_report(&mut self.reports, &self.lock));
+        match select(report, late).await {
+            Either::Left((Some((Report::Joined, _)), _)) => true,
+            Either::Left(_) | Either::Right(_) => false,
+        }
+    }
+}
+
+/// The next thing that a helper says of its work; `None` when it is gone or has failed.
+async fn next_report(
+    reports: &mut UnboundedReceiver<(Message, Vec<JsValue>)>,
+    lock: &str,
+) -> Option<(Report, Vec<JsValue>)> {
+    loop {
+        let message = match reports.try_recv() {
+            Ok(message) => message,
+            Err(_) => match select(reports.next(), pin!(run_lock::freed(lock).fuse())).await {
+                Either::Left((message, _)) => message?,
+                // What it said last may have come before it was gone.
+                Either::Right(_) => reports.try_recv().ok()?,
+            },
+        };
+        match message {
+            (Message::Team(report), attachments) => return Some((report, attachments)),
+            (Message::Fault(_) | Message::Panic { .. }, _) => return None,
+            _ => {}
+        }
+    }
+}
+
+impl Link for Helper {
+    fn send(&mut self, note: Note) {
+        match note {
+            Note::Turn(changes) => Helper::tell(self, &Command::Team(Order::Turn { changes }), &[]),
+            Note::Sums { exchange, sums } => {
+                Helper::tell(self, &Command::Team(Order::Sums { exchange }), &[transport::floats(&sums)]);
+            }
+            Note::Parts { .. } => {}
+        }
+    }
+
+    fn receive(&mut self) -> Receiving<'_> {
+        Box::pin(async {
+            match next_report(&mut self.reports, &self.lock).await? {
+                (Report::Parts { exchange, state, shards }, attachments) => {
+                    let parts = shards.into_iter().zip(attachments.iter().map(transport::values)).collect();
+                    Some(Note::Parts { exchange, state, parts })
+                }
+                (Report::Prepared | Report::Joined, _) => None,
+            }
+        })
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.worker.set_onmessage(None);
+        self.worker.terminate();
+    }
+}
