@@ -22,15 +22,10 @@ pub(crate) struct TapReading {
     pub(crate) mean: Option<Tensor<1>>,
     /// Σ x² over tokens.
     pub(crate) squares: Option<Tensor<1>>,
-    product: Option<Product>,
-}
-
-/// c(H)∘c(∂L/∂H), where c(Z) = Σ over tokens of |Z| (APT Eq. 4; METHOD §2.1).
-#[derive(Clone)]
-enum Product {
-    Whole(Tensor<1>),
-    /// Its factors, which add up over shards as their product does not.
-    Factors([Tensor<1>; 2]),
+    /// c(H)∘c(∂L/∂H), where c(Z) = Σ over tokens of |Z| (APT Eq. 4; METHOD §2.1); of a shard c(∂L/∂H) alone.
+    slopes: Option<Tensor<1>>,
+    /// Of a shard c(H): these factors add up over shards, as their product does not.
+    sizes: Option<Tensor<1>>,
 }
 
 /// ∂L/∂m.
@@ -72,10 +67,8 @@ impl Readings {
             tap.mean = tap.mean.take().map(|mean| mean * weights.tokens);
             if weights.sums != 1.0 {
                 tap.squares = tap.squares.take().map(|squares| squares * weights.sums);
-                tap.product = tap.product.take().map(|product| match product {
-                    Product::Whole(product) => Product::Whole(product * weights.sums),
-                    Product::Factors(factors) => Product::Factors(factors.map(|factor| factor * weights.sums)),
-                });
+                tap.slopes = tap.slopes.take().map(|slopes| slopes * weights.sums);
+                tap.sizes = tap.sizes.take().map(|sizes| sizes * weights.sums);
             }
         }
         readings
@@ -120,7 +113,7 @@ impl Readings {
         self.map(&mut |part| {
             let [n] = part.dims();
             at += n;
-            flat.clone().slice([at - n..at])
+            flat.clone().narrow(0, at - n, n)
         })
     }
 
@@ -130,10 +123,8 @@ impl Readings {
             point: tap.point,
             mean: tap.mean.map(&mut *f),
             squares: tap.squares.map(&mut *f),
-            product: tap.product.map(|product| match product {
-                Product::Whole(product) => Product::Whole(f(product)),
-                Product::Factors([sizes, slopes]) => Product::Factors([f(sizes), f(slopes)]),
-            }),
+            slopes: tap.slopes.map(&mut *f),
+            sizes: tap.sizes.map(&mut *f),
         };
         let taps = self.taps.map(|taps| taps.into_iter().map(&mut of_tap).collect());
         let masks = self.masks.map(|masks| MaskGradients {
@@ -146,24 +137,21 @@ impl Readings {
 
 impl TapReading {
     pub(crate) fn of(point: TapPoint, mean: Option<Tensor<1>>, squares: Option<Tensor<1>>) -> Self {
-        Self { point, mean, squares, product: None }
+        Self { point, mean, squares, slopes: None, sizes: None }
     }
 
     /// With the gradient that came back to the tap: the product if no `sizes` are given, else c(∂L/∂H).
     pub(crate) fn with_gradient(self, gradient: Tensor<1>, sizes: Option<Tensor<1>>) -> Self {
-        let product = match sizes {
-            Some(sizes) => Product::Factors([sizes, gradient]),
-            None => Product::Whole(gradient),
-        };
-        Self { product: Some(product), ..self }
+        Self { slopes: Some(gradient), sizes, ..self }
     }
 
     /// c(H)∘c(∂L/∂H) per entry, `[n]`.
     pub(crate) fn product(&self) -> Option<Tensor<1>> {
-        match self.product.clone()? {
-            Product::Whole(product) => Some(product),
-            Product::Factors([sizes, slopes]) => Some(sizes * slopes),
-        }
+        let slopes = self.slopes.clone()?;
+        Some(match self.sizes.clone() {
+            Some(sizes) => sizes * slopes,
+            None => slopes,
+        })
     }
 }
 

@@ -92,8 +92,11 @@ fn agree(name: &str, ours: &[Event], whole: &[Event]) {
     }
 }
 
-fn variants() -> Vec<(String, Box<dyn Fn(usize) -> Knobs>)> {
-    let mut variants: Vec<(String, Box<dyn Fn(usize) -> Knobs>)> = Vec::new();
+/// Settings in so many shards, with their name.
+type Variant = (String, Box<dyn Fn(usize) -> Knobs>);
+
+fn variants() -> Vec<Variant> {
+    let mut variants: Vec<Variant> = Vec::new();
     for name in ["apt", "lora", "adalora", "llm-pruner", "lora-prune-distill", "distillation-separate"] {
         variants.push((name.into(), Box::new(move |shards| knobs(name, shards))));
     }
