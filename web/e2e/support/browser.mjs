@@ -17,7 +17,15 @@ function executable() {
   return found;
 }
 
+/** Starts a browser; one that crashes at its start, before it has seen the lab, is started once more, and that is told. */
 export async function launch(more = []) {
+  return start(more).catch((error) => {
+    console.log(`the browser did not start: ${String(error).split("\n")[0]}`);
+    return start(more);
+  });
+}
+
+async function start(more) {
   return chromium.launch({
     executablePath: executable(),
     headless: true,
