@@ -12,6 +12,8 @@ pub struct Size {
     pub batch: usize,
     /// Tokens in a sequence; none is padding.
     pub length: usize,
+    /// Shards that a training batch of ours is gone through in.
+    pub shards: usize,
 }
 
 /// Classes of the head.

@@ -29,7 +29,7 @@ impl Training {
     /// Settings that the session refuses.
     pub fn new(case: Case, config: &ModelConfig, size: Size, device: &Device) -> Result<Self> {
         let examples = |n: usize| -> Vec<Example> {
-            let Size { batch, length } = size;
+            let Size { batch, length, .. } = size;
             let ids = tokens(config, size).ids;
             let example = |i: usize| {
                 let ids = &ids[i % batch * length..][..length];
@@ -126,13 +126,14 @@ pub fn knobs(case: Case, config: &ModelConfig, size: Size) -> Result<CheckedKnob
     };
     let mut knobs = preset_entry(preset)?.knobs()?;
     let never = if case == Case::TrainDistil { STEPS_DISTILLING } else { STEPS }.to_string();
-    let (batch, length) = (size.batch.to_string(), size.length.to_string());
+    let (batch, length, shards) = (size.batch.to_string(), size.length.to_string(), size.shards.to_string());
     let adapters = config.wiring().linears().map(|linear| linear.site.name()).collect::<Vec<_>>().join(",");
-    let common: [(&str, &str); 5] = [
+    let common: [(&str, &str); 6] = [
         ("steps", &never),
         ("eval_every", &never),
         ("batch_size", &batch),
         ("max_length", &length),
+        ("shards", &shards),
         ("adapters", &adapters),
     ];
     for (name, value) in common.iter().chain(more) {

@@ -1,8 +1,8 @@
 //! What a decoder makes of texts: the loss of every token, without ever holding the logits of all of them.
 //!
-//! Logits of a vocabulary of tens of thousands are the largest tensor of a step by far. They are made for a few tokens at a
-//! time, and what autodiff needs of them is the gradient of the hidden states alone, which is as small as those: it is made
-//! with the loss.
+//! Logits of a vocabulary of tens of thousands would be the largest tensor of a step by far. They are made for a few words of
+//! it at a time (on the CPU) or a few tokens (elsewhere), and what autodiff needs of them is the gradient of the hidden states
+//! alone, which is as small as those: it is made with the loss.
 
 use crate::kernels::{self, vocabulary};
 use crate::select::indices;

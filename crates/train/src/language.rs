@@ -1,6 +1,6 @@
-//! Losses and scores of texts that are predicted token by token (METHOD §6.3). Logits of a vocabulary are the largest
-//! tensor of a step by far: they are made for a few tokens at a time, and what autodiff needs of them, the gradient by the
-//! hidden states, is made with the loss.
+//! Losses and scores of texts that are predicted token by token (METHOD §6.3). Logits of a vocabulary would be the largest
+//! tensor of a step by far: never are all of them there at once, and what autodiff needs of them, the gradient by the hidden
+//! states, is made with the loss.
 
 use crate::TrainError;
 use crate::evaluate::{PAD_MULTIPLE, Part};
@@ -139,7 +139,8 @@ pub(crate) async fn found(
             if !nats.is_finite() {
                 return Err(TrainError::NotFinite { step: 0, tensor: "losses of an evaluation".into() });
             }
-            (found[2 * place], found[2 * place + 1]) = (nats, sum(&mut hits));
+            // As what a team adds up, so that it does not matter who computed it.
+            (found[2 * place], found[2 * place + 1]) = (f64::from(nats as f32), sum(&mut hits));
         }
     }
     Ok(found)

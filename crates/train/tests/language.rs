@@ -237,3 +237,29 @@ fn decoders_and_encoders_learn_what_is_theirs() {
     let message = refused.err().expect("a decoder has no classes").to_string();
     assert!(message.contains("LLaMA is a decoder") && message.contains("causal_lm"), "{message}");
 }
+
+/// Shards of texts have tokens of their own to predict, of which some have more than others.
+#[test]
+fn shards_of_texts_give_what_the_whole_batch_gives() {
+    let run = |shards: usize| {
+        let knobs = Knobs { shards, steps: Some(30), batch_size: 5, ..knobs() };
+        to_the_end(&mut Session::new(setup(knobs, stories()), Box::new(NoProbe)).expect("a session"))
+    };
+    let numbers = |events: &[Event]| -> Vec<f64> {
+        let of = |event: &Event| match event {
+            Event::Step(point) => vec![point.loss, point.task_loss, point.distill_loss.unwrap_or_default()],
+            Event::Evaluation(evaluation) => evaluation.metrics.values().copied().collect(),
+            _ => Vec::new(),
+        };
+        events.iter().flat_map(of).collect()
+    };
+    let whole = numbers(&run(1));
+    for shards in [2, 3] {
+        let ours = numbers(&run(shards));
+        assert_eq!(ours.len(), whole.len());
+        for (ours, whole) in ours.iter().zip(&whole) {
+            assert!((ours - whole).abs() <= 5e-4 * whole.abs().max(1.0), "{shards} shards: {ours}, the whole {whole}");
+        }
+        assert_eq!(ours, numbers(&run(shards)), "{shards} shards again");
+    }
+}

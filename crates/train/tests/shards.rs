@@ -9,7 +9,7 @@ use apt_experiment::{Event, Knobs, Split, preset, without_times};
 use apt_nn::ModelConfig;
 use apt_train::device::cpu;
 use apt_train::team::{Link, Note, Receiving, Team};
-use apt_train::{Machine, ModelFiles, ModelSource, NoProbe, Session, Setup};
+use apt_train::{Machine, ModelFiles, ModelSource, NoProbe, SNAPSHOT_VERSION, Session, Setup, sha256};
 use common::{CONFIG, TOKENIZER};
 use pollster::block_on;
 use serde_json::Value;
@@ -279,4 +279,27 @@ fn what_is_changed_or_asked_of_the_leader_in_between_holds_for_all() {
     };
     assert_eq!(evaluations(&led), evaluations(&alone));
     assert_eq!(plain(&led), plain(&alone));
+}
+
+/// A checkpoint from before there were shards says 0 of them, as settings do that say nothing.
+#[test]
+fn a_checkpoint_that_says_nothing_of_shards_goes_on_with_one() {
+    let knobs = knobs("apt", 0);
+    let mut whole = session(&knobs);
+    while whole.steps_made() < 20 {
+        block_on(whole.step()).expect("a step");
+    }
+    while whole.has_pending_events() {
+        block_on(whole.step()).expect("an event");
+    }
+    let saved = block_on(whole.snapshot()).expect("a snapshot").bytes;
+    let line = saved.iter().position(|&byte| byte == b'\n').expect("a first line");
+    let mut body = saved[line + 1..].to_vec();
+    let says = br#"\"shards\":1"#;
+    let at = body.windows(says.len()).position(|window| window == says).expect("the knob");
+    body[at + says.len() - 1] = b'0';
+    let mut older = format!("apt-lab-checkpoint {SNAPSHOT_VERSION} {}\n", sha256(&body)).into_bytes();
+    older.extend(body);
+    let resumed = Session::resume(common::setup(&knobs), Box::new(NoProbe), &older, "a test");
+    assert_eq!(plain(&rest(&mut resumed.expect("a resume"))), plain(&rest(&mut whole)));
 }

@@ -22,9 +22,9 @@ async function withStart(visit, before) {
 }
 
 /** A run in the tab; `during` is given the lab while it goes on. */
-async function run(shards, workers, during = async () => {}) {
+async function run(shards, workers, during = async () => {}, complaints = false) {
   let record;
-  await withLab({ settings: { preset: "apt", ...KNOBS, shards } }, async (lab) => {
+  await withLab({ complaints, settings: { preset: "apt", ...KNOBS, shards } }, async (lab) => {
     await withStart(lab.visit, processors(workers));
     await lab.reload();
     await lab.press("start");
@@ -40,6 +40,11 @@ function numbers(record) {
   return { curve, pruning_points, evaluations, metric };
 }
 
+/** What the page has told so far. */
+async function notices(lab) {
+  return (await lab.at("notice").allInnerTexts()).join("\n");
+}
+
 /** The workers that help, once there are so many. */
 async function helpers(lab, count) {
   const of = () => lab.page.workers().filter((worker) => worker.url().includes("start-worker"));
@@ -53,15 +58,29 @@ test("shards give the whole batch's numbers, the desktop's, and on more workers 
     const alone = await run(shards, 1);
     const worst = sameLosses(alone, whole, STEPS, 1e-3);
     assert.ok(sameMasks(alone, whole) > 0);
-    const together = await run(shards, shards);
+    let told = "";
+    const together = await run(shards, shards, async (lab) => {
+      await lab.until("helpers at work", async () => /workers make this run/.test((told = await notices(lab))));
+    });
+    assert.match(told, new RegExp(`on ${shards} workers make this run`));
     assert.equal(together.provenance.threads, shards);
-    assert.match(together.provenance.device, new RegExp(`one thread each of ${shards} workers`));
+    assert.match(together.provenance.device, new RegExp(`one thread in each of up to ${shards} workers`));
     assert.deepEqual(numbers(together), numbers(alone), `${shards} shards on ${shards} workers`);
     const { record } = await native.run("apt", { ...KNOBS, shards });
     const beside = sameLosses(together, record, STEPS, 1e-3);
     sameMasks(together, record);
     console.log(`${shards} shards: losses within ${worst.toExponential(1)} of the whole batch, ${beside.toExponential(1)} of the desktop`);
   }
+});
+
+test("a helper that fails at its work leaves a run that goes on", { timeout: 300_000 }, async () => {
+  const alone = await run(2, 1);
+  const fails = await run(2, 2, async (lab) => {
+    const [first] = await helpers(lab, 1);
+    await lab.reach(STEPS / 2);
+    await first.evaluate(() => void setTimeout(() => { throw new Error("a fault of its own"); }));
+  }, true);
+  assert.deepEqual(numbers(fails), numbers(alone));
 });
 
 test("a worker that is lost in the middle changes no number, and is told of", { timeout: 300_000 }, async () => {

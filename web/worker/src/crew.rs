@@ -13,20 +13,21 @@ use apt_nn::ModelConfig;
 use apt_train::team::{Link, Note, Receiving, Team};
 use apt_train::{Session, TrainError};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
-use futures::future::{Either, select};
+use futures::future::{Either, Fuse, LocalBoxFuture, select};
 use futures::{FutureExt, StreamExt};
 use js_sys::{Math, Reflect};
 use std::pin::pin;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 /// The program of a helper, beside this one's loader.
 const PROGRAM: &str = "apt-worker";
 /// Most workers for one run where nobody says how many shards there are.
 const MOST: usize = 4;
-/// Multiply-accumulates of a step's products from which several workers are worth their start: some tenths of a second.
-const WORTH: f64 = 4e9;
+/// Multiply-accumulates of a step's products from which several workers are worth their start: some tenths of a second. The
+/// built-in model's steps are smaller.
+const WORTH: f64 = 1e10;
 /// Gigabytes that all workers of a run may need together where the browser does not say how much memory there is.
 const MEMORY_GB: f64 = 4.0;
 /// Milliseconds that a helper may take to be where the run is.
@@ -40,9 +41,9 @@ pub(crate) struct Hands {
 }
 
 impl Hands {
-    /// For a run with these settings on the CPU, whose workers need so many bytes each; and why there are fewer workers than
-    /// shards.
-    pub(crate) fn of(knobs: &Knobs, config: &ModelConfig, bytes: u64) -> (Self, Option<String>) {
+    /// For a run with these settings on the CPU, whose workers need `bytes` each if there are so many shards; and why there are
+    /// fewer workers than there might be.
+    pub(crate) fn of(knobs: &Knobs, config: &ModelConfig, bytes: impl Fn(usize) -> u64) -> (Self, Option<String>) {
         let navigator = port::scope().navigator();
         let processors = (navigator.hardware_concurrency() as usize).max(1);
         let tokens = knobs.batch_size * knobs.max_length.min(config.max_length());
@@ -52,17 +53,15 @@ impl Hands {
             0 => 1,
             shards => shards,
         };
+        let wanted = shards.min(processors);
+        let each = bytes(shards.max(1)).max(1);
         // In Chromium alone, and coarse.
         let memory = Reflect::get(&navigator, &"deviceMemory".into()).ok().and_then(|gigabytes| gigabytes.as_f64());
         let room = memory.map_or(MEMORY_GB, |gigabytes| gigabytes / 2.0) * 1e9;
-        let fit = ((room / bytes.max(1) as f64) as usize).max(1);
-        let workers = shards.min(processors).min(fit);
-        let short = (fit < shards.min(processors)).then(|| {
-            format!(
-                "{shards} shards are computed by {workers} of {} workers: each needs about {} MB of memory",
-                shards.min(processors),
-                bytes / 1_000_000
-            )
+        let workers = wanted.min(((room / each as f64) as usize).max(1));
+        let shards = if knobs.shards == 0 { workers } else { shards };
+        let short = (workers < wanted).then(|| {
+            format!("{workers} of {wanted} workers make this run: each needs about {} MB of memory", each / 1_000_000)
         });
         (Self { shards, workers }, short)
     }
@@ -82,6 +81,10 @@ pub(crate) struct Crew {
 impl Crew {
     /// Starts the helpers of a run with these settings; `None` if it needs none.
     pub(crate) fn start(hands: Hands, knobs: &Knobs) -> Option<Self> {
+        if !run_lock::are_there() {
+            // A helper that is gone could not be told from one that takes long.
+            return None;
+        }
         let helpers: Vec<Helper> = (1..hands.workers).filter_map(|_| Helper::start(knobs)).collect();
         (!helpers.is_empty()).then_some(Self { hands, helpers })
     }
@@ -108,13 +111,20 @@ impl Crew {
             helper.tell(&Command::Team(order), &[transport::buffer(&snapshot)]);
             joining.push((helper, shards));
         }
+        // All have the same time: nothing else is done here meanwhile.
+        let mut late = clock::sleep(JOIN_MS).boxed_local().fuse();
         for (mut helper, shards) in joining {
-            if helper.joined().await {
+            if helper.joined(&mut late).await {
                 members.push((shards, Box::new(helper)));
             } else {
                 own.extend(shards);
             }
         }
+        let text = match (members.len() + 1, session.steps_made()) {
+            (1, _) => "No worker could help: this run is made by one.".to_owned(),
+            (workers, step) => format!("From step {} on {workers} workers make this run.", step + 1),
+        };
+        port::post(&Message::Notice { text });
         own.sort_unstable();
         if !members.is_empty() {
             session.join(own, Team::leader(hands.shards, members));
@@ -127,12 +137,13 @@ impl Crew {
 struct Helper {
     worker: Worker,
     reports: UnboundedReceiver<(Message, Vec<JsValue>)>,
-    /// Its lock, which is free when it is gone.
-    lock: String,
+    /// Ends when it is gone: its lock is free then.
+    gone: Fuse<LocalBoxFuture<'static, ()>>,
     /// What it is told as soon as it listens.
     first: Option<Command>,
     prepared: bool,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_error: Closure<dyn FnMut(Event)>,
 }
 
 impl Helper {
@@ -143,6 +154,15 @@ impl Helper {
         let loader = port::scope().location().href();
         let worker = Worker::new_with_options(&loader, &options).ok()?;
         let (sender, reports) = unbounded();
+        let failed = sender.clone();
+        let on_error = Closure::new(move |event: Event| {
+            // It is this run's, and not the page's, to do without it.
+            event.prevent_default();
+            let report = "it ended with an error".to_owned();
+            // Whoever does not listen any more needs no report.
+            let _ = failed.unbounded_send((Message::Panic { report }, Vec::new()));
+        });
+        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
         let on_message = Closure::new(move |event: MessageEvent| {
             if let Ok(report) = transport::decode(&event.data()) {
                 // Whoever does not listen any more needs no report.
@@ -152,7 +172,8 @@ impl Helper {
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         let lock = format!("apt-lab helper {}", Math::random());
         let first = Some(Command::Team(Order::Prepare { knobs: Box::new(knobs.clone()), lock: lock.clone() }));
-        Some(Self { worker, reports, lock, first, prepared: false, _on_message: on_message })
+        let gone = run_lock::freed(lock).boxed_local().fuse();
+        Some(Self { worker, reports, gone, first, prepared: false, _on_message: on_message, _on_error: on_error })
     }
 
     fn tell(&self, command: &Command, attachments: &[JsValue]) {
@@ -187,10 +208,9 @@ impl Helper {
         true
     }
 
-    /// Whether it is where the run is.
-    async fn joined(&mut self) -> bool {
-        let late = pin!(clock::sleep(JOIN_MS));
-        let report = pin!(next_report(&mut self.reports, &self.lock));
+    /// Whether it is where the run is, before it is too `late`.
+    async fn joined(&mut self, late: &mut Fuse<LocalBoxFuture<'_, ()>>) -> bool {
+        let report = pin!(next_report(&mut self.reports, &mut self.gone));
         match select(report, late).await {
             Either::Left((Some((Report::Joined, _)), _)) => true,
             Either::Left(_) | Either::Right(_) => false,
@@ -201,12 +221,12 @@ impl Helper {
 /// The next thing that a helper says of its work; `None` when it is gone or has failed.
 async fn next_report(
     reports: &mut UnboundedReceiver<(Message, Vec<JsValue>)>,
-    lock: &str,
+    gone: &mut Fuse<LocalBoxFuture<'static, ()>>,
 ) -> Option<(Report, Vec<JsValue>)> {
     loop {
         let message = match reports.try_recv() {
             Ok(message) => message,
-            Err(_) => match select(reports.next(), pin!(run_lock::freed(lock).fuse())).await {
+            Err(_) => match select(reports.next(), &mut *gone).await {
                 Either::Left((message, _)) => message?,
                 // What it said last may have come before it was gone.
                 Either::Right(_) => reports.try_recv().ok()?,
@@ -233,7 +253,7 @@ impl Link for Helper {
 
     fn receive(&mut self) -> Receiving<'_> {
         Box::pin(async {
-            match next_report(&mut self.reports, &self.lock).await? {
+            match next_report(&mut self.reports, &mut self.gone).await? {
                 (Report::Parts { exchange, state, shards }, attachments) => {
                     let parts = shards.into_iter().zip(attachments.iter().map(transport::values)).collect();
                     Some(Note::Parts { exchange, state, parts })
@@ -247,6 +267,7 @@ impl Link for Helper {
 impl Drop for Helper {
     fn drop(&mut self) {
         self.worker.set_onmessage(None);
+        self.worker.set_onerror(None);
         self.worker.terminate();
     }
 }

@@ -36,6 +36,7 @@ async fn helped(knobs: &Knobs, mut commands: Commands) -> Result<(), WorkerError
     let probe = Box::new(BrowserProbe::new(&prepared.setup.device));
     let snapshot = attachments.first().map(transport::bytes).unwrap_or_default();
     let mut session = Session::resume(prepared.setup, probe, &snapshot, "the run's present state")?;
+    drop((snapshot, attachments));
     session.join(shards, Team::member(Box::new(Leader { commands })));
     port::post(&Message::Team(Report::Joined));
     while session.step().await?.is_some() {}

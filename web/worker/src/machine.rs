@@ -80,9 +80,11 @@ impl Worker {
             return Ok((Hands { shards: knobs.shards.max(1), workers: 1 }, None));
         }
         let config = model_files::config(&knobs.model, self.store.as_deref()).await?;
-        let shard = Knobs { batch_size: knobs.batch_size.div_ceil(knobs.shards.max(1)), ..knobs.clone() };
-        let parts = apt_train::estimate(&config, &shard, FEW_CLASSES, knobs.max_length);
-        Ok(Hands::of(knobs, &config, parts.into_iter().map(|(_, bytes)| bytes).sum()))
+        Ok(Hands::of(knobs, &config, |shards| {
+            let shard = Knobs { batch_size: knobs.batch_size.div_ceil(shards), ..knobs.clone() };
+            let parts = apt_train::estimate(&config, &shard, FEW_CLASSES, knobs.max_length);
+            parts.into_iter().map(|(_, bytes)| bytes).sum()
+        }))
     }
 
     pub(crate) async fn report_devices(&mut self, again: bool) -> Result<(), WorkerError> {
@@ -133,7 +135,8 @@ pub(crate) fn in_browser(opened: OpenDevice, workers: usize) -> OpenDevice {
         RELAXED => "relaxed SIMD",
         _ => "SIMD",
     };
-    let threads = if workers > 1 { format!("one thread each of {workers} workers") } else { "one thread".to_owned() };
+    let threads =
+        if workers > 1 { format!("one thread in each of up to {workers} workers") } else { "one thread".to_owned() };
     OpenDevice { name: format!("CPU in WebAssembly, {threads}, {vectors}"), ..opened }
 }
 

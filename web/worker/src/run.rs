@@ -126,7 +126,8 @@ impl Run {
         let Some(session) = self.session.as_mut().filter(|session| !session.has_pending_events()) else {
             return Ok(());
         };
-        if self.crew.as_mut().is_some_and(Crew::is_prepared)
+        if session.steps_made() < session.steps_planned()
+            && self.crew.as_mut().is_some_and(Crew::is_prepared)
             && let Some(crew) = self.crew.take()
         {
             crew.join(session).await?;
@@ -148,7 +149,7 @@ impl Run {
     pub(crate) fn enter(&mut self, state: RunState) {
         self.entry.state = state;
         if !self.is_open() {
-            self.lock = None;
+            (self.lock, self.crew) = (None, None);
         }
         self.send_events(true);
         port::post(&Message::Run(Box::new(self.entry.clone())));

@@ -60,16 +60,22 @@ impl RunLock {
 }
 
 /// Waits until nobody holds the browser's lock `name`; for ever where there are no locks.
-pub(crate) async fn freed(name: &str) {
+pub(crate) async fn freed(name: String) {
     let (sender, answer) = oneshot::channel();
     let granted = Closure::once_into_js(move |_: JsValue| {
         // Whoever asked may not wait any more.
         let _ = sender.send(());
     });
-    let asked = requests().is_some_and(|(locks, request)| request.call2(&locks, &name.into(), &granted).is_ok());
+    let asked =
+        requests().is_some_and(|(locks, request)| request.call2(&locks, &JsValue::from_str(&name), &granted).is_ok());
     if !asked || answer.await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Whether this browser has locks for this page: where it is not served securely there are none.
+pub(crate) fn are_there() -> bool {
+    requests().is_some()
 }
 
 /// The browser's locks and their function `request`: the Web Locks API, which web-sys does not offer yet.

@@ -292,7 +292,9 @@ impl Worker {
                 None => RunLock::of(&entry.name).await.ok_or_else(|| WorkerError::Busy { run: entry.name.clone() })?,
             };
             let (opened, on_gpu) = self.choose(entry.knobs.device).await?;
-            let (hands, short) = self.hands(&entry.knobs, on_gpu).await?;
+            // A run from before there were shards has one.
+            let asked = if saved { entry.knobs.shards.max(1) } else { entry.knobs.shards };
+            let (hands, short) = self.hands(&Knobs { shards: asked, ..entry.knobs.clone() }, on_gpu).await?;
             let opened = if on_gpu { opened } else { in_browser(opened, hands.workers) };
             // What a later start goes on with, whatever computer it is on.
             let knobs = Knobs { shards: hands.shards, ..entry.knobs.clone() };

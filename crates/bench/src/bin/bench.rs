@@ -39,6 +39,9 @@ struct Args {
     /// Tokens in a sequence, none of which is padding; 64 without it, 128 of a decoder.
     #[arg(long)]
     length: Option<usize>,
+    /// Shards of a training batch of ours; 1 without it.
+    #[arg(long, default_value_t = 1)]
+    shards: usize,
     /// Where to run.
     #[arg(long, value_enum, default_value_t = On::All)]
     device: On,
@@ -99,7 +102,8 @@ fn main() -> Result<()> {
 
 fn run(args: Args) -> Result<()> {
     ensure!(args.rounds > 0, "--rounds must be at least 1");
-    ensure!(args.batch != Some(0) && args.length != Some(0), "--batch and --length must be at least 1");
+    let sizes = [args.batch, args.length, Some(args.shards)];
+    ensure!(!sizes.contains(&Some(0)), "--batch, --length and --shards must be at least 1");
     let models = models(&args.model)?;
     for (name, config) in &models {
         if args.size_of(config).length > config.max_length() {
@@ -114,6 +118,9 @@ fn run(args: Args) -> Result<()> {
     let pytorch = if args.no_pytorch { None } else { start_pytorch(&args, threads) };
 
     println!("Hardware: {}, {threads} threads", processor());
+    if args.shards > 1 {
+        println!("Our training steps in {} shards", args.shards);
+    }
     println!("Median of {} rounds (range); a ratio is ours to theirs", args.rounds);
     if let Some(pytorch) = &pytorch {
         println!("PyTorch {}", pytorch.version);
@@ -148,7 +155,7 @@ fn run(args: Args) -> Result<()> {
     }
     if let Some(path) = &args.json {
         let all = json!({
-            "processor": processor(), "threads": threads, "rounds": args.rounds, "pytorch": version, "devices": written,
+            "processor": processor(), "threads": threads, "shards": args.shards, "rounds": args.rounds, "pytorch": version, "devices": written,
         });
         std::fs::write(path, serde_json::to_string_pretty(&all)?).with_context(|| format!("{}", path.display()))?;
     }
@@ -158,7 +165,8 @@ fn run(args: Args) -> Result<()> {
 impl Args {
     fn size_of(&self, config: &ModelConfig) -> Size {
         let (batch, length) = if config.decoder.is_some() { (4, 128) } else { (32, 64) };
-        Size { batch: self.batch.unwrap_or(batch), length: self.length.unwrap_or(length) }
+        let shards = self.shards;
+        Size { batch: self.batch.unwrap_or(batch), length: self.length.unwrap_or(length), shards }
     }
 
     /// The programs beside which decoders of the shapes of `models` are timed.

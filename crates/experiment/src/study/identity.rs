@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{KNOBS, Knobs, Provenance, Record, ablation_axes};
 
-/// Knobs that change no number of the model: the device, how often a run is saved, and what its time to target is
-/// measured against. Those of a GPU differ from a CPU's by rounding; the record names the device.
+/// Knobs that change no number of the model: the device, shards, how often a run is saved, and what its time to target is
+/// measured against. Devices and shards differ by rounding; the record names them.
 const NOT_COMPARED: [&str; 4] = ["device", "shards", "checkpoint_every", "reference_metric"];
 /// Runs of one experiment differ in it.
 const SEED: &str = "seed";

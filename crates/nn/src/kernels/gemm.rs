@@ -131,6 +131,9 @@ impl<'a> View<'a> {
     pub(super) fn laid_out(self, width: usize, memory: &mut Vec<f32>) {
         memory.clear();
         memory.resize(self.rows * width, 0.0);
+        if width == 0 {
+            return;
+        }
         if self.column_stride == 1 {
             for (row, out) in memory.chunks_exact_mut(width).enumerate() {
                 out[..self.columns].copy_from_slice(&self.values[row * self.row_stride..][..self.columns]);
@@ -389,7 +392,8 @@ fn by_rows<const N: usize>(start: Start<'_>, products: [(View<'_>, View<'_>); N]
                 unsafe { write_product(out.as_mut_ptr().cast(), n, a, *b, add) };
             }
         });
-        // SAFETY: the capacity is at least that, and every value was written: by the bias, or else by the first product.
+        // SAFETY: the capacity is at least that, and every value was written: by the bias, or else by the first product, which
+        // writes zeros where the inner dimension is 0.
         unsafe { out.set_len(m * n) };
         out
     }

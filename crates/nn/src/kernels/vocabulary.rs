@@ -16,6 +16,7 @@ const ROWS: usize = 96;
 /// Values of such a block, where rows are long.
 const BLOCK: usize = 1 << 16;
 /// Values of the panels that meet a block before the next one is read.
+#[cfg(not(target_family = "wasm"))]
 const PANELS: usize = 1 << 18;
 /// Most tokens of a panel: four of the widest vectors.
 const WIDEST: usize = 64;

@@ -65,8 +65,8 @@ pub(super) struct Shards {
     own: Vec<usize>,
     workers: Workers,
     pub(super) team: Option<Team>,
-    /// Those that a member was to compute, and are computed here since, in words that are still to be told.
-    taken: Option<String>,
+    /// How many of those that members were to compute are computed here, where that is still to be told.
+    taken: usize,
 }
 
 /// The examples of a batch.
@@ -77,7 +77,7 @@ struct Examples {
 
 impl Default for Shards {
     fn default() -> Self {
-        Self { count: 1, own: vec![0], workers: Workers::default(), team: None, taken: None }
+        Self { count: 1, own: vec![0], workers: Workers::default(), team: None, taken: 0 }
     }
 }
 
@@ -95,7 +95,13 @@ impl Shards {
 
     /// What is to be told of shards that were taken over.
     pub(super) fn take_news(&mut self) -> Option<String> {
-        self.taken.take()
+        let (taken, count) = (std::mem::take(&mut self.taken), self.count);
+        (taken > 0).then(|| {
+            format!(
+                "a worker of this run is gone: its share ({taken} of {count} shards of every batch) is computed by the worker \
+                 that leads; numbers stay the same, steps take longer"
+            )
+        })
     }
 
     /// The sums over all shards of what was found of `own`; `None` when more are to be computed here.
@@ -106,11 +112,7 @@ impl Shards {
         match team.add_up(own, state).await? {
             Exchanged::Sums(sums) => Ok(Some(sums)),
             Exchanged::Missing(shards) => {
-                let (lost, of) = (shards.len(), self.count);
-                self.taken = Some(format!(
-                    "a worker of this run is gone: its share ({lost} of {of} shards of every batch) is computed by the \
-                     worker that leads; numbers stay the same, steps take longer"
-                ));
+                self.taken += shards.len();
                 self.own.extend(shards);
                 self.own.sort_unstable();
                 Ok(None)

@@ -169,7 +169,9 @@ impl Session {
     /// # Errors
     /// [`TrainError::Checkpoint`] when the bytes are damaged, of another version, or of another run.
     pub fn resume(setup: Setup, probe: Box<dyn Probe>, bytes: &[u8], file: &str) -> Result<Self, TrainError> {
-        let (saved, tensors) = parse(bytes, file)?;
+        let (mut saved, tensors) = parse(bytes, file)?;
+        // As in the settings: whoever says nothing of shards has one.
+        saved.knobs.shards = saved.knobs.shards.max(1);
         same_settings(&saved.knobs, &setup.knobs, file)?;
         let mut session = Self::new(setup, probe)?;
         let trainer = &mut session.trainer;
