@@ -63,11 +63,6 @@ impl Setup {
         opened: &OpenDevice,
         machine: Machine,
     ) -> Result<Self, TrainError> {
-        // Whoever has other workers has said how many shards there are.
-        let knobs = match knobs.shards {
-            0 => Knobs { shards: 1, ..knobs.into() }.check()?,
-            _ => knobs,
-        };
         // That of the whole data: a sample follows from the settings and the seed.
         let data_hash = task.hash.clone();
         let task = match knobs.train_examples {

@@ -284,7 +284,7 @@ fn what_is_changed_or_asked_of_the_leader_in_between_holds_for_all() {
 /// A checkpoint from before there were shards says 0 of them, as settings do that say nothing.
 #[test]
 fn a_checkpoint_that_says_nothing_of_shards_goes_on_with_one() {
-    let knobs = knobs("apt", 0);
+    let knobs = knobs("apt", 1);
     let mut whole = session(&knobs);
     while whole.steps_made() < 20 {
         block_on(whole.step()).expect("a step");

@@ -169,9 +169,7 @@ impl Session {
     /// # Errors
     /// [`TrainError::Checkpoint`] when the bytes are damaged, of another version, or of another run.
     pub fn resume(setup: Setup, probe: Box<dyn Probe>, bytes: &[u8], file: &str) -> Result<Self, TrainError> {
-        let (mut saved, tensors) = parse(bytes, file)?;
-        // As in the settings: whoever says nothing of shards has one.
-        saved.knobs.shards = saved.knobs.shards.max(1);
+        let (saved, tensors) = parse(bytes, file)?;
         same_settings(&saved.knobs, &setup.knobs, file)?;
         let mut session = Self::new(setup, probe)?;
         let trainer = &mut session.trainer;
@@ -227,7 +225,10 @@ impl Session {
 fn same_settings(saved: &Knobs, now: &Knobs, file: &str) -> Result<(), TrainError> {
     let goes_on = now.densities().starts_with(&saved.densities());
     let way = if goes_on { now } else { saved };
-    let saved = Knobs { density: way.density, via: way.via.clone(), ..saved.clone() };
+    // Whoever says nothing of shards has one.
+    let shards = |knobs: &Knobs| knobs.shards.max(1);
+    let saved = Knobs { density: way.density, via: way.via.clone(), shards: shards(saved), ..saved.clone() };
+    let now = &Knobs { shards: shards(now), ..now.clone() };
     let changed: Vec<String> = apt_experiment::differences(&saved, now)
         .into_iter()
         .filter(|d| !apt_experiment::knob(d.knob).is_ok_and(|knob| knob.live))
