@@ -69,6 +69,7 @@ test("shards give the whole batch's numbers, the desktop's, and on more workers 
     const { record } = await native.run("apt", { ...KNOBS, shards });
     const beside = sameLosses(together, record, STEPS, 1e-3);
     sameMasks(together, record);
+    console.log(told.match(/From step [^.]*/)?.[0]);
     console.log(`${shards} shards: losses within ${worst.toExponential(1)} of the whole batch, ${beside.toExponential(1)} of the desktop`);
   }
 });
