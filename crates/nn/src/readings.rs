@@ -97,16 +97,6 @@ impl Readings {
         (!parts.is_empty()).then(|| named::concat(parts))
     }
 
-    /// Number of values in [`Self::flat`].
-    pub fn values(&self) -> usize {
-        let mut values = 0;
-        self.clone().map(&mut |part| {
-            values += part.dims()[0];
-            part
-        });
-        values
-    }
-
     /// Readings of the same parts with the values `flat`, which is laid out as [`Self::flat`].
     pub fn with_values(self, flat: &Tensor<1>) -> Self {
         let mut at = 0;

@@ -31,7 +31,7 @@ const WORTH: f64 = 1e10;
 /// Gigabytes that all workers of a run may need together where the browser does not say how much memory there is.
 const MEMORY_GB: f64 = 4.0;
 /// Milliseconds that a helper may take to be where the run is.
-const JOIN_MS: i32 = 60_000;
+const JOIN_MS: f64 = 60_000.0;
 
 /// Shards of a batch, and workers that compute them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,9 +112,9 @@ impl Crew {
             joining.push((helper, shards));
         }
         // All have the same time: nothing else is done here meanwhile.
-        let mut late = clock::sleep(JOIN_MS).boxed_local().fuse();
+        let until = clock::now() + JOIN_MS;
         for (mut helper, shards) in joining {
-            if helper.joined(&mut late).await {
+            if helper.joined(until).await {
                 members.push((shards, Box::new(helper)));
             } else {
                 own.extend(shards);
@@ -208,8 +208,9 @@ impl Helper {
         true
     }
 
-    /// Whether it is where the run is, before it is too `late`.
-    async fn joined(&mut self, late: &mut Fuse<LocalBoxFuture<'_, ()>>) -> bool {
+    /// Whether it is where the run is before this moment of the clock.
+    async fn joined(&mut self, until: f64) -> bool {
+        let late = pin!(clock::sleep((until - clock::now()).max(0.0) as i32));
         let report = pin!(next_report(&mut self.reports, &mut self.gone));
         match select(report, late).await {
             Either::Left((Some((Report::Joined, _)), _)) => true,

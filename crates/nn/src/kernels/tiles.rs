@@ -34,8 +34,7 @@ pub(super) fn product<S: Simd>(
     }
     assert_eq!(a.columns(), b.rows(), "inner dimensions of a product");
     let vectors = b.columns().div_ceil(S::F32_LANES);
-    // AVX-512 has twice the registers of all others.
-    let panels = vectors.div_ceil(if S::F32_LANES == 16 { 4 } else { 2 });
+    let panels = vectors.div_ceil(most_vectors::<S>().1);
     let mut first = 0;
     for index in 1..=panels {
         let end = index * vectors / panels;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// So long a thread looks out without finding work before it goes to sleep.
-const PATIENCE: Duration = Duration::from_micros(200);
+const SPIN: Duration = Duration::from_micros(200);
 /// Times that it looks before it lets other programs have the processor.
 const LOOKS: usize = 64;
 
@@ -45,7 +45,7 @@ fn look_out() {
         std::hint::spin_loop();
         if looks >= LOOKS {
             looks = 0;
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > SPIN {
                 return;
             }
             std::thread::yield_now();
