@@ -197,8 +197,10 @@ fn unknown_names_are_answered_with_the_nearest() {
     assert!(knob.contains("`distill_temperature`"), "{knob}");
     let preset = near(preset("salience-randm"));
     assert!(preset.contains("`salience-random`"), "{preset}");
-    let nothing = near(Knobs::from_toml("zzzzqqq = 1", "my.toml"));
-    assert!(!nothing.contains("did you mean"), "{nothing}");
+    for far in ["zzzzqqq = 1", "sparsity = 0.6"] {
+        let nothing = near(Knobs::from_toml(far, "my.toml"));
+        assert!(!nothing.contains("did you mean"), "{nothing}");
+    }
 }
 
 #[test]

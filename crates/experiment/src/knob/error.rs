@@ -134,9 +134,14 @@ pub(crate) fn did_you_mean(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }
 
-/// The name among `known` that `wanted` most likely was meant to be.
+/// The name among `known` that `wanted` most likely was meant to be: one that begins alike (Jaro and Winkler) and of
+/// which half the letters can stay (Damerau and Levenshtein), else `sparsity` would have meant `shards`.
 pub(crate) fn nearest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let likeness = |name: &str| strsim::jaro_winkler(wanted, name).max(part_of(wanted, name));
+    let alike = |name: &str| match strsim::normalized_damerau_levenshtein(wanted, name) >= 0.5 {
+        true => strsim::jaro_winkler(wanted, name),
+        false => 0.0,
+    };
+    let likeness = |name: &str| alike(name).max(part_of(wanted, name));
     known
         .map(|name| (likeness(name), name))
         .filter(|(likeness, _)| *likeness >= 0.75)
