@@ -41,35 +41,26 @@ pub(crate) struct Linear<'a> {
 /// What the layers make of the same vectors, `[vectors, d_in]` row by row: `[vectors, d_out]` of each.
 pub(crate) fn linears<const N: usize>(x: &[f32], vectors: usize, layers: [Linear<'_>; N]) -> [Vec<f32>; N] {
     let inputs = x.len() / vectors.max(1);
+    let mut results = layers.map(|linear| vec![0.0; vectors * linear.outputs]);
     let mut tasks = Vec::new();
-    for (layer, linear) in layers.iter().enumerate() {
+    for (linear, result) in layers.into_iter().zip(&mut results) {
         let share = linear.outputs.div_ceil(threads(inputs * linear.outputs)).next_multiple_of(16).max(16);
-        tasks.extend((0..linear.outputs).step_by(share).map(|first| (layer, first, share)));
+        let parts = columns(result, linear.outputs, share).into_iter().zip((0..).step_by(share));
+        tasks.extend(parts.map(|(out, first)| (linear, first, out)));
     }
     let arch = Arch::new();
-    let run = |&(layer, first, share): &(usize, usize, usize)| {
-        let Linear { weight, bias, outputs } = layers[layer];
-        let width = share.min(outputs - first);
-        let mut out = vec![0.0; vectors * width];
+    each(tasks, |(Linear { weight, bias, outputs }, first, mut out)| {
         if let Some(bias) = bias {
-            out.chunks_exact_mut(width).for_each(|out| out.copy_from_slice(&bias[first..first + width]));
+            out.iter_mut().for_each(|out| out.copy_from_slice(&bias[first..][..out.len()]));
         }
         arch.dispatch(Columns {
             x,
             inputs,
             weight: &weight[first.min(weight.len())..],
             stride: outputs,
-            width,
             out: &mut out,
         });
-        (layer, first, width, out)
-    };
-    let mut results = layers.map(|linear| vec![0.0; vectors * linear.outputs]);
-    for (layer, first, width, part) in each(&tasks, run) {
-        for (out, part) in results[layer].chunks_exact_mut(layers[layer].outputs).zip(part.chunks_exact(width)) {
-            out[first..first + width].copy_from_slice(part);
-        }
-    }
+    });
     results
 }
 
@@ -77,21 +68,20 @@ pub(crate) fn linears<const N: usize>(x: &[f32], vectors: usize, layers: [Linear
 pub(crate) fn with_rows(x: &[f32], vectors: usize, table: &[f32], rows: usize) -> Vec<f32> {
     let width = x.len() / vectors.max(1);
     let share = rows.div_ceil(threads(table.len())).max(1);
-    let tasks: Vec<usize> = (0..rows).step_by(share).collect();
-    let arch = Arch::new();
-    let run = |&first: &usize| {
-        let count = share.min(rows - first);
-        let mut out = vec![0.0; vectors * count];
-        arch.dispatch(Rows { x, width, table: &table[first * width..][..count * width], out: &mut out });
-        (first, count, out)
-    };
     let mut result = vec![0.0; vectors * rows];
-    for (first, count, part) in each(&tasks, run) {
-        for (out, part) in result.chunks_exact_mut(rows).zip(part.chunks_exact(count)) {
-            out[first..first + count].copy_from_slice(part);
-        }
-    }
+    let parts = columns(&mut result, rows, share).into_iter().zip(table.chunks((share * width).max(1)));
+    let arch = Arch::new();
+    each(parts.collect(), |(mut out, table)| arch.dispatch(Rows { x, width, table, out: &mut out }));
     result
+}
+
+/// Every row of `result`, `width` long, cut after each `share` columns: of every part its columns of all rows.
+fn columns(result: &mut [f32], width: usize, share: usize) -> Vec<Vec<&mut [f32]>> {
+    let mut parts: Vec<Vec<_>> = (0..width).step_by(share).map(|_| vec![]).collect();
+    for row in result.chunks_exact_mut(width.max(1)) {
+        parts.iter_mut().zip(row.chunks_mut(share)).for_each(|(part, columns)| part.push(columns));
+    }
+    parts
 }
 
 /// Every `width` values of `x` normalised by themselves: of mean and variance where there is a bias, else of the root mean
@@ -125,7 +115,7 @@ pub(crate) fn attend(heads: &[HeadOf<'_>], size: usize) -> Vec<f32> {
     let work: usize = heads.iter().map(|head| head.keys.len()).sum();
     match threads(work) {
         1 => heads.iter().flat_map(run).collect(),
-        _ => each(heads, run).into_iter().flatten().collect(),
+        _ => each(heads.iter().collect(), run).into_iter().flatten().collect(),
     }
 }
 
@@ -139,44 +129,42 @@ fn threads(values: usize) -> usize {
 }
 
 /// Runs every task, on all threads where there are several tasks; results are in the order of tasks.
-fn each<T: Sync, R: Send>(tasks: &[T], run: impl Fn(&T) -> R + Sync + Send) -> Vec<R> {
+fn each<T: Send, R: Send>(tasks: Vec<T>, run: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
     #[cfg(not(target_family = "wasm"))]
     if tasks.len() > 1 {
         use rayon::prelude::*;
-        return tasks.par_iter().map(run).collect();
+        return tasks.into_par_iter().map(run).collect();
     }
-    tasks.iter().map(run).collect()
+    tasks.into_iter().map(run).collect()
 }
 
-/// Columns of a product of vectors and a matrix; `out` already holds what it is added to.
-struct Columns<'a> {
+/// Columns of a product of vectors and a matrix; `out` has them for every vector, and holds what the product is added to.
+struct Columns<'a, 'b> {
     x: &'a [f32],
     inputs: usize,
     weight: &'a [f32],
     stride: usize,
-    width: usize,
-    out: &'a mut [f32],
+    out: &'a mut [&'b mut [f32]],
 }
 
-impl WithSimd for Columns<'_> {
+impl WithSimd for Columns<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, inputs, weight, stride, width, out } = self;
+        let Self { x, inputs, weight, stride, out } = self;
         let whole = inputs - inputs % ROWS;
         for first in (0..whole).step_by(ROWS) {
-            add_rows::<S, ROWS>(simd, x, inputs, first, weight, stride, width, out);
+            add_rows::<S, ROWS>(simd, x, inputs, first, weight, stride, out);
         }
         for first in whole..inputs {
-            add_rows::<S, 1>(simd, x, inputs, first, weight, stride, width, out);
+            add_rows::<S, 1>(simd, x, inputs, first, weight, stride, out);
         }
     }
 }
 
 /// Adds M rows of the matrix, each times its entry of a vector, to that vector's result.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the fields of `Columns` and where in them")]
 fn add_rows<S: Simd, const M: usize>(
     simd: S,
     x: &[f32],
@@ -184,11 +172,11 @@ fn add_rows<S: Simd, const M: usize>(
     first: usize,
     weight: &[f32],
     stride: usize,
-    width: usize,
-    out: &mut [f32],
+    out: &mut [&mut [f32]],
 ) {
+    let width = out.first().map_or(0, |out| out.len());
     let rows: [_; M] = std::array::from_fn(|row| S::as_simd_f32s(&weight[(first + row) * stride..][..width]));
-    for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact_mut(width)) {
+    for (x, out) in x.chunks_exact(inputs).zip(out) {
         let x: [f32; M] = std::array::from_fn(|row| x[first + row]);
         let splats = x.map(|x| simd.splat_f32s(x));
         let (vectors, rest) = S::as_mut_simd_f32s(out);
@@ -210,15 +198,15 @@ fn add_rows<S: Simd, const M: usize>(
     }
 }
 
-/// Products of vectors with the rows of a table.
-struct Rows<'a> {
+/// Products of vectors with the rows of a table; `out` has them for every vector.
+struct Rows<'a, 'b> {
     x: &'a [f32],
     width: usize,
     table: &'a [f32],
-    out: &'a mut [f32],
+    out: &'a mut [&'b mut [f32]],
 }
 
-impl WithSimd for Rows<'_> {
+impl WithSimd for Rows<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -227,10 +215,10 @@ impl WithSimd for Rows<'_> {
         let count = table.len() / width.max(1);
         let whole = count - count % 4;
         for first in (0..whole).step_by(4) {
-            dots::<S, 4>(simd, x, width, first, table, count, out);
+            dots::<S, 4>(simd, x, width, first, table, out);
         }
         for first in whole..count {
-            dots::<S, 1>(simd, x, width, first, table, count, out);
+            dots::<S, 1>(simd, x, width, first, table, out);
         }
     }
 }
@@ -243,11 +231,10 @@ fn dots<S: Simd, const M: usize>(
     width: usize,
     first: usize,
     table: &[f32],
-    count: usize,
-    out: &mut [f32],
+    out: &mut [&mut [f32]],
 ) {
     let rows: [_; M] = std::array::from_fn(|row| S::as_simd_f32s(&table[(first + row) * width..][..width]));
-    for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(count)) {
+    for (x, out) in x.chunks_exact(width).zip(out) {
         let (vectors, rest) = S::as_simd_f32s(x);
         let mut sums = [simd.splat_f32s(0.0); M];
         for (at, x) in vectors.iter().enumerate() {
