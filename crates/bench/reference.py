@@ -6,16 +6,19 @@ Reads one JSON request a line and answers with the mean seconds of one round; se
 offers for speed in eager mode is used: fused attention, fused AdamW, fused norms, inference mode; for decoding also one
 product for queries, keys and values, one for gate and up, and a cache that is written in place. Compiled, the forward and
 backward passes of the models are `torch.compile`'s, with shapes that do not change, so that a token attends to the whole
-cache under a mask.
+cache under a mask. For inference the model can be exported too, to ONNX Runtime and to OpenVINO.
 """
 
 import json
+import logging
 import os
 import sys
+import tempfile
 import time
 import warnings
 
 warnings.filterwarnings("ignore", message=".*NumPy.*")
+warnings.filterwarnings("ignore", message=".*torch.jit.*")
 
 import torch
 import torch.nn.functional as F
@@ -66,13 +69,13 @@ class Layer(nn.Module):
         self.norm_attention = nn.LayerNorm(hidden, eps=eps)
         self.norm_feed_forward = nn.LayerNorm(hidden, eps=eps)
 
-    def forward(self, x, batch, length, watch):
+    def forward(self, x, batch, length, mask, watch):
         def split(t):
             return t.view(batch, length, self.heads, self.head_size).transpose(1, 2)
 
         branch = watch(x, self, "attention_input")
         q, k, v = split(self.query(branch)), split(self.key(branch)), split(self.value(branch))
-        context = F.scaled_dot_product_attention(q, k, v)
+        context = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         context = context.transpose(1, 2).reshape(batch * length, self.heads * self.head_size)
         context = watch(context, self, "context")
         x = self.norm_attention(x + self.output(context))
@@ -102,15 +105,15 @@ class Bert(nn.Module):
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name.endswith((".a", ".b")) or name.startswith(("dense", "out")))
 
-    def forward(self, ids, watch=lambda h, layer, site: h):
-        """Logits and the hidden state after each layer."""
+    def forward(self, ids, mask=None, watch=lambda h, layer, site: h):
+        """Logits and the hidden state after each layer; the mask, (batch, 1, 1, length), is of what is no padding."""
         batch, length = ids.shape
         position = torch.arange(length, device=ids.device)
         x = self.words(ids) + self.positions(position) + self.types(torch.zeros_like(ids))
         x = self.norm(x).view(batch * length, -1)
         states = []
         for layer in self.layers:
-            x = layer(x, batch, length, watch)
+            x = layer(x, batch, length, mask, watch)
             states.append(x)
         x = watch(x, None, "output")
         first = x.view(batch, length, -1)[:, 0]
@@ -297,7 +300,7 @@ class Training:
         self.case, self.device, self.settings = request["case"], device, request["training"]
         self.hidden = request["model"]["hidden"]
         self.model = network(request, self.settings).to(device)
-        self.ids, self.labels = batch_of(request, device)
+        self.inputs, self.labels = batch_of(request, device)
         self.adapters = [m for m in self.model.modules() if isinstance(m, Linear) and m.a is not None]
         self.teacher, self.transform = None, []
         if self.case == "train_distil":
@@ -325,7 +328,7 @@ class Training:
     def step(self):
         self.optimizer.zero_grad(set_to_none=True)
         taps = Taps() if self.case == "train_salience" else None
-        logits, states = self.model(self.ids, taps) if taps else self.forward(self.ids)
+        logits, states = self.model(*self.inputs, watch=taps) if taps else self.forward(*self.inputs)
         task_loss = F.cross_entropy(logits, self.labels)
         loss, distillation = task_loss, torch.zeros((), device=self.device)
         if self.teacher is not None:
@@ -341,7 +344,7 @@ class Training:
     def distillation(self, logits, states):
         temperature, scale = self.settings["temperature"], self.settings["scale"]
         with torch.no_grad():
-            target, of_teacher = self.forward_teacher(self.ids)
+            target, of_teacher = self.forward_teacher(*self.inputs)
             target = F.log_softmax(target / temperature, 1)
         student = F.log_softmax(logits / temperature, 1)
         loss = F.kl_div(student, target, reduction="batchmean", log_target=True) * temperature**2
@@ -359,12 +362,62 @@ class Inference:
         torch.manual_seed(1)
         self.model = network(request, None).to(device).eval()
         self.forward = compiled(request, self.model)
-        self.ids, _ = batch_of(request, device)
+        self.inputs, _ = batch_of(request, device)
 
     @torch.inference_mode()
     def steps(self, rounds):
         for _ in range(rounds):
-            self.forward(self.ids)[0].cpu()
+            self.forward(*self.inputs)[0].cpu()
+
+
+class Logits(nn.Module):
+    """What is exported."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, *inputs):
+        return self.model(*inputs)[0]
+
+
+class Exported(Inference):
+    """The same model in another program, with as many threads and 32-bit floats; its logits have to be the same."""
+
+    @torch.inference_mode()
+    def __init__(self, request, device):
+        super().__init__(request, device)
+        start = {"onnxruntime": self.onnxruntime, "openvino": self.openvino}[request["mode"]]
+        self.infer = start(Logits(self.model).eval(), torch.get_num_threads())
+        expected = self.model(*self.inputs)[0]
+        if (torch.from_numpy(self.infer()) - expected).abs().max() > 1e-3:
+            raise ValueError("its logits are others than PyTorch's")
+
+    def onnxruntime(self, logits, threads):
+        import onnxruntime
+
+        # The exporter warns of packages that it does not need.
+        torch._logging.set_logs(all=logging.ERROR)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "model.onnx")
+            torch.onnx.export(logits, self.inputs, dynamo=True, verbose=False).save(file)
+            session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        inputs = {put.name: x.numpy() for put, x in zip(session.get_inputs(), self.inputs)}
+        return lambda: session.run(None, inputs)[0]
+
+    def openvino(self, logits, threads):
+        import openvino
+
+        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        model = openvino.convert_model(logits, example_input=self.inputs)
+        compiled, inputs = openvino.Core().compile_model(model, "CPU", settings), [x.numpy() for x in self.inputs]
+        return lambda: compiled(inputs)[0]
+
+    def steps(self, rounds):
+        for _ in range(rounds):
+            self.infer()
 
 
 class Decoding:
@@ -409,8 +462,6 @@ def compiled(request, model):
     """The model as the mode asks."""
     if request["mode"] != "compiled":
         return model
-    if request["case"] == "train_salience":
-        raise ValueError("salience keeps gradients of activations, which a compiled graph does not give")
     return torch.compile(model, dynamic=False)
 
 
@@ -419,11 +470,15 @@ def network(request, training):
 
 
 def batch_of(request, device):
-    """Ids of tokens, and what is to be predicted: a class of every sequence, or of a decoder what follows each token."""
+    """Ids of tokens, with a mask where there is padding, and what is to be predicted: a class of every sequence, or of a
+    decoder what follows each token."""
     batch, length = request["batch"], request["length"]
     ids = (torch.arange(batch * length) * 7919 % request["model"]["vocab"]).view(batch, length)
     labels = ids.roll(-1, 1).view(-1) if "group" in request["model"] else torch.arange(batch) % 2
-    return ids.to(device), labels.to(device)
+    inputs = [ids]
+    if request.get("lengths"):
+        inputs.append((torch.arange(length) < torch.tensor(request["lengths"]).view(-1, 1)).view(batch, 1, 1, length))
+    return tuple(x.to(device) for x in inputs), labels.to(device)
 
 
 def share(teacher, student):
@@ -467,7 +522,8 @@ def main():
             tf32 = mode == "tf32"
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
             if mode not in works:
-                works[mode] = KINDS.get(request["case"], Training)(request, request["device"])
+                kind = Exported if mode in ("onnxruntime", "openvino") else KINDS.get(request["case"], Training)
+                works[mode] = kind(request, request["device"])
             began = time.perf_counter()
             works[mode].steps(rounds)
             answer = {"seconds": (time.perf_counter() - began) / rounds}

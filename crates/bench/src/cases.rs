@@ -10,12 +10,29 @@ use apt_nn::{HeadConfig, ModelConfig, Pooling};
 pub struct Size {
     /// Sequences in a batch.
     pub batch: usize,
-    /// Tokens in a sequence; none is padding.
+    /// Tokens in a sequence, with padding.
     pub length: usize,
+    /// Whether sequences are as long as [`SENTENCES`] and the rest of each is padding; without it none is.
+    pub padded: bool,
     /// Shards that a training batch of ours is gone through in.
     pub shards: usize,
 }
 
+impl Size {
+    /// Tokens of each sequence, without padding.
+    pub fn lengths(self) -> Vec<usize> {
+        let Self { batch, length, padded, .. } = self;
+        let of_sentence = |i: usize| SENTENCES[(2 * i + 1) * SENTENCES.len() / (2 * batch)].min(length);
+        (0..batch).map(|i| if padded { of_sentence(i) } else { length }).collect()
+    }
+}
+
+/// Tokens of a sentence in each thirty-second part of SST-2's 872 validation sentences, ordered by length: of the middle one in
+/// BERT's uncased vocabulary, with `[CLS]` and `[SEP]`.
+pub const SENTENCES: [usize; 32] = [
+    8, 10, 11, 12, 13, 14, 16, 17, 18, 19, 20, 20, 21, 22, 23, 24, 25, 26, 27, 27, 28, 29, 30, 32, 33, 34, 36, 37, 39,
+    41, 44, 49,
+];
 /// Classes of the head.
 pub const LABELS: usize = 2;
 /// Tokens that a decoder writes.
@@ -130,10 +147,10 @@ impl Case {
     }
 }
 
-/// A batch without padding.
+/// A batch.
 pub fn tokens(config: &ModelConfig, size: Size) -> TokenBatch {
     let ids = (0..size.batch * size.length).map(|i| (i * 7919 % config.vocab_size) as i32).collect();
-    TokenBatch::of_one_type(ids, vec![size.length; size.batch])
+    TokenBatch::of_one_type(ids, size.lengths())
 }
 
 /// The shapes that are left when every layer keeps the same share of its heads and neurons and the model that share of
@@ -168,6 +185,14 @@ mod tests {
             assert!(case.title().ends_with(&density.to_string()), "{}", case.title());
             assert_eq!((config.vocab_size, config.head_size), (dense.vocab_size, dense.head_size));
         }
+    }
+
+    #[test]
+    fn padded_sequences_are_as_long_as_sentences_in_batches_of_any_size() {
+        let lengths = |batch, padded| Size { batch, length: 49, padded, shards: 1 }.lengths();
+        assert_eq!(lengths(32, true), SENTENCES);
+        assert_eq!((lengths(1, true), lengths(3, true)), (vec![25], vec![14, 25, 36]));
+        assert_eq!((lengths(64, true).len(), lengths(2, false)), (64, vec![49, 49]));
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub enum Mode {
     Compiled,
     /// As it comes, products in TF32 (10 bits of fraction), on GPUs that have it.
     Tf32,
+    /// Exported to ONNX Runtime's CPU provider; inference alone.
+    #[value(name = "onnxruntime")]
+    OnnxRuntime,
+    /// Converted to OpenVINO with 32-bit floats; inference alone.
+    #[value(name = "openvino")]
+    OpenVino,
 }
 
 impl Mode {
@@ -34,6 +40,44 @@ impl Mode {
             Self::Eager => "eager",
             Self::Compiled => "compiled",
             Self::Tf32 => "tf32",
+            Self::OnnxRuntime => "onnxruntime",
+            Self::OpenVino => "openvino",
+        }
+    }
+
+    /// Its column in the table.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Eager => "PyTorch eager",
+            Self::Compiled => "PyTorch compiled",
+            Self::Tf32 => "PyTorch tf32",
+            Self::OnnxRuntime => "ONNX Runtime",
+            Self::OpenVino => "OpenVINO",
+        }
+    }
+
+    /// Whether it has a way to run the case, on a GPU or else on the CPU.
+    pub fn runs(self, case: Case, on_gpu: bool) -> bool {
+        match self {
+            Self::Eager => true,
+            // Salience keeps gradients of activations, which a compiled graph does not give.
+            Self::Compiled => case != Case::TrainSalience,
+            Self::Tf32 => on_gpu,
+            Self::OnnxRuntime | Self::OpenVino => !on_gpu && matches!(case, Case::Infer | Case::InferCompact),
+        }
+    }
+
+    /// Whether it is PyTorch that computes.
+    pub fn is_of_pytorch(self) -> bool {
+        self.packages().is_empty()
+    }
+
+    /// What it needs beside PyTorch, as pip calls it and as it is imported.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Eager | Self::Compiled | Self::Tf32 => &[],
+            Self::OnnxRuntime => &["onnx", "onnxscript", "onnxruntime"],
+            Self::OpenVino => &["openvino"],
         }
     }
 }
@@ -97,7 +141,7 @@ impl PyTorch {
                 "eps": config.norm_eps,
                 "head": config.head.and_then(|head| Some([head.dense?, head.labels])),
             },
-            "batch": size.batch, "length": size.length, "training": training(case, &config, size)?,
+            "batch": size.batch, "length": size.length, "lengths": size.padded.then(|| size.lengths()), "training": training(case, &config, size)?,
         });
         if let Some(decoder) = &config.decoder {
             request["model"]["group"] = decoder.queries_per_key.into();
@@ -168,22 +212,27 @@ fn training(case: Case, config: &ModelConfig, size: Size) -> Result<Value> {
     }))
 }
 
-/// An interpreter with PyTorch in a virtual environment at `folder`, made if it is not there.
+/// An interpreter with PyTorch and what `modes` need in a virtual environment at `folder`, made if it is not there.
 ///
 /// # Errors
 /// When Python, its `venv` or the packages cannot be had.
-pub fn environment(folder: &Path) -> Result<PathBuf> {
+pub fn environment(folder: &Path, modes: &[Mode]) -> Result<PathBuf> {
     let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let has_torch = |python: &Path| succeeds(Command::new(python).args(["-c", "import torch"]).stderr(Stdio::null()));
-    if has_torch(&python).is_ok() {
+    let packages = ["torch", "numpy"].into_iter().chain(modes.iter().flat_map(|mode| mode.packages()).copied());
+    let packages: Vec<&str> = packages.collect();
+    let import = format!("import {}", packages.join(", "));
+    let has_all = || succeeds(Command::new(&python).args(["-c", &import]).stderr(Stdio::null()));
+    if has_all().is_ok() {
         return Ok(python);
     }
-    eprintln!("installing PyTorch in {} (once; the download is large)", folder.display());
-    let system = if cfg!(windows) { "python" } else { "python3" };
-    succeeds(Command::new(system).args(["-m", "venv"]).arg(folder)).context("cannot make a virtual environment")?;
-    succeeds(Command::new(&python).args(["-m", "pip", "install", "--quiet", "torch", "numpy"]))
-        .context("pip cannot install torch and numpy")?;
-    has_torch(&python).context("PyTorch was installed but cannot be imported")?;
+    eprintln!("installing {} in {} (once; the download is large)", packages.join(", "), folder.display());
+    if !python.exists() {
+        let system = if cfg!(windows) { "python" } else { "python3" };
+        succeeds(Command::new(system).args(["-m", "venv"]).arg(folder)).context("cannot make a virtual environment")?;
+    }
+    succeeds(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(&packages))
+        .with_context(|| format!("pip cannot install {}", packages.join(", ")))?;
+    has_all().with_context(|| format!("{} were installed but cannot be imported", packages.join(", ")))?;
     Ok(python)
 }
 

@@ -30,9 +30,10 @@ impl Training {
     pub fn new(case: Case, config: &ModelConfig, size: Size, device: &Device) -> Result<Self> {
         let examples = |n: usize| -> Vec<Example> {
             let Size { batch, length, .. } = size;
-            let ids = tokens(config, size).ids;
+            let (ids, lengths) = (tokens(config, size).ids, size.lengths());
             let example = |i: usize| {
-                let ids = &ids[i % batch * length..][..length];
+                let (ids, length) = (&ids[i % batch * length..], lengths[i % batch]);
+                let ids = &ids[..length];
                 let target = match config.decoder {
                     // Every token is followed by the next, the last by the first.
                     Some(_) => Target::Tokens(NextTokens {
@@ -59,7 +60,7 @@ impl Training {
                 tokens: Vec::new(),
                 notes: Vec::new(),
                 objective,
-                train: examples(2 * size.batch),
+                train: examples(size.batch),
                 validation: examples(size.batch),
                 test: None,
                 cut: Share::default(),

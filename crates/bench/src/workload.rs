@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_case_of_a_decoder_runs() {
-        let (size, device) = (Size { batch: 2, length: 8, shards: 1 }, Device::flex());
+        let (size, device) = (Size { batch: 2, length: 8, padded: false, shards: 1 }, Device::flex());
         for case in Case::ALL.into_iter().filter(|case| case.is_of(&small())) {
             let workload = Workload::new(case, &small(), size, &device);
             let time = workload.and_then(|mut workload| workload.run(1));

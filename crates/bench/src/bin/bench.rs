@@ -39,13 +39,16 @@ struct Args {
     /// Tokens in a sequence, none of which is padding; 64 without it, 128 of a decoder.
     #[arg(long)]
     length: Option<usize>,
+    /// Sequences of an encoder as long as SST-2's sentences, padded to the longest.
+    #[arg(long, conflicts_with = "length")]
+    padded: bool,
     /// Shards of a training batch of ours; 1 without it.
     #[arg(long, default_value_t = 1)]
     shards: usize,
     /// Where to run.
     #[arg(long, value_enum, default_value_t = On::All)]
     device: On,
-    /// How PyTorch runs, a column each.
+    /// How PyTorch's model runs, a column each.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["eager"])]
     pytorch: Vec<Mode>,
     /// Leave PyTorch out.
@@ -109,6 +112,7 @@ fn run(args: Args) -> Result<()> {
         if args.size_of(config).length > config.max_length() {
             bail!("--length is at most {} for {name}, which has no more positions", config.max_length());
         }
+        ensure!(!args.padded || config.decoder.is_none(), "--padded is of sentences, which {name} does not read");
     }
     if let Some(case) = args.case.iter().find(|case| !models.iter().any(|(_, config)| case.is_of(config))) {
         bail!("`{}` is a case of none of these models", case.key());
@@ -131,10 +135,12 @@ fn run(args: Args) -> Result<()> {
     let mut written = Vec::new();
     for (device, name, is_gpu) in devices(args.device) {
         let theirs = if is_gpu { accelerator.clone() } else { Some("cpu".into()) };
-        // TF32 is of some GPUs alone.
-        let modes = args.pytorch.iter().copied().filter(|&mode| is_gpu || mode != Mode::Tf32);
+        let has = |case: &Case| args.asks_for(*case) && models.iter().any(|(_, config)| case.is_of(config));
+        let runs = |mode: Mode| Case::ALL.iter().any(|case| has(case) && mode.runs(*case, is_gpu));
+        let modes = args.pytorch.iter().copied().filter(|&mode| runs(mode));
         let mut bench = Bench {
             modes: if pytorch.is_some() && theirs.is_some() { modes.collect() } else { Vec::new() },
+            is_gpu,
             pytorch: pytorch.as_ref().zip(theirs),
             peers: if is_gpu { &[] } else { &peers },
             rounds: args.rounds,
@@ -143,19 +149,21 @@ fn run(args: Args) -> Result<()> {
         };
         for (model, config) in &models {
             let size = args.size_of(config);
-            println!("\n{model} on {name}, {} sequences of {} tokens", size.batch, size.length);
+            let padding = if size.padded { ", padded as SST-2's are" } else { "" };
+            println!("\n{model} on {name}, {} sequences of {} tokens{padding}", size.batch, size.length);
             if args.products {
                 bench.products(config, size)?;
                 continue;
             }
-            let asked = |case: &Case| case.is_of(config) && (args.case.is_empty() || args.case.contains(case));
+            let asked = |case: &Case| case.is_of(config) && args.asks_for(*case);
             bench.cases(model, Case::ALL.into_iter().filter(asked), config, size)?;
         }
         written.push(json!({ "device": name, "rows": bench.written }));
     }
     if let Some(path) = &args.json {
         let all = json!({
-            "processor": processor(), "threads": threads, "shards": args.shards, "rounds": args.rounds, "pytorch": version, "devices": written,
+            "processor": processor(), "threads": threads, "shards": args.shards, "padded": args.padded, "rounds": args.rounds,
+            "pytorch": version, "devices": written,
         });
         std::fs::write(path, serde_json::to_string_pretty(&all)?).with_context(|| format!("{}", path.display()))?;
     }
@@ -165,8 +173,14 @@ fn run(args: Args) -> Result<()> {
 impl Args {
     fn size_of(&self, config: &ModelConfig) -> Size {
         let (batch, length) = if config.decoder.is_some() { (4, 128) } else { (32, 64) };
-        let shards = self.shards;
-        Size { batch: self.batch.unwrap_or(batch), length: self.length.unwrap_or(length), shards }
+        let batch = self.batch.unwrap_or(batch);
+        let size = Size { batch, length: self.length.unwrap_or(length), padded: self.padded, shards: self.shards };
+        let longest = size.lengths().into_iter().max().unwrap_or(length);
+        Size { length: longest, ..size }
+    }
+
+    fn asks_for(&self, case: Case) -> bool {
+        self.case.is_empty() || self.case.contains(&case)
     }
 
     /// The programs beside which decoders of the shapes of `models` are timed.
@@ -186,6 +200,7 @@ impl Args {
 struct Bench<'a> {
     pytorch: Option<(&'a RefCell<PyTorch>, String)>,
     modes: Vec<Mode>,
+    is_gpu: bool,
     peers: &'a [Peer],
     rounds: usize,
     device: Device,
@@ -209,9 +224,10 @@ impl<'a> Bench<'a> {
             }
             let mut workload = Workload::new(case, config, size, &self.device)?;
             let mut ways = vec![Way::new("ours", |times| workload.run(times))];
-            for (pytorch, on, mode) in self.pytorch_ways() {
+            for (pytorch, on, mode) in self.pytorch_ways().into_iter().filter(|(.., mode)| mode.runs(case, self.is_gpu))
+            {
                 let run = move |times| pytorch.borrow_mut().run(case, config, size, (on.as_str(), mode), times);
-                ways.push(Way::new(mode_column(mode), run));
+                ways.push(Way::new(mode.column(), run));
             }
             // Their files are of the dense shapes.
             if case == Case::Decode {
@@ -237,9 +253,9 @@ impl<'a> Bench<'a> {
         for sizes in products::sizes(config.hidden, neurons, size.batch * size.length) {
             let product = Product::new(sizes, &self.device);
             let mut ways = vec![Way::new("ours", |times| product.run(times))];
-            for (pytorch, on, mode) in self.pytorch_ways() {
+            for (pytorch, on, mode) in self.pytorch_ways().into_iter().filter(|(.., mode)| mode.is_of_pytorch()) {
                 let run = move |times| pytorch.borrow_mut().product(sizes, (on.as_str(), mode), times);
-                ways.push(Way::new(mode_column(mode), run));
+                ways.push(Way::new(mode.column(), run));
             }
             let [rows, inner, columns] = sizes;
             self.row("product", &format!("{rows} × {inner} × {columns}"), Unit::Milliseconds, ways)?;
@@ -256,7 +272,11 @@ impl<'a> Bench<'a> {
     /// The columns beside ours.
     fn columns(&self, unit: Unit) -> Vec<String> {
         let peers = if unit == Unit::TokensPerSecond { self.peers } else { &[] };
-        self.modes.iter().map(|&mode| mode_column(mode)).chain(peers.iter().map(|peer| peer.name.into())).collect()
+        self.modes
+            .iter()
+            .map(|mode| mode.column().to_owned())
+            .chain(peers.iter().map(|peer| peer.name.into()))
+            .collect()
     }
 
     fn header(&self, unit: Unit) {
@@ -291,13 +311,9 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn mode_column(mode: Mode) -> String {
-    format!("PyTorch {}", mode.key())
-}
-
 /// Without PyTorch the rest is timed, with a message that says so.
 fn start_pytorch(args: &Args, threads: usize) -> Option<PyTorch> {
-    let python = args.python.clone().map_or_else(|| environment("target/bench-venv".as_ref()), Ok);
+    let python = args.python.clone().map_or_else(|| environment("target/bench-venv".as_ref(), &args.pytorch), Ok);
     python
         .and_then(|python| PyTorch::start(&python, threads))
         .inspect_err(|error| eprintln!("PyTorch is not available, so it is left out: {error:#}"))
