@@ -13,6 +13,7 @@ use apt_data::{Encoded, Example, Objective, RawTask, Stream, Target, TokenizedTa
 use apt_experiment::{CheckedKnobs, Knobs, PoolingChoice, Provenance, WatchedExample};
 use apt_nn::{Init, ModelConfig, Pooling, named};
 use burn::tensor::Device;
+use std::collections::BTreeMap;
 
 /// Everything a run starts from.
 pub struct Setup {
@@ -98,6 +99,7 @@ impl Setup {
             code: Some(CODE.to_owned()),
             simd: (opened.backend == "flex").then(|| vectors().to_owned()),
             jobs: machine.jobs,
+            step_seconds: BTreeMap::new(),
         };
         Ok(Self { preset, task, watched, source: model.source, provenance, device: opened.device.clone(), knobs })
     }

@@ -1,5 +1,6 @@
 //! What the worker knows of the machine.
 
+use crate::step_times::StepTimes;
 use apt_experiment::Device;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub struct DeviceReport {
     pub checks: Vec<Check>,
     /// Whether the checks are remembered from an earlier visit.
     pub remembered: bool,
+    /// What was timed on this adapter and the CPU, newest first.
+    pub times: Vec<StepTimes>,
     /// Whether the CPU code uses SIMD.
     pub simd: bool,
     /// Logical processors, as far as the browser says.

@@ -13,6 +13,7 @@ mod hub;
 mod look;
 mod message;
 mod reading;
+pub mod step_times;
 #[cfg(target_family = "wasm")]
 pub mod store;
 mod stored;

@@ -1,9 +1,10 @@
-//! The browser's database (IndexedDB): runs, their events, saves and records, studies, dropped files, and which adapters
-//! have passed the self-test. Here is how it is read. Only the worker writes it (`store_writer` in `web/worker`): the page
+//! The browser's database (IndexedDB): runs, their events, saves and records, studies, dropped files, and what is
+//! known of adapters. Here is how it is read. Only the worker writes it (`store_writer` in `web/worker`): the page
 //! sends commands for that, and does not link the library that could.
 
 pub mod layout;
 
+use crate::step_times::StepTimes;
 use crate::{FileSet, StoredRun, StoredStudy};
 use apt_experiment::{Event, Explain, Problem, Record};
 use js_sys::{Array, Uint8Array};
@@ -239,6 +240,14 @@ impl Store {
     /// When the database cannot be read.
     pub async fn checks(&self, adapter: &str) -> Result<Option<Vec<crate::Check>>, StoreError> {
         Ok(self.get(CHECKS, adapter).await?.and_then(|value| from_json(&value)))
+    }
+
+    /// What was timed and kept under this key, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn step_times(&self, key: &str) -> Result<Vec<StepTimes>, StoreError> {
+        Ok(self.get(CHECKS, key).await?.and_then(|value| from_json(&value)).unwrap_or_default())
     }
 
     async fn get(&self, table: &str, key: &str) -> Result<Option<JsValue>, StoreError> {

@@ -24,14 +24,17 @@ pub struct StoredRun {
     pub device: String,
     /// `flex` or `wgpu/webgpu`; empty until it is known.
     pub backend: String,
+    /// Why it computes on that device, where that was measured; else empty.
+    #[serde(default)]
+    pub why: String,
 }
 
 impl StoredRun {
     /// A run that is about to begin; `began` in milliseconds since 1970.
     #[must_use]
     pub fn new(name: String, preset: Option<String>, knobs: Knobs, began: f64) -> Self {
-        let (device, backend) = (String::new(), String::new());
-        Self { name, preset, knobs, state: RunState::Loading, step: 0, steps: 0, began, device, backend }
+        let (device, backend, why) = (String::new(), String::new(), String::new());
+        Self { name, preset, knobs, state: RunState::Loading, step: 0, steps: 0, began, device, backend, why }
     }
 }
 

@@ -15,6 +15,13 @@ pub enum Order {
         /// The name of a browser's lock to hold for as long as this worker lives.
         lock: String,
     },
+    /// Make the first steps of a run; answered by [`Report::Prepared`], then by [`Report::Step`] for each.
+    Time {
+        /// Its settings.
+        knobs: Box<Knobs>,
+        /// The name of a browser's lock to hold for as long as this worker lives.
+        lock: String,
+    },
     /// Be where the run is, a checkpoint of which is the attachment, and go on with it; answered by [`Report::Joined`].
     Join {
         /// The shards of every batch to compute.
@@ -33,13 +40,18 @@ pub enum Order {
 }
 
 /// Of a worker that helps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 pub enum Report {
     /// It has what the run needs.
     Prepared,
     /// It is where the run is.
     Joined,
+    /// It has made a step.
+    Step {
+        /// In so many milliseconds.
+        ms: f64,
+    },
     /// What it found of its shards, which are the attachments.
     Parts {
         /// Of which exchange.

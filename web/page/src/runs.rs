@@ -147,6 +147,7 @@ mod tests {
             began: 0.0,
             device: "CPU".to_owned(),
             backend: "flex".to_owned(),
+            why: String::new(),
         }
     }
 

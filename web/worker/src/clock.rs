@@ -2,9 +2,11 @@
 
 use apt_train::{Memory, Probe};
 use burn::tensor::Device;
+use futures::future::{Either, select};
 use js_sys::{Date, Promise};
 use peak_alloc::PeakAlloc;
 use std::cell::Cell;
+use std::pin::pin;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::MessageChannel;
 
@@ -73,6 +75,15 @@ pub(crate) async fn sleep(milliseconds: i32) {
         let _ = crate::port::scope().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds);
     };
     let _ = JsFuture::from(Promise::new(&mut wait)).await;
+}
+
+/// What `work` gives, unless it has not by this moment of the clock.
+pub(crate) async fn within<T>(until: f64, work: impl Future<Output = T>) -> Option<T> {
+    let late = pin!(sleep((until - now()).max(0.0) as i32));
+    match select(pin!(work), late).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
 }
 
 /// Returns to the browser's event loop once, so that waiting events (commands, errors of the GPU) are handled. Timers

@@ -6,6 +6,7 @@
 
 use crate::run_lock;
 use crate::{clock, port};
+use apt_bridge::step_times::{StepTime, Stopwatch};
 use apt_bridge::team::{Order, Report};
 use apt_bridge::{Command, Message, transport};
 use apt_experiment::Knobs;
@@ -16,7 +17,6 @@ use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::future::{Either, Fuse, LocalBoxFuture, select};
 use futures::{FutureExt, StreamExt};
 use js_sys::{Math, Reflect};
-use std::pin::pin;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Event, MessageEvent, Worker, WorkerOptions, WorkerType};
@@ -32,6 +32,8 @@ const WORTH: f64 = 1e10;
 const MEMORY_GB: f64 = 4.0;
 /// Milliseconds that a helper may take to be where the run is.
 const JOIN_MS: f64 = 60_000.0;
+/// Milliseconds between two looks at a worker that starts.
+const LOOK_MS: i32 = 20;
 
 /// Shards of a batch, and workers that compute them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,13 +87,21 @@ impl Crew {
             // A helper that is gone could not be told from one that takes long.
             return None;
         }
-        let helpers: Vec<Helper> = (1..hands.workers).filter_map(|_| Helper::start(knobs)).collect();
+        let order = |lock| Order::Prepare { knobs: Box::new(knobs.clone()), lock };
+        let helpers: Vec<Helper> = (1..hands.workers).filter_map(|_| Helper::start(order)).collect();
         (!helpers.is_empty()).then_some(Self { hands, helpers })
     }
 
     /// Whether all are waiting to be told where the run is; those that failed are let go.
     pub(crate) fn is_prepared(&mut self) -> bool {
-        self.helpers.retain_mut(Helper::look);
+        self.helpers.retain_mut(|helper| match helper.look() {
+            Ok(()) => true,
+            Err(why) => {
+                let text = format!("A worker that was to help cannot ({why}): this run has one worker less.");
+                port::post(&Message::Notice { text });
+                false
+            }
+        });
         self.helpers.iter().all(|helper| helper.prepared)
     }
 
@@ -147,7 +157,8 @@ struct Helper {
 }
 
 impl Helper {
-    fn start(knobs: &Knobs) -> Option<Self> {
+    /// Starts one that is given an order, with the name of its lock, as soon as it listens.
+    fn start(order: impl FnOnce(String) -> Order) -> Option<Self> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         options.set_name(PROGRAM);
@@ -171,7 +182,7 @@ impl Helper {
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         let lock = format!("apt-lab helper {}", Math::random());
-        let first = Some(Command::Team(Order::Prepare { knobs: Box::new(knobs.clone()), lock: lock.clone() }));
+        let first = Some(Command::Team(order(lock.clone())));
         let gone = run_lock::freed(lock).boxed_local().fuse();
         Some(Self { worker, reports, gone, first, prepared: false, _on_message: on_message, _on_error: on_error })
     }
@@ -183,40 +194,70 @@ impl Helper {
         }
     }
 
-    /// Reads what it has reported while it prepares; whether it may still help.
-    fn look(&mut self) -> bool {
+    /// Reads what it has reported while it prepares.
+    ///
+    /// # Errors
+    /// Why it cannot help, in words.
+    fn look(&mut self) -> Result<(), String> {
         while let Ok((report, _)) = self.reports.try_recv() {
-            let why = match report {
+            match report {
                 Message::Ready => {
                     if let Some(first) = self.first.take() {
                         self.tell(&first, &[]);
                     }
-                    continue;
                 }
                 Message::Team(Report::Prepared) => {
                     self.prepared = true;
-                    continue;
+                    // What follows answers later orders.
+                    return Ok(());
                 }
-                Message::Fault(fault) => fault.problem.to_string(),
-                Message::Panic { report } => report.lines().next().unwrap_or_default().to_owned(),
-                _ => continue,
-            };
-            let text = format!("A worker that was to help cannot ({why}): this run has one worker less.");
-            port::post(&Message::Notice { text });
-            return false;
+                Message::Fault(fault) => return Err(fault.problem.to_string()),
+                Message::Panic { report } => return Err(report.lines().next().unwrap_or_default().to_owned()),
+                _ => {}
+            }
         }
-        true
+        Ok(())
     }
 
     /// Whether it is where the run is before this moment of the clock.
     async fn joined(&mut self, until: f64) -> bool {
-        let late = pin!(clock::sleep((until - clock::now()).max(0.0) as i32));
-        let report = pin!(next_report(&mut self.reports, &mut self.gone));
-        match select(report, late).await {
-            Either::Left((Some((Report::Joined, _)), _)) => true,
-            Either::Left(_) | Either::Right(_) => false,
+        matches!(self.next(until).await, Some(Some(Report::Joined)))
+    }
+
+    /// The next thing that it says of its work, as [`next_report`]; `None` when it says nothing before this moment.
+    async fn next(&mut self, until: f64) -> Option<Option<Report>> {
+        let report = async { Some(next_report(&mut self.reports, &mut self.gone).await?.0) };
+        clock::within(until, report).await
+    }
+}
+
+/// Times the first steps of a run with `knobs` on the CPU, made by a worker beside this one: that can be ended in the middle of
+/// a step. They may take `limit` milliseconds, once what they need is there; `tell` is given how many were made.
+///
+/// # Errors
+/// Why there is no time, in words.
+pub(crate) async fn time_apart(knobs: &Knobs, limit: f64, tell: impl Fn(usize)) -> Result<StepTime, String> {
+    let order = |lock| Order::Time { knobs: Box::new(knobs.clone()), lock };
+    let mut helper = Helper::start(order).ok_or("no worker could be started")?;
+    let until = clock::now() + JOIN_MS;
+    while !helper.prepared {
+        if clock::now() > until {
+            return Err("its worker took too long to start".to_owned());
+        }
+        clock::sleep(LOOK_MS).await;
+        helper.look()?;
+    }
+    let began = clock::now();
+    let mut watch = Stopwatch::default();
+    while !watch.is_done() {
+        tell(watch.made());
+        match helper.next(began + limit).await {
+            Some(Some(Report::Step { ms })) => watch.add(ms),
+            Some(_) => return Err("its worker has failed".to_owned()),
+            None => break,
         }
     }
+    Ok(watch.step(clock::now() - began))
 }
 
 /// The next thing that a helper says of its work; `None` when it is gone or has failed.
@@ -259,7 +300,7 @@ impl Link for Helper {
                     let parts = shards.into_iter().zip(attachments.iter().map(transport::values)).collect();
                     Some(Note::Parts { exchange, state, parts })
                 }
-                (Report::Prepared | Report::Joined, _) => None,
+                (Report::Prepared | Report::Joined | Report::Step { .. }, _) => None,
             }
         })
     }

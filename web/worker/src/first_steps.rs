@@ -2,6 +2,7 @@
 
 use crate::clock::BrowserProbe;
 use crate::error::WorkerError;
+use crate::faster::Chosen;
 use crate::machine::in_browser;
 use crate::run::Run;
 use crate::worker::Worker;
@@ -22,7 +23,7 @@ impl Worker {
         if self.study.is_some() || self.run.as_ref().is_some_and(Run::is_open) {
             return Ok(());
         }
-        let (opened, on_gpu) = self.choose(knobs.device).await?;
+        let Chosen { opened, on_gpu, .. } = self.choose(&knobs, "").await?;
         let opened = if on_gpu { opened } else { in_browser(opened, 1) };
         // By this worker alone: those that would help are not worth their start.
         let alone = Knobs { shards: 1, ..knobs.clone() };

@@ -20,6 +20,8 @@ pub(crate) struct Gpu {
     device: Device,
     adapter: Adapter,
     checks: Option<Vec<Check>>,
+    /// Whether they are remembered from an earlier visit.
+    remembered: bool,
 }
 
 impl Gpu {
@@ -36,7 +38,7 @@ impl Gpu {
         // Burn's own handlers, set by `init`, panic.
         device.on_uncaptured_error(Arc::new(|error: wgpu::Error| gpu_errors::record(false, error.to_string())));
         lost.set_device_lost_callback(|reason, message| gpu_errors::record(true, format!("{reason:?}: {message}")));
-        Ok(Self { device: burn, adapter, checks: None })
+        Ok(Self { device: burn, adapter, checks: None, remembered: false })
     }
 
     /// Without autodiff.
@@ -53,19 +55,24 @@ impl Gpu {
         self.checks.as_deref()
     }
 
+    /// Whether the self-test is remembered from an earlier visit.
+    pub(crate) fn is_remembered(&self) -> bool {
+        self.remembered
+    }
+
     /// Makes the self-test, unless this adapter has passed it before and `again` is not asked for.
     ///
     /// # Errors
     /// When values cannot be read back, or the GPU reports an error.
-    pub(crate) async fn test(&mut self, store: Option<&StoreWriter>, again: bool) -> Result<bool, WorkerError> {
+    pub(crate) async fn test(&mut self, store: Option<&StoreWriter>, again: bool) -> Result<(), WorkerError> {
         // Of these kernels: others, of the same version, have to pass anew.
         let key = format!("{} {}", apt_train::CODE, self.adapter.name);
         if !again
             && let Some(store) = store
             && let Some(checks) = store.checks(&key).await?
         {
-            self.checks = Some(checks);
-            return Ok(true);
+            (self.checks, self.remembered) = (Some(checks), true);
+            return Ok(());
         }
         let mut done = 0;
         let checks = self_test(&self.device, |_: &OpCheck| {
@@ -86,8 +93,8 @@ impl Gpu {
         if let (Some(store), true) = (store, checks.iter().all(|check| check.passed)) {
             store.put_checks(&key, &checks).await?;
         }
-        self.checks = Some(checks);
-        Ok(false)
+        (self.checks, self.remembered) = (Some(checks), false);
+        Ok(())
     }
 }
 

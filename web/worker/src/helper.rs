@@ -1,12 +1,14 @@
 //! A worker that helps another one with a run: it has a session of its own, at the same place of the same run, and computes
-//! other shards of every batch.
+//! other shards of every batch. Or it only makes the first steps of one, for the time that they take.
 
 use crate::clock::BrowserProbe;
 use crate::error::WorkerError;
 use crate::machine::in_browser;
 use crate::port::Commands;
 use crate::run_lock::RunLock;
+use crate::trial::Trial;
 use crate::{port, sources};
+use apt_bridge::step_times::Stopwatch;
 use apt_bridge::store::Store;
 use apt_bridge::team::{Order, Report};
 use apt_bridge::{Command, Message, transport};
@@ -25,6 +27,27 @@ pub(crate) async fn help(knobs: Knobs, lock: String, commands: Commands) {
         port::post(&Message::Fault(error.fault(None)));
     }
     port::scope().close();
+}
+
+/// Makes the first steps of a run, and tells what each takes.
+pub(crate) async fn time(knobs: Knobs, lock: String) {
+    let _lock = RunLock::named(&lock).await;
+    if let Err(error) = timed(&knobs).await {
+        port::post(&Message::Fault(error.fault(None)));
+    }
+    port::scope().close();
+}
+
+async fn timed(knobs: &Knobs) -> Result<(), WorkerError> {
+    // Without it there may still be all that the run needs.
+    let store = Store::open().await.ok();
+    let mut trial = Trial::of(knobs, &in_browser(cpu("it is timed"), 1), store.as_ref()).await?;
+    port::post(&Message::Team(Report::Prepared));
+    for _ in 0..Stopwatch::STEPS {
+        let ms = trial.step().await?;
+        port::post(&Message::Team(Report::Step { ms }));
+    }
+    Ok(())
 }
 
 async fn helped(knobs: &Knobs, mut commands: Commands) -> Result<(), WorkerError> {

@@ -10,6 +10,7 @@ mod clock;
 mod constructors;
 mod crew;
 mod error;
+mod faster;
 mod fetch;
 mod first_steps;
 #[cfg(feature = "gpu")]
@@ -36,6 +37,7 @@ mod storage;
 mod store_writer;
 mod study;
 mod tile;
+mod trial;
 mod worker;
 mod writing;
 

@@ -3,14 +3,17 @@
 
 use crate::crew::Hands;
 use crate::error::WorkerError;
+use crate::faster::Chosen;
 use crate::gpu::Gpu;
 use crate::worker::Worker;
 use crate::{gpu_errors, model_files, port, sources};
 use apt_bridge::adapter::describe;
+use apt_bridge::step_times::{StepTimes, step_times_key};
 use apt_bridge::{Check, DeviceReport, Estimate, Message};
 use apt_experiment::{Device as Choice, Knobs};
 use apt_nn::tile::RELAXED;
-use apt_train::device::{OpenDevice, cpu};
+use apt_train::CODE;
+use apt_train::device::OpenDevice;
 
 /// A head of so many outputs needs as good as no memory.
 const FEW_CLASSES: usize = 2;
@@ -18,10 +21,12 @@ const FEW_CLASSES: usize = 2;
 const WASM_LIMIT: u64 = 4 << 30;
 
 impl Worker {
-    /// The device that the knob asks for, as on the desktop: `auto` takes a real GPU that passes the self-test.
-    pub(crate) async fn choose(&mut self, choice: Choice) -> Result<(OpenDevice, bool), WorkerError> {
+    /// The device that the knob asks for. `auto` takes a real GPU that passes the self-test, if it is faster; a run that
+    /// goes on, on the backend `goes_on`, stays on the GPU.
+    pub(crate) async fn choose(&mut self, knobs: &Knobs, goes_on: &str) -> Result<Chosen, WorkerError> {
+        let choice = knobs.device;
         let asked = match choice {
-            Choice::Cpu => return Ok((cpu("asked for"), false)),
+            Choice::Cpu => return Ok(Chosen::cpu("asked for")),
             Choice::Auto => false,
             Choice::Webgpu => true,
             other => {
@@ -36,16 +41,17 @@ impl Worker {
         if !asked {
             match describe().await {
                 Ok(adapter) if !adapter.is_for(choice) => {
-                    return Ok((cpu(&format!("the only adapter, {}, is software", adapter.name)), false));
+                    return Ok(Chosen::cpu(&format!("the only adapter, {}, is software", adapter.name)));
                 }
                 Ok(_) => {}
-                Err(why) => return Ok((cpu(&why), false)),
+                Err(why) => return Ok(Chosen::cpu(&why)),
             }
         }
         match self.tested().await {
-            Ok(opened) => Ok((opened, true)),
+            Ok(opened) if asked || opened.backend == goes_on => Ok(Chosen::gpu(opened)),
+            Ok(opened) => self.faster(knobs, opened).await,
             Err(why) if asked => Err(refused(why)),
-            Err(why) => Ok((cpu(&why), false)),
+            Err(why) => Ok(Chosen::cpu(&why)),
         }
     }
 
@@ -57,9 +63,10 @@ impl Worker {
         }
         let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Err("no device".into()) };
         if gpu.checks().is_none() {
-            let remembered = gpu.test(store, false).await.map_err(|error| error.to_string())?;
-            port::post(&Message::Devices(Box::new(report(Some(gpu), None, remembered))));
+            gpu.test(store, false).await.map_err(|error| error.to_string())?;
+            self.report(None).await;
         }
+        let Some(gpu) = &self.gpu else { return Err("no device".into()) };
         if let Some(check) = failed(gpu) {
             return Err(format!("{} computes `{}` differently from the CPU", gpu.adapter().name, check.name));
         }
@@ -93,26 +100,37 @@ impl Worker {
             match Gpu::open().await {
                 Ok(gpu) => self.gpu = Some(gpu),
                 Err(why) => {
-                    port::post(&Message::Devices(Box::new(report(None, Some(why), false))));
+                    self.report(Some(why)).await;
                     return Ok(());
                 }
             }
         }
         let (store, Some(gpu)) = (self.store.as_ref(), &mut self.gpu) else { return Ok(()) };
-        let mut remembered = false;
         let mut why_not = None;
         // A run on this device is not to be disturbed; the earlier test still counts.
         if (again || gpu.checks().is_none()) && !busy {
-            match gpu.test(store, again).await {
-                Ok(known) => remembered = known,
-                Err(error) => why_not = Some(error.to_string()),
+            if let (true, Some(store)) = (again, store) {
+                store.put_step_times(&step_times_key(CODE, &gpu.adapter().name), &[]).await?;
+            }
+            if let Err(error) = gpu.test(store, again).await {
+                why_not = Some(error.to_string());
             }
         }
         if let Some(check) = failed(gpu) {
             why_not = Some(format!("it computes `{}` differently from the CPU", check.name));
         }
-        port::post(&Message::Devices(Box::new(report(Some(gpu), why_not, remembered))));
+        self.report(why_not).await;
         Ok(())
+    }
+
+    /// Tells the page what is known of this browser's devices.
+    pub(crate) async fn report(&self, why_not: Option<String>) {
+        let times = match (&self.gpu, &self.store) {
+            (Some(gpu), Some(store)) => store.step_times(&step_times_key(CODE, &gpu.adapter().name)).await,
+            _ => Ok(Vec::new()),
+        };
+        // What cannot be read is timed anew.
+        port::post(&Message::Devices(Box::new(report(self.gpu.as_ref(), why_not, times.unwrap_or_default()))));
     }
 
     pub(crate) async fn estimate(&mut self, knobs: &Knobs) -> Result<(), WorkerError> {
@@ -146,7 +164,7 @@ fn failed(gpu: &Gpu) -> Option<&Check> {
 }
 
 /// The report for the page.
-fn report(gpu: Option<&Gpu>, why_not: Option<String>, remembered: bool) -> DeviceReport {
+fn report(gpu: Option<&Gpu>, why_not: Option<String>, times: Vec<StepTimes>) -> DeviceReport {
     let adapter = gpu.map(|gpu| gpu.adapter().clone());
     let mut notes = Vec::new();
     if let Some(adapter) = &adapter {
@@ -172,7 +190,8 @@ fn report(gpu: Option<&Gpu>, why_not: Option<String>, remembered: bool) -> Devic
         why_not,
         notes,
         checks: gpu.and_then(Gpu::checks).unwrap_or_default().to_vec(),
-        remembered,
+        remembered: gpu.is_some_and(Gpu::is_remembered),
+        times,
         simd: cfg!(target_feature = "simd128"),
         processors: Some(port::scope().navigator().hardware_concurrency() as u32).filter(|n| *n > 0),
     }

@@ -27,7 +27,11 @@ impl Gpu {
         match *self {}
     }
 
-    pub(crate) async fn test(&mut self, _store: Option<&StoreWriter>, _again: bool) -> Result<bool, WorkerError> {
+    pub(crate) fn is_remembered(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) async fn test(&mut self, _store: Option<&StoreWriter>, _again: bool) -> Result<(), WorkerError> {
         match *self {}
     }
 }

@@ -1,7 +1,8 @@
 //! The writing half of the browser's database. Only the worker has it, so that no two hands write the same row of one tab;
 //! tabs keep apart by locks ([`crate::run_lock`]). A save and the events up to it are written together or not at all.
 
-use apt_bridge::store::layout::{EVENTS, FILES, MODELS, RECORDS, RUNS, SAVES, STUDIES, event_key, events_from};
+use apt_bridge::step_times::StepTimes;
+use apt_bridge::store::layout::{CHECKS, EVENTS, FILES, MODELS, RECORDS, RUNS, SAVES, STUDIES, event_key, events_from};
 use apt_bridge::store::{Store, StoreError, StoredModel};
 use apt_bridge::{StoredRun, StoredStudy};
 use apt_experiment::{Event, Record};
@@ -149,7 +150,15 @@ impl StoreWriter {
     /// When the database cannot be written.
     #[cfg(feature = "gpu")]
     pub(crate) async fn put_checks(&self, adapter: &str, checks: &[apt_bridge::Check]) -> Result<(), StoreError> {
-        self.put(apt_bridge::store::layout::CHECKS, adapter, &json(&checks)?).await
+        self.put(CHECKS, adapter, &json(&checks)?).await
+    }
+
+    /// Remembers what was timed.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub(crate) async fn put_step_times(&self, key: &str, times: &[StepTimes]) -> Result<(), StoreError> {
+        self.put(CHECKS, key, &json(&times)?).await
     }
 
     async fn put(&self, table: &str, key: &str, value: &JsValue) -> Result<(), StoreError> {

@@ -2,8 +2,9 @@
 
 use crate::crew::Crew;
 use crate::error::WorkerError;
+use crate::faster::Chosen;
 use crate::gpu::Gpu;
-use crate::helper::help;
+use crate::helper::{help, time};
 use crate::hub::Hub;
 use crate::look::columns_of;
 use crate::machine::in_browser;
@@ -88,6 +89,7 @@ pub(crate) async fn serve(mut commands: Commands) {
                 port::post(&Message::Fault(error.fault(None)));
             }
             Some(Ok((Command::Team(Order::Prepare { knobs, lock }), _))) => return help(*knobs, lock, commands).await,
+            Some(Ok((Command::Team(Order::Time { knobs, lock }), _))) => return time(*knobs, lock).await,
             Some(Ok((command, attachments))) => {
                 let handled = worker.handle(command, &attachments).await;
                 // What a command made the GPU do may have gone wrong as any step may.
@@ -291,7 +293,8 @@ impl Worker {
                 Some(lock) => lock,
                 None => RunLock::of(&entry.name).await.ok_or_else(|| WorkerError::Busy { run: entry.name.clone() })?,
             };
-            let (opened, on_gpu) = self.choose(entry.knobs.device).await?;
+            let goes_on = if saved { entry.backend.as_str() } else { "" };
+            let Chosen { opened, on_gpu, times, news } = self.choose(&entry.knobs, goes_on).await?;
             // A run from before there were shards has one.
             let asked = if saved { entry.knobs.shards.max(1) } else { entry.knobs.shards };
             let (hands, short) = self.hands(&Knobs { shards: asked, ..entry.knobs.clone() }, on_gpu).await?;
@@ -303,12 +306,15 @@ impl Worker {
                 Some(store) if saved => store.saved(&entry.name).await?,
                 _ => None,
             };
-            let prepared = sources::prepare(&knobs, entry.preset.as_deref(), &opened, hands.workers, store).await?;
-            if let Some(text) = short {
+            let mut prepared = sources::prepare(&knobs, entry.preset.as_deref(), &opened, hands.workers, store).await?;
+            prepared.setup.provenance.step_seconds = times.map(|times| times.seconds()).unwrap_or_default();
+            let was_measured = !prepared.setup.provenance.step_seconds.is_empty() || news.is_some();
+            let why = if was_measured { opened.why } else { String::new() };
+            for text in [news, short].into_iter().flatten() {
                 port::post(&Message::Notice { text });
             }
             let crew = Crew::start(hands, &knobs);
-            Run::new(StoredRun { knobs, ..entry.clone() }, prepared, save, on_gpu, lock, crew)
+            Run::new(StoredRun { knobs, why, ..entry.clone() }, prepared, save, on_gpu, lock, crew)
         };
         let made = made.await;
         if made.is_err() {

@@ -110,6 +110,10 @@ pub struct Provenance {
     /// it decides the order of sums, and with it the last bits. Not part of the experiment's identity, as the device is
     /// not.
     pub simd: Option<String>,
+    /// Seconds of a step on each device that was timed before the run, by what the knob `device` calls it; the faster was
+    /// taken. Of a device that was given up it is the least that one takes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", serialize_with = "checked")]
+    pub step_seconds: BTreeMap<String, f64>,
 }
 
 /// The blocks of a dense model.

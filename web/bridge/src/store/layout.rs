@@ -13,7 +13,7 @@ pub const SAVES: &str = "saves";
 pub const RECORDS: &str = "records";
 /// `[File, …]` as dropped, by the set's name.
 pub const FILES: &str = "files";
-/// Self-tests passed, by adapter.
+/// Self-tests passed and steps timed, by program and adapter.
 pub const CHECKS: &str = "checks";
 /// [`crate::StoredStudy`] as JSON, by name.
 pub const STUDIES: &str = "studies";

@@ -291,11 +291,13 @@ pub(crate) fn facts(lab: Lab) -> impl IntoView {
     let of_run =
         |of: fn(&StoredRun) -> String| Memo::new(move |_| lab.run.with(|run| run.as_ref().map(of)).unwrap_or_default());
     let (name, device) = (of_run(|run| run.name.clone()), of_run(|run| hardware(&run.device, &run.backend)));
+    let why = of_run(|run| run.why.clone());
     let saved = move || lab.saved.get().map(|step| format!("saved at step {step}"));
     view! {
         <p class="facts-of-run aside">
             <span data-testid="run-name">{name}</span>
             <span data-testid="backend">{device}</span>
+            <span data-testid="device-why">{why}</span>
             <span data-testid="saved">{saved}</span>
         </p>
     }

@@ -1,6 +1,8 @@
 //! Device: what this browser can compute on, whether it computes right, and what to do if not.
 
+use apt_bridge::step_times::StepTimes;
 use apt_bridge::{Adapter, Check, DeviceReport};
+use apt_experiment::Device;
 use leptos::prelude::*;
 
 use super::buttons::{action, never};
@@ -61,6 +63,7 @@ fn report_view(report: DeviceReport) -> impl IntoView {
         (Some(adapter), None) => format!("Runs can use the GPU: {}", adapter.name),
         (None, None) => "Runs use the CPU.".to_owned(),
     };
+    let is_choice = report.why_not.is_none() && report.adapter.as_ref().is_some_and(|of| of.is_for(Device::Auto));
     let notes = report.notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view();
     let simd = if report.simd { "with SIMD" } else { "without SIMD" };
     let processors = report.processors.map(|number| format!(", {number} logical processors")).unwrap_or_default();
@@ -68,8 +71,57 @@ fn report_view(report: DeviceReport) -> impl IntoView {
         <p class="verdict-line" data-testid="device-verdict">{verdict}</p>
         <ul>{notes}</ul>
         <p class="aside">{format!("CPU: WebAssembly {simd}, one thread{processors}.")}</p>
+        {is_choice.then(|| times(report.times))}
         {checks(report.checks, report.remembered)}
         {report.adapter.map(adapter)}
+    }
+}
+
+/// What was timed for the choice between both devices.
+fn times(times: Vec<StepTimes>) -> impl IntoView {
+    let line = |times: StepTimes| {
+        view! {
+            <tr>
+                <th scope="row">{times.size.model()}</th>
+                <td class="number">{times.size.batch()}</td>
+                <td class="number">{times.gpu.words()}</td>
+                <td class="number">{times.cpu_words()}</td>
+                <td>{times.taken()}</td>
+            </tr>
+        }
+    };
+    let is_known = !times.is_empty();
+    view! {
+        <section aria-labelledby="times-title">
+            <h2 id="times-title">"The faster device"</h2>
+            <p>
+                "Before a run on " <code>"auto"</code> " a few of its steps are timed on WebGPU and on the CPU, and the faster \
+                 is taken; WebGPU where the CPU is not faster by a tenth. The times are remembered for this adapter, by model \
+                 and batch, until it is tested again. The setting " <code>"device"</code> " (" <code>"webgpu"</code> ", "
+                <code>"cpu"</code> ") says otherwise."
+                {(!is_known).then_some(" Nothing has been timed yet.")}
+            </p>
+            {is_known.then(|| view! {
+                <div class="scroll" tabindex="0" role="region" aria-label="Table of times">
+                    <table class="runs" data-testid="step-times">
+                        <thead>
+                            <tr>
+                                <th scope="col">"model"</th>
+                                <th scope="col" class="number">"batch"</th>
+                                <th scope="col" class="number">"WebGPU"</th>
+                                <th scope="col" class="number">"CPU"</th>
+                                <th scope="col">"taken"</th>
+                            </tr>
+                        </thead>
+                        <tbody>{times.into_iter().map(line).collect_view()}</tbody>
+                    </table>
+                </div>
+                <p class="aside">
+                    "Median steps. With several workers: of the share of a batch that each of them has, without what they tell \
+                     each other."
+                </p>
+            })}
+        </section>
     }
 }
 
