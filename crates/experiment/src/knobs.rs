@@ -425,7 +425,7 @@ knobs! {
     #[knob(Distillation, "Tr", 1..=1024)]
     transform_rank: usize = 8,
 
-    /// Where to compute; auto takes a GPU that passes its self-test, else the CPU.
+    /// Where to compute; auto takes a GPU that passes its self-test, in a browser if it is faster, else the CPU.
     #[knob(Run, "")]
     device: Device = Device::Auto,
     /// Parts of a batch computed side by side and added up, by threads or workers; 0 takes 1, more in a browser if it pays.

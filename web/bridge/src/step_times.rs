@@ -47,13 +47,16 @@ pub struct StepSize {
 }
 
 impl StepSize {
-    /// `4 layers of width 128, 0.8 M parameters`.
+    /// `4 layers of width 128, 790 k parameters`.
     #[must_use]
     pub fn model(&self) -> String {
-        let millions = self.parameters as f64 / 1e6;
-        let millions = if millions < 10.0 { format!("{millions:.1}") } else { format!("{millions:.0}") };
+        let parameters = match self.parameters as f64 {
+            few if few < 1e6 => format!("{:.0} k", few / 1e3),
+            more if more < 1e7 => format!("{:.1} M", more / 1e6),
+            many => format!("{:.0} M", many / 1e6),
+        };
         let layers = if self.layers == 1 { "layer" } else { "layers" };
-        format!("{} {layers} of width {}, {millions} M parameters", self.layers, self.hidden)
+        format!("{} {layers} of width {}, {parameters} parameters", self.layers, self.hidden)
     }
 
     /// `32 × 64`.
@@ -73,13 +76,13 @@ pub struct StepTime {
 }
 
 impl StepTime {
-    /// `12 ms`, `over 3 s`.
+    /// `12 ms`, `over 3.1 s`.
     #[must_use]
     pub fn words(self) -> String {
         let time = match self.ms {
             ms if ms < 10.0 => format!("{ms:.1} ms"),
-            ms if ms < 10_000.0 => format!("{ms:.0} ms"),
-            ms => format!("{:.0} s", ms / 1e3),
+            ms if ms < 999.5 => format!("{ms:.0} ms"),
+            ms => format!("{:.1} s", ms / 1e3),
         };
         if self.given_up { format!("over {time}") } else { time }
     }
@@ -254,9 +257,9 @@ mod tests {
         let mut slow = times(12_400.0, 61.0);
         slow.gpu.given_up = true;
         slow.size.workers = 2;
-        assert_eq!(slow.words(), "WebGPU over 12 s a step, CPU about 61 ms with 2 workers: the CPU is taken");
+        assert_eq!(slow.words(), "WebGPU over 12.4 s a step, CPU about 61 ms with 2 workers: the CPU is taken");
         assert_eq!(slow.seconds(), BTreeMap::from([("cpu".to_owned(), 0.061), ("webgpu".to_owned(), 12.4)]));
-        assert_eq!((SIZE.model(), SIZE.batch()), ("4 layers of width 128, 0.8 M parameters".into(), "32 × 64".into()));
+        assert_eq!((SIZE.model(), SIZE.batch()), ("4 layers of width 128, 790 k parameters".into(), "32 × 64".into()));
     }
 
     #[test]

@@ -44,8 +44,8 @@ impl Chosen {
     fn announced(mut self) -> Self {
         let (why, taken) = (&self.opened.why, if self.on_gpu { "WebGPU" } else { "the CPU" });
         self.news = Some(match &self.times {
-            Some(_) => format!("{why} for runs of this size. The setting device says otherwise."),
-            None => format!("This run uses {taken}: {why}. The setting device says otherwise."),
+            Some(_) => format!("{why} for runs of this size. The setting device overrides this."),
+            None => format!("This run uses {taken}: {why}. The setting device overrides this."),
         });
         self
     }

@@ -16,7 +16,7 @@ use super::kind::{KnobKind, KnobValue};
 arms! {
     /// Where to compute.
     Device ("device") {
-        /// a GPU that passes its self-test, else the CPU
+        /// a GPU that passes its self-test, in a browser if it is faster, else the CPU
         Auto = "auto",
         /// processor cores
         Cpu = "cpu",

@@ -96,9 +96,9 @@ fn times(times: Vec<StepTimes>) -> impl IntoView {
             <h2 id="times-title">"The faster device"</h2>
             <p>
                 "Before a run on " <code>"auto"</code> " a few of its steps are timed on WebGPU and on the CPU, and the faster \
-                 is taken; WebGPU where the CPU is not faster by a tenth. The times are remembered for this adapter, by model \
+                 is taken: WebGPU, unless the CPU is faster by a tenth. The times are remembered for this adapter, by model \
                  and batch, until it is tested again. The setting " <code>"device"</code> " (" <code>"webgpu"</code> ", "
-                <code>"cpu"</code> ") says otherwise."
+                <code>"cpu"</code> ") overrides this."
                 {(!is_known).then_some(" Nothing has been timed yet.")}
             </p>
             {is_known.then(|| view! {
