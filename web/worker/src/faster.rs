@@ -2,6 +2,7 @@
 //! are remembered. Nothing of them is left in the run, which has a session of its own.
 
 use crate::error::WorkerError;
+use crate::run_lock::RunLock;
 use crate::trial::Trial;
 use crate::worker::Worker;
 use crate::{clock, crew, gpu_errors, model_files, port};
@@ -12,6 +13,9 @@ use apt_bridge::step_times::{
 use apt_experiment::Knobs;
 use apt_train::CODE;
 use apt_train::device::{OpenDevice, cpu};
+
+/// The browser's lock of whoever is timing steps.
+const LOCK: &str = "apt-lab steps";
 
 /// The device of a run.
 pub(crate) struct Chosen {
@@ -59,11 +63,12 @@ impl Worker {
     pub(crate) async fn faster(&self, knobs: &Knobs, gpu: OpenDevice) -> Result<Chosen, WorkerError> {
         let size = self.step_size(knobs).await?;
         let key = step_times_key(CODE, &gpu.name);
-        let known = match &self.store {
-            // What cannot be read is timed anew.
-            Some(store) => store.step_times(&key).await.unwrap_or_default(),
-            None => Vec::new(),
-        };
+        if let Some(times) = StepTimes::of(&size, &self.timed(&key).await) {
+            return Ok(Chosen::of(times.clone(), gpu));
+        }
+        // Another worker or tab that times at the same time would disturb this one, and may find the same.
+        let _lock = RunLock::when_free(LOCK).await;
+        let known = self.timed(&key).await;
         if let Some(times) = StepTimes::of(&size, &known) {
             return Ok(Chosen::of(times.clone(), gpu));
         }
@@ -92,10 +97,18 @@ impl Worker {
         if let Some(store) = &self.store
             && let Err(error) = store.put_step_times(&key, &times.clone().beside(known)).await
         {
-            port::post(&Message::Fault(WorkerError::from(error).fault(None)));
+            port::post(&Message::Notice { text: format!("{error}; steps will be timed again") });
         }
         self.report(None).await;
         Ok(Chosen::of(times, gpu).announced())
+    }
+
+    /// What is remembered under `key`; what cannot be read is timed anew.
+    async fn timed(&self, key: &str) -> Vec<StepTimes> {
+        match &self.store {
+            Some(store) => store.step_times(key).await.unwrap_or_default(),
+            None => Vec::new(),
+        }
     }
 
     async fn step_size(&self, knobs: &Knobs) -> Result<StepSize, WorkerError> {

@@ -35,6 +35,16 @@ impl RunLock {
         }
     }
 
+    /// Takes the browser's lock `name` once nobody has it.
+    pub(crate) async fn when_free(name: &str) -> Self {
+        loop {
+            if let Some(lock) = Self::named(name).await {
+                return lock;
+            }
+            freed(name.to_owned()).await;
+        }
+    }
+
     async fn at_once(name: &str) -> Option<Self> {
         let Some((locks, request)) = requests() else { return Some(Self { release: None }) };
         let mut release = None;
