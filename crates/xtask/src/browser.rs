@@ -2,7 +2,7 @@
 
 use crate::assets::assets;
 use crate::steps::{cargo, output, run, run_within, shown};
-use crate::{debian, readers, root, tools, web};
+use crate::{debian, packages, readers, root, tools, web};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The oldest Node.js that knows what the tests are written in.
 const NODE: u32 = 20;
+/// Pythons that have a package which has none for later ones, most wanted first.
+const PEERS_PYTHON: [&str; 3] = ["python3.11", "python3.10", "python3.9"];
 /// Names of Chromium, most wanted first.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -27,12 +29,46 @@ pub(crate) fn test(dist: PathBuf) -> Result<()> {
     Ok(())
 }
 
-/// Times the lab in a browser: steps beside the program's, and the frames of the stage.
-pub(crate) fn bench() -> Result<()> {
+/// What is timed.
+#[derive(clap::Args)]
+pub(crate) struct Bench {
+    /// Training steps and inference beside other programs in the same browser, which are installed among the tools.
+    #[arg(long)]
+    peers: bool,
+    /// Rounds of each case beside them (default 5).
+    #[arg(long, requires = "peers")]
+    rounds: Option<usize>,
+    /// Which cases are timed beside them, by comma (default all): builtin-16, builtin-24, builtin-32, minilm-64.
+    #[arg(long, requires = "peers")]
+    cases: Option<String>,
+}
+
+/// Times the lab in a browser: steps beside the program's and the frames of the stage, or beside other programs.
+pub(crate) fn bench(args: &Bench) -> Result<()> {
+    if args.peers {
+        return beside_peers(args);
+    }
     for script in ["bench/steps.mjs", "bench/stage.mjs"] {
         run_within(LIMIT, prepared(Command::new("node").arg(script), web::delivered()?)?)?;
     }
     Ok(())
+}
+
+fn beside_peers(args: &Bench) -> Result<()> {
+    let lists = root().join("web/e2e/bench/peers");
+    let mut script = Command::new("node");
+    script.arg("bench/peers.mjs").env("APT_PEERS_NODE", packages::from_npm("browser-peers", &lists)?);
+    let python = packages::python(&PEERS_PYTHON)?;
+    let python = packages::environment("browser-peers-python", &python, &lists.join("requirements.txt"));
+    let needed = "it takes a Python up to 3.11, for which onnxruntime-training 1.19.2 was published";
+    script.env("APT_PEERS_PYTHON", python.context(needed)?);
+    if let Some(rounds) = args.rounds {
+        script.args(["--rounds", &rounds.to_string()]);
+    }
+    if let Some(cases) = &args.cases {
+        script.args(["--cases", cases]);
+    }
+    run_within(LIMIT, prepared(&mut script, web::delivered()?)?)
 }
 
 /// Where pictures go.

@@ -9,6 +9,7 @@ mod debian;
 mod deny;
 mod engine;
 mod lint;
+mod packages;
 mod readers;
 mod release;
 mod slurm;
@@ -41,8 +42,8 @@ enum Chore {
     Web(web::Args),
     /// Time training steps and inference beside PyTorch; arguments go to the benchmark.
     Bench(engine::Args),
-    /// Time the first step and a training step in a browser beside the program's.
-    BenchBrowser,
+    /// Time the first step and a training step in a browser beside the program's, or with --peers beside other programs in it.
+    BenchBrowser(browser::Bench),
     /// Take pictures of every page of the lab at four widths in both themes.
     Screens(browser::Screens),
     /// Load exported models by the programs they are made for and compare logits: ONNX Runtime, transformers.js.
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
         Chore::Serve(args) => web::serve(&args),
         Chore::Web(args) => web::build(&args).map(drop),
         Chore::Bench(args) => engine::run("bench", &args),
-        Chore::BenchBrowser => browser::bench(),
+        Chore::BenchBrowser(args) => browser::bench(&args),
         Chore::Screens(args) => browser::screens(&args),
         Chore::Readers(args) => readers::chore(&args),
         Chore::Pretrain(args) => engine::run("pretrain", &args),

@@ -1,15 +1,14 @@
 //! Exported models in the programs that they are made for (`tests/readers`): what these need, and the run.
 //!
-//! Everything is installed into the folder of tools, at the versions that the lists in `tests/readers` name, and again when
-//! a list has changed.
+//! Everything is installed into the folder of tools, at the versions that the lists in `tests/readers` name.
 
-use crate::steps::{cargo, run, shown, succeeds};
-use crate::{browser, debian, root, tools};
-use anyhow::{Context, Result};
+use crate::packages::{environment, from_npm, installed, pip, python, quiet};
+use crate::steps::{cargo, run};
+use crate::{browser, root, tools};
+use anyhow::Result;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::Command;
 
 /// The version of node-llama-cpp in `tests/readers/llama`.
 const LLAMA: &str = "3.21.1";
@@ -29,12 +28,12 @@ pub(crate) struct Args {
 pub(crate) fn chore(args: &Args) -> Result<()> {
     let mut test = tests();
     test.env("APT_REQUIRE_READERS", "1");
-    let python = python()?;
-    test.env("APT_READERS_PYTHON", environment("readers", &python, "requirements.txt")?);
+    let python = python(&[])?;
+    test.env("APT_READERS_PYTHON", environment("readers", &python, &lists().join("requirements.txt"))?);
     test.env("APT_READERS_NODE", node()?);
     test.env("APT_READERS_LLAMA", llama()?);
     if args.all {
-        let torch = environment("readers-torch", &python, "requirements-torch.txt")?;
+        let torch = environment("readers-torch", &python, &lists().join("requirements-torch.txt"))?;
         test.env("APT_READERS_TRANSFORMERS", transformers(&torch)?).env("APT_READERS_TORCH", torch);
     }
     run(&mut test)
@@ -48,7 +47,10 @@ pub(crate) fn chore(args: &Args) -> Result<()> {
 pub(crate) fn step() -> Result<()> {
     let mut test = tests();
     let ready = [
-        ("APT_READERS_PYTHON", python().and_then(|python| environment("readers", &python, "requirements.txt"))),
+        (
+            "APT_READERS_PYTHON",
+            python(&[]).and_then(|python| environment("readers", &python, &lists().join("requirements.txt"))),
+        ),
         ("APT_READERS_NODE", node()),
         ("APT_READERS_LLAMA", llama()),
     ];
@@ -66,29 +68,6 @@ pub(crate) fn step() -> Result<()> {
 /// The test, built as all others are.
 fn tests() -> Command {
     cargo("test --release --workspace --locked --test readers -- --nocapture --test-threads=1")
-}
-
-/// The system's Python, with what makes environments.
-fn python() -> Result<PathBuf> {
-    let name = if cfg!(windows) { "python" } else { "python3" };
-    let can = || succeeds(Command::new(name).args(["-c", "import venv, ensurepip"]));
-    if !can() && debian::may_install() {
-        println!("Python: missing, or without venv; installing Debian's");
-        debian::install(&["python3", "python3-venv"])?;
-    }
-    anyhow::ensure!(can(), "Python 3 with venv and ensurepip is missing");
-    Ok(name.into())
-}
-
-/// An environment with exactly what the list `requirements` names; its Python.
-fn environment(name: &str, python: &Path, requirements: &str) -> Result<PathBuf> {
-    let folder = tools::folder()?.join(name);
-    let own = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    installed(&folder, &lists().join(requirements), || {
-        run(quiet(Command::new(python).args(["-m", "venv"]).arg(&folder)))?;
-        run(quiet(pip(&own).arg("-r").arg(lists().join(requirements))))
-    })?;
-    Ok(own)
 }
 
 /// A folder with every version of transformers that `tests/readers/transformers` lists, each in a folder of its own.
@@ -110,16 +89,7 @@ fn transformers(python: &Path) -> Result<PathBuf> {
 /// # Errors
 /// Node.js that is missing, or packages that cannot be had.
 pub(crate) fn node() -> Result<PathBuf> {
-    browser::node()?;
-    let folder = tools::folder()?.join("readers-node");
-    installed(&folder, &lists().join("package-lock.json"), || {
-        for file in ["package.json", "package-lock.json"] {
-            fs::copy(lists().join(file), folder.join(file))?;
-        }
-        // Its scripts would fetch libraries for GPUs.
-        tools::npm(&folder, "ci --silent --no-fund --no-audit --prefer-offline --ignore-scripts")
-    })?;
-    Ok(folder)
+    from_npm("readers-node", &lists())
 }
 
 /// The folder with llama.cpp for Node.js, as it is built for this machine's processor alone: its packages for GPUs are some
@@ -146,35 +116,6 @@ fn llama() -> Result<PathBuf> {
         tools::npm(&folder, &words)
     })?;
     Ok(folder)
-}
-
-/// Makes `folder` by `install`, unless it was made from the same list.
-fn installed(folder: &Path, list: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
-    let wanted = fs::read(list).with_context(|| format!("{} cannot be read", list.display()))?;
-    let stamp = folder.join("made-from");
-    if fs::read(&stamp).is_ok_and(|made_from| made_from == wanted) {
-        return Ok(());
-    }
-    println!("installing what {} names into {}", list.display(), folder.display());
-    let began = Instant::now();
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
-    fs::create_dir_all(folder)?;
-    install()?;
-    fs::write(&stamp, wanted)?;
-    println!("installed in {}", shown(began.elapsed()));
-    Ok(())
-}
-
-fn pip(python: &Path) -> Command {
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    pip
-}
-
-fn quiet(command: &mut Command) -> &mut Command {
-    command.stdin(Stdio::null())
 }
 
 fn lists() -> PathBuf {

@@ -10,6 +10,7 @@ const TYPES = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".json": "application/json",
+  ".mjs": "text/javascript",
   ".safetensors": "application/octet-stream",
   ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
@@ -18,6 +19,23 @@ const TYPES = {
 
 /** The path below which the lab is served: two folders deep, as on a host shared with others. */
 export const BASE = "/some/sub/path/";
+
+/** Answers with a file, or that there is none. */
+export async function sendFile(response, path) {
+  const found = path && (await stat(path).catch(() => null));
+  if (!found?.isFile()) {
+    response.writeHead(404, { "content-type": "text/html" });
+    response.end("<!doctype html><title>Not found</title>");
+    return;
+  }
+  response.writeHead(200, {
+    "content-type": TYPES[extname(path)] ?? "application/octet-stream",
+    "content-length": found.size,
+    "cache-control": "no-cache",
+    etag: `"${found.size}-${Math.round(found.mtimeMs)}"`,
+  });
+  createReadStream(path).pipe(response);
+}
 
 /** Serves `folder`; `more` are further files by path, as `{ type, body }`; `answers` may answer before either. */
 export async function serve(folder, more = {}, answers = () => false) {
@@ -34,19 +52,7 @@ export async function serve(folder, more = {}, answers = () => false) {
     }
     const file = path.startsWith(BASE) ? join(folder, normalize(`/${path.slice(BASE.length)}`)) : null;
     const named = file && path.endsWith("/") ? join(file, "index.html") : file;
-    const found = named && (await stat(named).catch(() => null));
-    if (!found?.isFile()) {
-      response.writeHead(404, { "content-type": "text/html" });
-      response.end("<!doctype html><title>Not found</title>");
-      return;
-    }
-    response.writeHead(200, {
-      "content-type": TYPES[extname(named)] ?? "application/octet-stream",
-      "content-length": found.size,
-      "cache-control": "no-cache",
-      etag: `"${found.size}-${Math.round(found.mtimeMs)}"`,
-    });
-    createReadStream(named).pipe(response);
+    await sendFile(response, named);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;

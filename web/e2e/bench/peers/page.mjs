@@ -1,0 +1,81 @@
+// The page of the benchmark: the lab's worker, asked as the lab's page asks it, and the workers of its peers. Nothing is
+// drawn. The functions that the benchmark calls are the window's.
+
+const CODE = new URL("./", import.meta.url);
+
+/** The lab's worker on one thread; `lab` is where it is served. */
+class Ours {
+  constructor(lab) {
+    this.waiting = null;
+    this.worker = new Worker(`${lab}start-worker.js`, { type: "module", name: "apt-worker" });
+    this.worker.onmessage = ({ data: [text] }) => this.take(JSON.parse(text));
+    this.worker.onerror = (event) => this.waiting?.reject(new Error(event.message));
+  }
+
+  take(message) {
+    if (["fault", "panic"].includes(message.message)) this.waiting?.reject(new Error(JSON.stringify(message)));
+    if (message.message === this.waiting?.kind) this.waiting.resolve(message);
+  }
+
+  /** The next message of this kind; a fault that comes instead is the error. */
+  next(kind) {
+    return new Promise((resolve, reject) => (this.waiting = { kind, resolve, reject }));
+  }
+
+  /** Posts a command with attachments, and waits for the message that answers it. */
+  ask(command, answer, attachments = []) {
+    const answered = this.next(answer);
+    this.worker.postMessage([JSON.stringify(command), ...attachments]);
+    return answered;
+  }
+
+  /** Keeps texts under a name. */
+  async keep(name, folder) {
+    const files = await Promise.all(
+      ["train.csv", "validation.csv"].map(async (file) => new File([await (await fetch(`${folder}/data/${file}`)).blob()], file)),
+    );
+    await this.ask({ command: "keep_files", name, knobs: { task: "text" } }, "files", files);
+  }
+
+  /** A run from its beginning to its end: the record. */
+  async run(knobs) {
+    const run = { name: "bench", preset: "lora", knobs, state: "loading", step: 0, steps: 0, began: Date.now(), device: "", backend: "" };
+    return (await this.ask({ command: "start", run }, "recorded")).record;
+  }
+}
+
+/** Another program in a worker of its own. */
+class Peer {
+  constructor() {
+    this.worker = new Worker(new URL("worker.mjs", CODE), { type: "module" });
+  }
+
+  ask(question) {
+    return new Promise((resolve, reject) => {
+      this.worker.onmessage = ({ data: { done, error } }) => (error ? reject(new Error(error)) : resolve(done));
+      this.worker.onerror = (event) => reject(new Error(event.message));
+      this.worker.postMessage(question);
+    });
+  }
+}
+
+let ours;
+const peers = {};
+
+Object.assign(window, {
+  async openOurs(lab) {
+    ours = new Ours(lab);
+    await ours.next("ready");
+  },
+  keepTexts: (name, folder) => ours.keep(name, folder),
+  runOurs: (knobs) => ours.run(knobs),
+  async openPeer(peer, folder) {
+    peers[peer] = new Peer();
+    await peers[peer].ask({ act: "prepare", peer, folder });
+  },
+  runPeer: (peer, times) => peers[peer].ask({ act: "run", times }),
+  closePeer(peer) {
+    peers[peer]?.worker.terminate();
+    delete peers[peer];
+  },
+});
