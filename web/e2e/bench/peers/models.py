@@ -1,14 +1,16 @@
 """Files of one BERT for all that are timed in a browser: models.py FOLDER SHAPES, which is a list of
 
-{"name", "hidden", "heads", "layers", "neurons", "vocab", "batch", "length"}.
+{"name", "hidden", "heads", "layers", "neurons", "vocab", "batch", "length", "evaluated"}.
 
 A case is a folder: random weights with a classifier as transformers lays them out (`config.json`, `tokenizer.json`,
-`model.safetensors`), texts of exactly `length` tokens (`data/train.csv`, `data/validation.csv`), the same as ids
-(`batch.json`), the model as a graph (`model.onnx`), and what onnxruntime-web trains by (`training/`): LoRA on all six linear
-layers of every layer with its head, clipping and AdamW as in `Session::step`.
+`model.safetensors`), texts of exactly `length` tokens (`data/train.csv`, and `evaluated` times in
+`data/validation.csv`), the same as ids (`batch.json`), the model as a graph (`model.onnx`), and what onnxruntime-web
+trains by (`training/`): LoRA on all six linear layers of every layer with its head, clipping and AdamW as in
+`Session::step`.
 
-The graphs are as ONNX Runtime likes them best: rows of tokens, a product with its bias (and an adapter's second product with
-what it is added to) as one Gemm, GELU and layer norm as one node each, no mask, for nothing is padded.
+The graphs are as ONNX Runtime likes them best: rows of tokens, a product with its bias (and an adapter's second product
+with what it is added to) as one Gemm, GELU and layer norm as one node each, attention too where no gradient is wanted,
+and no mask, for nothing is padded. Products of three dimensions took no less time in the browser.
 """
 
 import csv
@@ -75,19 +77,27 @@ class Graph:
         batch, length, hidden = case["batch"], case["length"], case["hidden"]
         heads, size = case["heads"], hidden // case["heads"]
         self.shape("rows", [batch * length, hidden])
-        self.shape("split", [batch, length, heads, size])
-        positions = found["bert.embeddings.position_embeddings.weight"] + found["bert.embeddings.token_type_embeddings.weight"][0]
-        words = self.add("Gather", self.constant("bert.embeddings.word_embeddings.weight"), "ids")
+        self.shape("tokens", [batch, length, hidden])
+        if trained:
+            self.shape("split", [batch, length, heads, size])
+        table = lambda name: f"bert.embeddings.{name}_embeddings.weight"
+        positions = found[table("position")] + found[table("token_type")][0]
+        words = self.add("Gather", self.constant(table("word")), "ids")
         x = self.add("Add", words, self.constant("positions", positions))
         x = self.norm("bert.embeddings.LayerNorm", self.add("Reshape", x, "rows"))
         for layer in range(case["layers"]):
             x = self.layer(f"bert.encoder.layer.{layer}", x)
-        x = self.add("Reshape", x, self.shape("tokens", [batch, length, hidden]))
+        x = self.add("Reshape", x, "tokens")
         first = self.add("Gather", x, self.constant("first", np.array(0)), axis=1)
         pooled = self.add("Tanh", self.linear("bert.pooler.dense", first, head=True))
         self.logits = self.linear("classifier", pooled, head=True)
 
     def layer(self, name, x):
+        if not self.trained:
+            whole = lambda site: self.add("Reshape", self.linear(f"{name}.attention.self.{site}", x), "tokens")
+            heads = {"domain": "com.microsoft", "num_heads": self.case["heads"]}
+            context = self.add("MultiHeadAttention", whole("query"), whole("key"), whole("value"), **heads)
+            return self.behind_attention(name, x, self.add("Reshape", context, "rows"))
         scale = self.constant("scale", np.float32(1 / np.sqrt(self.case["hidden"] // self.case["heads"])))
 
         def split(site, order):
@@ -98,6 +108,9 @@ class Graph:
         scores = self.add("MatMul", self.add("Mul", query, scale), key)
         context = self.add("MatMul", self.add("Softmax", scores, axis=-1), value)
         context = self.add("Reshape", self.add("Transpose", context, perm=[0, 2, 1, 3]), "rows")
+        return self.behind_attention(name, x, context)
+
+    def behind_attention(self, name, x, context):
         context = self.linear(f"{name}.attention.output.dense", context)
         x = self.norm(f"{name}.attention.output.LayerNorm", self.add("Add", context, x))
         inner = self.add("Gelu", self.linear(f"{name}.intermediate.dense", x), domain="com.microsoft")
@@ -175,14 +188,14 @@ def write(folder, case):
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer(words)))
     inner = random.integers(len(SPECIAL), case["vocab"], (case["batch"], case["length"] - 2))
     labels = [row % LABELS for row in range(case["batch"])]
-    for split in ("train", "validation"):
+    for split, times in (("train", 1), ("validation", case["evaluated"])):
         with open(data / f"{split}.csv", "w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["text", "label"])
-            table.writerows([" ".join(words[id] for id in row), label] for row, label in zip(inner, labels))
+            for _ in range(times):
+                table.writerows([" ".join(words[id] for id in row), label] for row, label in zip(inner, labels))
     ids = [[SPECIAL.index("[CLS]"), *map(int, row), SPECIAL.index("[SEP]")] for row in inner]
-    batch = {"ids": ids, "labels": labels, "trainable": sum(int(adapted.constants[name].size) for name in adapted.trainable)}
-    (folder / "batch.json").write_text(json.dumps(batch))
+    (folder / "batch.json").write_text(json.dumps({"ids": ids, "labels": labels}))
 
 
 def config(case):
@@ -218,7 +231,7 @@ def tokenizer(words):
         "post_processor": {
             "type": "TemplateProcessing",
             "single": [piece("SpecialToken", "[CLS]"), piece("Sequence", "A"), piece("SpecialToken", "[SEP]")],
-            "pair": [piece("SpecialToken", "[CLS]"), piece("Sequence", "A"), piece("SpecialToken", "[SEP]"), piece("Sequence", "B")],
+            "pair": [piece("Sequence", "A"), piece("Sequence", "B")],
             "special_tokens": special,
         },
         "decoder": None,

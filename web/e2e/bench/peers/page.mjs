@@ -1,5 +1,5 @@
-// The page of the benchmark: the lab's worker, asked as the lab's page asks it, and the workers of its peers. Nothing is
-// drawn. The functions that the benchmark calls are the window's.
+// The page of the benchmark: the lab's worker, asked as the lab's page asks it, and the workers of its peers. Nothing
+// is drawn. The functions that the benchmark calls are the window's.
 
 const CODE = new URL("./", import.meta.url);
 
@@ -14,34 +14,56 @@ class Ours {
 
   take(message) {
     if (["fault", "panic"].includes(message.message)) this.waiting?.reject(new Error(JSON.stringify(message)));
-    if (message.message === this.waiting?.kind) this.waiting.resolve(message);
+    const step = message.events?.findLast(({ event }) => event === "step")?.step;
+    if (step) window.stepMade(step);
+    if (message.message === this.waiting?.kind && this.waiting.is(message)) this.waiting.resolve(message);
   }
 
-  /** The next message of this kind; a fault that comes instead is the error. */
-  next(kind) {
-    return new Promise((resolve, reject) => (this.waiting = { kind, resolve, reject }));
+  /** The next message of this kind that is as wanted; a fault that comes instead is the error. */
+  next(kind, is = () => true) {
+    return new Promise((resolve, reject) => (this.waiting = { kind, is, resolve, reject }));
   }
 
   /** Posts a command with attachments, and waits for the message that answers it. */
-  ask(command, answer, attachments = []) {
-    const answered = this.next(answer);
+  ask(command, answer, { is, attachments = [] } = {}) {
+    const answered = this.next(answer, is);
     this.worker.postMessage([JSON.stringify(command), ...attachments]);
     return answered;
   }
 
   /** Keeps texts under a name. */
   async keep(name, folder) {
-    const files = await Promise.all(
-      ["train.csv", "validation.csv"].map(async (file) => new File([await (await fetch(`${folder}/data/${file}`)).blob()], file)),
-    );
-    await this.ask({ command: "keep_files", name, knobs: { task: "text" } }, "files", files);
+    const read = async (file) => new File([await (await fetch(`${folder}/data/${file}`)).blob()], file);
+    const files = await Promise.all(["train.csv", "validation.csv"].map(read));
+    await this.ask({ command: "keep_files", name, knobs: { task: "text" } }, "files", { attachments: files });
   }
 
   /** A run from its beginning to its end: the record. */
   async run(knobs) {
-    const run = { name: "bench", preset: "lora", knobs, state: "loading", step: 0, steps: 0, began: Date.now(), device: "", backend: "" };
-    return (await this.ask({ command: "start", run }, "recorded")).record;
+    return (await this.ask(start(knobs), "recorded")).record;
   }
+
+  /** Opens a run that holds after its first steps. */
+  async hold(knobs) {
+    await this.ask(start(knobs), "events", { is: has("step") });
+    await this.ask({ command: "pause" }, "run", { is: ({ state }) => state === "paused" });
+  }
+
+  /** Has the open run evaluate. */
+  evaluate() {
+    return this.ask({ command: "evaluate" }, "events", { is: has("evaluation") });
+  }
+
+  close() {
+    return this.ask({ command: "stop" }, "run", { is: ({ state }) => state === "closed" });
+  }
+}
+
+const has = (kind) => ({ events }) => events.some(({ event }) => event === kind);
+
+function start(knobs) {
+  const nothing = { state: "loading", step: 0, steps: 0, device: "", backend: "" };
+  return { command: "start", run: { name: "bench", preset: "lora", knobs, began: Date.now(), ...nothing } };
 }
 
 /** Another program in a worker of its own. */
@@ -69,6 +91,9 @@ Object.assign(window, {
   },
   keepTexts: (name, folder) => ours.keep(name, folder),
   runOurs: (knobs) => ours.run(knobs),
+  holdOurs: (knobs) => ours.hold(knobs),
+  evaluateOurs: () => ours.evaluate(),
+  closeOurs: () => ours.close(),
   async openPeer(peer, folder) {
     peers[peer] = new Peer();
     await peers[peer].ask({ act: "prepare", peer, folder });

@@ -1,4 +1,5 @@
-// A worker of one peer: makes it ready for a case, and times its steps. What a peer does stands in the module of its name.
+// A worker of one peer: makes it ready for a case, and times its steps. What a peer does stands in the module of its
+// name.
 
 let step;
 
