@@ -182,17 +182,15 @@ try {
   const bench = new Bench(await browser.newPage(), server.origin, folder);
   await bench.open(server.url);
   const [{ model }] = cpus();
-  console.log(`${cpus().length} × ${model}, Chromium ${browser.version()}, one thread each, ${ROUNDS} rounds`);
-  const table = [];
+  console.log(`${cpus().length} × ${model}, Chromium ${browser.version()}, one thread each, ${ROUNDS} rounds\n`);
+  const times = ["processor time: ours in the tab", "theirs", "ratio", "by the clock: ours", "theirs", "ratio"];
+  console.log(`| ${["ms, median (range)", "beside", ...times].join(" | ")} |\n|${"---|".repeat(8)}`);
   for (const of of chosen) {
     const load = loadavg()[0].toFixed(1);
     const given = await inTurn(bench, of);
     console.error(`${of.says}: ${given.ours[0].device}; load ${load} before, ${loadavg()[0].toFixed(1)} after`);
-    table.push(...rows(of, given));
+    for (const row of rows(of, given)) console.log(row);
   }
-  const times = ["processor time: ours in the tab", "theirs", "ratio", "by the clock: ours", "theirs", "ratio"];
-  console.log(`\n| ${["ms, median (range)", "beside", ...times].join(" | ")} |\n|${"---|".repeat(8)}`);
-  for (const row of table) console.log(row);
 } finally {
   await browser?.close();
   await server?.stop();
