@@ -44,7 +44,7 @@ SITES = {
 def weights(case, random):
     """Tensors by the names of transformers' `BertForSequenceClassification`; linear layers are [out, in]."""
     hidden = case["hidden"]
-    normal = lambda *shape: random.normal(0, 0.05, shape).astype(np.float32)
+    normal = lambda *shape: random.normal(0, 0.02, shape).astype(np.float32)
     found = {
         "bert.embeddings.word_embeddings.weight": normal(case["vocab"], hidden),
         "bert.embeddings.position_embeddings.weight": normal(case["length"], hidden),
