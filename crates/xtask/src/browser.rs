@@ -35,6 +35,9 @@ pub(crate) struct Bench {
     /// Training steps and inference beside other programs in the same browser, which are installed among the tools.
     #[arg(long)]
     peers: bool,
+    /// Memory and tasks that hold the page up, over 10,000 steps by four workers: some ten minutes.
+    #[arg(long, conflicts_with = "peers")]
+    long: bool,
     /// Rounds of each case beside them (default 5).
     #[arg(long, requires = "peers")]
     rounds: Option<usize>,
@@ -48,7 +51,8 @@ pub(crate) fn bench(args: &Bench) -> Result<()> {
     if args.peers {
         return beside_peers(args);
     }
-    for script in ["bench/steps.mjs", "bench/stage.mjs"] {
+    let scripts: &[&str] = if args.long { &["bench/long.mjs"] } else { &["bench/steps.mjs", "bench/stage.mjs"] };
+    for script in scripts {
         run_within(LIMIT, prepared(Command::new("node").arg(script), web::delivered()?)?)?;
     }
     Ok(())
