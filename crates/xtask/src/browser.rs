@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// All tests together take a fraction of this on two cores; a browser that hangs must end at some time.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// All tests together take half of this on two cores; a browser that hangs must end at some time.
+const LIMIT: Duration = Duration::from_secs(50 * 60);
 /// The oldest Node.js that knows what the tests are written in.
 const NODE: u32 = 20;
 /// Pythons that have a package which has none for later ones, most wanted first.
