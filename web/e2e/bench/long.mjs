@@ -54,10 +54,7 @@ await withLab({ settings: {}, flags: ["--js-flags=--expose-gc"] }, async (lab) =
       type: "longtask",
     });
   });
-  await lab.visit.route("**/start-worker.js", async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: `(${watched})(${WORKERS});\n${await response.text()}` });
-  });
+  await lab.beforeWorkers(`(${watched})(${WORKERS});`);
   await lab.go(KNOBS);
   await lab.state("ready");
   const browser = await lab.visit.browser().newBrowserCDPSession();

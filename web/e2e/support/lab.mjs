@@ -65,6 +65,15 @@ export class Lab {
     await this.ready();
   }
 
+  /** From the next visit on, the script of every worker has `before` in front of it. */
+  async beforeWorkers(before) {
+    await this.visit.unroute("**/start-worker.js");
+    await this.visit.route("**/start-worker.js", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: `${before}\n${await response.text()}` });
+    });
+  }
+
   async reload() {
     await this.page.reload();
     await this.ready();

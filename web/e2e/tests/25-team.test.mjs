@@ -13,19 +13,11 @@ const KNOBS = { model: "builtin", steps: STEPS, batch_size: 32, train_examples: 
 /** Says that the computer has so many processors. */
 const processors = (count) => `Object.defineProperty(WorkerNavigator.prototype, "hardwareConcurrency", { get: () => ${count} });`;
 
-/** A worker's script with something before it. */
-async function withStart(visit, before) {
-  await visit.route("**/start-worker.js", async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: `${before}\n${await response.text()}` });
-  });
-}
-
 /** A run in the tab; `during` is given the lab while it goes on. */
 async function run(shards, workers, during = async () => {}, complaints = false) {
   let record;
   await withLab({ complaints, settings: { preset: "apt", ...KNOBS, shards } }, async (lab) => {
-    await withStart(lab.visit, processors(workers));
+    await lab.beforeWorkers(processors(workers));
     await lab.reload();
     await lab.press("start");
     await during(lab);

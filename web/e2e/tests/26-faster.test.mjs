@@ -50,11 +50,7 @@ const LOST = `
 
 /** Opens the lab with a real adapter, and with workers in which something else is done first. */
 async function visit(lab, before, settings) {
-  await lab.visit.unroute("**/start-worker.js");
-  await lab.visit.route("**/start-worker.js", async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: `{${REAL}\n${before}}\n${await response.text()}` });
-  });
+  await lab.beforeWorkers(`{${REAL}\n${before}}`);
   await lab.go({ ...RUN, ...settings });
 }
 

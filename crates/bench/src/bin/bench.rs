@@ -40,7 +40,7 @@ struct Args {
     #[arg(long)]
     length: Option<usize>,
     /// Sequences of an encoder as long as SST-2's sentences, padded to the longest.
-    #[arg(long, conflicts_with = "length")]
+    #[arg(long, conflicts_with_all = ["length", "products"])]
     padded: bool,
     /// Shards of a training batch of ours; 1 without it.
     #[arg(long, default_value_t = 1)]
@@ -137,9 +137,12 @@ fn run(args: Args) -> Result<()> {
         let theirs = if is_gpu { accelerator.clone() } else { Some("cpu".into()) };
         let has = |case: &Case| args.asks_for(*case) && models.iter().any(|(_, config)| case.is_of(config));
         let runs = |mode: Mode| Case::ALL.iter().any(|case| has(case) && mode.runs(*case, is_gpu));
-        let modes = args.pytorch.iter().copied().filter(|&mode| runs(mode));
+        let (modes, without): (Vec<_>, Vec<_>) = args.pytorch.iter().copied().partition(|&mode| runs(mode));
+        for mode in without.into_iter().filter(|_| pytorch.is_some()) {
+            println!("{} is left out: it runs none of these cases on {name}", mode.column());
+        }
         let mut bench = Bench {
-            modes: if pytorch.is_some() && theirs.is_some() { modes.collect() } else { Vec::new() },
+            modes: if pytorch.is_some() && theirs.is_some() { modes } else { Vec::new() },
             is_gpu,
             pytorch: pytorch.as_ref().zip(theirs),
             peers: if is_gpu { &[] } else { &peers },
