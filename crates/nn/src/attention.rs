@@ -156,15 +156,16 @@ impl Attention {
         let heads = Heads { units, group, causal: self.causal };
         let scale = 1.0 / (size as f64).sqrt();
         let qkv = self.projections(x, batch);
-        let (length, padding) = match &batch.layout {
-            Layout::Packed { lengths } => return kernels::packed_attention(qkv, lengths, heads),
-            Layout::Padded { length, padding, .. } => (*length, padding.as_deref()),
+        let padding = match &batch.layout {
+            Layout::Packed { .. } => None,
+            Layout::Padded { padding, .. } => padding.as_deref(),
         };
         // Dropout needs the weights, which the one operation does not give.
-        let fused = || kernels::attention(&qkv, padding, [batch.size, length], heads);
+        let fused = || kernels::attention(&qkv, &batch.layout.spans(), padding, heads);
         if let Some(context) = dropout.is_none().then(fused).flatten() {
             return context;
         }
+        let length = qkv[0].dims()[0] / batch.size.max(1);
         let split = |t: Tensor<2>, heads| t.reshape([batch.size, length, heads, size]).swap_dims(1, 2);
         let [q, k, v] = qkv;
         let (q, k, v) = (split(q, units * group), split(k, units), split(v, units)); // (B, H, S, D)

@@ -2,7 +2,7 @@
 
 use crate::config::{ModelConfig, Pooling};
 use crate::family::Positions;
-use crate::kernels::Angles;
+use crate::kernels::{self, Angles, Span};
 use crate::select::indices;
 use apt_core::tokens::TokenBatch;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -23,11 +23,24 @@ pub(crate) enum Layout {
         /// Added to attention scores.
         padding: Option<Box<Tensor<4>>>,
     },
-    /// Behind one another without padding: only for passes without autodiff on the CPU.
+    /// Behind one another without padding: only on the CPU.
     Packed {
         /// Tokens of each sequence.
         lengths: Vec<usize>,
     },
+}
+
+impl Layout {
+    /// Its sequences.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        match self {
+            // Of a sequence without tokens all is looked at.
+            Self::Padded { length, lengths, .. } => {
+                lengths.iter().map(|&n| Span { rows: *length, keys: if n == 0 { *length } else { n } }).collect()
+            }
+            Self::Packed { lengths } => lengths.iter().map(|&n| Span { rows: n, keys: n }).collect(),
+        }
+    }
 }
 
 /// One batch on a device.
@@ -79,20 +92,29 @@ impl Batch {
         Self { angles, ..Self::of_tokens(ids.to_vec(), vec![0; size], positions, size, layout, device) }
     }
 
-    /// As [`Self::new`], without the padding: only for passes without autodiff on the CPU.
-    pub(crate) fn packed(tokens: &TokenBatch, config: &ModelConfig, device: &Device) -> Self {
+    /// As [`Self::new`], without the padding on the CPU: what is computed of the other tokens is the same. Activations of
+    /// padding, which some scorers and the loss between hidden states count, are then not there, nor are its draws of dropout.
+    pub fn packed(tokens: &TokenBatch, config: &ModelConfig, device: &Device) -> Self {
+        if !kernels::is_cpu(device) {
+            return Self::new(tokens, config, device);
+        }
         let length = tokens.length();
         // No sequence is empty: its first token is what is classified.
         let lengths: Vec<usize> = tokens.lengths.iter().map(|&n| n.max(1).min(length)).collect();
-        let unpadded = |values: &[i32]| -> Vec<i32> {
-            let rows = values.chunks_exact(length.max(1)).zip(&lengths);
-            rows.flat_map(|(row, &n)| row[..n].iter().copied()).collect()
-        };
         let first = config.first_position();
         let positions = lengths.iter().flat_map(|&n| (0..n).map(|i| (first + i) as i32)).collect();
-        let (ids, type_ids, size) = (unpadded(&tokens.ids), unpadded(&tokens.type_ids), lengths.len());
+        let [ids, type_ids] = [&tokens.ids, &tokens.type_ids].map(|values| unpadded(values, &lengths));
+        let size = lengths.len();
         let angles = Angles::of(config, lengths.iter().flat_map(|&n| 0..n), device);
         Self { angles, ..Self::of_tokens(ids, type_ids, positions, size, Layout::Packed { lengths }, device) }
+    }
+
+    /// Of `values` for every token of the padded batch, those of the tokens that are here.
+    pub fn own<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+        match &self.layout {
+            Layout::Padded { .. } => values,
+            Layout::Packed { lengths } => unpadded(&values, lengths),
+        }
     }
 
     fn of_tokens(
@@ -126,12 +148,16 @@ impl Batch {
         let width = hidden.dims()[1];
         match &self.layout {
             Layout::Packed { lengths } => {
-                let mut next = 0;
-                let mean = |&n: &usize| {
-                    next += n;
-                    hidden.clone().slice([next - n..next, 0..width]).mean_dim(0)
-                };
-                Tensor::cat(lengths.iter().map(mean).collect(), 0)
+                // A row for every sequence, of its tokens' shares: as a product it has a gradient of one pass.
+                let tokens = hidden.dims()[0];
+                let mut shares = vec![0.0; self.size * tokens];
+                let mut first = 0;
+                for (row, &n) in shares.chunks_exact_mut(tokens).zip(lengths) {
+                    row[first..first + n].fill(1.0 / n as f32);
+                    first += n;
+                }
+                let shares = TensorData::new(shares, [self.size, tokens]);
+                Tensor::<2>::from_data(shares, &hidden.device()).matmul(hidden)
             }
             Layout::Padded { length, lengths, .. } => {
                 // No sequence is empty, as in a packed batch.
@@ -165,6 +191,13 @@ impl Batch {
             }
         }
     }
+}
+
+/// Of `values` for every token of padded sequences, the first of each sequence that are no padding.
+fn unpadded<T: Copy>(values: &[T], lengths: &[usize]) -> Vec<T> {
+    let length = values.len() / lengths.len().max(1);
+    let rows = values.chunks_exact(length.max(1)).zip(lengths);
+    rows.flat_map(|(row, &n)| row[..n].iter().copied()).collect()
 }
 
 impl ModelConfig {

@@ -5,7 +5,7 @@
 //! matter.
 
 use crate::batch::{Batch, PADDING_SCORE};
-use crate::kernels::{self, Heads};
+use crate::kernels::{self, Heads, Span};
 use crate::{Attention, Transformer};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -73,7 +73,8 @@ impl Cache {
         let Some([keys, values]) = self.layers[layer].take() else {
             self.layers[layer] = Some(new.clone());
             let heads = Heads { units, group, causal: true };
-            if let Some(context) = kernels::attention(&[q.clone(), k, v], None, [sequences, length], heads) {
+            let spans = vec![Span { rows: length, keys: length }; sequences];
+            if let Some(context) = kernels::attention(&[q.clone(), k, v], &spans, None, heads) {
                 return context;
             }
             let [keys, values] = new;

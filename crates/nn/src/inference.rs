@@ -17,11 +17,8 @@ const SHARE: usize = 64;
 /// [`NnError::Config`] when the model has no classification head.
 pub fn logits(model: &Transformer, tokens: &TokenBatch, device: &Device) -> Result<Tensor<2>, NnError> {
     let of = |batch: &Batch| model.classify(model.forward(batch, Forward::default()).hidden, batch);
-    if !crate::kernels::is_on_cpu(model) {
-        return of(&Batch::new(tokens, &model.config, device));
-    }
     #[cfg(not(target_family = "wasm"))]
-    {
+    if crate::kernels::is_cpu(device) {
         use rayon::prelude::*;
         let share = |rows: Range<usize>| of(&Batch::packed(&tokens.rows(rows), &model.config, device));
         let shares = shares(&tokens.lengths, rayon::current_num_threads());

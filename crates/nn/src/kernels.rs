@@ -34,8 +34,9 @@ pub(crate) mod watch;
 use adapted::CpuAdapted;
 pub(crate) use angles::Angles;
 use attention::CpuAttention;
+pub(crate) use attention::Span;
 use burn::backend::{Dispatch, DispatchTensor, DispatchTensorKind};
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData, activation};
 use cpu::{CpuInference, CpuKernels};
 pub(crate) use decoders::{causal_weights, log_partition, product, rms_norm, rotate, silu_times, softmax};
 use dropout::CpuDropout;
@@ -103,32 +104,23 @@ impl Heads {
 }
 
 /// `softmax(s·QKᵀ + padding)·V` of every head at once; [`None`] on a device where it is made of its parts.
-/// `q` and the result are `[batch · length, units · group · size]`, `k` and `v` `[batch · length, units · size]`, `padding`
-/// is `[batch, 1, 1, length]`.
+/// `q` and the result are `[tokens, units · group · size]`, `k` and `v` `[tokens, units · size]`, their rows those of the
+/// sequences `spans` behind one another. On a GPU all have the same length, and `padding`, `[batch, 1, 1, length]`, says the
+/// same as `spans`.
 pub(crate) fn attention(
     qkv: &[Tensor<2>; 3],
+    spans: &[Span],
     padding: Option<&Tensor<4>>,
-    batch: [usize; 2],
     heads: Heads,
 ) -> Option<Tensor<2>> {
     // The GPU's kernel is of heads that each have their keys and see every token; others are put together of parts.
     let encoder = heads.group == 1 && !heads.causal;
-    if let Some(context) = encoder.then(|| gpu::rows::attention(qkv, padding, batch, heads.units)).flatten() {
+    let length = spans.first().map_or(0, |span| span.rows);
+    if let Some(context) = encoder.then(|| gpu::rows::attention(qkv, padding, length, heads.units)).flatten() {
         return Some(context);
     }
-    let device = qkv[0].device();
     let [q, k, v] = qkv.clone().map(Tensor::into_dispatch);
-    if !on_cpu(&q) {
-        return None;
-    }
-    let padding = padding.cloned().unwrap_or_else(|| Tensor::zeros([batch[0], 1, 1, batch[1]], &device));
-    Some(Tensor::from_dispatch(Dispatch::cpu_attention(q, k, v, padding.into_dispatch(), heads)))
-}
-
-/// As [`attention()`], of sequences of these lengths that lie behind one another: only on the CPU and without autodiff.
-pub(crate) fn packed_attention(qkv: [Tensor<2>; 3], lengths: &[usize], heads: Heads) -> Tensor<2> {
-    let [q, k, v] = qkv.map(Tensor::into_dispatch);
-    Tensor::from_dispatch(Dispatch::cpu_packed_attention(q, k, v, lengths.to_vec(), heads))
+    on_cpu(&q).then(|| Tensor::from_dispatch(Dispatch::cpu_attention(q, k, v, spans.to_vec(), heads)))
 }
 
 /// `x·Φ(x)` of one number.
@@ -254,9 +246,9 @@ pub(crate) fn dropped<const D: usize>(x: Tensor<D>, dropped: Dropped) -> Tensor<
     x * Tensor::from_data(factors, &device)
 }
 
-/// `values` after an update with `gradient` in as few passes as there can be; [`None`] on a device where they are Burn's.
+/// `values` after an update with `gradient` in as few passes as there can be; [`None`] of tensors that have no kernel.
 pub fn adamw(values: &Tensor<1>, gradient: &Tensor<1>, step: &AdamWStep<'_>) -> Option<AdamWResult> {
-    gpu::flat::adamw(values, gradient, step)
+    gpu::flat::adamw(values, gradient, step).or_else(|| update::on_cpu(values, gradient, step))
 }
 
 /// `softmax(s·scores + padding)` over the last dimension: `scores: [batch, heads, queries, keys]`,
@@ -277,9 +269,9 @@ pub(crate) fn attention_weights(scores: Tensor<4>, padding: Option<&Tensor<4>>, 
     activation::softmax(scores, 3)
 }
 
-/// Whether the model is on the CPU backend, without autodiff.
-pub(crate) fn is_on_cpu(model: &crate::Transformer) -> bool {
-    matches!(model.embeddings.words.val().into_dispatch().kind, DispatchTensorKind::Flex(_))
+/// Whether the device is the CPU, with or without autodiff.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    on_cpu(&Tensor::<1>::empty([1], device).into_dispatch())
 }
 
 /// Whether the tensor is the CPU backend's.

@@ -11,7 +11,7 @@ use apt_nn::salience::{ScoreInputs, scores};
 use apt_nn::{Adapter, AptLinear, Init, LinearMasks, Readings, Taps};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
-use cases::cases;
+use cases::{cases, packed_cases};
 use reference::{Matrix, close, matrix, values};
 
 /// Of a central difference in `f64`.
@@ -81,8 +81,8 @@ fn tensors_compute_what_plain_loops_compute() {
 
 #[test]
 fn adapter_gradients_of_a_model_agree_with_central_finite_differences() {
-    for case in cases() {
-        let gradients = (case.logits(None) * case.weigh.clone()).sum().backward();
+    for case in cases().into_iter().chain(packed_cases()) {
+        let gradients = case.weighed(case.logits(None)).backward();
         for (layer, of) in case.model.layers.iter().enumerate() {
             let attention = of.attention.iter().flat_map(|a| [(Site::Query, &a.query), (Site::Value, &a.value)]);
             let gates = of.feed_forward.iter().filter_map(|f| f.gate.as_ref()).map(|gate| (Site::Gate, gate));
@@ -155,7 +155,7 @@ fn balanced_outliers_weigh_as_much_as_the_product_in_every_kind_of_block() {
 
 #[test]
 fn scores_by_mask_gradients_agree_with_central_finite_differences() {
-    for case in cases() {
+    for case in cases().into_iter().chain(packed_cases()) {
         let gradients = case.mask_gradients();
         type Of = fn(&f64) -> f64;
         let scorers: [(_, Of); 3] =

@@ -92,7 +92,7 @@ pub(crate) async fn found(
         let logits: Tensor<2> = match masks {
             None => inference::logits(model, &tokens, &device)?,
             Some(_) => {
-                let inputs = Batch::new(&tokens, &model.config, &device);
+                let inputs = Batch::packed(&tokens, &model.config, &device);
                 let output = model.forward(&inputs, Forward { masks, ..Forward::default() });
                 model.classify(output.hidden, &inputs)?
             }

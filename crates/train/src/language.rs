@@ -125,8 +125,8 @@ pub(crate) async fn found(
         let batch: Vec<&Encoded> = places.iter().map(|&place| sequences[place].1).collect();
         let tokens = collate(&batch, model.config.pad_id, PAD_MULTIPLE);
         let next: Vec<&NextTokens> = places.iter().map(|&place| sequences[place].2).collect();
-        let targets = collate_next(&next, tokens.length());
-        let inputs = Batch::new(&tokens, &model.config, &device);
+        let inputs = Batch::packed(&tokens, &model.config, &device);
+        let targets = inputs.own(collate_next(&next, tokens.length()));
         let hidden = model.forward(&inputs, Forward { masks, ..Forward::default() }).hidden;
         let scored = token_scores(model, hidden, &targets)?;
         let read = read_back(Tensor::cat(vec![scored.losses, scored.hits], 0), "losses of tokens").await?;

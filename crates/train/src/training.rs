@@ -78,8 +78,10 @@ impl Pass<'_> {
             }
             None => None,
         };
-        let batch = Batch::new(&self.tokens, &student.config, &self.device);
         let taps = self.scorer.and_then(Taps::for_scorer);
+        // Padding is computed where something is read of it.
+        let reads_padding = taps.is_some() || taught.is_some() || self.dropout.is_some();
+        let batch = if reads_padding { Batch::new } else { Batch::packed }(&self.tokens, &student.config, &self.device);
         let mut taps = if self.share.is_some() { taps.map(Taps::apart) } else { taps };
         let mut dropout = self.dropout.clone();
         let keep_states = taught.is_some();
@@ -88,12 +90,13 @@ impl Pass<'_> {
         let Output { hidden, states } = student.forward(&batch, with);
         let (task_loss, outputs, next) = match &self.targets {
             Targets::Next(next) => {
-                let loss = token_loss(student, hidden.clone(), next)?;
-                (loss, Outputs::Tokens(Box::new(Expectation::new(student, hidden))), next.as_slice())
+                let next = batch.own(next.clone());
+                let loss = token_loss(student, hidden.clone(), &next)?;
+                (loss, Outputs::Tokens(Box::new(Expectation::new(student, hidden))), next)
             }
             Targets::Classes(_) | Targets::Marks(_) | Targets::Values(_) => {
                 let logits = student.classify_with(hidden, &batch, dropout.as_mut())?;
-                (task_loss(logits.clone(), &self.targets), Outputs::Logits(Box::new(logits)), &[][..])
+                (task_loss(logits.clone(), &self.targets), Outputs::Logits(Box::new(logits)), Vec::new())
             }
         };
         let task_loss = match &self.share {
@@ -101,7 +104,7 @@ impl Pass<'_> {
             None => task_loss,
         };
         let distilled = self.teaching.as_ref().zip(taught).map(|(teaching, taught)| {
-            (distillation(&self.learner, &states, outputs, taught, teaching.weights, next), teaching.mu)
+            (distillation(&self.learner, &states, outputs, taught, teaching.weights, &next), teaching.mu)
         });
         let (learner, share, scorer) = (&*self.learner, self.share.clone(), self.scorer);
         Ok(Forwarded { learner, masks, share, taps, scorer, task_loss, distilled })

@@ -114,6 +114,50 @@ fn a_carried_optimiser_goes_on_where_it_was() {
     assert_eq!(read(&one), read(&other), "carrying over unchanged shapes changes nothing");
 }
 
+#[test]
+fn an_update_in_one_pass_is_that_of_burns_operations() {
+    let device = Device::flex();
+    let n = 40_003;
+    let slots = [("w", vec![200, 200]), ("b", vec![3])].map(|(name, dims)| named::Slot { name: name.into(), dims });
+    let wave = |step: f32, size: f32| {
+        let values: Vec<f32> = (0..n).map(|i| (i as f32 * step).sin() * size).collect();
+        Tensor::<1>::from_data(TensorData::new(values, [n]), &device)
+    };
+    // Of norm 14 and of norm 0.14: clipped and not.
+    for size in [0.1, 0.001] {
+        let mut ours = AdamW::new(&slots, 0.3, &device);
+        let mut burns = ours.clone();
+        let [mut of_ours, mut of_burns] = [wave(0.7, 2.0), wave(0.7, 2.0)];
+        for update in 0..4 {
+            let gradient = wave(0.3 + update as f32, size);
+            let (values, norm) = ours.clipped_step(of_ours, gradient.clone(), 1.0, 1e-2);
+            let expected = gradient.clone().square().sum().sqrt();
+            let clip = ((expected.clone() + 1e-6).recip()).clamp_max(1.0);
+            of_burns = burns.step(of_burns, gradient * clip, 1e-2);
+            of_ours = values;
+            let [norm, expected] = [norm, expected].map(|norm| read(&norm)[0]);
+            assert!((norm / expected - 1.0).abs() < 1e-5, "a norm of {norm}, expected {expected}");
+        }
+        let vectors = [(&of_ours, &of_burns), (&ours.first, &burns.first), (&ours.second, &burns.second)];
+        for (name, (ours, burns)) in ["values", "first", "second"].iter().zip(vectors) {
+            let (ours, burns) = (read(ours), read(burns));
+            let largest = burns.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+            let worst = ours.iter().zip(&burns).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5 * largest, "{name}: they differ by {worst:e} of {largest:e}");
+        }
+    }
+}
+
+#[test]
+fn an_update_with_what_is_not_a_number_says_so() {
+    let device = Device::flex();
+    let slots = [named::Slot { name: "w".into(), dims: vec![3] }];
+    let mut optimiser = AdamW::new(&slots, 0.0, &device);
+    let gradient = Tensor::<1>::from_floats([1.0, f32::NAN, 0.5], &device);
+    let (values, norm) = optimiser.clipped_step(Tensor::ones([3], &device), gradient, 1.0, 1e-2);
+    assert!(read(&norm)[0].is_nan() && read(&values).iter().all(|v| v.is_nan()), "it is hidden");
+}
+
 /// One trainable tensor as read back.
 #[derive(Debug, PartialEq)]
 struct Named {

@@ -23,7 +23,7 @@ const QUERIES: usize = 48;
 
 /// One sequence of a batch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// Rows, padding included.
     pub rows: usize,
     /// The first rows, which are looked at: leaving out the padding behind the last token changes nothing.
@@ -31,12 +31,10 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The sequences of a padded batch: `padding` is `[batch, 1, 1, length]`.
-    pub(super) fn of(padding: &FlexTensor) -> Vec<Self> {
-        let rows = padding.layout().shape()[3];
-        let padding = values(padding).chunks_exact(rows.max(1));
-        let keys = |padding: &[f32]| padding.iter().rposition(|&p| p == 0.0).map_or(rows, |last| last + 1);
-        padding.map(|padding| Self { rows, keys: keys(padding) }).collect()
+    /// As these heads see it: of a decoder only padding sees what is behind the last token, and scores are summed over
+    /// padding, too.
+    fn seen_by(self, heads: Heads) -> Self {
+        if heads.causal { Self { keys: self.rows, ..self } } else { self }
     }
 
     /// Rows of weights as wide as whole vectors; what is too much weighs nothing.
@@ -53,12 +51,12 @@ impl Span {
 /// The operation with gradients, reachable from a tensor of any device.
 #[backend_extension(Flex, Autodiff)]
 pub(super) trait CpuAttention: Backend {
-    /// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`super::attention()`].
+    /// `softmax(QKᵀ/√size)·V` of every head, over the keys of each sequence; shapes as in [`super::attention()`].
     fn cpu_attention(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        padding: FloatTensor<Self>,
+        spans: Vec<Span>,
         heads: Heads,
     ) -> FloatTensor<Self>;
 }
@@ -67,8 +65,6 @@ pub(super) trait CpuAttention: Backend {
 trait Parts: Backend {
     /// The context, and the weights of every sequence and head behind one another.
     fn parts(qkv: [FloatTensor<Self>; 3], spans: &[Span], heads: Heads) -> (FloatTensor<Self>, Vec<f32>);
-    /// The sequences of a padded batch.
-    fn spans(padding: FloatTensor<Self>, heads: Heads) -> Vec<Span>;
     /// ∂L/∂Q, ∂L/∂K and ∂L/∂V.
     fn gradients(saved: Saved<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
 }
@@ -82,9 +78,10 @@ struct Saved<B: Backend> {
 }
 
 impl CpuAttention for Flex {
-    fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, padding: FlexTensor, heads: Heads) -> FlexTensor {
+    fn cpu_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, spans: Vec<Span>, heads: Heads) -> FlexTensor {
         let [q, k, v] = [q, k, v].map(|x| x.to_contiguous());
-        forward([&q, &k, &v], &Self::spans(padding, heads), heads, None)
+        let spans: Vec<Span> = spans.into_iter().map(|span| span.seen_by(heads)).collect();
+        forward([&q, &k, &v], &spans, heads, None)
     }
 }
 
@@ -94,15 +91,6 @@ impl Parts for Flex {
         let mut weights = vec![0.0; heads.queries() * spans.iter().map(|span| span.weights()).sum::<usize>()];
         let context = forward([&q, &k, &v], spans, heads, Some(&mut weights));
         (context, weights)
-    }
-
-    fn spans(padding: FlexTensor, heads: Heads) -> Vec<Span> {
-        let mut spans = Span::of(&padding.to_contiguous());
-        if heads.causal {
-            // Only padding sees what is behind the last token, and scores are summed over padding, too.
-            spans.iter_mut().for_each(|span| span.keys = span.rows);
-        }
-        spans
     }
 
     fn gradients(saved: Saved<Self>, gradient: FlexTensor) -> [FlexTensor; 3] {
@@ -128,30 +116,24 @@ impl<B: CpuAttention + Parts, C: CheckpointStrategy> CpuAttention for Autodiff<B
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
-        padding: FloatTensor<Self>,
+        spans: Vec<Span>,
         heads: Heads,
     ) -> FloatTensor<Self> {
         let ((q, of_q), (k, of_k), (v, of_v)) = (q.into_parts(), k.into_parts(), v.into_parts());
-        let (padding, _) = padding.into_parts();
         match Attention.prepare::<C>([of_q, of_k, of_v]).compute_bound().stateful() {
             OpsKind::Tracked(tracked) => {
-                let (qkv, spans) = ([q, k, v], B::spans(padding, heads));
+                let (qkv, spans) = ([q, k, v], spans.into_iter().map(|span| span.seen_by(heads)).collect::<Vec<_>>());
                 let (context, weights) = B::parts(qkv.clone(), &spans, heads);
                 tracked.finish(Saved { qkv, weights, spans, heads }, context)
             }
-            OpsKind::UnTracked(free) => free.finish(B::cpu_attention(q, k, v, padding, heads)),
+            OpsKind::UnTracked(free) => free.finish(B::cpu_attention(q, k, v, spans, heads)),
         }
     }
 }
 
 /// `softmax(QKᵀ/√size)·V` of every sequence: `q` and the result are `[tokens, units · group · size]`, `k` and `v`
 /// `[tokens, units · size]`, all contiguous. The weights go into `kept`, if that is wanted.
-pub(super) fn forward(
-    [q, k, v]: [&FlexTensor; 3],
-    spans: &[Span],
-    heads: Heads,
-    mut kept: Option<&mut [f32]>,
-) -> FlexTensor {
+fn forward([q, k, v]: [&FlexTensor; 3], spans: &[Span], heads: Heads, mut kept: Option<&mut [f32]>) -> FlexTensor {
     let [tokens, width] = [0, 1].map(|dim| q.layout().shape()[dim]);
     let widths = [width, k.layout().shape()[1]];
     let qkv = [q, k, v].map(values);

@@ -1,7 +1,7 @@
 //! The CPU backend's side of the kernels: each operation on its tensors, its gradient, and its place in autodiff's graph.
 
 use super::rows::{Term, by_row, by_row_with, values};
-use super::{Heads, attention, gemm, rows};
+use super::{gemm, rows};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -45,14 +45,6 @@ pub(super) trait CpuInference: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         eps: f64,
-    ) -> FloatTensor<Self>;
-    /// [`super::attention()`] of sequences of these lengths that lie behind one another.
-    fn cpu_packed_attention(
-        q: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        lengths: Vec<usize>,
-        heads: Heads,
     ) -> FloatTensor<Self>;
     /// The sum of a term over every column.
     fn cpu_column_sums(x: FloatTensor<Self>, term: Term) -> FloatTensor<Self>;
@@ -124,18 +116,6 @@ impl CpuInference for Flex {
         by_row(x, rows::NormOfSum { added: values(&y), norm })
     }
 
-    fn cpu_packed_attention(
-        q: FlexTensor,
-        k: FlexTensor,
-        v: FlexTensor,
-        lengths: Vec<usize>,
-        heads: Heads,
-    ) -> FlexTensor {
-        let [q, k, v] = [q, k, v].map(|x| x.to_contiguous());
-        let spans: Vec<_> = lengths.into_iter().map(|n| attention::Span { rows: n, keys: n }).collect();
-        attention::forward([&q, &k, &v], &spans, heads, None)
-    }
-
     fn cpu_column_sums(x: FlexTensor, term: Term) -> FlexTensor {
         vector(rows::column_sums(&x, term))
     }
@@ -159,7 +139,7 @@ pub(super) fn give<B: Backend, S, const N: usize>(
     }
 }
 
-fn vector(values: Vec<f32>) -> FlexTensor {
+pub(super) fn vector(values: Vec<f32>) -> FlexTensor {
     let shape = Shape::from([values.len()]);
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }

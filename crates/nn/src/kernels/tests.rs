@@ -108,12 +108,9 @@ fn attention_in_one_operation_is_that_of_its_parts() {
     let padding = Tensor::<1>::from_floats(padding.as_slice(), &device).reshape([3, 1, 1, 5]);
     for padding in [None, Some(&padding)] {
         let [q, k, v] = [matrix(0.7), matrix(1.3), matrix(2.1)];
-        let fused = attention(
-            &[q.clone(), k.clone(), v.clone()],
-            padding,
-            [batch, length],
-            Heads { units: heads, group: 1, causal: false },
-        );
+        let spans = vec![Span { rows: length, keys: if padding.is_some() { 3 } else { length } }; batch];
+        let one = Heads { units: heads, group: 1, causal: false };
+        let fused = attention(&[q.clone(), k.clone(), v.clone()], &spans, padding, one);
         let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
         let weights = attention_weights(split(q).matmul(split(k).swap_dims(2, 3)), padding, 0.5);
         let parts = weights.matmul(split(v)).swap_dims(1, 2).reshape([15, 8]);
@@ -165,7 +162,9 @@ fn a_layer_with_its_adapter_is_that_of_its_parts_in_value_and_gradient() {
 #[test]
 fn the_gradients_of_attention_in_one_operation_are_those_of_its_parts() {
     let (batch, length, size) = (3, 21, 4);
-    let padding: Vec<f32> = (0..batch * length).map(|i| if i % length > 4 + i / 10 { -1e9 } else { 0.0 }).collect();
+    const KEYS: [usize; 3] = [5, 13, 21];
+    let is_padding = |i: usize| i % length >= KEYS[i / length];
+    let padding: Vec<f32> = (0..batch * length).map(|i| if is_padding(i) { -1e9 } else { 0.0 }).collect();
     let padding = Tensor::<1>::from_floats(padding.as_slice(), &Device::flex().autodiff()).reshape([3, 1, 1, 21]);
     let encoder = Heads { units: 2, group: 1, causal: false };
     let decoder = Heads { units: 2, group: 3, causal: true };
@@ -173,8 +172,9 @@ fn the_gradients_of_attention_in_one_operation_are_those_of_its_parts() {
         let Heads { units, group, causal } = heads;
         let split = |t: Tensor<2>, heads| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
         let sizes = [units * group, units, units].map(|heads| [batch * length, heads * size]);
-        let ours =
-            graded_inputs(sizes, |qkv| attention(&qkv, padding, [batch, length], heads).expect("the CPU fuses it"));
+        let keys = |i: usize| if padding.is_some() { KEYS[i] } else { length };
+        let spans: Vec<Span> = (0..batch).map(|i| Span { rows: length, keys: keys(i) }).collect();
+        let ours = graded_inputs(sizes, |qkv| attention(&qkv, &spans, padding, heads).expect("the CPU fuses it"));
         let parts = graded_inputs(sizes, |[q, k, v]| {
             let q = split(q, units * group).reshape([batch, units, group * length, size]);
             let scores = q.matmul(split(k, units).swap_dims(2, 3));

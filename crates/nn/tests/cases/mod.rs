@@ -9,10 +9,10 @@ use apt_core::reference::salience as slices;
 use apt_core::wiring::{Biases, Site, SubBlock};
 use apt_nn::salience::{ScoreInputs, scores};
 use apt_nn::{
-    Activation, AptLinear, DecoderConfig, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, ModelConfig,
+    Activation, AptLinear, Batch, DecoderConfig, DeviceMasks, Dropout, Family, Forward, HeadConfig, Init, ModelConfig,
     Pooling, Readings, Rotary, RotaryScaling, TapPoint, Taps, Transformer,
 };
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -29,10 +29,18 @@ pub(crate) struct Case {
     pub(crate) weigh: Tensor<2>,
     device: Device,
     dropout: f64,
+    /// Whether passes are made without the padding.
+    packed: bool,
 }
 
 pub(crate) fn cases() -> Vec<Case> {
     encoders().into_iter().chain(decoders()).collect()
+}
+
+/// Those whose passes can do without the padding, which then do.
+pub(crate) fn packed_cases() -> Vec<Case> {
+    let without_dropout = cases().into_iter().filter(|case| case.dropout == 0.0);
+    without_dropout.map(|case| Case { packed: true, ..case }).collect()
 }
 
 /// Grouped query heads and a gate; a norm on queries and keys of every head, all biases and ragged layers; layer norms and
@@ -163,7 +171,8 @@ fn case_of(
             init.normal([tokens.ids.len(), config.vocab_size], 0.5) * counts
         }
     };
-    let mut case = Case { name, reference: Reference::of(&model), model, tokens, masks, weigh, device, dropout };
+    let mut case =
+        Case { name, reference: Reference::of(&model), model, tokens, masks, weigh, device, dropout, packed: false };
     case.reference.factors = case.factors();
     case
 }
@@ -176,7 +185,7 @@ impl Case {
     pub(crate) fn logits(&self, with: Option<(&DeviceMasks, Option<&mut Taps>)>) -> Tensor<2> {
         let own = self.device_masks(false);
         let (masks, taps) = with.unwrap_or((&own, None));
-        let batch = self.tokens.batch(&self.model.config, &self.device);
+        let batch = self.batch();
         let mut dropout = self.dropout();
         let with = Forward { masks: Some(masks), taps, dropout: dropout.as_mut(), keep_states: false };
         let hidden = self.model.forward(&batch, with).hidden;
@@ -184,6 +193,23 @@ impl Case {
             return self.model.next_token_logits(hidden).expect("a decoder");
         }
         self.model.classify_with(hidden, &batch, dropout.as_mut()).expect("there is a head")
+    }
+
+    fn batch(&self) -> Batch {
+        let of = if self.packed { Batch::packed } else { Batch::new };
+        of(&self.tokens.padded(), &self.model.config, &self.device)
+    }
+
+    /// Σ weigh ∘ logits, `[1]`.
+    pub(crate) fn weighed(&self, logits: Tensor<2>) -> Tensor<1> {
+        let weigh = match self.model.config.decoder {
+            None => self.weigh.clone(),
+            Some(_) => {
+                let rows = self.batch().own((0..self.tokens.ids.len() as i32).collect());
+                self.weigh.clone().select(0, Tensor::<1, Int>::from_ints(rows.as_slice(), &self.device))
+            }
+        };
+        (logits * weigh).sum()
     }
 
     /// The same draws in every pass.
@@ -245,7 +271,7 @@ impl Case {
         let masks = self.device_masks(apt_nn::salience::needs_mask_gradients(scorer));
         let mut taps = Taps::for_scorer(scorer);
         let logits = self.logits(Some((&masks, taps.as_mut())));
-        let gradients = (logits * self.weigh.clone()).sum().backward();
+        let gradients = self.weighed(logits).backward();
         let readings = Readings::of(&self.model, taps.as_ref(), Some(&masks), &gradients);
         let seen =
             ScoreInputs { model: &self.model, readings: &readings, outliers, head_kurtosis: HeadKurtosis::PerHead };

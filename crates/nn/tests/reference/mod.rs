@@ -185,8 +185,11 @@ impl Tokens {
     }
 
     pub(crate) fn batch(&self, config: &ModelConfig, device: &Device) -> Batch {
-        let (ids, type_ids, lengths) = (self.ids.clone(), self.types.clone(), self.lengths.clone());
-        Batch::new(&TokenBatch { ids, type_ids, lengths }, config, device)
+        Batch::new(&self.padded(), config, device)
+    }
+
+    pub(crate) fn padded(&self) -> TokenBatch {
+        TokenBatch { ids: self.ids.clone(), type_ids: self.types.clone(), lengths: self.lengths.clone() }
     }
 }
 

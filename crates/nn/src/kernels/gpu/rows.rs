@@ -174,7 +174,7 @@ impl<const N: usize> Backward<Cube, N> for NormStep {
 pub(in crate::kernels) fn attention(
     qkv: &[Tensor<2>; 3],
     padding: Option<&Tensor<4>>,
-    [_, length]: [usize; 2],
+    length: usize,
     heads: usize,
 ) -> Option<Tensor<2>> {
     let contiguous = |t: &Tensor<2>| {
