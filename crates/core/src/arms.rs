@@ -119,6 +119,16 @@ arms! {
 }
 
 arms! {
+    /// Whether padding is seen by scores and by the loss between hidden states.
+    Padding ("padding") {
+        /// only the tokens of a text count, so that a text's part does not depend on which others are in its batch
+        LeftOut = "left_out",
+        /// padded positions of a batch count as tokens do, as in the published code
+        Counted = "counted",
+    }
+}
+
+arms! {
     /// How heads, neurons and hidden dims are weighed against each other.
     KindWeighing ("kind weights") {
         /// by score per parameter as it is (the paper)

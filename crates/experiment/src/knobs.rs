@@ -7,7 +7,8 @@
 use std::sync::LazyLock;
 
 use apt_core::arms::{
-    Curve, Distillation, HeadKurtosis, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience,
+    Curve, Distillation, HeadKurtosis, KindWeighing, OutlierScale, Padding, PruneSchedule, RankGrowth, RankImportance,
+    Salience,
 };
 use apt_core::lr::LrDecay;
 use serde::{Deserialize, Serialize};
@@ -383,6 +384,9 @@ knobs! {
     /// Over what a head's kurtosis is taken: per_head, all its entries; published, the code's mixture of all heads' entries.
     #[knob(Salience, "")]
     head_kurtosis: HeadKurtosis = HeadKurtosis::PerHead,
+    /// Padding in scores and in the loss between hidden states: left_out, or counted as in the published code (slower).
+    #[knob(Salience, "")]
+    padding: Padding = Padding::LeftOut,
     /// Memory of the running mean of scores; 0 looks at the last batch alone.
     #[knob(Salience, "β", 0.0..=0.9999; live)]
     beta: f64 = 0.85,

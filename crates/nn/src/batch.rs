@@ -57,12 +57,24 @@ pub struct Batch {
     /// Sequences.
     pub size: usize,
     pub(crate) layout: Layout,
+    /// Which tokens count; [`None`] if all that are here do.
+    pub(crate) counts: Option<Counts>,
     /// By what queries and keys are turned, where positions do that.
     pub(crate) angles: Option<Angles>,
 }
 
+/// The tokens that count among those of a batch.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    /// 1 or 0 for each, `[tokens, 1]`; without autodiff.
+    pub rows: Tensor<2>,
+    /// How many count.
+    pub count: usize,
+}
+
 impl Batch {
-    /// `tokens` with the positions that a model of `config` gives them.
+    /// `tokens` with the positions that a model of `config` gives them. Its padding counts wherever something is summed
+    /// over tokens.
     pub fn new(tokens: &TokenBatch, config: &ModelConfig, device: &Device) -> Self {
         let TokenBatch { ids, type_ids, lengths } = tokens;
         let (size, length) = (tokens.size(), tokens.length());
@@ -92,11 +104,22 @@ impl Batch {
         Self { angles, ..Self::of_tokens(ids.to_vec(), vec![0; size], positions, size, layout, device) }
     }
 
-    /// As [`Self::new`], without the padding on the CPU: what is computed of the other tokens is the same. Activations of
-    /// padding, which some scorers and the loss between hidden states count, are then not there, nor are its draws of dropout.
+    /// As [`Self::new`], but its padding counts for nothing.
+    pub fn masked(tokens: &TokenBatch, config: &ModelConfig, device: &Device) -> Self {
+        let (length, lengths) = (tokens.length(), &tokens.lengths);
+        let rows: Vec<f32> =
+            lengths.iter().flat_map(|&n| (0..length).map(move |i| if i < n.max(1) { 1.0 } else { 0.0 })).collect();
+        let (all, count) = (rows.len(), rows.iter().filter(|row| **row > 0.0).count());
+        let device_of_rows = if device.is_autodiff() { device.clone().inner() } else { device.clone() };
+        let counts = (count < all)
+            .then(|| Counts { rows: Tensor::from_data(TensorData::new(rows, [all, 1]), &device_of_rows), count });
+        Self { counts, ..Self::new(tokens, config, device) }
+    }
+
+    /// As [`Self::masked`]; on the CPU the padding is not even there. For dropout it must be, which draws for padding too.
     pub fn packed(tokens: &TokenBatch, config: &ModelConfig, device: &Device) -> Self {
         if !kernels::is_cpu(device) {
-            return Self::new(tokens, config, device);
+            return Self::masked(tokens, config, device);
         }
         let length = tokens.length();
         // No sequence is empty: its first token is what is classified.
@@ -107,6 +130,11 @@ impl Batch {
         let size = lengths.len();
         let angles = Angles::of(config, lengths.iter().flat_map(|&n| 0..n), device);
         Self { angles, ..Self::of_tokens(ids, type_ids, positions, size, Layout::Packed { lengths }, device) }
+    }
+
+    /// Which tokens count; [`None`] if all that are here do.
+    pub fn counts(&self) -> Option<&Counts> {
+        self.counts.as_ref()
     }
 
     /// Of `values` for every token of the padded batch, those of the tokens that are here.
@@ -132,7 +160,7 @@ impl Batch {
         let first = type_ids.first().copied().and_then(|first| usize::try_from(first).ok());
         let one_type = first.filter(|_| type_ids.iter().all(|id| *id == type_ids[0]));
         let (ids, type_ids, positions) = (upload(ids), upload(type_ids), upload(positions));
-        Self { ids, type_ids, one_type, positions, size, layout, angles: None }
+        Self { ids, type_ids, one_type, positions, size, layout, counts: None, angles: None }
     }
 
     /// What a head with this pooling reads of each sequence: of `[tokens, width]` to `[sequences, width]`.

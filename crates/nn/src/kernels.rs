@@ -31,6 +31,7 @@ pub(crate) mod vocabulary;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) mod watch;
 
+use crate::batch::Counts;
 use adapted::CpuAdapted;
 pub(crate) use angles::Angles;
 use attention::CpuAttention;
@@ -204,11 +205,18 @@ pub(crate) fn split(whole: &Tensor<1>, lengths: &[usize]) -> Vec<Tensor<1>> {
     })
 }
 
-/// The sums of these terms over every column, `[n]` each; on a GPU in one pass.
-pub(crate) fn column_sums<const N: usize>(x: &Tensor<2>, terms: [Term; N]) -> [Tensor<1>; N] {
+/// The sums of these terms over every column, `[n]` each, of the rows that count; on a GPU in one pass.
+pub(crate) fn column_sums<const N: usize>(x: &Tensor<2>, counts: Option<&Counts>, terms: [Term; N]) -> [Tensor<1>; N] {
     let x = x.clone().without_autodiff();
-    gpu::tap::column_sums(&x, terms).unwrap_or_else(|| {
-        terms.map(|term| Tensor::from_dispatch(Dispatch::cpu_column_sums(x.clone().into_dispatch(), term)))
+    gpu::tap::column_sums(&x, counts, terms).unwrap_or_else(|| {
+        let (x, of_all) = match counts {
+            Some(Counts { rows, count }) => (x.clone() * rows.clone(), x.dims()[0] as f64 / *count as f64),
+            None => (x, 1.0),
+        };
+        terms.map(|term| {
+            let sums = Tensor::from_dispatch(Dispatch::cpu_column_sums(x.clone().into_dispatch(), term));
+            if term == Term::Mean && of_all != 1.0 { sums * of_all } else { sums }
+        })
     })
 }
 

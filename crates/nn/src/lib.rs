@@ -40,7 +40,7 @@ mod transformer;
 
 pub use activation::Activation;
 pub use attention::{Attention, HeadNorms};
-pub use batch::{Batch, PADDING_SCORE};
+pub use batch::{Batch, Counts, PADDING_SCORE};
 pub use config::{ConfigRead, DecoderConfig, HeadConfig, ModelConfig, Pooling};
 pub use dropout::Dropout;
 pub use embeddings::Embeddings;

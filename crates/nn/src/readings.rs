@@ -40,7 +40,7 @@ pub(crate) struct MaskGradients {
 /// How much a shard counts in its batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ShardWeights {
-    /// In means over the tokens of a batch, padding included.
+    /// In means over the tokens of a batch that count.
     pub tokens: f64,
     /// In sums: 1, or 0 of a shard that only stands in for one without examples.
     pub sums: f64,

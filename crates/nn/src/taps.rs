@@ -3,6 +3,7 @@
 //! A tap lets an activation H through as it is and keeps sums over tokens only: of H when it passes, and of the ∂L/∂H
 //! that comes back, which on a branch excludes the residual path. Nothing is done when nothing is collected.
 
+use crate::batch::Counts;
 use crate::kernels;
 use crate::kernels::Term;
 use crate::readings::TapReading;
@@ -67,12 +68,14 @@ pub struct Taps {
     decoder: bool,
     /// Whether the factors of c(H)∘c(∂L/∂H) are kept apart.
     apart: bool,
+    /// Over which tokens sums are taken; [`None`] means all.
+    counts: Option<Counts>,
     taps: Vec<Tap>,
 }
 
 impl Taps {
     pub(crate) fn new(needs: TapNeeds) -> Self {
-        Self { needs, decoder: false, apart: false, taps: Vec::new() }
+        Self { needs, decoder: false, apart: false, counts: None, taps: Vec::new() }
     }
 
     /// For a shard of a batch: what is recorded adds up over shards.
@@ -81,9 +84,10 @@ impl Taps {
         Self { apart: true, ..self }
     }
 
-    /// Says whose activations follow.
-    pub(crate) fn of(&mut self, decoder: bool) {
-        self.decoder = decoder;
+    /// Says whose activations follow, and which of their tokens count. Gradients need no such choice: none reaches a token
+    /// that does not count.
+    pub(crate) fn of(&mut self, decoder: bool, counts: Option<&Counts>) {
+        (self.decoder, self.counts) = (decoder, counts.cloned());
     }
 
     /// Records `h` at `point` if taps are given, and lets it through.
@@ -94,18 +98,19 @@ impl Taps {
         }
         let TapNeeds { gradients, means, squares } = taps.needs;
         let mut tap = Tap { point, mean: None, squares: None, leaf: None, sizes: None, width: h.dims()[1] };
+        let counts = taps.counts.as_ref();
         if squares {
-            let [squares] = kernels::column_sums(&h, [Term::Square]);
+            let [squares] = kernels::column_sums(&h, counts, [Term::Square]);
             tap.squares = Some(squares);
         }
         let h = match (gradients, means && matches!(point, TapPoint::Activation(..))) {
             (true, true) => {
-                let [sizes, mean] = kernels::column_sums(&h, [Term::Abs, Term::Mean]);
+                let [sizes, mean] = kernels::column_sums(&h, counts, [Term::Abs, Term::Mean]);
                 tap.mean = Some(mean);
                 tap.leaf_of(h, sizes, taps.apart)
             }
             (true, false) => {
-                let sizes = compressed(&h);
+                let [sizes] = kernels::column_sums(&h, counts, [Term::Abs]);
                 tap.leaf_of(h, sizes, taps.apart)
             }
             (false, _) => h,
@@ -137,6 +142,6 @@ impl Tap {
 
 /// c(Z) = Σ over tokens of |Z|: `[tokens, n]` → `[n]` (APT Eq. 4; METHOD §2.1).
 pub fn compressed(z: &Tensor<2>) -> Tensor<1> {
-    let [sizes] = kernels::column_sums(z, [Term::Abs]);
+    let [sizes] = kernels::column_sums(z, None, [Term::Abs]);
     sizes
 }

@@ -172,7 +172,7 @@ impl Transformer {
     pub(crate) fn forward_after(&self, batch: &Batch, with: Forward<'_>, mut cache: Option<&mut Cache>) -> Output {
         let Forward { masks, mut taps, keep_states, mut dropout } = with;
         if let Some(taps) = &mut taps {
-            taps.of(self.config.decoder.is_some());
+            taps.of(self.config.decoder.is_some(), batch.counts());
         }
         let mut x = self.embeddings.forward(batch, masks, &mut dropout);
         let mut states = Vec::new();

@@ -11,7 +11,7 @@ use apt_nn::salience::{ScoreInputs, scores};
 use apt_nn::{Adapter, AptLinear, Init, LinearMasks, Readings, Taps};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
-use cases::{cases, packed_cases};
+use cases::{Rows, all_cases, cases, cases_without_padding};
 use reference::{Matrix, close, matrix, values};
 
 /// Of a central difference in `f64`.
@@ -81,7 +81,7 @@ fn tensors_compute_what_plain_loops_compute() {
 
 #[test]
 fn adapter_gradients_of_a_model_agree_with_central_finite_differences() {
-    for case in cases().into_iter().chain(packed_cases()) {
+    for case in all_cases() {
         let gradients = case.weighed(case.logits(None)).backward();
         for (layer, of) in case.model.layers.iter().enumerate() {
             let attention = of.attention.iter().flat_map(|a| [(Site::Query, &a.query), (Site::Value, &a.value)]);
@@ -106,7 +106,7 @@ fn adapter_gradients_of_a_model_agree_with_central_finite_differences() {
 
 #[test]
 fn activation_gradient_scores_agree_with_central_finite_differences() {
-    for case in cases() {
+    for case in all_cases() {
         let expected = case.activation_gradient();
         close(
             &format!("{}: c(H)·c(∂L/∂H)", case.name),
@@ -119,7 +119,7 @@ fn activation_gradient_scores_agree_with_central_finite_differences() {
 
 #[test]
 fn outlier_aware_scores_agree_with_central_finite_differences() {
-    for case in cases() {
+    for case in all_cases() {
         let expected: Vec<f64> = case.activation_gradient().iter().zip(case.outliers()).map(|(a, k)| a + k).collect();
         let ours = case.scores(Salience::OutlierAware);
         close(&format!("{}: c(H)·c(∂L/∂H) + √kurtosis", case.name), &ours, &expected, 1e-3);
@@ -155,7 +155,7 @@ fn balanced_outliers_weigh_as_much_as_the_product_in_every_kind_of_block() {
 
 #[test]
 fn scores_by_mask_gradients_agree_with_central_finite_differences() {
-    for case in cases().into_iter().chain(packed_cases()) {
+    for case in all_cases() {
         let gradients = case.mask_gradients();
         type Of = fn(&f64) -> f64;
         let scorers: [(_, Of); 3] =
@@ -181,10 +181,25 @@ fn the_importance_of_components_is_its_formula_on_slices() {
 
 #[test]
 fn magnitude_and_wanda_scores_agree_with_their_formulas_on_slices() {
-    for case in cases() {
+    for case in all_cases() {
         for scorer in [Salience::Magnitude, Salience::Wanda] {
             let expected = case.weights(scorer);
             close(&format!("{}: {scorer}", case.name), &case.scores(scorer), &expected, TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn scores_are_the_same_whether_padding_is_masked_or_not_there() {
+    for mut case in cases_without_padding() {
+        for scorer in [Salience::OutlierAware, Salience::Wanda, Salience::Gradient, Salience::Magnitude] {
+            case.padding = Rows::Packed;
+            let packed = match case.has_dropout() {
+                true => continue,
+                false => case.scores(scorer),
+            };
+            case.padding = Rows::Masked;
+            close(&format!("{}: {scorer}", case.name), &case.scores(scorer), &packed, TOLERANCE);
         }
     }
 }

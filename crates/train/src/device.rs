@@ -287,7 +287,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
             hidden: (2..14).collect(),
         };
         let model = compact::compact(&small(d, NANO), &kept);
-        let batch = small_batch(&model, NANO, d);
+        let batch = Batch::new(&small_batch(NANO), &model.config, d);
         flat(model.forward(&batch, Forward::default()).hidden)
     }),
     ("a training step with outlier-aware salience", |d| training_step(d, NANO, Salience::OutlierAware, false, 0.0)),
@@ -320,7 +320,9 @@ fn training_step(device: &Device, sizes: Sizes, scorer: Salience, masked: bool, 
         &mut Init::new(5, &tracked),
     );
     let model = named::set_trainable(model, &|path| path.contains("adapter") || path.contains("head"));
-    let batch = small_batch(&model, sizes, &tracked);
+    // For dropout padding must be there.
+    let of = if dropout > 0.0 { Batch::masked } else { Batch::packed };
+    let batch = of(&small_batch(sizes), &model.config, &tracked);
     let masks = masked.then(|| {
         let shape = model.config.shape();
         let mut masks = Masks::ones(&shape);
@@ -378,13 +380,13 @@ fn small(device: &Device, sizes: Sizes) -> Transformer {
     Transformer::new(&config, &mut Init::new(3, device))
 }
 
-fn small_batch(model: &Transformer, sizes: Sizes, device: &Device) -> Batch {
+fn small_batch(sizes: Sizes) -> TokenBatch {
     let longest = sizes.lengths.into_iter().max().unwrap_or_default();
     let ids = sizes
         .lengths
         .iter()
         .flat_map(|&length| (0..longest).map(move |i| if i < length { ((7 * i + length) % 19 + 1) as i32 } else { 0 }));
-    Batch::new(&TokenBatch::of_one_type(ids.collect(), sizes.lengths.to_vec()), &model.config, device)
+    TokenBatch::of_one_type(ids.collect(), sizes.lengths.to_vec())
 }
 
 /// Gradients of `f` with respect to both arguments, behind its value.

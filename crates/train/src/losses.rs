@@ -7,6 +7,7 @@
 use apt_core::distill::PREDICTION_SCALE;
 use apt_data::mlm::IGNORED;
 use apt_data::{ClassSet, NextTokens, Objective, Target, collate_next};
+use apt_nn::Counts;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 /// What is to be predicted of a batch, on a device, `[n, 1]`; marks are `[n · outputs, 1]`. Next tokens stay on the host.
@@ -165,4 +166,12 @@ pub(crate) fn divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f6
 /// Mean squared difference of two tensors: of outputs and numbers, or of two hidden states.
 pub fn mean_squared_error(one: Tensor<2>, other: Tensor<2>) -> Tensor<1> {
     (one - other).square().mean()
+}
+
+/// As [`mean_squared_error`], of the tokens that count.
+pub(crate) fn error_of_states(one: Tensor<2>, other: Tensor<2>, counts: Option<&Counts>) -> Tensor<1> {
+    let Some(Counts { rows, count }) = counts else { return mean_squared_error(one, other) };
+    let values = (count * one.dims()[1]) as f64;
+    let difference = (one - other) * Tensor::from_inner(rows.clone());
+    difference.square().sum() / values
 }

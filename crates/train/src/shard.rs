@@ -1,7 +1,8 @@
 //! A batch in shards: which examples each has, how much it counts, and how several are gone through at once.
 //!
-//! A shard has its part of the batch's sequences, padded as the whole batch is. Its loss is its part of the batch's, so that
-//! gradients add up to the batch's; sums and means over tokens, which scorers read, do too ([`apt_nn::Readings`]).
+//! A shard has its part of the batch's sequences, padded, where they are, as the whole batch is. Its loss is its part of the
+//! batch's, so that gradients add up to the batch's; sums and means over tokens, which scorers read, do too
+//! ([`apt_nn::Readings`]).
 
 use apt_data::mlm::IGNORED;
 use apt_data::{NextTokens, Target};
@@ -22,8 +23,15 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Shard `index` of `count` of a batch with these `targets`, which are tokens if `predicts_tokens`.
-    pub(crate) fn new(index: usize, count: usize, targets: &[Target], predicts_tokens: bool) -> Self {
+    /// Shard `index` of `count` of a batch with these `targets`, which are tokens if `predicts_tokens`, whose sequences have
+    /// so many tokens that are `counted`.
+    pub(crate) fn new(
+        index: usize,
+        count: usize,
+        targets: &[Target],
+        predicts_tokens: bool,
+        counted: &[usize],
+    ) -> Self {
         let of = targets.len();
         let rows = index * of / count..(index + 1) * of / count;
         if rows.is_empty() {
@@ -31,10 +39,11 @@ impl Share {
             let weights = ShardWeights { tokens: 0.0, sums: 0.0 };
             return Self { rows: 0..1, of, outputs: 0.0, weights };
         }
-        let tokens = rows.len() as f64 / of as f64;
+        let of_rows: usize = counted[rows.clone()].iter().sum();
+        let tokens = of_rows as f64 / counted.iter().sum::<usize>().max(1) as f64;
         let outputs = match predicts_tokens {
             true => predicted(&targets[rows.clone()]) as f64 / predicted(targets).max(1) as f64,
-            false => tokens,
+            false => rows.len() as f64 / of as f64,
         };
         Self { rows, of, outputs, weights: ShardWeights { tokens, sums: 1.0 } }
     }
@@ -127,7 +136,8 @@ mod tests {
     fn shards_are_the_whole_batch_once() {
         for (examples, count) in [(32, 2), (32, 3), (7, 4), (1, 1), (2, 4), (5, 5)] {
             let targets = vec![Target::Class(0); examples];
-            let shares: Vec<Share> = (0..count).map(|i| Share::new(i, count, &targets, false)).collect();
+            let counted: Vec<usize> = (0..examples).map(|i| 1 + i % 5).collect();
+            let shares: Vec<Share> = (0..count).map(|i| Share::new(i, count, &targets, false, &counted)).collect();
             let counted = shares.iter().filter(|share| share.weights.sums == 1.0);
             let rows: Vec<usize> = counted.clone().flat_map(|share| share.rows.clone()).collect();
             assert_eq!(rows, (0..examples).collect::<Vec<_>>(), "{examples} in {count}");

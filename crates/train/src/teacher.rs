@@ -2,11 +2,11 @@
 
 use crate::language::{Expectation, token_divergence};
 use crate::learner::Learner;
-use crate::losses::{PredictionLoss, mean_squared_error};
+use crate::losses::{PredictionLoss, error_of_states};
 use crate::shard::Share;
 use apt_core::blocks::Kept;
 use apt_core::distill::{candidates, teacher_layers};
-use apt_nn::{Batch, Forward, NnError, Output, Transformer, compact};
+use apt_nn::{Batch, Counts, Forward, NnError, Output, Transformer, compact};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -119,7 +119,7 @@ pub fn distillation_loss(
     teacher: TeacherOutput,
     weights: DistillWeights,
 ) -> Tensor<1> {
-    distillation(learner, states, Outputs::Logits(Box::new(logits)), teacher, weights, &[]).loss(None, None)
+    distillation(learner, (states, None), Outputs::Logits(Box::new(logits)), teacher, weights, &[]).loss(None, None)
 }
 
 /// The parts of a distillation loss. Which student layer stands for a teacher's that it has no more is still to be chosen.
@@ -170,10 +170,11 @@ impl Distilled {
 }
 
 /// As [`distillation_loss`], of a decoder too. Its states are compared by their direction, each divided by its root mean
-/// square, as the published code does with those of sequence-to-sequence models; `next` are the tokens that are predicted.
+/// square, as the published code does with those of sequence-to-sequence models. `counts` are the tokens whose states count,
+/// `next` those that are predicted.
 pub(crate) fn distillation(
     learner: &Learner,
-    states: &[Tensor<2>],
+    (states, counts): (&[Tensor<2>], Option<&Counts>),
     outputs: Outputs,
     teacher: TeacherOutput,
     weights: DistillWeights,
@@ -199,7 +200,7 @@ pub(crate) fn distillation(
         let of_student = |student_layer: usize| {
             let state = compared(states[student_layer].clone());
             let mapped = learner.transform.as_ref().map_or(state.clone(), |t| t.forward(state));
-            mean_squared_error(mapped, target.clone())
+            error_of_states(mapped, target.clone(), counts)
         };
         candidates(layer, &exists).into_iter().map(of_student).collect()
     });

@@ -6,7 +6,7 @@ use crate::learner::Learner;
 use crate::losses::{Targets, task_loss};
 use crate::shard::Share;
 use crate::teacher::{DistillWeights, Distilled, Outputs, Teacher, distillation};
-use apt_core::arms::Salience;
+use apt_core::arms::{Padding, Salience};
 use apt_core::tokens::TokenBatch;
 use apt_nn::{Batch, DeviceMasks, Dropout, Forward, Output, Readings, Taps};
 use burn::tensor::{Device, Gradients, Tensor};
@@ -28,6 +28,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) dropout: Option<Dropout>,
     /// Of a shard, how much of the batch it is.
     pub(crate) share: Option<Share>,
+    /// Whether padding counts where activations are read.
+    pub(crate) padding: Padding,
 }
 
 /// A teacher's part in a pass.
@@ -64,6 +66,18 @@ pub(crate) struct Backward<'p> {
 }
 
 impl Pass<'_> {
+    /// The batch on `device`, without padding where nothing is made of it.
+    fn batch(&self, device: &Device) -> Batch {
+        let reads_states =
+            self.scorer.is_some_and(|scorer| Taps::for_scorer(scorer).is_some()) || self.teaching.is_some();
+        let of = match (self.padding, self.dropout.is_some()) {
+            (Padding::Counted, _) if reads_states => Batch::new,
+            (_, true) => Batch::masked,
+            (_, false) => Batch::packed,
+        };
+        of(&self.tokens, &self.learner.student.config, device)
+    }
+
     /// Runs the teacher, if there is one, and the student.
     ///
     /// # Errors
@@ -73,15 +87,13 @@ impl Pass<'_> {
         // The teacher's intermediate results are gone before there are the student's.
         let taught = match &self.teaching {
             Some(teaching) => {
-                let batch = Batch::new(&self.tokens, &student.config, &self.device.clone().inner());
+                let batch = self.batch(&self.device.clone().inner());
                 Some(teaching.teacher.forward(&batch, &mut teaching.rng.clone())?)
             }
             None => None,
         };
         let taps = self.scorer.and_then(Taps::for_scorer);
-        // Padding is computed where something is read of it.
-        let reads_padding = taps.is_some() || taught.is_some() || self.dropout.is_some();
-        let batch = if reads_padding { Batch::new } else { Batch::packed }(&self.tokens, &student.config, &self.device);
+        let batch = self.batch(&self.device);
         let mut taps = if self.share.is_some() { taps.map(Taps::apart) } else { taps };
         let mut dropout = self.dropout.clone();
         let keep_states = taught.is_some();
@@ -104,7 +116,10 @@ impl Pass<'_> {
             None => task_loss,
         };
         let distilled = self.teaching.as_ref().zip(taught).map(|(teaching, taught)| {
-            (distillation(&self.learner, &states, outputs, taught, teaching.weights, &next), teaching.mu)
+            (
+                distillation(&self.learner, (&states, batch.counts()), outputs, taught, teaching.weights, &next),
+                teaching.mu,
+            )
         });
         let (learner, share, scorer) = (&*self.learner, self.share.clone(), self.scorer);
         Ok(Forwarded { learner, masks, share, taps, scorer, task_loss, distilled })

@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use apt_core::arms;
 use apt_core::arms::{
-    Curve, Distillation, HeadKurtosis, KindWeighing, OutlierScale, PruneSchedule, RankGrowth, RankImportance, Salience,
-    UnknownArm,
+    Curve, Distillation, HeadKurtosis, KindWeighing, OutlierScale, Padding, PruneSchedule, RankGrowth, RankImportance,
+    Salience, UnknownArm,
 };
 use apt_core::lr::LrDecay;
 use apt_core::wiring::Site;
@@ -181,5 +181,6 @@ choice_knobs!(
     RankImportance,
     HeadKurtosis,
     OutlierScale,
+    Padding,
     Salience
 );

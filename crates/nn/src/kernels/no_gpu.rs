@@ -69,8 +69,13 @@ pub(super) mod rows {
 
 pub(super) mod tap {
     use super::{Tensor, Term};
+    use crate::batch::Counts;
 
-    pub(in crate::kernels) fn column_sums<const N: usize>(_x: &Tensor<2>, _terms: [Term; N]) -> Option<[Tensor<1>; N]> {
+    pub(in crate::kernels) fn column_sums<const N: usize>(
+        _x: &Tensor<2>,
+        _counts: Option<&Counts>,
+        _terms: [Term; N],
+    ) -> Option<[Tensor<1>; N]> {
         None
     }
 

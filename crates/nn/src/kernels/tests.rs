@@ -230,7 +230,7 @@ fn a_tap_that_keeps_vectors_gives_what_one_that_keeps_activations_gives() {
     for tracked in [true, false] {
         let x = if tracked { wave(0.7).require_grad() } else { wave(0.7) };
         let loss = |h: Tensor<2>| (h.clone() * h * wave(1.3)).sum();
-        let [sizes, means, squares] = column_sums(&x, [Term::Abs, Term::Mean, Term::Square]);
+        let [sizes, means, squares] = column_sums(&x, None, [Term::Abs, Term::Mean, Term::Square]);
         let (h, leaf) = tapped(x.clone(), &sizes);
         let ours = loss(h).backward();
         let zeros = Tensor::<2>::zeros([rows, columns], &device).require_grad();

@@ -29,18 +29,33 @@ pub(crate) struct Case {
     pub(crate) weigh: Tensor<2>,
     device: Device,
     dropout: f64,
-    /// Whether passes are made without the padding.
-    packed: bool,
+    pub(crate) padding: Rows,
+}
+
+/// What becomes of a batch's padding.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rows {
+    /// It counts.
+    Counted,
+    /// It counts for nothing.
+    Masked,
+    /// It is not there.
+    Packed,
 }
 
 pub(crate) fn cases() -> Vec<Case> {
     encoders().into_iter().chain(decoders()).collect()
 }
 
-/// Those whose passes can do without the padding, which then do.
-pub(crate) fn packed_cases() -> Vec<Case> {
-    let without_dropout = cases().into_iter().filter(|case| case.dropout == 0.0);
-    without_dropout.map(|case| Case { packed: true, ..case }).collect()
+/// The same with padding that counts for nothing; where nothing is dropped it is not even there.
+pub(crate) fn cases_without_padding() -> Vec<Case> {
+    let without = |case: Case| Case { padding: if case.dropout > 0.0 { Rows::Masked } else { Rows::Packed }, ..case };
+    cases().into_iter().map(without).collect()
+}
+
+/// All of them.
+pub(crate) fn all_cases() -> Vec<Case> {
+    cases().into_iter().chain(cases_without_padding()).collect()
 }
 
 /// Grouped query heads and a gate; a norm on queries and keys of every head, all biases and ragged layers; layer norms and
@@ -171,8 +186,17 @@ fn case_of(
             init.normal([tokens.ids.len(), config.vocab_size], 0.5) * counts
         }
     };
-    let mut case =
-        Case { name, reference: Reference::of(&model), model, tokens, masks, weigh, device, dropout, packed: false };
+    let mut case = Case {
+        name,
+        reference: Reference::of(&model),
+        model,
+        tokens,
+        masks,
+        weigh,
+        device,
+        dropout,
+        padding: Rows::Counted,
+    };
     case.reference.factors = case.factors();
     case
 }
@@ -196,7 +220,11 @@ impl Case {
     }
 
     fn batch(&self) -> Batch {
-        let of = if self.packed { Batch::packed } else { Batch::new };
+        let of = match self.padding {
+            Rows::Counted => Batch::new,
+            Rows::Masked => Batch::masked,
+            Rows::Packed => Batch::packed,
+        };
         of(&self.tokens.padded(), &self.model.config, &self.device)
     }
 
@@ -288,6 +316,10 @@ impl Case {
         pass.logits.iter().zip(values(&self.weigh)).map(|(l, w)| l * w).sum()
     }
 
+    pub(crate) fn has_dropout(&self) -> bool {
+        self.dropout > 0.0
+    }
+
     fn has_heads(&self, layer: usize) -> bool {
         self.masks.heads[layer].iter().any(|m| *m > 0.0)
     }
@@ -305,7 +337,16 @@ impl Case {
                 (loss(STEP) - loss(-STEP)) / (2.0 * STEP)
             })
             .collect();
-        slices::activation_gradient(&h.v, &gradient, h.cols)
+        slices::activation_gradient(&self.counted(h), &self.counted(&Matrix { cols: h.cols, v: gradient }), h.cols)
+    }
+
+    /// The rows that count.
+    fn counted(&self, rows: &Matrix) -> Vec<f64> {
+        let length = self.tokens.ids.len() / self.tokens.lengths.len();
+        let counts =
+            |token: usize| self.padding == Rows::Counted || token % length < self.tokens.lengths[token / length];
+        let all = rows.v.chunks_exact(rows.cols).enumerate();
+        all.filter(|(token, _)| counts(*token)).flat_map(|(_, row)| row.iter().copied()).collect()
     }
 
     pub(crate) fn activation_gradient(&self) -> Vec<f64> {
@@ -357,7 +398,10 @@ impl Case {
         let terms = |k: Vec<f64>| k.into_iter().map(slices::outlier_term).collect::<Vec<f64>>();
         let mut proxy = |linear: &AptLinear, site| {
             let x = base.at(site);
-            let o = slices::output_proxy(&Linear::of(linear).weight.transposed().v, &slices::mean_input(&x.v, x.cols));
+            let o = slices::output_proxy(
+                &Linear::of(linear).weight.transposed().v,
+                &slices::mean_input(&self.counted(x), x.cols),
+            );
             hidden.iter_mut().zip(terms(slices::row_kurtosis(&o, x.cols))).for_each(|(sum, k)| *sum += k);
             (o, x.cols)
         };
@@ -415,7 +459,7 @@ impl Case {
                 weight.v.clone()
             } else {
                 match base.seen.iter().find(|(s, _)| *s == site) {
-                    Some((_, x)) => slices::wanda(&weight.v, &slices::squared_inputs(&x.v, x.cols)),
+                    Some((_, x)) => slices::wanda(&weight.v, &slices::squared_inputs(&self.counted(x), x.cols)),
                     // The block is skipped: it saw no input.
                     None => vec![0.0; weight.v.len()],
                 }

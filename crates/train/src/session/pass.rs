@@ -11,7 +11,7 @@ use crate::teacher::whole_layers;
 use crate::team::{Exchanged, Team};
 use crate::train_state::nothing_trainable;
 use crate::training::{Backward, Pass, Teaching};
-use apt_core::arms::Salience;
+use apt_core::arms::{Padding, Salience};
 use apt_core::masks::Masks;
 use apt_core::tokens::TokenBatch;
 use apt_data::{Encoded, Stream, Target, collate, generator};
@@ -170,7 +170,12 @@ impl Trainer {
     fn prepare(&self, wanted: &Wanted<'_>, examples: &Examples, shard: Option<(usize, usize)>) -> Pass<'_> {
         let (knobs, objective) = (&self.setup.knobs, &self.setup.task.objective);
         let Examples { tokens, targets } = examples;
-        let share = shard.map(|(shard, of)| Share::new(shard, of, targets, objective.predicts_tokens()));
+        let counted = |&n: &usize| match knobs.padding {
+            Padding::LeftOut => n.max(1),
+            Padding::Counted => tokens.length(),
+        };
+        let counted: Vec<usize> = tokens.lengths.iter().map(counted).collect();
+        let share = shard.map(|(shard, of)| Share::new(shard, of, targets, objective.predicts_tokens(), &counted));
         let rows = share.as_ref().map_or(0..targets.len(), |share| share.rows.clone());
         let (tokens, targets) = (tokens.rows(rows.clone()), &targets[rows.clone()]);
         let targets = match objective.predicts_tokens() {
@@ -192,7 +197,8 @@ impl Trainer {
         };
         let device = self.device.clone();
         let teaching = self.teaching(wanted.step);
-        Pass { learner, tokens, targets, device, masks, scorer: wanted.scorer, teaching, dropout, share }
+        let (scorer, padding) = (wanted.scorer, knobs.padding);
+        Pass { learner, tokens, targets, device, masks, scorer, teaching, dropout, share, padding }
     }
 
     /// The teacher's part in a step.

@@ -1,5 +1,5 @@
 // The sums of |x|, x and x² over every column, 16 columns a workgroup; what is made of them is said at the launch.
-// info: rows, columns, strides of x.
+// info: rows, columns, strides of x, rows that count.
 
 var<workgroup> sums: array<vec3<f32>, 256>;
 
@@ -8,7 +8,7 @@ var<workgroup> sums: array<vec3<f32>, 256>;
     var sum = vec3<f32>();
     if (column < info[1]) {
         for (var row = lane / 16u; row < info[0]; row += 16u) {
-            let value = x[row * info[2] + column * info[3]];
+            let value = x[row * info[2] + column * info[3]]{{counts}};
             sum += vec3<f32>(abs(value), value, value * value);
         }
     }

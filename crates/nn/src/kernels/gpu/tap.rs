@@ -3,6 +3,7 @@
 
 use super::launch::{Launch, empty};
 use super::{Cube, Graph, Operand, Primitive, record};
+use crate::batch::Counts;
 use crate::kernels::Term;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
@@ -13,11 +14,15 @@ use burn::tensor::Tensor;
 const COLUMNS: usize = 16;
 
 /// The sums of these terms over every column, in one launch; [`None`] on another device.
-pub(in crate::kernels) fn column_sums<const N: usize>(x: &Tensor<2>, terms: [Term; N]) -> Option<[Tensor<1>; N]> {
+pub(in crate::kernels) fn column_sums<const N: usize>(
+    x: &Tensor<2>,
+    counts: Option<&Counts>,
+    terms: [Term; N],
+) -> Option<[Tensor<1>; N]> {
     let x = x.clone().try_into_primitive::<Cube>().ok()?;
     let results = terms.map(|term| match term {
         Term::Abs => ("sizes", "sizes[column] = sum.x;"),
-        Term::Mean => ("means", "means[column] = sum.y / f32(info[0]);"),
+        Term::Mean => ("means", "means[column] = sum.y / f32(info[4]);"),
         Term::Square => ("squares", "squares[column] = sum.z;"),
     });
     let out = terms.map(|_| empty(&x, [x.meta.shape()[1]]));
@@ -25,7 +30,14 @@ pub(in crate::kernels) fn column_sums<const N: usize>(x: &Tensor<2>, terms: [Ter
     for ((name, _), out) in results.iter().zip(&out) {
         launch = launch.write(*name, out);
     }
-    sum_columns(launch.with("results", results.map(|(_, result)| result).join("\n        ")), &x);
+    let launch = launch.with("results", results.map(|(_, result)| result).join("\n        "));
+    match counts {
+        Some(Counts { rows, count }) => {
+            let rows = rows.clone().try_into_primitive::<Cube>().ok()?;
+            sum_columns(launch.read("counts", &rows), &x, " * counts[row]", *count);
+        }
+        None => sum_columns(launch, &x, "", x.meta.shape()[0]),
+    }
     Some(out.map(Tensor::from_primitive::<Cube>))
 }
 
@@ -52,7 +64,7 @@ impl Backward<Cube, 2> for Tapped {
             let out = empty(&gradient, [gradient.meta.shape()[1]]);
             let launch = Launch::of(include_str!("columns.wgsl")).read("x", &gradient).read("sizes", &ops.state);
             let launch = launch.write("out", &out).with("results", "out[column] = sum.x * sizes[column];");
-            sum_columns(launch, &gradient);
+            sum_columns(launch, &gradient, "", gradient.meta.shape()[0]);
             gradients.register::<Cube>(leaf.id, out);
         }
         if let Some(h) = h {
@@ -61,7 +73,9 @@ impl Backward<Cube, 2> for Tapped {
     }
 }
 
-fn sum_columns(launch: Launch, x: &Primitive) {
+/// `factor` stands behind every entry of `x`, of which so many rows count.
+fn sum_columns(launch: Launch, x: &Primitive, factor: &'static str, count: usize) {
     let (shape, strides) = (x.meta.shape(), x.meta.strides());
-    launch.numbers([shape[0], shape[1], strides[0], strides[1]]).groups(shape[1].div_ceil(COLUMNS));
+    let launch = launch.with("counts", factor);
+    launch.numbers([shape[0], shape[1], strides[0], strides[1], count]).groups(shape[1].div_ceil(COLUMNS));
 }

@@ -8,7 +8,7 @@ mod decoders;
 use super::rows;
 use crate::checkpoint::read_back;
 use crate::masks::HiddenMask;
-use crate::{Dropout, Init, Norm, kernels, named};
+use crate::{Counts, Dropout, Init, Norm, kernels, named};
 use burn::tensor::{Device, DeviceType, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -221,12 +221,17 @@ fn what_is_not_a_number_stays_so() {
 #[test]
 fn taps_of_any_size() {
     let Some(gpu) = gpu() else { return };
-    for [rows, columns] in [[1, 1], [5, 33], [70, 16], [300, 129]] {
+    let sizes = [[1, 1], [5, 33], [70, 16], [300, 129]];
+    for ([rows, columns], all_count) in sizes.into_iter().flat_map(|size| [(size, true), (size, false)]) {
         let of = |device: &Device| {
+            let counting: Vec<f32> = (0..rows).map(|row| if row % 3 == 1 { 0.0 } else { 1.0 }).collect();
+            let count = counting.iter().filter(|row| **row > 0.0).count();
+            let counting = Tensor::<1>::from_floats(counting.as_slice(), device).reshape([rows, 1]);
+            let counts = (!all_count).then_some(Counts { rows: counting, count });
             let mut init = Init::new(7, &device.clone().autodiff());
             let (x, weights) = (init.normal([rows, columns], 1.0).require_grad(), init.normal([rows, columns], 1.0));
-            let [sizes, means] = kernels::column_sums(&x, [kernels::Term::Abs, kernels::Term::Mean]);
-            let [squares] = kernels::column_sums(&x, [kernels::Term::Square]);
+            let [sizes, means] = kernels::column_sums(&x, counts.as_ref(), [kernels::Term::Abs, kernels::Term::Mean]);
+            let [squares] = kernels::column_sums(&x, counts.as_ref(), [kernels::Term::Square]);
             let (h, leaf) = kernels::tapped(x.clone(), &sizes);
             let gradients = (h * weights).sum().backward();
             let of_leaf = leaf.grad(&gradients).expect("the loss reaches the tap");
