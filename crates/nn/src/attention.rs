@@ -112,7 +112,8 @@ impl Attention {
         vec![(Site::Query, query), (Site::Key, key), (Site::Value, value), (Site::Output, output)]
     }
 
-    /// `x: [tokens, hidden]` → the same shape. `layer` names the block for masks, taps and what is remembered.
+    /// `x: [tokens, hidden]` → the same shape, or, if only the first token of each sequence is wanted, `[sequences, hidden]`.
+    /// `layer` names the block for masks, taps and what is remembered.
     #[expect(clippy::too_many_arguments, reason = "they are the parts of one pass, which the transformer holds")]
     pub(crate) fn forward(
         &self,
@@ -123,12 +124,14 @@ impl Attention {
         taps: &mut Option<&mut Taps>,
         dropout: &mut Option<&mut Dropout>,
         cache: &mut Option<&mut Cache>,
+        first: bool,
     ) -> Tensor<2> {
         let (block, stream) = (SubBlock::Attention, Stream::at(&self.norm, self.causal, masks));
         let branch = Taps::record(taps, TapPoint::Input(block, layer), stream.read(&x));
+        let x = if first { batch.first_of(x) } else { x };
         let mut context = match cache {
-            Some(cache) => cache.attend(layer, self, self.projections(branch, batch), batch),
-            None => self.context(branch, batch, dropout),
+            Some(cache) => cache.attend(layer, self, self.projections(branch, batch, false), batch),
+            None => self.context(branch, batch, dropout, first),
         };
         if let Some(masks) = masks {
             context = masks.of(block, layer).mask.on(context);
@@ -139,8 +142,10 @@ impl Attention {
     }
 
     /// Queries, keys and values of the heads, normalised and turned where the family does so.
-    fn projections(&self, x: Tensor<2>, batch: &Batch) -> [Tensor<2>; 3] {
-        let [mut q, mut k, v] = [&self.query, &self.key, &self.value].map(|linear| linear.forward(x.clone()));
+    fn projections(&self, x: Tensor<2>, batch: &Batch, first: bool) -> [Tensor<2>; 3] {
+        let asking = if first { batch.first_of(x.clone()) } else { x.clone() };
+        let of = [(&self.query, asking), (&self.key, x.clone()), (&self.value, x)];
+        let [mut q, mut k, v] = of.map(|(linear, x)| linear.forward(x));
         if let Some(norms) = &self.head_norms {
             (q, k) = (norms.query.of_heads(q), norms.key.of_heads(k));
         }
@@ -150,18 +155,22 @@ impl Attention {
         [q, k, v]
     }
 
-    /// Softmax(QKᵀ/√head_size)·V of every head, `[tokens, query heads · head_size]`.
-    fn context(&self, x: Tensor<2>, batch: &Batch, dropout: &mut Option<&mut Dropout>) -> Tensor<2> {
+    /// Softmax(QKᵀ/√head_size)·V of every head, `[tokens, query heads · head_size]`; of the first tokens alone if so wanted.
+    fn context(&self, x: Tensor<2>, batch: &Batch, dropout: &mut Option<&mut Dropout>, first: bool) -> Tensor<2> {
         let (units, group, size) = (self.heads(), self.queries_per_key, self.head_size);
         let heads = Heads { units, group, causal: self.causal };
         let scale = 1.0 / (size as f64).sqrt();
-        let qkv = self.projections(x, batch);
+        let qkv = self.projections(x, batch, first);
         let padding = match &batch.layout {
             Layout::Packed { .. } => None,
             Layout::Padded { padding, .. } => padding.as_deref(),
         };
         // Dropout needs the weights, which the one operation does not give.
-        let fused = || kernels::attention(&qkv, &batch.layout.spans(), padding, heads);
+        let mut spans = batch.layout.spans();
+        if first {
+            spans.iter_mut().for_each(|span| *span = span.first());
+        }
+        let fused = || kernels::attention(&qkv, &spans, padding, heads);
         if let Some(context) = dropout.is_none().then(fused).flatten() {
             return context;
         }

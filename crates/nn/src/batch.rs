@@ -36,9 +36,9 @@ impl Layout {
         match self {
             // Of a sequence without tokens all is looked at.
             Self::Padded { length, lengths, .. } => {
-                lengths.iter().map(|&n| Span { rows: *length, keys: if n == 0 { *length } else { n } }).collect()
+                lengths.iter().map(|&n| Span::new(*length, if n == 0 { *length } else { n })).collect()
             }
-            Self::Packed { lengths } => lengths.iter().map(|&n| Span { rows: n, keys: n }).collect(),
+            Self::Packed { lengths } => lengths.iter().map(|&n| Span::new(n, n)).collect(),
         }
     }
 }
@@ -163,6 +163,11 @@ impl Batch {
         Self { ids, type_ids, one_type, positions, size, layout, counts: None, angles: None }
     }
 
+    /// Whether a head with this pooling reads nothing but the first token, and of a batch whose sequences can be of one row.
+    pub(crate) fn is_read_first(&self, pooling: Pooling) -> bool {
+        matches!(self.layout, Layout::Packed { .. }) && matches!(pooling, Pooling::Pooler | Pooling::Cls)
+    }
+
     /// What a head with this pooling reads of each sequence: of `[tokens, width]` to `[sequences, width]`.
     pub(crate) fn read_by(&self, pooling: Pooling, hidden: Tensor<2>) -> Tensor<2> {
         match pooling {
@@ -200,7 +205,7 @@ impl Batch {
     }
 
     /// The first token's row of each sequence, of `[tokens, width]`.
-    fn first_of(&self, hidden: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn first_of(&self, hidden: Tensor<2>) -> Tensor<2> {
         let width = hidden.dims()[1];
         match &self.layout {
             Layout::Packed { lengths } => {

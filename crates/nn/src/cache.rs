@@ -73,7 +73,7 @@ impl Cache {
         let Some([keys, values]) = self.layers[layer].take() else {
             self.layers[layer] = Some(new.clone());
             let heads = Heads { units, group, causal: true };
-            let spans = vec![Span { rows: length, keys: length }; sequences];
+            let spans = vec![Span::new(length, length); sequences];
             if let Some(context) = kernels::attention(&[q.clone(), k, v], &spans, None, heads) {
                 return context;
             }

@@ -1,7 +1,7 @@
 //! Logits of a batch as fast as the device gives them. On the CPU nothing is computed for padding, and each thread takes a
 //! share of the sequences through the whole model: a step through one layer is too short to be worth sharing out.
 
-use crate::{Batch, Forward, NnError, Transformer};
+use crate::{Batch, NnError, Transformer};
 use apt_core::tokens::TokenBatch;
 use burn::tensor::{Device, Tensor};
 #[cfg(not(target_family = "wasm"))]
@@ -16,7 +16,7 @@ const SHARE: usize = 64;
 /// # Errors
 /// [`NnError::Config`] when the model has no classification head.
 pub fn logits(model: &Transformer, tokens: &TokenBatch, device: &Device) -> Result<Tensor<2>, NnError> {
-    let of = |batch: &Batch| model.classify(model.forward(batch, Forward::default()).hidden, batch);
+    let of = |batch: &Batch| model.logits(batch, None);
     #[cfg(not(target_family = "wasm"))]
     if crate::kernels::is_cpu(device) {
         use rayon::prelude::*;

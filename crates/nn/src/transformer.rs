@@ -168,18 +168,40 @@ impl Transformer {
         self.forward_after(batch, with, None)
     }
 
+    /// Logits `[sequences, labels]`, as [`Self::forward`] and [`Self::classify`] give them. Where the classifier reads the first
+    /// token alone, the last layer of a packed batch is computed for it alone: the others matter as keys and values.
+    ///
+    /// # Errors
+    /// As [`Self::classify`].
+    pub fn logits(&self, batch: &Batch, masks: Option<&DeviceMasks>) -> Result<Tensor<2>, NnError> {
+        let head = self.head()?;
+        let first = batch.is_read_first(head.pooling);
+        let hidden = self.run(batch, Forward { masks, ..Forward::default() }, None, first).hidden;
+        let read = if first { hidden } else { batch.read_by(head.pooling, hidden) };
+        Ok(head.forward(read, &mut None))
+    }
+
     /// As [`Self::forward`], of tokens that follow those in `cache`, which is given them too.
-    pub(crate) fn forward_after(&self, batch: &Batch, with: Forward<'_>, mut cache: Option<&mut Cache>) -> Output {
+    pub(crate) fn forward_after(&self, batch: &Batch, with: Forward<'_>, cache: Option<&mut Cache>) -> Output {
+        self.run(batch, with, cache, false)
+    }
+
+    /// If only the first token of each sequence is wanted, an encoder's output is `[sequences, hidden]`.
+    fn run(&self, batch: &Batch, with: Forward<'_>, mut cache: Option<&mut Cache>, first: bool) -> Output {
         let Forward { masks, mut taps, keep_states, mut dropout } = with;
         if let Some(taps) = &mut taps {
             taps.of(self.config.decoder.is_some(), batch.counts());
         }
         let mut x = self.embeddings.forward(batch, masks, &mut dropout);
         let mut states = Vec::new();
+        let last = self.layers.len().saturating_sub(1);
         for (i, layer) in self.layers.iter().enumerate() {
             let skipped = |sub_block| masks.is_some_and(|masks| masks.of(sub_block, i).none);
+            let first = first && i == last;
             if let Some(attention) = layer.attention.as_ref().filter(|_| !skipped(SubBlock::Attention)) {
-                x = attention.forward(x, batch, i, masks, &mut taps, &mut dropout, &mut cache);
+                x = attention.forward(x, batch, i, masks, &mut taps, &mut dropout, &mut cache, first);
+            } else if first {
+                x = batch.first_of(x);
             }
             if let Some(feed_forward) = layer.feed_forward.as_ref().filter(|_| !skipped(SubBlock::FeedForward)) {
                 x = feed_forward.forward(x, i, masks, &mut taps, &mut dropout);
@@ -229,6 +251,14 @@ impl Transformer {
         self.classify_with(hidden, batch, None)
     }
 
+    fn head(&self) -> Result<&ClassificationHead, NnError> {
+        self.head.as_ref().ok_or_else(|| NnError::Config {
+            file: "model".into(),
+            what: "there is no classification head".into(),
+            remedy: "train one with `apt-lab run --model`".into(),
+        })
+    }
+
     /// As [`Self::classify`], in a training step that drops entries of what the classifier reads.
     ///
     /// # Errors
@@ -239,11 +269,7 @@ impl Transformer {
         batch: &Batch,
         mut dropout: Option<&mut Dropout>,
     ) -> Result<Tensor<2>, NnError> {
-        let head = self.head.as_ref().ok_or_else(|| NnError::Config {
-            file: "model".into(),
-            what: "there is no classification head".into(),
-            remedy: "train one with `apt-lab run --model`".into(),
-        })?;
+        let head = self.head()?;
         let mut read = batch.read_by(head.pooling, hidden);
         if head.dense.is_some() && self.config.family.spec().head.drops_input {
             read = Dropout::on(&mut dropout, read);

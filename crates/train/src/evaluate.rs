@@ -93,8 +93,7 @@ pub(crate) async fn found(
             None => inference::logits(model, &tokens, &device)?,
             Some(_) => {
                 let inputs = Batch::packed(&tokens, &model.config, &device);
-                let output = model.forward(&inputs, Forward { masks, ..Forward::default() });
-                model.classify(output.hidden, &inputs)?
+                model.logits(&inputs, masks)?
             }
         };
         let values = read_back(logits, "logits").await?;

@@ -99,15 +99,24 @@ impl Pass<'_> {
         let keep_states = taught.is_some();
         let masks = self.masks.as_ref();
         let with = Forward { masks, taps: taps.as_mut(), keep_states, dropout: dropout.as_mut() };
-        let Output { hidden, states } = student.forward(&batch, with);
+        let logits_alone = with.taps.is_none() && with.dropout.is_none() && !keep_states;
+        let mut states = Vec::new();
         let (task_loss, outputs, next) = match &self.targets {
             Targets::Next(next) => {
                 let next = batch.own(next.clone());
+                let hidden;
+                Output { hidden, states } = student.forward(&batch, with);
                 let loss = token_loss(student, hidden.clone(), &next)?;
                 (loss, Outputs::Tokens(Box::new(Expectation::new(student, hidden))), next)
             }
             Targets::Classes(_) | Targets::Marks(_) | Targets::Values(_) => {
-                let logits = student.classify_with(hidden, &batch, dropout.as_mut())?;
+                let logits = if logits_alone {
+                    student.logits(&batch, masks)?
+                } else {
+                    let hidden;
+                    Output { hidden, states } = student.forward(&batch, with);
+                    student.classify_with(hidden, &batch, dropout.as_mut())?
+                };
                 (task_loss(logits.clone(), &self.targets), Outputs::Logits(Box::new(logits)), Vec::new())
             }
         };

@@ -24,13 +24,25 @@ const QUERIES: usize = 48;
 /// One sequence of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
-    /// Rows, padding included.
+    /// Rows of keys and values, padding included.
     pub rows: usize,
     /// The first rows, which are looked at: leaving out the padding behind the last token changes nothing.
     pub keys: usize,
+    /// Rows of queries: as many, or one if nothing is asked but what the first token sees.
+    pub queries: usize,
 }
 
 impl Span {
+    /// So many rows that all look at the first `keys`.
+    pub(crate) fn new(rows: usize, keys: usize) -> Self {
+        Self { rows, keys, queries: rows }
+    }
+
+    /// With the query of the first token alone.
+    pub(crate) fn first(self) -> Self {
+        Self { queries: self.queries.min(1), ..self }
+    }
+
     /// As these heads see it: of a decoder only padding sees what is behind the last token, and scores are summed over
     /// padding, too.
     fn seen_by(self, heads: Heads) -> Self {
@@ -44,7 +56,7 @@ impl Span {
 
     /// Values of the weights of a head.
     fn weights(self) -> usize {
-        self.rows * self.stride()
+        self.queries * self.stride()
     }
 }
 
@@ -134,23 +146,24 @@ impl<B: CpuAttention + Parts, C: CheckpointStrategy> CpuAttention for Autodiff<B
 /// `softmax(QKᵀ/√size)·V` of every sequence: `q` and the result are `[tokens, units · group · size]`, `k` and `v`
 /// `[tokens, units · size]`, all contiguous. The weights go into `kept`, if that is wanted.
 fn forward([q, k, v]: [&FlexTensor; 3], spans: &[Span], heads: Heads, mut kept: Option<&mut [f32]>) -> FlexTensor {
-    let [tokens, width] = [0, 1].map(|dim| q.layout().shape()[dim]);
+    let [queries, width] = [0, 1].map(|dim| q.layout().shape()[dim]);
     let widths = [width, k.layout().shape()[1]];
     let qkv = [q, k, v].map(values);
-    let mut context = vec![0.0; tokens * width];
+    let mut context = vec![0.0; queries * width];
     let mut rest = context.as_mut_slice();
-    let mut first = 0;
+    // The first row of the sequence, of queries and of keys.
+    let [mut of_q, mut of_k] = [0, 0];
     let mut tasks = Vec::with_capacity(spans.len());
     for &span in spans {
-        let context = take(&mut rest, span.rows * width);
+        let context = take(&mut rest, span.queries * width);
         let weights = kept.as_mut().map(|kept| take(kept, heads.queries() * span.weights()));
         let [q, k, v] = qkv;
-        let qkv = [&q[first * widths[0]..], &k[first * widths[1]..], &v[first * widths[1]..]];
+        let qkv = [&q[of_q * widths[0]..], &k[of_k * widths[1]..], &v[of_k * widths[1]..]];
         tasks.push(Forward { qkv, span, heads, widths, context, weights });
-        first += span.rows;
+        (of_q, of_k) = (of_q + span.queries, of_k + span.rows);
     }
     each(tasks);
-    tensor(context, [tokens, width])
+    tensor(context, [queries, width])
 }
 
 /// From ∂L/∂context, what [`forward`] read, and the weights that it kept: ∂L/∂Q, ∂L/∂K and ∂L/∂V.
@@ -161,26 +174,29 @@ fn backward(
     spans: &[Span],
     heads: Heads,
 ) -> [FlexTensor; 3] {
-    let tokens = q.layout().shape()[0];
+    let [queries, tokens] = [q, k].map(|x| x.layout().shape()[0]);
     let widths = [q, k].map(|x| x.layout().shape()[1]);
     let [of_queries, of_keys] = widths;
-    let (of_each, read) = ([of_queries, of_keys, of_keys], [gradient, q, k, v].map(values));
-    let mut of = of_each.map(|width| vec![0.0; tokens * width]);
+    let sizes = [queries * of_queries, tokens * of_keys, tokens * of_keys];
+    let (mut of, read) = (sizes.map(|size| vec![0.0; size]), [gradient, q, k, v].map(values));
     let mut rest = of.each_mut().map(Vec::as_mut_slice);
-    let mut first = 0;
+    // The first row of the sequence, of queries and of keys.
+    let [mut first_query, mut first] = [0, 0];
     let mut tasks = Vec::with_capacity(spans.len());
     for &span in spans {
         let [of_q, of_k, of_v] = &mut rest;
-        let of = [take(of_q, span.rows * of_queries), take(of_k, span.rows * of_keys), take(of_v, span.rows * of_keys)];
+        let of =
+            [take(of_q, span.queries * of_queries), take(of_k, span.rows * of_keys), take(of_v, span.rows * of_keys)];
         let (own, behind) = weights.split_at(heads.queries() * span.weights());
         let [g, q, k, v] = read;
-        let read = [&g[first * of_queries..], &q[first * of_queries..], &k[first * of_keys..], &v[first * of_keys..]];
+        let asked = first_query * of_queries;
+        let read = [&g[asked..], &q[asked..], &k[first * of_keys..], &v[first * of_keys..]];
         tasks.push(Back { read, weights: own, span, heads, widths, of });
-        (first, weights) = (first + span.rows, behind);
+        (first_query, first, weights) = (first_query + span.queries, first + span.rows, behind);
     }
     each(tasks);
     let [of_q, of_k, of_v] = of;
-    [tensor(of_q, [tokens, of_queries]), tensor(of_k, [tokens, of_keys]), tensor(of_v, [tokens, of_keys])]
+    [tensor(of_q, [queries, of_queries]), tensor(of_k, [tokens, of_keys]), tensor(of_v, [tokens, of_keys])]
 }
 
 /// The first `n` values, which `rest` loses.
@@ -219,7 +235,7 @@ impl<'a> WithSimd for Forward<'a> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { qkv: [q, k, v], span, heads, widths: [width, of_keys], context, mut weights } = self;
-        let Span { rows, keys: all } = span;
+        let Span { keys: all, queries: rows, .. } = span;
         let Heads { units, group, causal } = heads;
         let size = of_keys / units.max(1);
         let (scale, widest) = (scale(size), span.stride());
@@ -275,7 +291,7 @@ impl<'a> WithSimd for Back<'a> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { read: [g, q, k, v], weights, span, heads, widths: [width, of_keys], of: [of_q, of_k, of_v] } = self;
-        let Span { rows, keys } = span;
+        let Span { keys, queries: rows, .. } = span;
         let size = of_keys / heads.units.max(1);
         let stride = span.stride();
         let softmax = Softmax { scale: scale(size), padding: &[], rows_per_padding: 1 };

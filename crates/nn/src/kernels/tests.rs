@@ -108,7 +108,7 @@ fn attention_in_one_operation_is_that_of_its_parts() {
     let padding = Tensor::<1>::from_floats(padding.as_slice(), &device).reshape([3, 1, 1, 5]);
     for padding in [None, Some(&padding)] {
         let [q, k, v] = [matrix(0.7), matrix(1.3), matrix(2.1)];
-        let spans = vec![Span { rows: length, keys: if padding.is_some() { 3 } else { length } }; batch];
+        let spans = vec![Span::new(length, if padding.is_some() { 3 } else { length }); batch];
         let one = Heads { units: heads, group: 1, causal: false };
         let fused = attention(&[q.clone(), k.clone(), v.clone()], &spans, padding, one);
         let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
@@ -173,7 +173,7 @@ fn the_gradients_of_attention_in_one_operation_are_those_of_its_parts() {
         let split = |t: Tensor<2>, heads| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
         let sizes = [units * group, units, units].map(|heads| [batch * length, heads * size]);
         let keys = |i: usize| if padding.is_some() { KEYS[i] } else { length };
-        let spans: Vec<Span> = (0..batch).map(|i| Span { rows: length, keys: keys(i) }).collect();
+        let spans: Vec<Span> = (0..batch).map(|i| Span::new(length, keys(i))).collect();
         let ours = graded_inputs(sizes, |qkv| attention(&qkv, &spans, padding, heads).expect("the CPU fuses it"));
         let parts = graded_inputs(sizes, |[q, k, v]| {
             let q = split(q, units * group).reshape([batch, units, group * length, size]);

@@ -210,6 +210,10 @@ impl Case {
         let own = self.device_masks(false);
         let (masks, taps) = with.unwrap_or((&own, None));
         let batch = self.batch();
+        if self.padding == Rows::Packed && taps.is_none() && self.model.head.is_some() {
+            // As a step is made that reads nothing else.
+            return self.model.logits(&batch, Some(masks)).expect("there is a head");
+        }
         let mut dropout = self.dropout();
         let with = Forward { masks: Some(masks), taps, dropout: dropout.as_mut(), keep_states: false };
         let hidden = self.model.forward(&batch, with).hidden;

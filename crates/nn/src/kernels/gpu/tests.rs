@@ -161,7 +161,7 @@ fn attention_of_any_length_with_and_without_padding() {
                 let padding = padded.then(|| padding.reshape([batch, 1, 1, length]));
                 let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
                 let keys = if padded { length / 2 + 1 } else { length };
-                let spans = vec![kernels::Span { rows: length, keys }; batch];
+                let spans = vec![kernels::Span::new(length, keys); batch];
                 let one = kernels::Heads { units: heads, group: 1, causal: false };
                 kernels::attention(&qkv, &spans, padding.as_ref(), one).unwrap_or_else(|| {
                     let [q, k, v] = qkv.map(split);
@@ -212,7 +212,7 @@ fn what_is_not_a_number_stays_so() {
     is_lost("gelu", kernels::gelu(x.clone()), 1, 4);
     is_lost("norm", kernels::norm(x.clone(), ones.clone(), ones.clone(), 1e-12), 4, 4);
     is_lost("linear", kernels::linear(x.clone(), Tensor::ones([4, 4], &gpu), ones), 4, 4);
-    let spans = [kernels::Span { rows: 1, keys: 1 }; 2];
+    let spans = [kernels::Span::new(1, 1); 2];
     let one = kernels::Heads { units: 1, group: 1, causal: false };
     let attention = kernels::attention(&[x.clone(), x.clone(), x], &spans, None, one).expect("a GPU has attention");
     is_lost("attention", attention, 1, 4);
