@@ -6,7 +6,7 @@ use crate::setup::Setup;
 use apt_data::batch::lengths;
 use apt_data::{Encoded, Example, Metric, Objective, Target, TokenScore, collate, eval_batches};
 use apt_experiment::Split;
-use apt_nn::{Batch, DeviceMasks, Forward, Transformer, checkpoint::read_back, inference};
+use apt_nn::{Batch, DeviceMasks, Transformer, checkpoint::read_back, inference};
 use burn::tensor::Tensor;
 use std::collections::BTreeMap;
 
