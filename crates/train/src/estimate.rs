@@ -13,8 +13,8 @@ use apt_nn::{HeadConfig, ModelConfig};
 /// Bytes of one value.
 const VALUE: u64 = 4;
 
-/// The parts of a run's peak memory in bytes, by what they are. `labels` classes, inputs of `length` tokens each: of shorter ones
-/// a run on the CPU takes less, as padding is not computed.
+/// The parts of a run's peak memory in bytes, by what they are. `labels` classes, inputs of `length` tokens each: of
+/// shorter ones a run on the CPU takes less, as padding is not computed.
 ///
 /// Activations are what autodiff keeps of one batch, counted operation by operation for a dense layer; everything else
 /// is counted exactly. The peak measured differs by what the allocator rounds and by how long inputs really are.
