@@ -206,13 +206,21 @@ macro_rules! knobs {
     ($(
         #[doc = $help:literal]
         #[knob($axis:ident, $symbol:literal $(, $range:expr)? $(; $live:ident)?)]
+        $(#[serde($($serde:tt)*)])?
         $name:ident: $type:ty = $default:expr,
     )*) => {
         /// Every setting of one experiment; [`KNOBS`] describes each field.
+        ///
+        /// Records and checkpoints are read by `Deserialize`: what they do not name has the value it had before there was
+        /// such a knob. Settings that a user writes are read by [`Knobs::from_toml`] and its like, with the defaults.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Knobs {
-            $(#[doc = $help] pub $name: $type,)*
+            $(
+                #[doc = $help]
+                $(#[serde($($serde)*)])?
+                pub $name: $type,
+            )*
         }
 
         impl Default for Knobs {
@@ -242,6 +250,11 @@ macro_rules! knobs {
             )*]
         });
     };
+}
+
+/// Runs from before there was a choice counted padding.
+fn padding_of_older_runs() -> Padding {
+    Padding::Counted
 }
 
 knobs! {
@@ -386,6 +399,7 @@ knobs! {
     head_kurtosis: HeadKurtosis = HeadKurtosis::PerHead,
     /// Padding in scores and in the loss between hidden states: left_out, or counted as in the published code (slower).
     #[knob(Salience, "")]
+    #[serde(default = "padding_of_older_runs")]
     padding: Padding = Padding::LeftOut,
     /// Memory of the running mean of scores; 0 looks at the last batch alone.
     #[knob(Salience, "β", 0.0..=0.9999; live)]
