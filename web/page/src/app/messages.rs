@@ -1,7 +1,8 @@
 //! How messages of the worker change the state of the page, and from there, frame by frame, the screen.
 //!
 //! A message is taken in as it comes, at a cost that does not grow with the run; what is on the screen is renewed once a
-//! frame. Charts are redrawn four times a second at most, and take turns, so that no frame draws more than one.
+//! frame, and while a run trains twelve times a second at most: the workers need the cores. Charts take turns, so that no
+//! frame draws more than one.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use crate::writing::Writing;
 
 /// Milliseconds between two ticks, at each of which another chart is drawn.
 const TICK_MS: f64 = 42.0;
+/// Milliseconds between two ticks, and between two renewals of the screen, while a run trains.
+const TRAINING_MS: f64 = 84.0;
 /// Charts are redrawn in turn: each at every so many ticks.
 const CHART_SLOTS: u64 = 6;
 
@@ -256,16 +259,34 @@ impl Lab {
 
     fn ask_for_frame(self) {
         let asked = self.pending.try_update_value(|pending| std::mem::replace(&mut pending.due, true));
-        if asked == Some(false) {
-            request_animation_frame(move || self.renew());
+        if asked != Some(false) {
+            return;
         }
+        let frame = move || request_animation_frame(move || self.renew());
+        let since = browser::now() - self.pending.with_value(|pending| pending.renewed);
+        let wait = TRAINING_MS - since;
+        if self.is_training() && wait > 0.0 {
+            set_timeout(frame, Duration::from_millis(wait as u64));
+        } else {
+            frame();
+        }
+    }
+
+    /// Whether the run goes on, by the latest that is known of it.
+    fn is_training(self) -> bool {
+        let trains = |run: &StoredRun| run.state == RunState::Running;
+        let pending = self.pending.with_value(|pending| pending.run.as_ref().map(trains));
+        pending.unwrap_or_else(|| self.run.with_untracked(|run| run.as_ref().is_some_and(trains)))
     }
 
     fn renew(self) {
         let now = browser::now();
+        let tick_ms = if self.is_training() { TRAINING_MS } else { TICK_MS };
         let renewed = self.pending.try_update_value(|pending| {
             pending.due = false;
-            let ticks = now - pending.ticked >= TICK_MS && pending.ticks_left > 0;
+            pending.renewed = now;
+            // A frame comes a little before or after its time.
+            let ticks = now - pending.ticked >= 0.9 * tick_ms && pending.ticks_left > 0;
             if ticks {
                 pending.ticked = now;
                 pending.ticks_left -= 1;
@@ -295,7 +316,7 @@ impl Lab {
         }
         // The other charts draw what has come, also if nothing follows.
         if more {
-            set_timeout(move || self.ask_for_frame(), Duration::from_millis(TICK_MS as u64));
+            set_timeout(move || self.ask_for_frame(), Duration::from_millis(tick_ms as u64));
         }
     }
 }

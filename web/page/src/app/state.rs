@@ -71,6 +71,8 @@ pub(crate) struct PendingUpdate {
     pub(crate) requested: Option<Option<StoredRun>>,
     /// Whether a frame was asked for.
     pub(crate) due: bool,
+    /// When the screen was renewed last.
+    pub(crate) renewed: f64,
     /// When the charts were redrawn last.
     pub(crate) ticked: f64,
     /// Ticks until every chart has drawn what has come.
