@@ -44,10 +44,10 @@ pub use names::{content_run_name, run_name};
 pub use presets::{PAPER_SCHEDULE, PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{
     BatchTimes, Chance, ClassCount, Constant, CurvePoint, DataRead, Demand, DenseKept, Evaluation, ExampleAnswers,
-    FileRead, Growth, Inference, KnobChange, LOSS, Layout, LeftOut, LossChange, Measures, MetricMeasure, ModelRead,
-    ModelShape, NamedMetric, OpenedBy, Params, PartLeftOut, PlannedPoint, Provenance, PruningPoint, RECORD_SCHEMA,
-    Record, RecordBuilder, RecordError, Share, Split, StepSeconds, TeacherUpdate, TokensRead, TrainMeasure,
-    UnitExceptions, UnitOutliers, UnitSalience, UnitScores, UnitSet, UnitSets, WatchedExample,
+    FileRead, Growth, Inference, KnobChange, LOSS, Layout, LeftOut, LossChange, MOST_RESERVED, Measures, MetricMeasure,
+    ModelRead, ModelShape, NamedMetric, OpenedBy, Params, PartLeftOut, PlannedPoint, Provenance, PruningPoint,
+    RECORD_SCHEMA, Record, RecordBuilder, RecordError, Share, Split, StepSeconds, TeacherUpdate, TokensRead,
+    TrainMeasure, UnitExceptions, UnitOutliers, UnitSalience, UnitScores, UnitSet, UnitSets, WatchedExample,
 };
 pub use study::{
     Arm, ArmFile, ArmId, AxisFile, Cell, CellState, Choice, Combination, ExperimentId, MOST_SEEDS, STUDIES, Seeds,

@@ -19,7 +19,7 @@ mod timing;
 mod units;
 
 pub use again::Demand;
-pub use builder::RecordBuilder;
+pub use builder::{MOST_RESERVED, RecordBuilder};
 pub use chance::{Chance, Constant};
 pub use data_read::{ClassCount, DataRead, FileRead, LeftOut, Share, TokensRead};
 pub use examples::{ExampleAnswers, WatchedExample};

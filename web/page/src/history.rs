@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use apt_experiment::{
-    AdapterInfo, Event, LayerSalience, ModelShape, Parameters, Phase, PruningPoint, Record, RecordBuilder,
-    UnitExceptions, UnitSet,
+    AdapterInfo, Event, LayerSalience, MOST_RESERVED, ModelShape, Parameters, Phase, PruningPoint, Record,
+    RecordBuilder, UnitExceptions, UnitSet,
 };
 
 use crate::stage::Outliers;
@@ -109,6 +109,7 @@ impl History {
                 parameters: Some(*parameters),
                 adapters: adapters.clone(),
                 steps: *steps,
+                times: Vec::with_capacity((*steps).min(MOST_RESERVED)),
                 frames: vec![whole(shape, adapters)],
                 ..Self::default()
             };

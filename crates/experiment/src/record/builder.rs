@@ -7,6 +7,9 @@ use super::read::RecordError;
 use super::step_seconds::StepSeconds;
 use crate::event::{Event, Phase};
 
+/// No room is kept for more steps than this: how many there are to be is only what a file says.
+pub const MOST_RESERVED: usize = 100_000;
+
 /// Collects events and becomes a [`Record`].
 #[derive(Clone, Debug, Default)]
 pub struct RecordBuilder {
@@ -34,7 +37,7 @@ impl RecordBuilder {
 
     /// Takes in one event. Whatever comes before `started` is ignored.
     pub fn observe(&mut self, event: &Event) {
-        if let Event::Started { preset, config, provenance, shape, labels, examples, .. } = event {
+        if let Event::Started { preset, config, provenance, shape, labels, examples, steps, .. } = event {
             self.record = Some(Box::new(Record {
                 schema: RECORD_SCHEMA.to_owned(),
                 preset: preset.clone(),
@@ -43,7 +46,8 @@ impl RecordBuilder {
                 shape: (**shape).clone(),
                 labels: labels.clone(),
                 examples: examples.clone(),
-                curve: Vec::new(),
+                // A list that grows by doubling leaves its earlier places behind, and WebAssembly gives no memory back.
+                curve: Vec::with_capacity((*steps).min(MOST_RESERVED)),
                 evaluations: Vec::new(),
                 layout: None,
                 pruning_points: Vec::new(),
