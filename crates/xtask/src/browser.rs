@@ -38,6 +38,9 @@ pub(crate) struct Bench {
     /// Memory and tasks that hold the page up, over 10,000 steps by four workers: some ten minutes.
     #[arg(long, conflicts_with = "peers")]
     long: bool,
+    /// A training step by one worker and by one for each core, in turn: some four minutes.
+    #[arg(long, conflicts_with_all = ["peers", "long"])]
+    workers: bool,
     /// Rounds of each case beside them (default 5).
     #[arg(long, requires = "peers")]
     rounds: Option<usize>,
@@ -51,7 +54,11 @@ pub(crate) fn bench(args: &Bench) -> Result<()> {
     if args.peers {
         return beside_peers(args);
     }
-    let scripts: &[&str] = if args.long { &["bench/long.mjs"] } else { &["bench/steps.mjs", "bench/stage.mjs"] };
+    let scripts: &[&str] = match (args.long, args.workers) {
+        (true, _) => &["bench/long.mjs"],
+        (_, true) => &["bench/workers.mjs"],
+        _ => &["bench/steps.mjs", "bench/stage.mjs"],
+    };
     for script in scripts {
         run_within(LIMIT, prepared(Command::new("node").arg(script), web::delivered()?)?)?;
     }
