@@ -27,6 +27,7 @@ pub enum Event {
         /// The preset it started from, if it had a name.
         preset: Option<String>,
         /// The settings.
+        #[serde(deserialize_with = "crate::knobs::left_by_a_run")]
         config: Box<Knobs>,
         /// What it runs on and from.
         provenance: Box<Provenance>,

@@ -11,7 +11,8 @@ use apt_core::arms::{
     Salience,
 };
 use apt_core::lr::LrDecay;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::inputs::{BUILTIN_MODEL, BUILTIN_TASK, TaskName};
@@ -206,21 +207,13 @@ macro_rules! knobs {
     ($(
         #[doc = $help:literal]
         #[knob($axis:ident, $symbol:literal $(, $range:expr)? $(; $live:ident)?)]
-        $(#[serde($($serde:tt)*)])?
         $name:ident: $type:ty = $default:expr,
     )*) => {
         /// Every setting of one experiment; [`KNOBS`] describes each field.
-        ///
-        /// Records and checkpoints are read by `Deserialize`: what they do not name has the value it had before there was
-        /// such a knob. Settings that a user writes are read by [`Knobs::from_toml`] and its like, with the defaults.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Knobs {
-            $(
-                #[doc = $help]
-                $(#[serde($($serde)*)])?
-                pub $name: $type,
-            )*
+            $(#[doc = $help] pub $name: $type,)*
         }
 
         impl Default for Knobs {
@@ -252,9 +245,26 @@ macro_rules! knobs {
     };
 }
 
-/// Runs from before there was a choice counted padding.
-fn padding_of_older_runs() -> Padding {
-    Padding::Counted
+impl Knobs {
+    /// Settings that a run has left, where `saved` is what stands there: a knob that there was not yet had a value all the
+    /// same, which need not be today's default.
+    #[must_use]
+    pub fn of_its_time(self, saved: &Value) -> Self {
+        match saved.get("padding") {
+            Some(_) => self,
+            None => Self { padding: Padding::Counted, ..self },
+        }
+    }
+}
+
+/// Reads settings that a run has left, as [`Knobs::of_its_time`] takes them.
+///
+/// # Errors
+/// What cannot be read as settings.
+pub fn left_by_a_run<'de, D: Deserializer<'de>, K: From<Knobs>>(from: D) -> Result<K, D::Error> {
+    let saved = Value::deserialize(from)?;
+    let knobs = Knobs::deserialize(&saved).map_err(D::Error::custom)?;
+    Ok(knobs.of_its_time(&saved).into())
 }
 
 knobs! {
@@ -399,7 +409,6 @@ knobs! {
     head_kurtosis: HeadKurtosis = HeadKurtosis::PerHead,
     /// Padding in scores and in the loss between hidden states: left_out, or counted as in the published code (slower).
     #[knob(Salience, "")]
-    #[serde(default = "padding_of_older_runs")]
     padding: Padding = Padding::LeftOut,
     /// Memory of the running mean of scores; 0 looks at the last batch alone.
     #[knob(Salience, "β", 0.0..=0.9999; live)]

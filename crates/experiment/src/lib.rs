@@ -39,7 +39,7 @@ pub use knob::{
     Adapters, Axis, CheckedKnobs, Densities, Device, Keep, KnobError, KnobKind, MuOver, ObjectiveChoice,
     OptimizerState, PoolingChoice, SettingLocation, schema, table, table_json,
 };
-pub use knobs::{DATA_KNOBS, DataSource, KNOBS, Knob, Knobs, knob};
+pub use knobs::{DATA_KNOBS, DataSource, KNOBS, Knob, Knobs, knob, left_by_a_run};
 pub use names::{content_run_name, run_name};
 pub use presets::{PAPER_SCHEDULE, PRESETS, Preset, ablation_axes, preset, preset_entry};
 pub use record::{

@@ -2,6 +2,7 @@
 
 mod example;
 
+use apt_core::arms::Padding;
 use apt_experiment::{
     Chance, Constant, CurvePoint, Evaluation, Event, Explain, KnobChange, Knobs, LayerSalience, Layout, Measures,
     MetricMeasure, NamedMetric, PlannedPoint, Problem, PruningPoint, Record, RecordBuilder, RecordError, Split,
@@ -235,11 +236,13 @@ fn records_of_before_are_read() {
     // Class names, other metrics and vectors came later; changes of knobs are called what they always were.
     let mut value = serde_json::to_value(record()).expect("a record");
     value.as_object_mut().expect("an object").remove("labels");
+    value["config"].as_object_mut().expect("an object").remove("padding").expect("the knob");
     value["provenance"].as_object_mut().expect("an object").remove("simd");
     value["final"]["metric"].as_object_mut().expect("an object").remove("others");
     value["turns"] = serde_json::json!([{"step": 3, "knob": "beta", "value": "0"}]);
     let read = Record::from_json(value.to_string().as_bytes(), "record.json").expect("a record of before");
     assert!(read.labels.is_empty() && read.measures.metric.others.is_empty() && read.provenance.simd.is_none());
+    assert_eq!(read.config.padding, Padding::Counted, "there was no other way");
     assert_eq!(read.changes, [KnobChange { step: 3, knob: "beta".to_owned(), value: "0".to_owned() }]);
     let line = Event::KnobChanged(read.changes[0].clone()).to_line().expect("an event");
     assert_eq!(line, r#"{"event":"turned","step":3,"knob":"beta","value":"0"}"#);

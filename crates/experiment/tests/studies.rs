@@ -2,7 +2,6 @@
 
 mod example;
 
-use apt_core::arms::Padding;
 use apt_experiment::{
     Cell, Device, ExperimentId, KnobChange, Knobs, Record, STUDIES, Seeds, Sources, Study, StudyFile, ablation_axes,
 };
@@ -149,18 +148,7 @@ fn adapters_are_a_set_in_whatever_order_they_are_written() {
     knobs.set("adapters", "up, query,up").expect("adapters");
     assert_eq!(knobs.text("adapters").expect("a knob"), "query,up");
     let stored: Knobs = serde_json::from_str(r#"{"adapters": "up,query"}"#).expect("settings of a record");
-    assert_eq!(stored.adapters, knobs.adapters);
-}
-
-/// Records and checkpoints of runs that counted padding, when there was no choice, say nothing of it; settings that say
-/// nothing leave it out.
-#[test]
-fn padding_is_counted_where_a_record_says_nothing_of_it() {
-    let stored: Knobs = serde_json::from_str("{}").expect("settings of a record");
-    assert_eq!(stored, Knobs { padding: Padding::Counted, ..Knobs::default() });
-    for read in [Knobs::from_toml("", "a.toml"), Knobs::from_json("{}", "a.json")] {
-        assert_eq!(read.expect("settings"), Knobs::default());
-    }
+    assert_eq!(stored, knobs);
 }
 
 #[test]

@@ -3,13 +3,13 @@
 
 mod common;
 
-use apt_core::arms::Salience;
+use apt_core::arms::{Padding, Salience};
 use apt_data::{Reading, parse_task};
 use apt_experiment::{Event, Knobs, Split, preset, without_times};
 use apt_nn::ModelConfig;
 use apt_train::device::cpu;
 use apt_train::team::{Link, Note, Receiving, Team};
-use apt_train::{Machine, ModelFiles, ModelSource, NoProbe, SNAPSHOT_VERSION, Session, Setup, sha256};
+use apt_train::{Machine, ModelFiles, ModelSource, NoProbe, SNAPSHOT_VERSION, Session, Setup, Snapshot, sha256};
 use common::{CONFIG, TOKENIZER};
 use pollster::block_on;
 use serde_json::Value;
@@ -282,6 +282,34 @@ fn what_is_changed_or_asked_of_the_leader_in_between_holds_for_all() {
     assert_eq!(plain(&led), plain(&alone));
 }
 
+/// A checkpoint in which a text of its session is another of the same length.
+fn edited(saved: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let line = saved.iter().position(|&byte| byte == b'\n').expect("a first line");
+    let mut body = saved[line + 1..].to_vec();
+    let at = body.windows(from.len()).position(|window| window == from.as_bytes()).expect("the text");
+    body[at..at + to.len()].copy_from_slice(to.as_bytes());
+    let mut older = format!("apt-lab-checkpoint {SNAPSHOT_VERSION} {}\n", sha256(&body)).into_bytes();
+    older.extend(body);
+    older
+}
+
+/// A checkpoint from before there was a choice is of a run that counted padding.
+#[test]
+fn a_checkpoint_that_says_nothing_of_padding_counts_it() {
+    let mut session = session(&knobs("apt", 1));
+    let saved = loop {
+        block_on(session.step()).expect("a step");
+        if session.steps_made() == 1 && !session.has_pending_events() {
+            break block_on(session.snapshot()).expect("a snapshot").bytes;
+        }
+    };
+    let padding = |bytes: &[u8]| Snapshot::contents(bytes, "a test").expect("whole").knobs.padding;
+    let says = r#"\"padding\":\"left_out\","#;
+    assert_eq!(padding(&saved), Padding::LeftOut);
+    assert_eq!(padding(&edited(&saved, says, &" ".repeat(says.len()))), Padding::Counted);
+}
+
 /// A checkpoint from before there were shards says 0 of them, as settings do that say nothing.
 #[test]
 fn a_checkpoint_that_says_nothing_of_shards_goes_on_with_one() {
@@ -294,13 +322,7 @@ fn a_checkpoint_that_says_nothing_of_shards_goes_on_with_one() {
         block_on(whole.step()).expect("an event");
     }
     let saved = block_on(whole.snapshot()).expect("a snapshot").bytes;
-    let line = saved.iter().position(|&byte| byte == b'\n').expect("a first line");
-    let mut body = saved[line + 1..].to_vec();
-    let says = br#"\"shards\":1"#;
-    let at = body.windows(says.len()).position(|window| window == says).expect("the knob");
-    body[at + says.len() - 1] = b'0';
-    let mut older = format!("apt-lab-checkpoint {SNAPSHOT_VERSION} {}\n", sha256(&body)).into_bytes();
-    older.extend(body);
+    let older = edited(&saved, r#"\"shards\":1"#, r#"\"shards\":0"#);
     let resumed = Session::resume(common::setup(&knobs), Box::new(NoProbe), &older, "a test");
     assert_eq!(plain(&rest(&mut resumed.expect("a resume"))), plain(&rest(&mut whole)));
 }

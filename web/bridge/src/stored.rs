@@ -11,6 +11,7 @@ pub struct StoredRun {
     /// The preset its settings started from.
     pub preset: Option<String>,
     /// Its settings.
+    #[serde(deserialize_with = "apt_experiment::left_by_a_run")]
     pub knobs: Knobs,
     /// Its state.
     pub state: RunState,

@@ -12,6 +12,7 @@ use crate::setup::{Places, Prepared, prepare};
 use crate::shell::resume_command;
 use apt_experiment::{CheckedKnobs, Difference, Event, Knobs, Provenance, Record, RecordBuilder, differences};
 use apt_train::{Session, Snapshot};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -90,7 +91,8 @@ pub(crate) fn session_at(
 /// # Errors
 /// A file that is missing or damaged, settings that contradict each other.
 pub(crate) fn settings_of(root: &Path) -> Result<CheckedKnobs, CliError> {
-    let mut knobs = Knobs::default();
+    // The file names every knob that there was.
+    let mut knobs = Knobs::default().of_its_time(&Value::Null);
     apply_file(&mut knobs, &root.join(CONFIG))?;
     Ok(knobs.check()?)
 }

@@ -129,7 +129,7 @@ impl Record {
         let from = &value;
         #[cfg(target_family = "wasm")]
         let from = &mut serde_json::Deserializer::from_slice(bytes);
-        let record: Self = located::read(from).map_err(|failure| {
+        let mut record: Self = located::read(from).map_err(|failure| {
             let file = file.clone();
             if failure.message.contains("invalid type: null, expected f64") {
                 RecordError::NotFinite { file, place: failure.place() }
@@ -137,6 +137,7 @@ impl Record {
                 RecordError::Field { file, field: failure.field, message: failure.message }
             }
         })?;
+        record.config = record.config.of_its_time(&value["config"]);
         record.config.clone().check().map_err(|error| RecordError::Config { file, source: Box::new(error) })?;
         Ok(record)
     }

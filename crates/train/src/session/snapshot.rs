@@ -73,6 +73,7 @@ impl Snapshot {
 /// The plain data of a session; tensors are beside it.
 #[derive(Serialize, Deserialize)]
 struct Saved {
+    #[serde(deserialize_with = "apt_experiment::left_by_a_run")]
     knobs: Knobs,
     stage: Stage,
     step: usize,
