@@ -121,7 +121,7 @@ mod tests {
     fn the_recorded_run_removed_the_two_heads_with_the_least_salience_of_its_last_layer() {
         let guess = Guess::of(&recorded()).expect("heads went");
         let gone: Vec<Head> = guess.fates.iter().filter(|fate| fate.went.is_some()).map(|fate| fate.head).collect();
-        assert_eq!((gone.as_slice(), guess.steps.as_slice()), (&[(3, 1), (3, 2)][..], &[104, 110][..]));
+        assert_eq!((gone.as_slice(), guess.steps.as_slice()), (&[(3, 1), (3, 2)][..], &[104][..]));
         let fate = |head| guess.fates.iter().find(|fate| fate.head == head).copied().expect("a head");
         let (went, stayed) = (fate((3, 2)), fate((3, 0)));
         assert!(went.salience < stayed.salience, "{went:?} {stayed:?}");
