@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { launch, watch } from "./browser.mjs";
 import { DIST } from "./paths.mjs";
 import { serve } from "./server.mjs";
@@ -65,13 +66,13 @@ export class Lab {
     await this.ready();
   }
 
-  /** From the next visit on, the script of every worker has `before` in front of it. */
+  /**
+   * From the next visit on, the script of every worker has `before` in front of it. The server gives it so: a worker that
+   * a worker makes asks past the page's routes.
+   */
   async beforeWorkers(before) {
-    await this.visit.unroute("**/start-worker.js");
-    await this.visit.route("**/start-worker.js", async (route) => {
-      const response = await route.fetch();
-      await route.fulfill({ response, body: `${before}\n${await response.text()}` });
-    });
+    const script = await readFile(join(DIST, "start-worker.js"), "utf8");
+    this.server.put("start-worker.js", "text/javascript", `${before}\n${script}`);
   }
 
   async reload() {

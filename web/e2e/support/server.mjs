@@ -37,16 +37,17 @@ export async function sendFile(response, path) {
   createReadStream(path).pipe(response);
 }
 
-/** Serves `folder`; `more` are further files by path, as `{ type, body }`; `answers` may answer before either. */
-export async function serve(folder, more = {}, answers = () => false) {
+/** Serves `folder`; `files` are further files by path, as `{ type, body }`; `answers` may answer before either. */
+export async function serve(folder, files = {}, answers = () => false) {
   const asked = [];
+  const more = { ...files };
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://host").pathname);
     asked.push(path);
     if (answers(request, response, path)) return;
     const extra = more[path];
     if (extra) {
-      response.writeHead(200, { "content-type": extra.type, "access-control-allow-origin": "*" });
+      response.writeHead(200, { "content-type": extra.type, "access-control-allow-origin": "*", "cache-control": "no-store" });
       response.end(extra.body);
       return;
     }
@@ -60,6 +61,10 @@ export async function serve(folder, more = {}, answers = () => false) {
     origin,
     url: origin + BASE,
     asked,
+    /** From now on the file at this path below the lab's is this. */
+    put(path, type, body) {
+      more[BASE + path] = { type, body };
+    },
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
