@@ -24,7 +24,7 @@ pub(crate) struct Share {
 
 impl Share {
     /// Shard `index` of `count` of a batch with these `targets`, which are tokens if `predicts_tokens`, whose sequences have
-    /// so many tokens that are `counted`.
+    /// so many tokens that are `counted`. Shards have as nearly as can be the same number of these, so that all take as long.
     pub(crate) fn new(
         index: usize,
         count: usize,
@@ -33,7 +33,8 @@ impl Share {
         counted: &[usize],
     ) -> Self {
         let of = targets.len();
-        let rows = index * of / count..(index + 1) * of / count;
+        let ends = ends(counted, count);
+        let rows = index.checked_sub(1).map_or(0, |before| ends[before])..ends[index];
         if rows.is_empty() {
             // There are fewer sequences than shards: the first stands in and counts for nothing.
             let weights = ShardWeights { tokens: 0.0, sums: 0.0 };
@@ -47,6 +48,25 @@ impl Share {
         };
         Self { rows, of, outputs, weights: ShardWeights { tokens, sums: 1.0 } }
     }
+}
+
+/// Behind which sequence each of `count` shards ends: where a sum of tokens is next to its part of them all, with a sequence
+/// for each shard as long as there are any.
+fn ends(tokens: &[usize], count: usize) -> Vec<usize> {
+    let whole: usize = tokens.iter().sum();
+    let (mut end, mut sum) = (0, 0);
+    let mut ends = Vec::with_capacity(count);
+    for shard in 1..=count {
+        let fewest = shard.min(tokens.len());
+        let most = tokens.len().saturating_sub(count - shard).max(fewest);
+        // The next sequence belongs here if at least half of it lies before the mark: in whole numbers, as on every machine.
+        while end < fewest || end < most && (2 * sum + tokens[end]) * count <= 2 * shard * whole {
+            sum += tokens[end];
+            end += 1;
+        }
+        ends.push(end);
+    }
+    ends
 }
 
 /// Tokens that are predicted.
@@ -146,6 +166,25 @@ mod tests {
                 assert!((all - 1.0).abs() < 1e-12, "{examples} in {count}: {all}");
             }
             assert!(shares.iter().all(|share| !share.rows.is_empty()), "none has nothing to compute with");
+        }
+    }
+
+    #[test]
+    fn shards_have_as_many_tokens_as_can_be() {
+        assert_eq!(ends(&[4; 32], 2), [16, 32]);
+        assert_eq!(ends(&[4; 7], 4), [2, 4, 5, 7]);
+        assert_eq!(ends(&[1, 1, 1, 1, 4, 4], 3), [4, 5, 6]);
+        assert_eq!(ends(&[9, 1, 1, 1], 4), [1, 2, 3, 4], "each has a sequence");
+        assert_eq!(ends(&[1, 1, 1, 9], 4), [1, 2, 3, 4], "each has a sequence");
+        assert_eq!(ends(&[3, 5], 4), [1, 2, 2, 2]);
+        // As batches come: sorted by length.
+        let tokens: Vec<usize> = (5..37).collect();
+        let of = |rows: Range<usize>| tokens[rows].iter().sum::<usize>();
+        for count in 2..6 {
+            let ends = ends(&tokens, count);
+            let parts: Vec<usize> = (0..count).map(|i| of(if i == 0 { 0 } else { ends[i - 1] }..ends[i])).collect();
+            let apart = parts.iter().max().zip(parts.iter().min()).map(|(most, least)| most - least);
+            assert!(apart.is_some_and(|apart| apart <= 36), "{count}: {parts:?}");
         }
     }
 
