@@ -37,7 +37,7 @@ pub enum Command {
         /// Whether to train on at once.
         running: bool,
     },
-    /// Run what is not finished of a study, cell after cell; answered by [`crate::Message::Study`] whenever one has come
+    /// Run what is not finished of a study, cell after cell or several at the same time; answered by [`crate::Message::Study`] whenever one has come
     /// further. Whatever was open is saved and closed first. A command that opens or closes a run ends it; the same
     /// command goes on with it.
     Study {
@@ -47,6 +47,8 @@ pub enum Command {
         file: Box<StudyFile>,
         /// Run failed cells again.
         retry: bool,
+        /// Runs at the same time, as far as there are processors and memory for them.
+        jobs: usize,
     },
     /// Pause after the step that is being made; saves.
     Pause,

@@ -78,6 +78,14 @@ pub struct StoredStudy {
     pub cells: Vec<StoredCell>,
     /// How long it will still take (`2 min`), once that is known.
     pub time_left: Option<String>,
+    /// Runs at the same time.
+    #[serde(default = "one")]
+    pub jobs: usize,
+}
+
+/// Studies that were stored without a number of jobs are made run after run.
+fn one() -> usize {
+    1
 }
 
 /// A run of a study.
@@ -109,7 +117,15 @@ impl StoredStudy {
                 state: CellState::Queued,
             }
         });
-        Self { name: name.to_owned(), file, began, running: false, cells: cells.collect(), time_left: None }
+        Self {
+            name: name.to_owned(),
+            file,
+            began,
+            running: false,
+            cells: cells.collect(),
+            time_left: None,
+            jobs: one(),
+        }
     }
 
     /// As it is when no worker goes through it.
@@ -131,10 +147,9 @@ impl StoredStudy {
         any
     }
 
-    /// The cell that is being run, with its index from 0.
-    #[must_use]
-    pub fn current_cell(&self) -> Option<(usize, &StoredCell)> {
-        self.cells.iter().enumerate().find(|(_, cell)| cell.state == CellState::Running)
+    /// The cells that are being run, with their indices from 0.
+    pub fn current_cells(&self) -> impl Iterator<Item = (usize, &StoredCell)> {
+        self.cells.iter().enumerate().filter(|(_, cell)| cell.state == CellState::Running)
     }
 
     /// How many cells are in such a state.

@@ -1,7 +1,8 @@
-//! What the worker that leads a run and those that help it tell each other. Values travel as attachments, one buffer of
+//! What a worker and those beside it tell each other: that help it with a run, time steps, or make runs of its study. Values travel as attachments, one buffer of
 //! 32-bit floats each.
 
-use apt_experiment::Knobs;
+use crate::StoredRun;
+use apt_experiment::{CellState, Knobs};
 use serde::{Deserialize, Serialize};
 
 /// To a worker that helps.
@@ -21,6 +22,20 @@ pub enum Order {
         knobs: Box<Knobs>,
         /// The name of a browser's lock to hold for as long as this worker lives.
         lock: String,
+    },
+    /// Make whole runs of a study; answered by [`Report::Prepared`].
+    Serve {
+        /// Runs of the study that are made at the same time.
+        jobs: usize,
+        /// The name of a browser's lock to hold for as long as this worker lives.
+        lock: String,
+    },
+    /// Make this run, from the beginning or from its last save; answered by [`Report::Ended`].
+    Make {
+        /// Its entry.
+        run: Box<StoredRun>,
+        /// Whether it goes on from its last save.
+        begun: bool,
     },
     /// Be where the run is, a checkpoint of which is the attachment, and go on with it; answered by [`Report::Joined`].
     Join {
@@ -51,6 +66,11 @@ pub enum Report {
     Step {
         /// In so many milliseconds.
         ms: f64,
+    },
+    /// The run that it was to make is over, or is left as it was last saved.
+    Ended {
+        /// How far the run has come.
+        state: CellState,
     },
     /// What it found of its shards, which are the attachments.
     Parts {

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { HOSTILE_MODELS, easy } from "../support/files.mjs";
 import { withLab } from "../support/lab.mjs";
 import * as native from "../support/native.mjs";
+import { withoutTimes } from "../support/same.mjs";
 
 // Few steps: rounding differs between the machines' vectors, and with more steps it would grow until an example flips.
 const SMALL = { model: "nano", device: "cpu", steps: 48, batch_size: 16, max_length: 16, eval_every: 8 };
@@ -137,6 +138,47 @@ test("two tabs go through one study together, and no run is made twice", () =>
     assert.deepEqual([await lab.fault(), await other.fault()], [null, null]);
     assert.deepEqual(other.complaints, []);
   }));
+
+test("runs at the same time are those that one after the other would be, through a stop and the loss of a worker", () => {
+  // Runs that take long enough to be stopped in.
+  const small = { ...SMALL, steps: 96, study: "tuning", seeds: 2 };
+  const numbers = (records) => Object.fromEntries(Object.entries(records).map(([name, record]) => {
+    const { curve, pruning_points, evaluations, metric } = withoutTimes(JSON.parse(record));
+    return [name, { curve, pruning_points, evaluations, metric }];
+  }));
+  const three = 'Object.defineProperty(WorkerNavigator.prototype, "hardwareConcurrency", { get: () => 3 });';
+  const workers = (lab) => lab.page.workers().filter((worker) => worker.url().includes("start-worker"));
+  return withLab({ settings: small }, async (lab) => {
+    await lab.press("study-run");
+    await lab.until("the study", async () => (await done(lab, "tuning")) === 8, LIMIT);
+    const alone = await lab.records();
+    await withLab({ settings: { ...small, jobs: 3 } }, async (lab) => {
+      await lab.beforeWorkers(three);
+      await lab.reload();
+      assert.match(await lab.at("study-plan").textContent(), /3 at the same time: their times are marked.*apt-lab study tuning .*--jobs 3/);
+      await lab.press("study-run");
+      const work = () => lab.at("study-work-tuning").textContent();
+      await lab.until("three runs at once", async () => /^runs \d+, \d+ and \d+ of 8 at the same time: /.test(await work()));
+      await lab.press("study-stop-tuning");
+      const stored = async () => Object.values(await lab.table("runs")).map((run) => JSON.parse(run).state);
+      await lab.until("all to be saved", async () => (await stored()).every((state) => ["closed", "done"].includes(state)));
+      await lab.until("the workers to be gone", async () => workers(lab).length === 1);
+      assert.ok((await done(lab, "tuning")) < 8, "stopped too late to be seen");
+      await lab.press("study-go-tuning");
+      await lab.until("three runs at once", async () => /^runs \d+, \d+ and \d+ of 8/.test(await work()));
+      await workers(lab)[2].evaluate(() => self.close());
+      await lab.until("its end to be told", async () => /one run less at a time/.test((await lab.at("notice").allInnerTexts()).join()));
+      await lab.until("the study", async () => (await done(lab, "tuning")) === 8, LIMIT);
+      const together = await lab.records();
+      assert.deepEqual(numbers(together), numbers(alone));
+      assert.deepEqual(new Set(Object.values(together).map((record) => JSON.parse(record).provenance.jobs)), new Set([3]));
+      assert.deepEqual(Object.keys(await lab.table("models")), [], "a study keeps no models");
+      await lab.press("study-report-tuning");
+      await lab.tab("report");
+      assert.equal(JSON.parse(await lab.download("report-json")).sections[0].side_by_side, true, "times are not marked");
+    });
+  });
+});
 
 test("a cell that fails is listed with its reason, the rest completes, and it can be run again", () =>
   withLab({ settings: SMALL, complaints: true }, async (lab) => {

@@ -6,7 +6,7 @@
 
 use apt_experiment::{Explain, KnobError, MOST_SEEDS, StudyError, StudyFile, preset_entry};
 
-pub use crate::settings::{Settings, StudyChoice};
+pub use crate::settings::{MOST_JOBS, Settings, StudyChoice};
 
 /// The word that stands for the preset among what can be locked or hidden.
 pub const PRESET: &str = "preset";
@@ -14,6 +14,8 @@ pub const PRESET: &str = "preset";
 pub const STUDY: &str = "study";
 /// The word that stands for the number of seeds of the study.
 pub const SEEDS: &str = "seeds";
+/// The word that stands for the number of runs of a study that are made at the same time.
+pub const JOBS: &str = "jobs";
 const LOCK: &str = "lock";
 const HIDE: &str = "hide";
 const PRESENT: &str = "present";
@@ -59,6 +61,10 @@ pub fn read(query: &str) -> Reading {
             SEEDS => match value.parse() {
                 Ok(count) if (1..=MOST_SEEDS).contains(&count) => seeds = Some(count),
                 _ => reading.problems.push(not_allowed(SEEDS, value, &format!("a number from 1 to {MOST_SEEDS}"))),
+            },
+            JOBS => match value.parse() {
+                Ok(count) if (1..=MOST_JOBS).contains(&count) => reading.settings.jobs = count,
+                _ => reading.problems.push(not_allowed(JOBS, value, &format!("a number from 1 to {MOST_JOBS}"))),
             },
             PRESENT => match value.as_str() {
                 "" | "true" => reading.settings.present = true,
@@ -117,7 +123,7 @@ fn names(list: &str) -> (Vec<String>, Vec<String>) {
     let mut problems = Vec::new();
     for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match apt_experiment::knob(word) {
-            _ if [PRESET, STUDY, SEEDS].contains(&word) => names.push(word.to_owned()),
+            _ if [PRESET, STUDY, SEEDS, JOBS].contains(&word) => names.push(word.to_owned()),
             Ok(knob) => names.push(knob.name.to_owned()),
             Err(error) => problems.push(of_knob(&error)),
         }
@@ -134,6 +140,9 @@ pub fn write(settings: &Settings) -> String {
         if let Some(seeds) = study.seeds {
             query.append_pair(SEEDS, &seeds.to_string());
         }
+    }
+    if settings.jobs > 1 {
+        query.append_pair(JOBS, &settings.jobs.to_string());
     }
     query.append_pair(PRESET, settings.preset.name);
     for knob in settings.changed() {
@@ -205,22 +214,23 @@ mod tests {
 
     #[test]
     fn a_study_in_the_address_sets_the_other_knobs_in_every_cell() {
-        let settings = read("?study=salience&model=nano&seeds=2&seed=4").settings;
+        let settings = read("?study=salience&model=nano&seeds=2&jobs=3&seed=4").settings;
         assert_eq!(read(&write(&settings)).settings, settings);
-        assert_eq!(write(&settings), "study=salience&seeds=2&preset=apt&model=nano&seed=4");
+        assert_eq!(write(&settings), "study=salience&seeds=2&jobs=3&preset=apt&model=nano&seed=4");
         let file = settings.study_file().expect("a study");
         assert_eq!(file.seeds.list(), [1, 2]);
         assert_eq!(file.knobs.keys().collect::<Vec<_>>(), ["model"]);
         let study = apt_experiment::Study::resolve(&file, "salience").expect("it can be run");
         assert!(study.cells().iter().all(|cell| cell.knobs.model == "nano"));
-        let reading = read("?study=salienc&seeds=0&seeds=many");
+        let reading = read("?study=salienc&seeds=0&seeds=many&jobs=0");
         let expected = [
             "the study “salienc”, which the lab does not know (did you mean “salience”?)",
             "“seeds” to be 0, where a number from 1 to 1000 has to stand",
             "“seeds” to be many, where a number from 1 to 1000 has to stand",
+            "“jobs” to be 0, where a number from 1 to 64 has to stand",
         ];
         assert_eq!(reading.problems, expected);
-        assert_eq!(reading.settings.study, None);
+        assert_eq!((reading.settings.study, reading.settings.jobs), (None, 1));
         assert_eq!(read("?seeds=3").problems, ["“seeds”, which are a study's, and it names no study"]);
     }
 

@@ -97,7 +97,8 @@ mod tests {
     fn a_study_asks_for_the_devices_of_its_cells() {
         let mut file = StudyFile::built_in("density").expect("a built-in study");
         let of = |file: &StudyFile| {
-            let command = Command::Study { study: "density".into(), file: Box::new(file.clone()), retry: false };
+            let command =
+                Command::Study { study: "density".into(), file: Box::new(file.clone()), retry: false, jobs: 1 };
             Program::for_command(&command, &[], Some(&adapter(false)))
         };
         assert_eq!(of(&file), Program::Gpu, "its runs are on `auto`");

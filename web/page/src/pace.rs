@@ -125,11 +125,13 @@ fn steps(knobs: &Knobs, beside: &Timed) -> Option<f64> {
     is_by_epochs.then(|| beside.steps * knobs.epochs / of.epochs)
 }
 
-/// `14 runs, about 12 min on this computer`.
+/// `14 runs, about 12 min on this computer`, where all take so many seconds one after the other and `jobs` are made at the
+/// same time.
 #[must_use]
-pub fn runs_in_words(runs: usize, seconds: Option<f64>) -> String {
+pub fn runs_in_words(runs: usize, seconds: Option<f64>, jobs: usize) -> String {
+    let rounds = runs.div_ceil(jobs.max(1)) as f64 / runs.max(1) as f64;
     let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
-    match seconds {
+    match seconds.map(|seconds| seconds * rounds) {
         Some(seconds) => format!("{runs}, about {} on this computer", duration(seconds)),
         None => format!("{runs}, time unknown until the first run is done"),
     }
@@ -227,8 +229,9 @@ mod tests {
 
     #[test]
     fn times_are_told_in_words() {
-        assert_eq!(runs_in_words(14, Some(720.0)), "14 runs, about 12 min on this computer");
-        assert_eq!(runs_in_words(1, None), "1 run, time unknown until the first run is done");
+        assert_eq!(runs_in_words(14, Some(720.0), 1), "14 runs, about 12 min on this computer");
+        assert_eq!(runs_in_words(15, Some(720.0), 2), "15 runs, about 6 min on this computer", "eight rounds of 48 s");
+        assert_eq!(runs_in_words(1, None, 4), "1 run, time unknown until the first run is done");
     }
 
     #[test]

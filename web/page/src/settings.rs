@@ -12,12 +12,14 @@ pub struct Settings {
     pub preset: &'static Preset,
     /// The knobs.
     pub knobs: Knobs,
-    /// Names of knobs (or `preset`, `study`, `seeds`) that are shown and cannot be changed.
+    /// Names of knobs (or `preset`, `study`, `seeds`, `jobs`) that are shown and cannot be changed.
     pub locked: BTreeSet<String>,
-    /// Names of knobs (or `preset`, `study`, `seeds`) that are not shown.
+    /// Names of knobs (or `preset`, `study`, `seeds`, `jobs`) that are not shown.
     pub hidden: BTreeSet<String>,
     /// The study, if there is one.
     pub study: Option<StudyChoice>,
+    /// Runs of a study that are made at the same time, as far as this computer has room for them.
+    pub jobs: usize,
     /// Whether the pages are shown as in front of an audience.
     pub present: bool,
 }
@@ -31,11 +33,14 @@ pub struct StudyChoice {
     pub seeds: Option<u32>,
 }
 
+/// Most runs of a study at the same time that can be asked for.
+pub const MOST_JOBS: usize = 64;
+
 impl Default for Settings {
     fn default() -> Self {
         // The first preset is the defaults.
         let (locked, hidden) = (BTreeSet::default(), BTreeSet::default());
-        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked, hidden, study: None, present: false }
+        Self { preset: &PRESETS[0], knobs: Knobs::default(), locked, hidden, study: None, jobs: 1, present: false }
     }
 }
 

@@ -58,20 +58,36 @@ pub fn progress(study: &StoredStudy) -> String {
     words
 }
 
-/// What is being worked on, with how long the study will still take: `run 3 of 14: random at 0.4, seed 1; about 2 min left`.
+/// What is being worked on, with how long the study will still take: `run 3 of 14: random at 0.4, seed 1; about 2 min left`,
+/// `runs 3 and 4 of 14 at the same time: random at 0.4, seed 1, and magnitude at 0.4, seed 1`.
 #[must_use]
 pub fn current_run(study: &StoredStudy, left: Option<&str>) -> Option<String> {
-    let (place, cell) = study.current_cell()?;
+    let runs = places(study)?;
+    let cells = study.current_cells().map(|(_, cell)| format!("{}, seed {}", cell.arm, cell.seed));
+    let cells: Vec<String> = cells.collect();
     let left = left.map_or_else(String::new, |left| format!("; about {left} left"));
-    Some(format!("run {} of {}: {}, seed {}{left}", place + 1, study.cells.len(), cell.arm, cell.seed))
+    Some(match cells.as_slice() {
+        [cell] => format!("{runs}: {cell}{left}"),
+        cells => format!("{runs} at the same time: {}{left}", cells.join(", and ")),
+    })
 }
 
 /// The same for the title of a tab: `run 3 of 14, about 2 min left`.
 #[must_use]
 pub fn current_run_short(study: &StoredStudy, left: Option<&str>) -> Option<String> {
-    let (place, _) = study.current_cell()?;
     let left = left.map_or_else(String::new, |left| format!(", about {left} left"));
-    Some(format!("run {} of {}{left}", place + 1, study.cells.len()))
+    Some(places(study)? + &left)
+}
+
+/// Which runs are being made: `run 3 of 14`, `runs 3, 4 and 6 of 14`.
+fn places(study: &StoredStudy) -> Option<String> {
+    let places: Vec<String> = study.current_cells().map(|(place, _)| (place + 1).to_string()).collect();
+    let of = study.cells.len();
+    match places.as_slice() {
+        [] => None,
+        [place] => Some(format!("run {place} of {of}")),
+        [first @ .., last] => Some(format!("runs {} and {last} of {of}", first.join(", "))),
+    }
 }
 
 /// Settings of the runs of a study that are neither over nor being made.
@@ -183,6 +199,14 @@ mod tests {
         let words = current_run(&study, Some("2 min")).expect("one is being worked on");
         assert!(words.starts_with("run 3 of 16: ") && words.ends_with(", seed 1; about 2 min left"), "{words}");
         assert_eq!(current_run_short(&study, Some("2 min")).as_deref(), Some("run 3 of 16, about 2 min left"));
+        let mut two = study.clone();
+        two.cells[4].state = CellState::Running;
+        let words = current_run(&two, None).expect("two are being worked on");
+        assert!(
+            words.starts_with("runs 3 and 5 of 16 at the same time: ") && words.contains(", seed 1, and "),
+            "{words}"
+        );
+        assert_eq!(current_run_short(&two, None).as_deref(), Some("runs 3 and 5 of 16"));
         let waiting = waiting(&study);
         assert_eq!(waiting.len(), 13, "two are over, one is being made");
         assert_eq!(waiting.iter().filter(|knobs| knobs.seed == 1).count(), 5);

@@ -52,7 +52,7 @@ impl Tab {
         match self {
             Self::Answer => "What the finished runs say: each arm beside the baseline.",
             Self::Studies => {
-                "Several arms with several seeds each, one run after the other. It goes on after a reload, and what is \
+                "Several arms with several seeds each, one run after the other or several at a time. It goes on after a reload, and what is \
                  finished is never run again."
             }
             Self::Runs => "Every run of this browser, and records from elsewhere.",

@@ -6,6 +6,7 @@
 
 #![cfg(target_family = "wasm")]
 
+mod beside;
 mod clock;
 mod constructors;
 mod crew;
@@ -32,6 +33,7 @@ mod reading;
 mod recovery;
 mod run;
 mod run_lock;
+mod side_runs;
 mod sources;
 mod storage;
 mod store_writer;

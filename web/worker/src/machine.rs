@@ -1,16 +1,17 @@
 //! What runs are computed on: the device that a run asks for, as on the desktop, its report for the page, and how much
 //! memory a run would need.
 
-use crate::crew::Hands;
+use crate::crew::{self, Hands};
 use crate::error::WorkerError;
 use crate::faster::Chosen;
 use crate::gpu::Gpu;
 use crate::worker::Worker;
-use crate::{gpu_errors, model_files, port, sources};
+use crate::{gpu_errors, model_files, port, run_lock, sources};
 use apt_bridge::adapter::describe;
 use apt_bridge::step_times::{StepTimes, step_times_key};
 use apt_bridge::{Check, DeviceReport, Estimate, Message};
 use apt_experiment::{Device as Choice, Knobs};
+use apt_nn::ModelConfig;
 use apt_nn::tile::RELAXED;
 use apt_train::CODE;
 use apt_train::device::OpenDevice;
@@ -78,20 +79,41 @@ impl Worker {
         })
     }
 
+    /// How many of `asked` runs like this one are made at the same time, and why fewer.
+    ///
+    /// # Errors
+    /// A model's file that is missing or no configuration.
+    pub(crate) async fn jobs_of(&self, asked: usize, knobs: &Knobs) -> Result<(usize, Option<String>), WorkerError> {
+        if !run_lock::are_there() {
+            let why = "runs are made one after the other: only a page that is served securely can tell whether a worker \
+                       beside it is gone";
+            return Ok((1, Some(why.into())));
+        }
+        let config = model_files::config(&knobs.model, self.store.as_deref()).await?;
+        let each = needed(&config, knobs, 1);
+        let (processors, room) = (crew::processors(), crew::that_fit(each));
+        let jobs = asked.min(processors).min(room).max(1);
+        let short = (jobs < asked).then(|| {
+            let why = match processors <= room {
+                true => format!("this computer has {processors} processors"),
+                false => format!("each needs about {} MB of memory", each / 1_000_000),
+            };
+            format!("{jobs} of {asked} runs are made at the same time: {why}")
+        });
+        Ok((jobs, short))
+    }
+
     /// How many shards and workers a run with these settings has, and why there are fewer workers than might be.
     ///
     /// # Errors
     /// A model's file that is missing or no configuration.
     pub(crate) async fn hands(&self, knobs: &Knobs, on_gpu: bool) -> Result<(Hands, Option<String>), WorkerError> {
-        if on_gpu {
+        // Of a study's runs side by side each has a worker.
+        if on_gpu || self.jobs > 1 {
             return Ok((Hands { shards: knobs.shards.max(1), workers: 1 }, None));
         }
         let config = model_files::config(&knobs.model, self.store.as_deref()).await?;
-        Ok(Hands::of(knobs, &config, |shards| {
-            let shard = Knobs { batch_size: knobs.batch_size.div_ceil(shards), ..knobs.clone() };
-            let parts = apt_train::estimate(&config, &shard, FEW_CLASSES, knobs.max_length);
-            parts.into_iter().map(|(_, bytes)| bytes).sum()
-        }))
+        Ok(Hands::of(knobs, &config, |shards| needed(&config, knobs, shards)))
     }
 
     pub(crate) async fn report_devices(&mut self, again: bool) -> Result<(), WorkerError> {
@@ -145,6 +167,13 @@ impl Worker {
         port::post(&Message::Estimate(Estimate { model, decoder, parts, limit: Some(WASM_LIMIT) }));
         Ok(())
     }
+}
+
+/// Bytes that a worker needs which computes one of so many shards.
+fn needed(config: &ModelConfig, knobs: &Knobs, shards: usize) -> u64 {
+    let shard = Knobs { batch_size: knobs.batch_size.div_ceil(shards), ..knobs.clone() };
+    let parts = apt_train::estimate(config, &shard, FEW_CLASSES, knobs.max_length);
+    parts.into_iter().map(|(_, bytes)| bytes).sum()
 }
 
 /// The CPU backend as it is in a browser, with so many workers.

@@ -1,7 +1,8 @@
 //! The cells of the study that the worker goes through.
 
 use crate::clock;
-use apt_bridge::StoredStudy;
+use crate::side_runs::{News, SideRuns};
+use apt_bridge::{StoredRun, StoredStudy};
 use apt_experiment::{Cell, CellState, time_left};
 use std::collections::BTreeSet;
 
@@ -10,10 +11,14 @@ pub(crate) struct Queue {
     /// As the page and the database have it.
     pub(crate) stored: StoredStudy,
     /// Its runs, beside the cells of `stored`.
-    pub(crate) cells: Vec<Cell>,
+    cells: Vec<Cell>,
     /// Cells that were open in another tab: several tabs may go through one study together.
     pub(crate) elsewhere: BTreeSet<usize>,
-    /// When the worker began with it, and how many cells it has ended since.
+    /// The cell whose run this worker makes.
+    own: Option<usize>,
+    /// Those whose runs others make.
+    pub(crate) side: SideRuns,
+    /// When the worker began with it, and how many cells have ended since.
     began: f64,
     ended: usize,
 }
@@ -21,31 +26,74 @@ pub(crate) struct Queue {
 impl Queue {
     /// A queue of all `cells` that are not over.
     pub(crate) fn new(stored: StoredStudy, cells: Vec<Cell>) -> Self {
-        Self { stored, cells, elsewhere: BTreeSet::new(), began: clock::now(), ended: 0 }
+        let (elsewhere, side) = (BTreeSet::new(), SideRuns::default());
+        Self { stored, cells, elsewhere, own: None, side, began: clock::now(), ended: 0 }
     }
 
-    /// Index of the next cell to run.
-    pub(crate) fn next(&self) -> Option<usize> {
-        let cells = self.stored.cells.iter().enumerate();
-        let mut due = cells.filter(|(index, cell)| !cell.state.is_over() && !self.elsewhere.contains(index));
-        due.next().map(|(index, _)| index)
+    /// The next cell to run: its index, the run to make for it and whether that goes on from its last save. The cell is
+    /// being run from now on.
+    fn next(&mut self) -> Option<(usize, StoredRun, bool)> {
+        let due = |state: &CellState| matches!(state, CellState::Queued | CellState::Begun);
+        let mut cells = self.stored.cells.iter_mut().enumerate();
+        let (index, entry) = cells.find(|(index, cell)| due(&cell.state) && !self.elsewhere.contains(index))?;
+        let begun = std::mem::replace(&mut entry.state, CellState::Running) == CellState::Begun;
+        let cell = &self.cells[index];
+        let run = StoredRun::new(entry.run.clone(), Some(cell.preset.to_owned()), cell.knobs.clone(), clock::date());
+        Some((index, run, begun))
     }
 
-    /// Notes the end of the current cell.
-    pub(crate) fn end(&mut self, state: CellState) {
-        if let Some((index, _)) = self.stored.current_cell() {
-            self.stored.cells[index].state = state;
-            self.ended += 1;
-            let left = self.stored.count(|state| !state.is_over());
-            self.stored.time_left = time_left((clock::now() - self.began) / 1000.0, self.ended, left, 1);
+    /// The next run for this worker.
+    pub(crate) fn next_own(&mut self) -> Option<(StoredRun, bool)> {
+        let (index, run, begun) = self.next()?;
+        self.own = Some(index);
+        Some((run, begun))
+    }
+
+    /// Gives runs to the workers that wait for one; whether there were any.
+    pub(crate) fn give_out(&mut self) -> bool {
+        let mut any = false;
+        while self.side.has_idle() {
+            let Some((index, run, begun)) = self.next() else { break };
+            self.side.make(index, run, begun);
+            any = true;
+        }
+        any
+    }
+
+    /// Notes the end of this worker's cell.
+    pub(crate) fn end_own(&mut self, state: CellState) {
+        if let Some(index) = self.own.take() {
+            self.end(index, state);
         }
     }
 
-    /// Notes that another tab has the current cell open.
-    pub(crate) fn skip(&mut self) {
-        if let Some((index, _)) = self.stored.current_cell() {
-            self.elsewhere.insert(index);
-            self.stored.cells[index].state = CellState::Begun;
+    /// Notes that another tab has this worker's cell open.
+    pub(crate) fn skip_own(&mut self) {
+        if let Some(index) = self.own.take() {
+            self.skip(index);
         }
+    }
+
+    /// Takes in what became of a run that another worker makes; what the page is to have.
+    pub(crate) fn take(&mut self, news: News) -> Option<apt_bridge::Message> {
+        match news {
+            News::Ended(index, CellState::Begun) => self.skip(index),
+            News::Ended(index, state) => self.end(index, state),
+            News::Lost(index) => self.stored.cells[index].state = CellState::Begun,
+            News::Tell(message) => return Some(message),
+        }
+        None
+    }
+
+    fn end(&mut self, index: usize, state: CellState) {
+        self.stored.cells[index].state = state;
+        self.ended += 1;
+        let left = self.stored.count(|state| !state.is_over());
+        self.stored.time_left = time_left((clock::now() - self.began) / 1000.0, self.ended, left, self.stored.jobs);
+    }
+
+    fn skip(&mut self, index: usize) {
+        self.elsewhere.insert(index);
+        self.stored.cells[index].state = CellState::Begun;
     }
 }

@@ -6,6 +6,7 @@ use crate::port;
 use crate::run::Run;
 use crate::worker::Worker;
 use apt_bridge::{Message, RunState};
+use apt_experiment::CellState;
 
 /// A device may be lost this often in a row without a save in between before the run is given up.
 const MAX_DEVICE_LOSSES: usize = 3;
@@ -40,6 +41,11 @@ impl Worker {
         let Some(mut run) = self.run.take() else { return };
         if !matches!(error, WorkerError::Store(_)) {
             return self.fail(run, &error).await;
+        }
+        if self.serves {
+            port::post(&Message::Fault(error.fault(Some(run.entry.name.clone()))));
+            drop(run);
+            return self.end_cell(CellState::Begun).await;
         }
         if run.is_open() {
             run.one_step = false;

@@ -1,18 +1,27 @@
-//! A study in the worker: its cells are run one after the other, each as any run is. What is finished is known by the
+//! A study in the worker: its cells are run one after the other, each as any run is, or several at the same time, with workers
+//! beside this one. What is finished is known by the
 //! digest of settings, data, model and code that the desktop's folders go by, or by a record from elsewhere of the same.
 
+use crate::beside::LOOK_MS;
 use crate::error::WorkerError;
 use crate::queue::Queue;
 use crate::run::Run;
 use crate::run_lock::RunLock;
 use crate::worker::Worker;
 use crate::{clock, port, sources};
-use apt_bridge::{Message, RunState, StoredCell, StoredRun, StoredStudy};
+use apt_bridge::team::Report;
+use apt_bridge::{Command, Message, RunState, StoredCell, StoredRun, StoredStudy};
 use apt_experiment::{CellState, Study, StudyFile};
 
 impl Worker {
     /// Finds out what of a study is left to do, and begins.
-    pub(crate) async fn begin_study(&mut self, name: String, file: StudyFile, retry: bool) -> Result<(), WorkerError> {
+    pub(crate) async fn begin_study(
+        &mut self,
+        name: String,
+        file: StudyFile,
+        retry: bool,
+        jobs: usize,
+    ) -> Result<(), WorkerError> {
         let study = Study::resolve(&file, &name)?;
         let (cells, mut stored) = (study.cells(), StoredStudy::queued(&name, file, &study, clock::date()));
         let mut records = Vec::new();
@@ -42,6 +51,13 @@ impl Worker {
                 _ => self.begun(entry, failed.is_some()).await?,
             };
         }
+        let left = stored.cells.iter().position(|cell| !cell.state.is_over());
+        if let Some(left) = left.filter(|_| jobs > 1) {
+            let (at_once, why) = self.jobs_of(jobs, &cells[left].knobs).await?;
+            stored.jobs = at_once;
+            why.into_iter().for_each(|text| port::post(&Message::Notice { text }));
+        }
+        self.jobs = stored.jobs;
         stored.running = true;
         self.study = Some(Queue::new(stored, cells));
         self.publish_study().await;
@@ -72,7 +88,7 @@ impl Worker {
             Ok(()) => {}
             Err(WorkerError::Busy { .. }) => {
                 if let Some(queue) = &mut self.study {
-                    queue.skip();
+                    queue.skip_own();
                 }
             }
             Err(error) => {
@@ -89,28 +105,78 @@ impl Worker {
 
     async fn open_cell(&mut self) -> Result<(), WorkerError> {
         let Some(queue) = &mut self.study else { return Ok(()) };
-        let Some(index) = queue.next() else { return self.close_study().await };
-        let (cell, entry) = (queue.cells[index].clone(), &mut queue.stored.cells[index]);
-        let was = std::mem::replace(&mut entry.state, CellState::Running);
-        let run = entry.run.clone();
+        let Some((run, begun)) = queue.next_own() else {
+            if queue.side.is_busy() {
+                clock::sleep(LOOK_MS).await;
+                return Ok(());
+            }
+            return self.close_study().await;
+        };
         self.publish_study().await;
+        self.make_run(run, begun).await
+    }
+
+    /// Makes the run of a cell, from the beginning or from its last save.
+    async fn make_run(&mut self, run: StoredRun, begun: bool) -> Result<(), WorkerError> {
         self.close().await?;
         // Locked before it is looked at: another tab may have finished it in the meantime, or be about to.
-        let lock = RunLock::of(&run).await.ok_or_else(|| WorkerError::Busy { run: run.clone() })?;
+        let lock = RunLock::of(&run.name).await.ok_or_else(|| WorkerError::Busy { run: run.name.clone() })?;
         let state = match &self.store {
-            Some(store) => store.run(&run).await?.map(|entry| entry.state),
+            Some(store) => store.run(&run.name).await?.map(|entry| entry.state),
             None => None,
         };
         if state == Some(RunState::Done) {
             self.end_cell(CellState::Done).await;
             return Ok(());
         }
-        match was {
-            CellState::Begun => self.open(&run, true, Some(lock)).await,
-            _ => {
-                let entry = StoredRun::new(run, Some(cell.preset.to_owned()), cell.knobs, clock::date());
-                self.start(entry, Some(lock)).await
-            }
+        match begun {
+            true => self.open(&run.name, true, Some(lock)).await,
+            false => self.start(run, Some(lock)).await,
+        }?;
+        if let Some(queue) = &mut self.study
+            && self.jobs > 1
+            && self.run.as_ref().is_some_and(|run| run.on_gpu)
+        {
+            (self.jobs, queue.stored.jobs) = (1, 1);
+            port::post(&Message::Notice { text: "On a GPU runs are made one after the other.".into() });
+        }
+        Ok(())
+    }
+
+    /// Makes a run of the study that another worker goes through, and tells it how that ends.
+    pub(crate) async fn make_run_beside(&mut self, run: StoredRun, begun: bool) {
+        let name = run.name.clone();
+        let Err(error) = self.make_run(run, begun).await else { return };
+        self.end_cell(match &error {
+            WorkerError::Busy { .. } | WorkerError::Store(_) => CellState::Begun,
+            error => error.cell_state(0),
+        })
+        .await;
+        if !matches!(error, WorkerError::Busy { .. }) {
+            port::post(&Message::Fault(error.fault(Some(name))));
+        }
+    }
+
+    /// Takes in what became of the runs that are made beside this worker's, and gives out more.
+    pub(crate) async fn tend_side_runs(&mut self) {
+        let Some(queue) = self.study.as_mut().filter(|queue| queue.stored.jobs > 1) else { return };
+        // On a GPU runs are made one after the other.
+        if self.run.as_ref().is_some_and(|run| run.is_open() && !run.on_gpu) {
+            queue.side.start(self.jobs);
+        }
+        let news = queue.side.news();
+        let mut is_further = !news.is_empty();
+        news.into_iter().filter_map(|news| queue.take(news)).for_each(|message| port::post(&message));
+        is_further |= queue.give_out();
+        if is_further {
+            self.publish_study().await;
+        }
+    }
+
+    /// Tells those who make runs of the study beside this worker.
+    pub(crate) fn tell_side_runs(&self, command: &Command) {
+        if let Some(queue) = &self.study {
+            queue.side.tell(command);
         }
     }
 
@@ -128,17 +194,22 @@ impl Worker {
         Ok(())
     }
 
-    /// Notes the end of the current cell, if there is one.
+    /// Notes the end of the cell whose run this worker makes, if it makes one.
     pub(crate) async fn end_cell(&mut self, state: CellState) {
-        if let Some(queue) = &mut self.study {
-            queue.end(state);
+        if self.serves {
+            port::post(&Message::Team(Report::Ended { state }));
+        } else if let Some(queue) = &mut self.study {
+            queue.end_own(state);
             self.publish_study().await;
         }
     }
 
     /// Leaves the study as it is.
     pub(crate) async fn leave_study(&mut self) {
-        if let Some(queue) = self.study.take() {
+        if let Some(mut queue) = self.study.take() {
+            self.jobs = 1;
+            let news = std::mem::take(&mut queue.side).stop().await;
+            news.into_iter().filter_map(|news| queue.take(news)).for_each(|message| port::post(&message));
             self.store_and_send(&queue.stored.stopped()).await;
         }
     }

@@ -18,7 +18,7 @@ use crate::store_writer::StoreWriter;
 use crate::writing::Writing;
 use crate::{clock, port, sources};
 use apt_bridge::store::StoredModel;
-use apt_bridge::team::Order;
+use apt_bridge::team::{Order, Report};
 use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
 use apt_experiment::{CONFIG_FILE, CellState, Event, Knobs};
 use apt_export::{Model, Stored, TextSettings, Weights, zip};
@@ -42,6 +42,10 @@ pub(crate) struct Worker {
     /// What is being written.
     pub(crate) writing: Option<Writing>,
     pub(crate) hub: Hub,
+    /// Runs of a study that are made at the same time, with those of the workers beside this one.
+    pub(crate) jobs: usize,
+    /// Whether it makes runs for another worker's study.
+    pub(crate) serves: bool,
 }
 
 /// Serves the page until it is gone.
@@ -63,7 +67,11 @@ pub(crate) async fn serve(mut commands: Commands) {
         asked: Asked::default(),
         writing: None,
         hub: Hub::default(),
+        jobs: 1,
+        serves: false,
     };
+    // Held for as long as this worker lives, if it serves another: that it is gone is seen by it.
+    let mut _lock = None;
     port::post(&Message::Ready);
     loop {
         let command = if worker.is_running() || worker.is_cell_due() || worker.writing.is_some() {
@@ -77,8 +85,12 @@ pub(crate) async fn serve(mut commands: Commands) {
             }
         };
         match command {
-            None if worker.is_cell_due() => worker.next_cell().await,
+            None if worker.is_cell_due() => {
+                worker.tend_side_runs().await;
+                worker.next_cell().await;
+            }
             None => {
+                worker.tend_side_runs().await;
                 worker.write_on().await;
                 if worker.is_running() {
                     worker.advance().await;
@@ -90,6 +102,11 @@ pub(crate) async fn serve(mut commands: Commands) {
             }
             Some(Ok((Command::Team(Order::Prepare { knobs, lock }), _))) => return help(*knobs, lock, commands).await,
             Some(Ok((Command::Team(Order::Time { knobs, lock }), _))) => return time(*knobs, lock).await,
+            Some(Ok((Command::Team(Order::Serve { jobs, lock }), _))) => {
+                _lock = RunLock::named(&lock).await;
+                (worker.jobs, worker.serves) = (jobs, true);
+                port::post(&Message::Team(Report::Prepared));
+            }
             Some(Ok((command, attachments))) => {
                 let handled = worker.handle(command, &attachments).await;
                 // What a command made the GPU do may have gone wrong as any step may.
@@ -134,12 +151,23 @@ impl Worker {
                 self.close_all().await?;
                 self.start(StoredRun::new(entry.name, entry.preset, entry.knobs, clock::date()), None).await
             }
-            Command::Stop => self.close_all().await,
-            Command::Study { study, file, retry } => {
-                self.close_all().await?;
-                self.begin_study(study, *file, retry).await
+            Command::Stop if self.serves => {
+                let was_open = self.run.as_ref().is_some_and(Run::is_open);
+                let closed = self.close().await;
+                if was_open {
+                    self.end_cell(CellState::Begun).await;
+                }
+                closed
             }
-            Command::Pause => self.pause().await,
+            Command::Stop => self.close_all().await,
+            Command::Study { study, file, retry, jobs } => {
+                self.close_all().await?;
+                self.begin_study(study, *file, retry, jobs).await
+            }
+            Command::Pause => {
+                self.tell_side_runs(&Command::Pause);
+                self.pause().await
+            }
             Command::Step => {
                 let run = self.opened()?;
                 run.one_step = true;
@@ -147,6 +175,7 @@ impl Worker {
                 Ok(())
             }
             Command::Resume => {
+                self.tell_side_runs(&Command::Resume);
                 let run = self.opened()?;
                 run.one_step = false;
                 run.enter(RunState::Running);
@@ -201,6 +230,10 @@ impl Worker {
             Command::ImportRecord { file, text } => self.import_record(file, &text).await,
             Command::KeepFiles { name, knobs } => self.keep_files(name, &knobs, attachments).await,
             Command::RemoveFiles { name } => self.remove_files(&name).await,
+            Command::Team(Order::Make { run, begun }) => {
+                self.make_run_beside(*run, begun).await;
+                Ok(())
+            }
             // The first that a helper gets, and it serves nothing else.
             Command::Team(_) => Ok(()),
             Command::Leave => {
@@ -307,6 +340,7 @@ impl Worker {
                 _ => None,
             };
             let mut prepared = sources::prepare(&knobs, entry.preset.as_deref(), &opened, hands.workers, store).await?;
+            prepared.setup.provenance.jobs = Some(if on_gpu { 1 } else { self.jobs });
             prepared.setup.provenance.step_seconds = times.map(|times| times.seconds()).unwrap_or_default();
             let was_measured = !prepared.setup.provenance.step_seconds.is_empty() || news.is_some();
             let why = if was_measured { opened.why } else { String::new() };
@@ -402,7 +436,7 @@ impl Worker {
         }
         let Some(event) = event else {
             // The models of a study's many runs are not kept.
-            run.finish(self.store.as_ref(), self.study.is_none()).await?;
+            run.finish(self.store.as_ref(), self.study.is_none() && !self.serves).await?;
             if !run.is_open() {
                 self.end_cell(CellState::Done).await;
             }

@@ -71,7 +71,8 @@ fn part_view(lab: Lab, pace: Memo<Pace>, part: Part) -> impl IntoView {
 /// The study that would settle it, with the time it takes.
 fn propose(lab: Lab, pace: Memo<Pace>, proposal: Proposal) -> impl IntoView {
     let missing = proposal.missing.clone();
-    let cost = move || format!("{}.", runs_in_words(missing.len(), pace.with(|pace| pace.all(&missing))));
+    let jobs = move || lab.settings.with(|settings| settings.jobs);
+    let cost = move || format!("{}.", runs_in_words(missing.len(), pace.with(|pace| pace.all(&missing)), jobs()));
     let label = format!("Run it as a study with {} seeds", proposal.file.seeds.list().len());
     let free = move || lab.engine.get() == Engine::Ready;
     let run = move || {

@@ -12,7 +12,7 @@ use leptos::task::spawn_local;
 
 use super::browser;
 use super::state::{Lab, Page};
-use crate::address::{self, PRESET, SEEDS, STUDY, Settings, StudyChoice};
+use crate::address::{self, JOBS, PRESET, SEEDS, STUDY, Settings, StudyChoice};
 use crate::qr::Picture;
 use crate::studies::offered;
 
@@ -259,6 +259,7 @@ fn room(share: Share) -> impl IntoView {
                         {first.into_iter().map(of_knob).collect_view()}
                         {row(share, STUDY, String::new())}
                         {row(share, SEEDS, String::new())}
+                        {row(share, JOBS, String::new())}
                         {others.into_iter().map(of_knob).collect_view()}
                     </tbody>
                 </table>

@@ -67,7 +67,8 @@ impl Lab {
     /// Runs what is left of a study.
     pub(crate) fn run_study(self, study: &StoredStudy, retry: bool) {
         let file = Box::new(study.file.clone());
-        self.send(Command::Study { study: study.name.clone(), file, retry });
+        let jobs = self.settings.with_untracked(|settings| settings.jobs);
+        self.send(Command::Study { study: study.name.clone(), file, retry, jobs });
         self.cut_off.set(None);
         self.report_of.set(Some(study.name.clone()));
         // They say how long the rest will take.
@@ -111,7 +112,8 @@ fn time_left(lab: Lab) -> Memo<Option<String>> {
             _ => phases::seconds_left(history),
         });
         let present = present.or_else(|| run.get());
-        let known = waiting.get().zip(present).map(|(waiting, present)| duration(waiting + present));
+        let known = waiting.get().zip(present);
+        let known = known.map(|(waiting, present)| duration(waiting / study.jobs.max(1) as f64 + present));
         known.or(study.time_left)
     })
 }
@@ -158,7 +160,8 @@ fn item(lab: Lab, name: String) -> impl IntoView {
         let study = study.get().filter(|study| !study.running)?;
         let waiting = waiting(&study);
         let seconds = pace.with(|pace| pace.all(&waiting));
-        (!waiting.is_empty()).then(|| format!("left: {}", runs_in_words(waiting.len(), seconds)))
+        let jobs = lab.settings.with(|settings| settings.jobs);
+        (!waiting.is_empty()).then(|| format!("left: {}", runs_in_words(waiting.len(), seconds, jobs)))
     });
     let share = move || study.with(|study| study.as_ref().map(|s| (s.count(CellState::is_over), s.cells.len())));
     let (heading, of_name) = (name.clone(), name.clone());

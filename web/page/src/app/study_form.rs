@@ -6,8 +6,8 @@ use leptos::prelude::*;
 
 use super::buttons::{action, lock_mark};
 use super::state::{Engine, Lab, sentence};
-use super::study;
-use crate::address::{SEEDS, STUDY, StudyChoice};
+use super::{browser, study};
+use crate::address::{JOBS, MOST_JOBS, SEEDS, STUDY, StudyChoice};
 use crate::pace::{Pace, runs_in_words};
 use crate::studies::{offered, refusal};
 
@@ -48,6 +48,8 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
                 {choice(lab)}
                 <label for="study-seeds">"Seeds" {lock_mark(lab, SEEDS)}</label>
                 {seeds(lab)}
+                <label for="study-jobs">"Runs at a time" {lock_mark(lab, JOBS)}</label>
+                {jobs(lab)}
                 {action("Run the study", "study-run", ready, ready, run)}
             </div>
             {move || asked.get().map(|asked| plan(lab, pace, asked))}
@@ -112,6 +114,31 @@ fn seeds(lab: Lab) -> impl IntoView {
     }
 }
 
+fn jobs(lab: Lab) -> impl IntoView {
+    let choose = move |event| {
+        let count = event_target_value(&event).trim().parse::<usize>().ok();
+        let count = count.filter(|count| (1..=MOST_JOBS).contains(count));
+        if count.is_none() {
+            let remedy = format!("Give a whole number from 1 to {MOST_JOBS}.");
+            lab.report(Problem::new("runs at a time", "this is no number of runs", remedy));
+        }
+        lab.settings.update(|settings| settings.jobs = count.unwrap_or(settings.jobs));
+    };
+    view! {
+        <input
+            id="study-jobs"
+            type="number"
+            min="1"
+            max=browser::cores().clamp(1, MOST_JOBS)
+            data-testid="study-jobs"
+            title="Each has a worker of its own. Runs that share the processors take longer than alone, so times are marked as not comparable."
+            prop:value=move || lab.settings.with(|settings| settings.jobs.to_string())
+            disabled=move || lab.settings.with(|settings| settings.is_locked(JOBS))
+            on:change=choose
+        />
+    }
+}
+
 /// What is going to be done, and how long it will take.
 fn plan(lab: Lab, pace: Memo<Pace>, asked: Result<(StudyFile, Vec<Knobs>), String>) -> impl IntoView {
     let name = lab.settings.with_untracked(|settings| settings.study.as_ref().map(|study| study.name.clone()));
@@ -123,11 +150,17 @@ fn plan(lab: Lab, pace: Memo<Pace>, asked: Result<(StudyFile, Vec<Knobs>), Strin
                 true => "Settings changed in the Lab would hold for every run.".to_owned(),
                 false => format!("As set in the Lab, in every run: {}.", changed.join(", ")),
             };
-            let line = study_command(&name.unwrap_or_default(), &file);
-            let cost = move || runs_in_words(runs.len(), pace.with(|pace| pace.all(&runs)));
+            let jobs = lab.settings.with(|settings| settings.jobs);
+            let mut line = study_command(&name.unwrap_or_default(), &file);
+            let mut at_once = String::new();
+            if jobs > 1 {
+                line.push_str(&format!(" --jobs {jobs}"));
+                at_once = format!("{jobs} at the same time: their times are marked as not comparable. ");
+            }
+            let cost = move || runs_in_words(runs.len(), pace.with(|pace| pace.all(&runs)), jobs);
             view! {
                 <p data-testid="study-plan">
-                    {file.summary.clone()} " " <b data-testid="study-cost">{cost}</b> ". " {changed} " On a desktop: " <code>{line}</code>
+                    {file.summary.clone()} " " <b data-testid="study-cost">{cost}</b> ". " {at_once} {changed} " On a desktop: " <code>{line}</code>
                 </p>
             }
             .into_any()
