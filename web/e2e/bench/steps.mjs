@@ -2,13 +2,12 @@
 
 import { withLab } from "../support/lab.mjs";
 import * as native from "../support/native.mjs";
+import { stepSeconds } from "../support/times.mjs";
 
 const PLAIN = { eval_every: 100_000 };
 const BUILTIN = { device: "cpu", steps: 30, train_examples: 1024 };
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-/** Seconds of a step: the median, without the first five. */
-const step = ({ curve }) => median(curve.slice(5).map((point, i) => point.seconds - curve[i + 4].seconds));
+const step = (record) => stepSeconds(record, 5);
 
 await withLab({}, async (lab) => {
   const opened = performance.now();

@@ -1,44 +1,54 @@
-// A training step by one worker and by one for each core, in turn: cargo xtask bench-browser --workers.
+// A training step by one worker, by one for each core, and as fast as these cores could make it: with as many runs at once as
+// there are cores, each of a batch that is as many times smaller. In turn: cargo xtask bench-browser --workers.
 
 import { availableParallelism } from "node:os";
 import { withLab } from "../support/lab.mjs";
+import { median, stepSeconds } from "../support/times.mjs";
 
 const CORES = Math.min(availableParallelism(), 8);
 const ROUNDS = 3;
-const KNOBS = { model: "builtin", preset: "lora", device: "cpu", steps: 300, batch_size: 32, max_length: 32, eval_every: 100_000 };
+const BATCH = 32;
+const KNOBS = { model: "builtin", preset: "lora", device: "cpu", steps: 300, batch_size: BATCH, max_length: 32, eval_every: 100_000 };
 /** Steps until all workers have joined and every buffer is made. */
 const WARM = 60;
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const ms = (seconds) => (1e3 * seconds).toFixed(1);
 
-/** Median seconds of a step of a run by so many workers, while a page of the lab is shown. */
-async function step(lab, workers, page) {
-  await lab.go({ ...KNOBS, shards: workers });
-  await lab.state("ready");
-  await lab.press("start");
-  await lab.reach(1);
-  if (page) await lab.visitPage(page);
+/** Median seconds of a step of runs with these settings that one visitor starts at once, while a page of the lab is shown. */
+async function step(lab, page, runs) {
+  const tabs = [lab];
+  while (tabs.length < runs.length) tabs.push(await lab.beside());
+  for (const [i, tab] of tabs.entries()) {
+    await tab.go({ ...KNOBS, seed: i + 1, ...runs[i] });
+    await tab.state("ready");
+  }
+  for (const tab of tabs) {
+    await tab.press("start");
+    await tab.reach(1);
+    if (page) await tab.visitPage(page);
+  }
   // Looked for seldom: whatever asks takes from the cores.
   let records = [];
-  while (!records.length) {
+  while (records.length < runs.length) {
     await lab.page.waitForTimeout(2_000);
     records = Object.values(await lab.records());
   }
-  const { curve } = JSON.parse(records[0]);
-  return median(curve.slice(WARM).map((point, i) => point.seconds - curve[i + WARM - 1].seconds));
+  return median(records.map((record) => stepSeconds(JSON.parse(record), WARM)));
 }
 
 for (const [shown, page] of [["the run", undefined], ["Compare", "compare"]]) {
-  const [one, all] = [[], []];
+  const kinds = [
+    ["one worker", [{ shards: 1 }], []],
+    [`${CORES} workers`, [{ shards: CORES }], []],
+    [`${CORES} runs at once, of batches of ${BATCH / CORES}`, Array(CORES).fill({ shards: 1, batch_size: BATCH / CORES }), []],
+  ];
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [workers, times] of [[1, one], [CORES, all]]) {
-      await withLab({}, async (lab) => times.push(await step(lab, workers, page)));
-    }
+    for (const [, runs, times] of kinds) await withLab({}, async (lab) => times.push(await step(lab, page, runs)));
   }
-  const ratio = median(one) / median(all);
-  console.log(
-    `while the page shows ${shown}: a step of one worker ${one.map(ms).join(", ")} ms, of ${CORES} ${all.map(ms).join(", ")} ms: ` +
-      `${ratio.toFixed(2)} times as fast (${(ratio / CORES).toFixed(2)} n)`,
-  );
+  const one = median(kinds[0][2]);
+  console.log(`while the page shows ${shown}, a step of`);
+  for (const [words, , times] of kinds) {
+    const ratio = one / median(times);
+    console.log(`  ${words}: ${times.map(ms).join(", ")} ms, ${ratio.toFixed(2)} times as fast (${(ratio / CORES).toFixed(2)} n)`);
+  }
 }

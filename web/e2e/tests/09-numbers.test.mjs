@@ -11,6 +11,7 @@ import { FLAGS, growth as grown, memory } from "../support/memory.mjs";
 import { DIST } from "../support/paths.mjs";
 import { sizes } from "../support/sizes.mjs";
 import { mainThread } from "../support/tasks.mjs";
+import { median } from "../support/times.mjs";
 
 const NANO = { model: "nano", batch_size: 8, max_length: 16, train_examples: 256 };
 /** No pruning, no teacher, no evaluation on the way: the plain step of an adapter run. */
@@ -25,7 +26,6 @@ const GPU_SECONDS = Number(process.env.APT_GPU_SECONDS ?? 60);
  */
 const GROWTH = 0.06;
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const mebi = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
 
 /** The most that a visitor may have to load, in bytes as brotli leaves them: with the engine for the CPU, for the GPU. */
