@@ -61,7 +61,7 @@ pub struct Check {
     pub passed: bool,
 }
 
-/// Bytes a run is expected to need.
+/// Bytes a run is expected to need, in each of its workers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The model.
@@ -72,6 +72,8 @@ pub struct Estimate {
     pub parts: Vec<(String, u64)>,
     /// The most that this browser can give: the limit of WASM's memory, or of the adapter's buffers.
     pub limit: Option<u64>,
+    /// Workers that make the run, where that is known before it begins, else 1.
+    pub workers: usize,
 }
 
 impl Estimate {

@@ -19,6 +19,10 @@ async function run(shards, workers, during = async () => {}, complaints = false)
   await withLab({ complaints, settings: { preset: "apt", ...KNOBS, shards } }, async (lab) => {
     await lab.beforeWorkers(processors(workers));
     await lab.reload();
+    if (workers > 1) {
+      const each = `in each of ${Math.min(shards, workers)} workers`;
+      await lab.until(each, async () => (await lab.at("estimate").first().textContent()).includes(each));
+    }
     await lab.press("start");
     await during(lab);
     record = await lab.finished();

@@ -161,19 +161,26 @@ impl Worker {
         let decoder = config.decoder.is_some();
         let knobs = knobs.clone().fitted(decoder).check()?;
         let outputs = sources::output_count(&mut self.output_count, &knobs, store).await?;
-        let parts = apt_train::estimate(&config, &knobs, outputs, knobs.max_length);
+        // With a GPU, steps are timed before it is known what a run on `auto` is computed on.
+        let may_use_gpu = knobs.device != Choice::Cpu && describe().await.is_ok_and(|it| it.is_for(knobs.device));
+        let (Hands { shards, workers }, _) = self.hands(&knobs, may_use_gpu).await?;
+        let parts = apt_train::estimate(&config, &of_shard(&knobs, shards), outputs, knobs.max_length);
         let parts = parts.into_iter().map(|(what, bytes)| (what.to_owned(), bytes)).collect();
         let model = knobs.model.clone();
-        port::post(&Message::Estimate(Estimate { model, decoder, parts, limit: Some(WASM_LIMIT) }));
+        port::post(&Message::Estimate(Estimate { model, decoder, parts, limit: Some(WASM_LIMIT), workers }));
         Ok(())
     }
 }
 
 /// Bytes that a worker needs which computes one of so many shards.
 fn needed(config: &ModelConfig, knobs: &Knobs, shards: usize) -> u64 {
-    let shard = Knobs { batch_size: knobs.batch_size.div_ceil(shards), ..knobs.clone() };
-    let parts = apt_train::estimate(config, &shard, FEW_CLASSES, knobs.max_length);
+    let parts = apt_train::estimate(config, &of_shard(knobs, shards), FEW_CLASSES, knobs.max_length);
     parts.into_iter().map(|(_, bytes)| bytes).sum()
+}
+
+/// `knobs` with as many sequences as one of so many shards has.
+fn of_shard(knobs: &Knobs, shards: usize) -> Knobs {
+    Knobs { batch_size: knobs.batch_size.div_ceil(shards), ..knobs.clone() }
 }
 
 /// The CPU backend as it is in a browser, with so many workers.

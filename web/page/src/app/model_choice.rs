@@ -186,13 +186,15 @@ pub(crate) fn estimate(lab: Lab) -> impl IntoView {
         let estimate = lab.estimate.get()?;
         let total = estimate.total();
         let over = estimate.limit.is_some_and(|limit| total > limit);
+        let each =
+            if estimate.workers > 1 { format!(" in each of {} workers", estimate.workers) } else { String::new() };
         let of = estimate.limit.map(|limit| format!(" of at most {}", bytes(limit)));
         let parts = estimate.parts.into_iter().map(|(part, size)| {
             view! { <tr><th scope="row">{part}</th><td>{bytes(size)}</td></tr> }
         });
         Some(view! {
             <details class:over=over>
-                <summary>"Memory: about " <b>{bytes(total)}</b> {of}</summary>
+                <summary>"Memory: about " <b>{bytes(total)}</b> {each} {of}</summary>
                 <table class="plain"><tbody>{parts.collect_view()}</tbody></table>
                 {over.then(|| view! { <p class="error">"This browser cannot give that much. Take a smaller batch_size or max_length."</p> })}
             </details>
