@@ -1,17 +1,19 @@
 // The study that comes with the page: a run is told beside it where it is of the same settings and not where it is not;
-// what is offered and what Learn shows comes from it; without its file the page is whole.
+// what is offered and what Learn shows comes from it; without its file the page is whole. Numbers are those of studies that
+// were shipped once (fixtures), so that new ones can be.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { test } from "node:test";
-import { DIST } from "../support/paths.mjs";
 import { BASE } from "../support/server.mjs";
 import { withLab } from "../support/lab.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const study = JSON.parse(await readFile(new URL("study.json", new URL(`${DIST}/`, "file:")), "utf8"));
+const fixture = async (name) => JSON.parse(await readFile(new URL(`../fixtures/${name}`, import.meta.url), "utf8"));
+const [study, study128] = await Promise.all(["study.json", "study-128.json"].map(fixture));
 const file = (body, name = "study.json") => ({ [`${BASE}${name}`]: { type: "application/json", body: JSON.stringify(body) } });
+const STUDIES = { ...file(study), ...file(study128, "study-128.json") };
 const NANO = { model: "nano", device: "cpu", steps: 24, batch_size: 8, max_length: 16, train_examples: 256 };
 /** Long enough to be better than chance. */
 const SHORT = { device: "cpu", steps: 100, train_examples: 2048 };
@@ -31,7 +33,7 @@ async function accessible(lab) {
 }
 
 test("a run of the study's settings is told what it is worth, and what would tell more", { timeout: 400_000 }, () =>
-  withLab({ settings: { ...SHORT, preset: "salience-wanda", density: 0.2 }, files: file(short(SHORT)) }, async (lab) => {
+  withLab({ settings: { ...SHORT, preset: "salience-wanda", density: 0.2 }, files: { ...STUDIES, ...file(short(SHORT)) } }, async (lab) => {
     await lab.press("start");
     const { test } = (await lab.finished()).final.metric;
     const wanda = study.arms.find((arm) => arm.preset === "salience-wanda" && arm.density === 0.2);
@@ -54,7 +56,7 @@ test("a run of the study's settings is told what it is worth, and what would tel
   }));
 
 test("a run of other settings is told why there is no reference, and one at chance is compared with nothing", { timeout: 300_000 }, () =>
-  withLab({ settings: SHORT }, async (lab) => {
+  withLab({ settings: SHORT, files: STUDIES }, async (lab) => {
     assert.equal(await lab.at("pair-second").inputValue(), "salience-random", "nothing is known of such runs");
     assert.equal(await lab.at("pair-offer").count(), 0);
     await lab.press("start");
@@ -69,7 +71,7 @@ test("a run of other settings is told why there is no reference, and one at chan
   }));
 
 test("what is offered first, and what arms can be expected to do, follows from the study", () =>
-  withLab({}, async (lab) => {
+  withLab({ files: STUDIES }, async (lab) => {
     await lab.at("pair-offer").waitFor();
     await lab.until("both studies", async () => (await lab.at("pair-offer").innerText()).includes("128 steps"));
     assert.equal(await lab.at("pair-second").inputValue(), "salience-random");
@@ -96,7 +98,7 @@ test("what is offered first, and what arms can be expected to do, follows from t
   }));
 
 test("in Learn the density moves along the study's curve, by keys, and schedules have their accuracy", () =>
-  withLab({}, async (lab) => {
+  withLab({ files: STUDIES }, async (lab) => {
     await lab.page.goto(`${lab.server.url}#learn/5`);
     await lab.at("learn-curve").waitFor();
     await lab.at("density").focus();
@@ -119,6 +121,7 @@ test("in Learn the density moves along the study's curve, by keys, and schedules
   }));
 
 test("a run of 128 steps is judged beside the study of such runs", () =>
+  // With the files that are shipped.
   withLab({ settings: { steps: 128, device: "cpu" } }, async (lab) => {
     const card = lab.page.locator(".card", { has: lab.at("preset-lora") });
     await card.getByText(/Accuracy 9[23]\.\d ± \d\.\d % over 5 seeds\./).waitFor();
