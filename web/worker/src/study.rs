@@ -159,15 +159,16 @@ impl Worker {
 
     /// Takes in what became of the runs that are made beside this worker's, and gives out more.
     pub(crate) async fn tend_side_runs(&mut self) {
-        let Some(queue) = self.study.as_mut().filter(|queue| queue.stored.jobs > 1) else { return };
+        let Some(queue) = &mut self.study else { return };
+        let gives_out = self.jobs > 1;
         // On a GPU runs are made one after the other.
-        if self.run.as_ref().is_some_and(|run| run.is_open() && !run.on_gpu) {
+        if gives_out && self.run.as_ref().is_some_and(|run| run.is_open() && !run.on_gpu) {
             queue.side.start(self.jobs);
         }
         let news = queue.side.news();
         let mut is_further = !news.is_empty();
         news.into_iter().filter_map(|news| queue.take(news)).for_each(|message| port::post(&message));
-        is_further |= queue.give_out();
+        is_further |= gives_out && queue.give_out();
         if is_further {
             self.publish_study().await;
         }
