@@ -37,9 +37,9 @@ pub enum Command {
         /// Whether to train on at once.
         running: bool,
     },
-    /// Run what is not finished of a study, cell after cell or several at the same time; answered by [`crate::Message::Study`] whenever one has come
-    /// further. Whatever was open is saved and closed first. A command that opens or closes a run ends it; the same
-    /// command goes on with it.
+    /// Run what is not finished of a study, cell after cell or several at the same time; answered by
+    /// [`crate::Message::Study`] whenever one has come further. Whatever was open is saved and closed first. A command that
+    /// opens or closes a run ends it; the same command goes on with it.
     Study {
         /// What it is kept under.
         study: String,

@@ -189,6 +189,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_study_of_before_there_were_jobs_is_made_run_after_run() {
+        let file = StudyFile::built_in("tuning").expect("built in");
+        let study = Study::resolve(&file, "tuning").expect("it can be run");
+        let now = StoredStudy { jobs: 4, ..StoredStudy::queued("tuning", file, &study, 0.0) };
+        let mut stored = serde_json::to_value(&now).expect("JSON");
+        assert_eq!(serde_json::from_value::<StoredStudy>(stored.clone()).expect("a study"), now);
+        stored.as_object_mut().expect("an object").remove("jobs");
+        assert_eq!(serde_json::from_value::<StoredStudy>(stored).expect("a study"), StoredStudy { jobs: 1, ..now });
+    }
+
+    #[test]
     fn a_record_is_named_for_its_file_unless_that_says_nothing_or_is_taken() {
         let free = |_: &str| false;
         assert_eq!(record_name("lora-1.json", "{}", free), "lora-1");

@@ -1,5 +1,5 @@
-//! What a worker and those beside it tell each other: that help it with a run, time steps, or make runs of its study. Values travel as attachments, one buffer of
-//! 32-bit floats each.
+//! What a worker and those beside it tell each other: those that help it with a run, time steps, or make runs of its study.
+//! Values travel as attachments, one buffer of 32-bit floats each.
 
 use crate::StoredRun;
 use apt_experiment::{CellState, Knobs};

@@ -11,6 +11,7 @@ mod clock;
 mod constructors;
 mod crew;
 mod error;
+mod export;
 mod faster;
 mod fetch;
 mod first_steps;

@@ -83,7 +83,11 @@ impl Worker {
     ///
     /// # Errors
     /// A model's file that is missing or no configuration.
-    pub(crate) async fn jobs_of(&self, asked: usize, knobs: &Knobs) -> Result<(usize, Option<String>), WorkerError> {
+    pub(crate) async fn that_fit_at_once(
+        &self,
+        asked: usize,
+        knobs: &Knobs,
+    ) -> Result<(usize, Option<String>), WorkerError> {
         if !run_lock::are_there() {
             let why = "runs are made one after the other: only a page that is served securely can tell whether a worker \
                        beside it is gone";
@@ -109,7 +113,7 @@ impl Worker {
     /// A model's file that is missing or no configuration.
     pub(crate) async fn hands(&self, knobs: &Knobs, on_gpu: bool) -> Result<(Hands, Option<String>), WorkerError> {
         // Of a study's runs side by side each has a worker.
-        if on_gpu || self.jobs > 1 {
+        if on_gpu || self.jobs() > 1 {
             return Ok((Hands { shards: knobs.shards.max(1), workers: 1 }, None));
         }
         let config = model_files::config(&knobs.model, self.store.as_deref()).await?;

@@ -1,7 +1,7 @@
 //! The cells of the study that the worker goes through.
 
-use crate::clock;
 use crate::side_runs::{News, SideRuns};
+use crate::{clock, port};
 use apt_bridge::{StoredRun, StoredStudy};
 use apt_experiment::{Cell, CellState, time_left};
 use std::collections::BTreeSet;
@@ -74,15 +74,16 @@ impl Queue {
         }
     }
 
-    /// Takes in what became of a run that another worker makes; what the page is to have.
-    pub(crate) fn take(&mut self, news: News) -> Option<apt_bridge::Message> {
-        match news {
-            News::Ended(index, CellState::Begun) => self.skip(index),
-            News::Ended(index, state) => self.end(index, state),
-            News::Lost(index) => self.stored.cells[index].state = CellState::Begun,
-            News::Tell(message) => return Some(message),
+    /// Takes in what became of runs that other workers make, and passes on what is the page's.
+    pub(crate) fn take(&mut self, news: Vec<News>) {
+        for news in news {
+            match news {
+                News::Ended(index, CellState::Begun) => self.skip(index),
+                News::Ended(index, state) => self.end(index, state),
+                News::Lost(index) => self.stored.cells[index].state = CellState::Begun,
+                News::Tell(message) => port::post(&message),
+            }
         }
-        None
     }
 
     fn end(&mut self, index: usize, state: CellState) {

@@ -5,8 +5,7 @@ use crate::gpu_errors::{self, GpuError};
 use crate::port;
 use crate::run::Run;
 use crate::worker::Worker;
-use apt_bridge::{Message, RunState};
-use apt_experiment::CellState;
+use apt_bridge::{Command, Message, RunState};
 
 /// A device may be lost this often in a row without a save in between before the run is given up.
 const MAX_DEVICE_LOSSES: usize = 3;
@@ -42,12 +41,11 @@ impl Worker {
         if !matches!(error, WorkerError::Store(_)) {
             return self.fail(run, &error).await;
         }
-        if self.serves {
-            port::post(&Message::Fault(error.fault(Some(run.entry.name.clone()))));
-            drop(run);
-            return self.end_cell(CellState::Begun).await;
+        if self.serves.is_some() {
+            return self.give_up_beside(&run.entry.name, &error).await;
         }
         if run.is_open() {
+            self.tell_side_runs(&Command::Pause);
             run.one_step = false;
             run.enter(RunState::Paused);
         } else {

@@ -1,5 +1,5 @@
-//! The writing half of the browser's database. Only workers have it; two never write the same
-//! run, for whoever has one open holds its lock ([`crate::run_lock`]). A save and the events up to it are written together or not at all.
+//! The writing half of the browser's database. Only workers have it; two never write the same run, for whoever has one open
+//! holds its lock ([`crate::run_lock`]). A save and the events up to it are written together or not at all.
 
 use apt_bridge::step_times::StepTimes;
 use apt_bridge::store::layout::{CHECKS, EVENTS, FILES, MODELS, RECORDS, RUNS, SAVES, STUDIES, event_key, events_from};

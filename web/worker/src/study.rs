@@ -1,6 +1,6 @@
-//! A study in the worker: its cells are run one after the other, each as any run is, or several at the same time, with workers
-//! beside this one. What is finished is known by the
-//! digest of settings, data, model and code that the desktop's folders go by, or by a record from elsewhere of the same.
+//! A study in the worker: its cells are run one after the other, each as any run is, or several at the same time, with
+//! workers beside this one. What is finished is known by the digest of settings, data, model and code that the desktop's
+//! folders go by, or by a record from elsewhere of the same.
 
 use crate::beside::LOOK_MS;
 use crate::error::WorkerError;
@@ -53,11 +53,10 @@ impl Worker {
         }
         let left = stored.cells.iter().position(|cell| !cell.state.is_over());
         if let Some(left) = left.filter(|_| jobs > 1) {
-            let (at_once, why) = self.jobs_of(jobs, &cells[left].knobs).await?;
+            let (at_once, why) = self.that_fit_at_once(jobs, &cells[left].knobs).await?;
             stored.jobs = at_once;
             why.into_iter().for_each(|text| port::post(&Message::Notice { text }));
         }
-        self.jobs = stored.jobs;
         stored.running = true;
         self.study = Some(Queue::new(stored, cells));
         self.publish_study().await;
@@ -134,10 +133,10 @@ impl Worker {
             false => self.start(run, Some(lock)).await,
         }?;
         if let Some(queue) = &mut self.study
-            && self.jobs > 1
+            && queue.stored.jobs > 1
             && self.run.as_ref().is_some_and(|run| run.on_gpu)
         {
-            (self.jobs, queue.stored.jobs) = (1, 1);
+            queue.stored.jobs = 1;
             port::post(&Message::Notice { text: "On a GPU runs are made one after the other.".into() });
         }
         Ok(())
@@ -146,30 +145,43 @@ impl Worker {
     /// Makes a run of the study that another worker goes through, and tells it how that ends.
     pub(crate) async fn make_run_beside(&mut self, run: StoredRun, begun: bool) {
         let name = run.name.clone();
-        let Err(error) = self.make_run(run, begun).await else { return };
-        self.end_cell(match &error {
-            WorkerError::Busy { .. } | WorkerError::Store(_) => CellState::Begun,
-            error => error.cell_state(0),
-        })
-        .await;
-        if !matches!(error, WorkerError::Busy { .. }) {
-            port::post(&Message::Fault(error.fault(Some(name))));
+        match self.make_run(run, begun).await {
+            Ok(()) => {}
+            Err(WorkerError::Busy { .. }) => self.end_cell(CellState::Begun).await,
+            Err(error @ WorkerError::Store(_)) => self.give_up_beside(&name, &error).await,
+            Err(error) => {
+                self.end_cell(error.cell_state(0)).await;
+                port::post(&Message::Fault(error.fault(Some(name))));
+            }
         }
+    }
+
+    /// Leaves a run of another worker's study as it was last saved, and ends this worker: without room or access its next
+    /// run would fail too.
+    pub(crate) async fn give_up_beside(&mut self, run: &str, error: &WorkerError) {
+        self.end_cell(CellState::Begun).await;
+        port::post(&Message::Fault(error.fault(Some(run.to_owned()))));
+        port::scope().close();
+    }
+
+    /// How many runs are made at the same time, this worker's among them.
+    pub(crate) fn jobs(&self) -> usize {
+        let of_study = self.study.as_ref().map(|queue| queue.stored.jobs);
+        self.serves.or(of_study).unwrap_or(1)
     }
 
     /// Takes in what became of the runs that are made beside this worker's, and gives out more.
     pub(crate) async fn tend_side_runs(&mut self) {
         let Some(queue) = &mut self.study else { return };
-        let gives_out = self.jobs > 1;
+        let jobs = queue.stored.jobs;
         // On a GPU runs are made one after the other.
-        if gives_out && self.run.as_ref().is_some_and(|run| run.is_open() && !run.on_gpu) {
-            queue.side.start(self.jobs);
+        if jobs > 1 && self.run.as_ref().is_some_and(|run| run.is_open() && !run.on_gpu) {
+            queue.side.start(jobs);
         }
         let news = queue.side.news();
-        let mut is_further = !news.is_empty();
-        news.into_iter().filter_map(|news| queue.take(news)).for_each(|message| port::post(&message));
-        is_further |= gives_out && queue.give_out();
-        if is_further {
+        let is_further = !news.is_empty();
+        queue.take(news);
+        if (jobs > 1 && queue.give_out()) || is_further {
             self.publish_study().await;
         }
     }
@@ -197,7 +209,7 @@ impl Worker {
 
     /// Notes the end of the cell whose run this worker makes, if it makes one.
     pub(crate) async fn end_cell(&mut self, state: CellState) {
-        if self.serves {
+        if self.serves.is_some() {
             port::post(&Message::Team(Report::Ended { state }));
         } else if let Some(queue) = &mut self.study {
             queue.end_own(state);
@@ -208,9 +220,8 @@ impl Worker {
     /// Leaves the study as it is.
     pub(crate) async fn leave_study(&mut self) {
         if let Some(mut queue) = self.study.take() {
-            self.jobs = 1;
             let news = std::mem::take(&mut queue.side).stop().await;
-            news.into_iter().filter_map(|news| queue.take(news)).for_each(|message| port::post(&message));
+            queue.take(news);
             self.store_and_send(&queue.stored.stopped()).await;
         }
     }

@@ -17,12 +17,9 @@ use crate::sources::OutputCount;
 use crate::store_writer::StoreWriter;
 use crate::writing::Writing;
 use crate::{clock, port, sources};
-use apt_bridge::store::StoredModel;
 use apt_bridge::team::{Order, Report};
-use apt_bridge::{Command, Message, RunState, StoredRun, Wanted, transport};
-use apt_experiment::{CONFIG_FILE, CellState, Event, Knobs};
-use apt_export::{Model, Stored, TextSettings, Weights, zip};
-use apt_nn::ModelConfig;
+use apt_bridge::{Command, Message, RunState, StoredRun};
+use apt_experiment::{CellState, Event, Knobs};
 use burn::tensor::Device;
 use futures::StreamExt;
 use wasm_bindgen::JsValue;
@@ -42,10 +39,8 @@ pub(crate) struct Worker {
     /// What is being written.
     pub(crate) writing: Option<Writing>,
     pub(crate) hub: Hub,
-    /// Runs of a study that are made at the same time, with those of the workers beside this one.
-    pub(crate) jobs: usize,
-    /// Whether it makes runs for another worker's study.
-    pub(crate) serves: bool,
+    /// How many runs are made at the same time of another worker's study, if it makes runs for one.
+    pub(crate) serves: Option<usize>,
 }
 
 /// Serves the page until it is gone.
@@ -67,8 +62,7 @@ pub(crate) async fn serve(mut commands: Commands) {
         asked: Asked::default(),
         writing: None,
         hub: Hub::default(),
-        jobs: 1,
-        serves: false,
+        serves: None,
     };
     // Held for as long as this worker lives, if it serves another: that it is gone is seen by it.
     let mut _lock = None;
@@ -104,7 +98,7 @@ pub(crate) async fn serve(mut commands: Commands) {
             Some(Ok((Command::Team(Order::Time { knobs, lock }), _))) => return time(*knobs, lock).await,
             Some(Ok((Command::Team(Order::Serve { jobs, lock }), _))) => {
                 _lock = RunLock::named(&lock).await;
-                (worker.jobs, worker.serves) = (jobs, true);
+                worker.serves = Some(jobs);
                 port::post(&Message::Team(Report::Prepared));
             }
             Some(Ok((command, attachments))) => {
@@ -151,7 +145,7 @@ impl Worker {
                 self.close_all().await?;
                 self.start(StoredRun::new(entry.name, entry.preset, entry.knobs, clock::date()), None).await
             }
-            Command::Stop if self.serves => {
+            Command::Stop if self.serves.is_some() => {
                 let was_open = self.run.as_ref().is_some_and(Run::is_open);
                 let closed = self.close().await;
                 if was_open {
@@ -340,7 +334,7 @@ impl Worker {
                 _ => None,
             };
             let mut prepared = sources::prepare(&knobs, entry.preset.as_deref(), &opened, hands.workers, store).await?;
-            prepared.setup.provenance.jobs = Some(if on_gpu { 1 } else { self.jobs });
+            prepared.setup.provenance.jobs = Some(if on_gpu { 1 } else { self.jobs() });
             prepared.setup.provenance.step_seconds = times.map(|times| times.seconds()).unwrap_or_default();
             let was_measured = !prepared.setup.provenance.step_seconds.is_empty() || news.is_some();
             let why = if was_measured { opened.why } else { String::new() };
@@ -436,7 +430,7 @@ impl Worker {
         }
         let Some(event) = event else {
             // The models of a study's many runs are not kept.
-            run.finish(self.store.as_ref(), self.study.is_none() && !self.serves).await?;
+            run.finish(self.store.as_ref(), self.study.is_none() && self.serves.is_none()).await?;
             if !run.is_open() {
                 self.end_cell(CellState::Done).await;
             }
@@ -473,42 +467,9 @@ impl Worker {
         }
         Ok(())
     }
-
-    async fn export(&mut self, what: Wanted) -> Result<(), WorkerError> {
-        let run = self.run.as_ref().ok_or_else(nothing_open)?;
-        let model = match (&run.session, &self.store) {
-            (Some(_), _) => Some(run.model().await?),
-            (None, Some(store)) => store.model(&run.entry.name).await?,
-            (None, None) => None,
-        };
-        let model = model.ok_or_else(nothing_open)?;
-        if !run.is_gpu_ok().await {
-            return Ok(());
-        }
-        let (name, bytes) = match what {
-            Wanted::Weights => ("model.safetensors", model.weights),
-            Wanted::Config => ("config.json", model.config.into_bytes()),
-            Wanted::Tokenizer => ("tokenizer.json", model.tokenizer),
-            Wanted::Onnx => ("onnx.zip", onnx(model, Stored::F32)?),
-            Wanted::OnnxHalf => ("onnx-fp16.zip", onnx(model, Stored::F16)?),
-        };
-        port::post_with(&Message::File { name: name.into() }, &[transport::buffer(&bytes)]);
-        Ok(())
-    }
 }
 
-/// The folder of the model's ONNX graph, as one archive.
-fn onnx(model: StoredModel, stored: Stored) -> Result<Vec<u8>, WorkerError> {
-    let StoredModel { config, tokenizer, weights, .. } = model;
-    let config = ModelConfig::from_json(config.as_bytes(), CONFIG_FILE)?;
-    let read = Weights::from_safetensors(config, &weights)?;
-    // Memory holds the model once less.
-    drop(weights);
-    let settings = TextSettings::default();
-    let files = Model { weights: read, tokenizer, max_length: None, settings }.onnx(&[stored])?;
-    Ok(zip(&files)?)
-}
-
-fn nothing_open() -> WorkerError {
+/// That there is no run to do something with.
+pub(crate) fn nothing_open() -> WorkerError {
     WorkerError::new("the worker", "no run is open", "start or open a run first")
 }
