@@ -141,7 +141,7 @@ test("two tabs go through one study together, and no run is made twice", () =>
 
 test("runs at the same time are those that one after the other would be, through a stop and the loss of a worker", () => {
   // Runs that take long enough to be stopped in.
-  const small = { ...SMALL, steps: 96, study: "tuning", seeds: 2 };
+  const small = { ...SMALL, steps: 240, study: "tuning", seeds: 2 };
   const numbers = (records) => Object.fromEntries(Object.entries(records).map(([name, record]) => {
     const { curve, pruning_points, evaluations, metric } = withoutTimes(JSON.parse(record));
     return [name, { curve, pruning_points, evaluations, metric }];
@@ -159,8 +159,15 @@ test("runs at the same time are those that one after the other would be, through
       await lab.press("study-run");
       const work = () => lab.at("study-work-tuning").textContent();
       await lab.until("three runs at once", async () => /^runs \d+, \d+ and \d+ of 8 at the same time: /.test(await work()));
-      await lab.press("study-stop-tuning");
       const stored = async () => Object.values(await lab.table("runs")).map((run) => JSON.parse(run).state);
+      // Held and let go again from the Lab, as any run is.
+      await lab.visitPage("lab");
+      await lab.press("pause");
+      await lab.until("all to be held", async () => (await stored()).filter((state) => state === "paused").length === 3);
+      await lab.press("resume");
+      await lab.visitPage("compare");
+      await lab.tab("studies");
+      await lab.press("study-stop-tuning");
       await lab.until("all to be saved", async () => (await stored()).every((state) => ["closed", "done"].includes(state)));
       await lab.until("the workers to be gone", async () => workers(lab).length === 1);
       assert.ok((await done(lab, "tuning")) < 8, "stopped too late to be seen");
@@ -218,6 +225,17 @@ test("what is wrong with a study is shown before anything runs", () =>
   withLab({ settings: { study: "salience", salience: "random" } }, async (lab) => {
     assert.match(await lab.at("study-refusal").textContent(), /two arms|nothing to compare/);
     assert.equal(await lab.at("study-run").getAttribute("aria-disabled"), "true");
+    await lab.go({ study: "salience", jobs: 2, hide: "seeds,jobs" });
+    await lab.at("study-choice").waitFor();
+    for (const field of ["study-seeds", "study-jobs"]) assert.equal(await lab.at(field).count(), 0, field);
+    await lab.go({ study: "salience", jobs: 3, lock: "jobs" });
+    assert.deepEqual([await lab.at("study-jobs").inputValue(), await lab.at("study-jobs").isDisabled()], ["3", true]);
+    await lab.go({ study: "salience" });
+    await lab.at("study-jobs").fill("0");
+    await lab.at("study-jobs").blur();
+    assert.match((await lab.faulted()).remedy, /from 1 to 64/);
+    assert.equal(await lab.at("study-jobs").inputValue(), "1");
+    await lab.dismissFaults();
     await lab.go({ study: "salienc", seeds: "many" });
     const said = await lab.at("misread").innerText();
     assert.match(said, /did you mean “salience”/);

@@ -52,8 +52,8 @@ impl Tab {
         match self {
             Self::Answer => "What the finished runs say: each arm beside the baseline.",
             Self::Studies => {
-                "Several arms with several seeds each, one run after the other or several at a time. It goes on after a reload, and what is \
-                 finished is never run again."
+                "Several arms with several seeds each, one run after the other or several at a time. It goes on after a \
+                 reload, and what is finished is never run again."
             }
             Self::Runs => "Every run of this browser, and records from elsewhere.",
             Self::Curves => "How the runs selected under All runs came to their end.",

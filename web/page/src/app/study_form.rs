@@ -6,8 +6,8 @@ use leptos::prelude::*;
 
 use super::buttons::{action, lock_mark};
 use super::state::{Engine, Lab, sentence};
-use super::{browser, study};
-use crate::address::{JOBS, MOST_JOBS, SEEDS, STUDY, StudyChoice};
+use super::study;
+use crate::address::{JOBS, MOST_JOBS, SEEDS, STUDY, Settings, StudyChoice};
 use crate::pace::{Pace, runs_in_words};
 use crate::studies::{offered, refusal};
 
@@ -46,9 +46,7 @@ pub(crate) fn view(lab: Lab) -> impl IntoView {
             <div class="line">
                 <label for="study-choice">"Study" {lock_mark(lab, STUDY)}</label>
                 {choice(lab)}
-                <label for="study-seeds">"Seeds" {lock_mark(lab, SEEDS)}</label>
                 {seeds(lab)}
-                <label for="study-jobs">"Runs at a time" {lock_mark(lab, JOBS)}</label>
                 {jobs(lab)}
                 {action("Run the study", "study-run", ready, ready, run)}
             </div>
@@ -82,61 +80,74 @@ fn choice(lab: Lab) -> impl IntoView {
 }
 
 fn seeds(lab: Lab) -> impl IntoView {
-    let number = move || {
+    let shown = move || {
         let file = lab.settings.with(|settings| settings.study_file());
         file.map_or_else(String::new, |file| file.seeds.list().len().to_string())
     };
-    let disabled = move || lab.settings.with(|settings| settings.study.is_none() || settings.is_locked(SEEDS));
-    let choose = move |event| {
-        let count = event_target_value(&event).trim().parse::<u32>().ok();
-        let count = count.filter(|count| (1..=MOST_SEEDS).contains(count));
-        if count.is_none() {
-            let remedy = format!("Give a whole number from 1 to {MOST_SEEDS}; the study keeps its seeds.");
-            lab.report(Problem::new("seeds", "this is no number of seeds", remedy));
+    let set = |settings: &mut Settings, count| {
+        if let Some(study) = &mut settings.study {
+            study.seeds = Some(count);
         }
-        lab.settings.update(|settings| {
-            if let Some(study) = &mut settings.study {
-                study.seeds = count.or(study.seeds);
-            }
-        });
     };
-    view! {
-        <input
-            id="study-seeds"
-            type="number"
-            min="1"
-            max=MOST_SEEDS
-            data-testid="study-seeds"
-            prop:value=number
-            disabled=disabled
-            on:change=choose
-        />
-    }
+    number(
+        lab,
+        Number { word: SEEDS, label: "Seeds", most: MOST_SEEDS, help: "", is_free: |s| s.study.is_some(), set },
+        shown,
+    )
 }
 
 fn jobs(lab: Lab) -> impl IntoView {
+    let shown = move || lab.settings.with(|settings| settings.jobs.to_string());
+    let help = "Each has a worker of its own. Runs that share the processors take longer than alone, so times are marked as \
+                not comparable.";
+    let set = |settings: &mut Settings, count| settings.jobs = count as usize;
+    let most = MOST_JOBS as u32;
+    number(lab, Number { word: JOBS, label: "Runs at a time", most, help, is_free: |_| true, set }, shown)
+}
+
+/// A number from 1 on that a study has.
+struct Number {
+    /// What an address calls it.
+    word: &'static str,
+    label: &'static str,
+    most: u32,
+    help: &'static str,
+    /// Whether it can be chosen with these settings.
+    is_free: fn(&Settings) -> bool,
+    set: fn(&mut Settings, u32),
+}
+
+/// Its field with its label, unless the address hides it.
+fn number(lab: Lab, of: Number, shown: impl Fn() -> String + Send + Sync + 'static) -> Option<impl IntoView> {
+    let Number { word, label, most, help, is_free, set } = of;
     let choose = move |event| {
-        let count = event_target_value(&event).trim().parse::<usize>().ok();
-        let count = count.filter(|count| (1..=MOST_JOBS).contains(count));
+        let count = event_target_value(&event).trim().parse::<u32>().ok();
+        let count = count.filter(|count| (1..=most).contains(count));
         if count.is_none() {
-            let remedy = format!("Give a whole number from 1 to {MOST_JOBS}.");
-            lab.report(Problem::new("runs at a time", "this is no number of runs", remedy));
+            let remedy = format!("Give a whole number from 1 to {most}; it stays as it was.");
+            lab.report(Problem::new(label, "this is no such number", remedy));
         }
-        lab.settings.update(|settings| settings.jobs = count.unwrap_or(settings.jobs));
+        // Also where it stays, so that the field shows it again.
+        lab.settings.update(|settings| count.into_iter().for_each(|count| set(settings, count)));
     };
-    view! {
-        <input
-            id="study-jobs"
-            type="number"
-            min="1"
-            max=browser::cores().clamp(1, MOST_JOBS)
-            data-testid="study-jobs"
-            title="Each has a worker of its own. Runs that share the processors take longer than alone, so times are marked as not comparable."
-            prop:value=move || lab.settings.with(|settings| settings.jobs.to_string())
-            disabled=move || lab.settings.with(|settings| settings.is_locked(JOBS))
-            on:change=choose
-        />
-    }
+    let hidden = lab.settings.with_untracked(|settings| settings.is_hidden(word));
+    (!hidden).then(|| {
+        let id = format!("study-{word}");
+        view! {
+            <label for=id.clone()>{label} {lock_mark(lab, word)}</label>
+            <input
+                id=id.clone()
+                type="number"
+                min="1"
+                max=most
+                data-testid=id
+                title=help
+                prop:value=shown
+                disabled=move || lab.settings.with(|settings| !is_free(settings) || settings.is_locked(word))
+                on:change=choose
+            />
+        }
+    })
 }
 
 /// What is going to be done, and how long it will take.
