@@ -15,6 +15,8 @@ pub(crate) struct TrainState {
     learner: Learner,
     slots: Vec<Slot>,
     optimizer: AdamW,
+    /// What [`Self::values`] gives, as long as it is known without putting it together.
+    values: Option<Tensor<1>>,
 }
 
 impl TrainState {
@@ -28,7 +30,7 @@ impl TrainState {
             return Err(nothing_trainable());
         }
         let optimizer = AdamW::new(&slots, weight_decay, device);
-        Ok(Self { learner, slots, optimizer })
+        Ok(Self { learner, slots, optimizer, values: None })
     }
 
     /// From a checkpoint: `moments` are laid out as the trainable values of `learner`.
@@ -38,6 +40,7 @@ impl TrainState {
         self.optimizer = self.optimizer.clone().carried(first, second, &self.slots, weight_decay);
         self.optimizer.updates = updates;
         self.learner = learner;
+        self.values = None;
     }
 
     pub(crate) fn learner(&self) -> &Learner {
@@ -79,12 +82,13 @@ impl TrainState {
 
     /// The trainable values, `[trainable]`.
     pub(crate) fn values(&self) -> Option<Tensor<1>> {
-        named::values(&self.learner)
+        self.values.clone().or_else(|| named::values(&self.learner))
     }
 
     /// Replaces the trainable values, `[trainable]`.
     pub(crate) fn set_values(&mut self, values: &Tensor<1>) {
         self.learner = named::with_values(self.learner.clone(), values);
+        self.values = Some(values.clone());
     }
 
     /// Replaces the student by one with the same values and shapes.
@@ -109,6 +113,7 @@ impl TrainState {
     /// that holds moments instead of values.
     pub(crate) fn reshape(&mut self, learner: Learner, knobs: &Knobs, change: &dyn Fn(&Learner) -> Learner) {
         let old = std::mem::replace(&mut self.learner, learner);
+        self.values = None;
         self.slots = named::slots(&self.learner);
         if knobs.optimizer_state == OptimizerState::Reset {
             self.optimizer = AdamW::new(&self.slots, knobs.weight_decay, &self.optimizer.first.device());
