@@ -45,7 +45,7 @@ impl Activation {
             Self::Gelu => kernels::gelu(x),
             Self::GeluNew => activation::gelu_approximate(x),
             Self::Relu => activation::relu(x),
-            Self::Tanh => x.tanh(),
+            Self::Tanh => kernels::tanh(x),
             Self::Silu => activation::silu(x),
         }
     }

@@ -3,7 +3,7 @@
 use crate::batch::{Batch, Layout};
 use crate::cache::Cache;
 use crate::dropout::Dropout;
-use crate::kernels::{self, Heads};
+use crate::kernels::{self, Heads, LinearTensors};
 use crate::linear::AptLinear;
 use crate::masks::DeviceMasks;
 use crate::norm::Norm;
@@ -155,23 +155,35 @@ impl Attention {
         [q, k, v]
     }
 
+    /// The projections, if nothing but their products stands between `x` and the heads.
+    fn joinable(&self) -> Option<[LinearTensors; 3]> {
+        let [query, key, value] = [&self.query, &self.key, &self.value].map(AptLinear::tensors);
+        self.head_norms.is_none().then_some([query?, key?, value?])
+    }
+
     /// Softmax(QKᵀ/√head_size)·V of every head, `[tokens, query heads · head_size]`; of the first tokens alone if so wanted.
     fn context(&self, x: Tensor<2>, batch: &Batch, dropout: &mut Option<&mut Dropout>, first: bool) -> Tensor<2> {
         let (units, group, size) = (self.heads(), self.queries_per_key, self.head_size);
         let heads = Heads { units, group, causal: self.causal };
         let scale = 1.0 / (size as f64).sqrt();
-        let qkv = self.projections(x, batch, first);
-        let padding = match &batch.layout {
-            Layout::Packed { .. } => None,
-            Layout::Padded { padding, .. } => padding.as_deref(),
+        let (length, padding) = match &batch.layout {
+            Layout::Packed { .. } => (None, None),
+            Layout::Padded { length, padding, .. } => (Some(*length), padding.as_deref()),
         };
-        // Dropout needs the weights, which the one operation does not give.
+        // Dropout needs the weights, which neither of the two that do all at once gives.
+        let at_once = dropout.is_none();
+        let joined = |layers, length| kernels::self_attention(&x, &layers, padding, length, units);
+        let is_one = at_once && !first && group == 1 && !self.causal && batch.angles.is_none();
+        if let Some(context) = length.filter(|_| is_one).zip(self.joinable()).and_then(|(l, layers)| joined(layers, l))
+        {
+            return context;
+        }
+        let qkv = self.projections(x, batch, first);
         let mut spans = batch.layout.spans();
         if first {
             spans.iter_mut().for_each(|span| *span = span.first());
         }
-        let fused = || kernels::attention(&qkv, &spans, padding, heads);
-        if let Some(context) = dropout.is_none().then(fused).flatten() {
+        if let Some(context) = at_once.then(|| kernels::attention(&qkv, &spans, heads)).flatten() {
             return context;
         }
         let length = qkv[0].dims()[0] / batch.size.max(1);

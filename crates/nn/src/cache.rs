@@ -74,7 +74,7 @@ impl Cache {
             self.layers[layer] = Some(new.clone());
             let heads = Heads { units, group, causal: true };
             let spans = vec![Span::new(length, length); sequences];
-            if let Some(context) = kernels::attention(&[q.clone(), k, v], &spans, None, heads) {
+            if let Some(context) = kernels::attention(&[q.clone(), k, v], &spans, heads) {
                 return context;
             }
             let [keys, values] = new;

@@ -88,7 +88,7 @@ impl FeedForward {
         let branch = Taps::record(taps, TapPoint::Input(block, layer), stream.read(&x));
         let h = match &self.gate {
             Some(gate) => self.activation.gated(gate.forward(branch.clone()), self.up.forward(branch)),
-            None => self.activation.of(self.up.forward(branch)),
+            None => self.up.activated(branch, self.activation),
         };
         // Before the neuron mask, so that a masked neuron can earn its way back (METHOD §2.1).
         let h = Taps::record(taps, TapPoint::Activation(block, layer), h);

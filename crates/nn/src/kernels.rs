@@ -37,7 +37,7 @@ pub(crate) use angles::Angles;
 use attention::CpuAttention;
 pub(crate) use attention::Span;
 use burn::backend::{Dispatch, DispatchTensor, DispatchTensorKind};
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use cpu::{CpuInference, CpuKernels};
 pub(crate) use decoders::{causal_weights, log_partition, product, rms_norm, rotate, silu_times, softmax};
 use dropout::CpuDropout;
@@ -47,7 +47,7 @@ pub use update::{AdamWResult, AdamWStep};
 
 /// `x·W + b`: `x: [n, d_in]`, `weight: [d_in, d_out]`, `bias: [d_out]`.
 pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
-    if let Some(y) = gpu::linear::linear(&x, &weight, &bias) {
+    if let Some(y) = gpu::linear::linear(&x, &weight, &bias, false) {
         return y;
     }
     let frozen = !weight.is_require_grad() && !bias.is_require_grad();
@@ -66,7 +66,7 @@ pub(crate) fn adapted(
     [a, b]: [Tensor<2>; 2],
     scale: f64,
 ) -> Tensor<2> {
-    let on_gpu = |bias| gpu::linear::adapted(&x, [&weight, &a, &b], bias, scale);
+    let on_gpu = |bias| gpu::linear::adapted(&x, [&weight, &a, &b], bias, scale, false);
     if let Some(y) = bias.as_ref().and_then(on_gpu) {
         return y;
     }
@@ -84,6 +84,38 @@ pub(crate) fn adapted(
         None => product(x.clone(), weight),
     };
     y + x.matmul(a).matmul(b * scale)
+}
+
+/// The tensors of a linear layer with a bias.
+#[derive(Clone)]
+pub(crate) struct LinearTensors {
+    /// `[d_in, d_out]`.
+    pub weight: Tensor<2>,
+    /// `[d_out]`.
+    pub bias: Tensor<1>,
+    /// A and B as in [`adapted()`], and s.
+    pub adapter: Option<([Tensor<2>; 2], f64)>,
+}
+
+/// The GELU of [`linear`] or of [`adapted()`]; only on a GPU, where it is made along with the product.
+pub(crate) fn gelu_of_linear(x: &Tensor<2>, layer: &LinearTensors) -> Option<Tensor<2>> {
+    let LinearTensors { weight, bias, adapter } = layer;
+    match adapter {
+        Some(([a, b], scale)) => gpu::linear::adapted(x, [weight, a, b], bias, *scale, true),
+        None => gpu::linear::linear(x, weight, bias, true),
+    }
+}
+
+/// What attention gives whose queries, keys and values these layers make of `x`, `[tokens, d_in]`, in sequences of one
+/// `length`; `padding: [batch, 1, 1, length]`. Only on a GPU, where the three are one product.
+pub(crate) fn self_attention(
+    x: &Tensor<2>,
+    layers: &[LinearTensors; 3],
+    padding: Option<&Tensor<4>>,
+    length: usize,
+    heads: usize,
+) -> Option<Tensor<2>> {
+    gpu::rows::attention(&gpu::joined::joined(x, layers)?, padding, length, heads)
 }
 
 /// The heads of an attention.
@@ -104,22 +136,10 @@ impl Heads {
     }
 }
 
-/// `softmax(s·QKᵀ + padding)·V` of every head at once; [`None`] on a device where it is made of its parts.
+/// `softmax(s·QKᵀ)·V` of every head at once; [`None`] on a device where it is made of its parts.
 /// `q` and the result are `[tokens, units · group · size]`, `k` and `v` `[tokens, units · size]`, their rows those of the
-/// sequences `spans` behind one another. On a GPU all have the same length, and `padding`, `[batch, 1, 1, length]`, says the
-/// same as `spans`.
-pub(crate) fn attention(
-    qkv: &[Tensor<2>; 3],
-    spans: &[Span],
-    padding: Option<&Tensor<4>>,
-    heads: Heads,
-) -> Option<Tensor<2>> {
-    // The GPU's kernel is of heads that each have their keys and see every token; others are put together of parts.
-    let encoder = heads.group == 1 && !heads.causal;
-    let length = spans.first().map_or(0, |span| span.rows);
-    if let Some(context) = encoder.then(|| gpu::rows::attention(qkv, padding, length, heads.units)).flatten() {
-        return Some(context);
-    }
+/// sequences `spans` behind one another.
+pub(crate) fn attention(qkv: &[Tensor<2>; 3], spans: &[Span], heads: Heads) -> Option<Tensor<2>> {
     let [q, k, v] = qkv.clone().map(Tensor::into_dispatch);
     on_cpu(&q).then(|| Tensor::from_dispatch(Dispatch::cpu_attention(q, k, v, spans.to_vec(), heads)))
 }
@@ -140,6 +160,46 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     } else {
         activation::gelu(Tensor::<D>::from_dispatch(x))
     }
+}
+
+/// Element by element.
+pub(crate) fn tanh(x: Tensor<2>) -> Tensor<2> {
+    gpu::rows::tanh(&x).unwrap_or_else(|| x.tanh())
+}
+
+/// Mean cross entropy over the rows of `logits: [n, classes]`, of which `classes: [n, 1]` are right, `[1]`.
+pub fn cross_entropy(logits: Tensor<2>, classes: Tensor<2, Int>) -> Tensor<1> {
+    gpu::loss::cross_entropy(&logits, &classes).unwrap_or_else(|| {
+        let [n, _] = logits.dims();
+        activation::log_softmax(logits, 1).gather(1, classes).sum() * (-1.0 / n as f64)
+    })
+}
+
+/// `scale·T²·KL(teacher ‖ student)` of logits `[n, classes]` divided by the temperature T, the mean over the rows, `[1]`. No
+/// gradient reaches the teacher.
+pub fn divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64, scale: f64) -> Tensor<1> {
+    gpu::loss::divergence(&student, &teacher, temperature, scale).unwrap_or_else(|| {
+        let [n, _] = student.dims();
+        let student = activation::log_softmax(student / temperature, 1);
+        let teacher = activation::log_softmax(teacher / temperature, 1);
+        let divergence = (teacher.clone().exp() * (teacher - student)).sum();
+        divergence * (scale * temperature * temperature / n as f64)
+    })
+}
+
+/// Mean squared difference of `[tokens, n]` over the tokens that count, `[1]`. No gradient reaches `other`.
+pub fn squared_error(one: Tensor<2>, other: Tensor<2>, counts: Option<&Counts>) -> Tensor<1> {
+    gpu::loss::squared_error(&one, &other, counts).unwrap_or_else(|| {
+        let Some(Counts { rows, count }) = counts else { return (one - other).square().mean() };
+        let values = (count * one.dims()[1]) as f64;
+        let difference = (one - other) * Tensor::from_inner(rows.clone());
+        difference.square().sum() / values
+    })
+}
+
+/// `x + s·x·A·B`: `x: [n, d]`, `a: [d, r]`, `b: [r, d]`.
+pub fn added(x: Tensor<2>, [a, b]: [Tensor<2>; 2], scale: f64) -> Tensor<2> {
+    gpu::linear::added(&x, [&a, &b], scale).unwrap_or_else(|| x.clone() + x.matmul(a).matmul(b * scale))
 }
 
 /// `γ ∘ (x − mean)/√(var + ε) + β` over the last dimension; γ is `weight`, β is `bias`, both `[d]` for `x: [n, d]`.

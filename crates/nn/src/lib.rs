@@ -51,7 +51,7 @@ pub use head::{ClassificationHead, MaskedLmHead};
 pub use init::Init;
 #[cfg(target_family = "wasm")]
 pub use kernels::tile;
-pub use kernels::{AdamWResult, AdamWStep, adamw};
+pub use kernels::{AdamWResult, AdamWStep, adamw, added, cross_entropy, divergence, squared_error};
 pub use linear::{Adapter, AptLinear, LinearMasks};
 pub use masks::{DeviceMasks, Mask, UnitMasks};
 pub use norm::{Norm, NormKind};

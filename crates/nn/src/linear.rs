@@ -3,6 +3,8 @@
 //! `H(x) = m_o ∘ (W + s·W_B·W_A)(x ∘ m_i)` (APT, Eq. 2). Matrices are kept in Burn's orientation, the transpose of the
 //! paper's: `weight` is `[d_in, d_out]`, `a` (W_Aᵀ) is `[d_in, r]`, `b` (W_Bᵀ) is `[r, d_out]`.
 
+use crate::activation::Activation;
+use crate::kernels::LinearTensors;
 use crate::masks::Mask;
 use crate::select::{replace, select_dim, select2};
 use crate::{Init, kernels};
@@ -112,6 +114,19 @@ impl AptLinear {
             (None, Some(bias)) => kernels::linear(x, weight, bias),
             (None, None) => kernels::product(x, weight),
         }
+    }
+
+    /// `activation` of [`Self::forward`].
+    pub(crate) fn activated(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
+        let at_once = |layer| kernels::gelu_of_linear(&x, &layer);
+        let at_once = self.tensors().filter(|_| activation == Activation::Gelu).and_then(at_once);
+        at_once.unwrap_or_else(|| activation.of(self.forward(x)))
+    }
+
+    /// Its tensors, if it has a bias.
+    pub(crate) fn tensors(&self) -> Option<LinearTensors> {
+        let adapter = self.adapter.as_ref().map(|Adapter { a, b, scale }| ([a.val(), b.val()], *scale));
+        Some(LinearTensors { weight: self.weight.val(), bias: self.bias.as_ref()?.val(), adapter })
     }
 
     /// Eq. 2 with masks; the output mask covers the bias too, as a removed output unit has none.

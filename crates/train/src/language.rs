@@ -4,13 +4,13 @@
 
 use crate::TrainError;
 use crate::evaluate::{PAD_MULTIPLE, Part};
-use crate::losses::{divergence, predicted};
+use crate::losses::predicted;
 use apt_core::tokens::TokenBatch;
 use apt_data::mlm::IGNORED;
 use apt_data::{Encoded, Example, NextTokens, Target, TokenScore, collate, collate_next};
 use apt_nn::checkpoint::read_back;
 use apt_nn::language::token_scores;
-use apt_nn::{Batch, DeviceMasks, Forward, Transformer};
+use apt_nn::{Batch, DeviceMasks, Forward, Transformer, divergence};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 /// Tokens of an evaluation batch, padding included.

@@ -3,7 +3,7 @@
 
 use apt_core::blocks::Kept;
 use apt_nn::compact::{compact, compact_shared};
-use apt_nn::{Adapter, Init, Transformer, named};
+use apt_nn::{Adapter, Init, Transformer, added, named};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -22,8 +22,8 @@ impl Transform {
 
     /// `h + s·h·A·B`, `[tokens, hidden]`.
     pub fn forward(&self, h: Tensor<2>) -> Tensor<2> {
-        let branch = h.clone().matmul(self.adapter.a.val()).matmul(self.adapter.b.val() * self.adapter.scale);
-        h + branch
+        let Adapter { a, b, scale } = &self.adapter;
+        added(h, [a.val(), b.val()], *scale)
     }
 
     fn select(&self, hidden: &[usize]) -> Self {

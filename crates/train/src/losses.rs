@@ -7,8 +7,8 @@
 use apt_core::distill::PREDICTION_SCALE;
 use apt_data::mlm::IGNORED;
 use apt_data::{ClassSet, NextTokens, Objective, Target, collate_next};
-use apt_nn::Counts;
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use apt_nn::{cross_entropy, divergence};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// What is to be predicted of a batch, on a device, `[n, 1]`; marks are `[n · outputs, 1]`. Next tokens stay on the host.
 #[derive(Clone, Debug)]
@@ -88,13 +88,6 @@ pub(crate) fn predicted(next: &[i32]) -> (Vec<i32>, Vec<i32>) {
     (0..).zip(next).filter(|(_, id)| **id != IGNORED).map(|(row, id): (i32, &i32)| (row, *id)).unzip()
 }
 
-/// Mean over the rows of `logits: [n, classes]`, of which `classes: [n, 1]` are right.
-fn cross_entropy(logits: Tensor<2>, classes: Tensor<2, Int>) -> Tensor<1> {
-    let [n, _] = logits.dims();
-    let picked = activation::log_softmax(logits, 1).gather(1, classes);
-    picked.sum() * (-1.0 / n as f64)
-}
-
 /// The logits of "does not apply" and "applies" for each output: `[n · outputs, 2]` of `[n, outputs]`.
 fn two_classes(outputs: Tensor<2>) -> Tensor<2> {
     let [n, count] = outputs.dims();
@@ -143,6 +136,7 @@ impl PredictionLoss {
                 prediction_loss(two_classes(student), two_classes(teacher), temperature)
             }
             Self::SquaredError => mean_squared_error(student, teacher),
+            // The mean over all tokens that are predicted, as the published code divides it for LLaMA.
             Self::TokenDivergence { temperature } => divergence(student, teacher, temperature, 1.0),
         }
     }
@@ -153,25 +147,7 @@ pub fn prediction_loss(student: Tensor<2>, teacher: Tensor<2>, temperature: f64)
     divergence(student, teacher, temperature, PREDICTION_SCALE)
 }
 
-/// `scale·T²·KL(teacher ‖ student)` of the softened logits, mean over the rows: over sequences and, of tokens, by how many are
-/// predicted in each, as the published code divides it for LLaMA.
-pub(crate) fn divergence(student: Tensor<2>, teacher: Tensor<2>, temperature: f64, scale: f64) -> Tensor<1> {
-    let [n, _] = student.dims();
-    let student = activation::log_softmax(student / temperature, 1);
-    let teacher = activation::log_softmax(teacher / temperature, 1);
-    let divergence = (teacher.clone().exp() * (teacher - student)).sum();
-    divergence * (scale * temperature * temperature / n as f64)
-}
-
 /// Mean squared difference of two tensors: of outputs and numbers, or of two hidden states.
 pub fn mean_squared_error(one: Tensor<2>, other: Tensor<2>) -> Tensor<1> {
     (one - other).square().mean()
-}
-
-/// As [`mean_squared_error`], of the tokens that count.
-pub(crate) fn error_of_states(one: Tensor<2>, other: Tensor<2>, counts: Option<&Counts>) -> Tensor<1> {
-    let Some(Counts { rows, count }) = counts else { return mean_squared_error(one, other) };
-    let values = (count * one.dims()[1]) as f64;
-    let difference = (one - other) * Tensor::from_inner(rows.clone());
-    difference.square().sum() / values
 }

@@ -2,11 +2,11 @@
 
 use crate::language::{Expectation, token_divergence};
 use crate::learner::Learner;
-use crate::losses::{PredictionLoss, error_of_states};
+use crate::losses::PredictionLoss;
 use crate::shard::Share;
 use apt_core::blocks::Kept;
 use apt_core::distill::{candidates, teacher_layers};
-use apt_nn::{Batch, Counts, Forward, NnError, Output, Transformer, compact};
+use apt_nn::{Batch, Counts, Forward, NnError, Output, Transformer, compact, squared_error};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
@@ -200,7 +200,7 @@ pub(crate) fn distillation(
         let of_student = |student_layer: usize| {
             let state = compared(states[student_layer].clone());
             let mapped = learner.transform.as_ref().map_or(state.clone(), |t| t.forward(state));
-            error_of_states(mapped, target.clone(), counts)
+            squared_error(mapped, target.clone(), counts)
         };
         candidates(layer, &exists).into_iter().map(of_student).collect()
     });

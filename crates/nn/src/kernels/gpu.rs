@@ -5,8 +5,11 @@
 //! at most eight buffers, no more than 65,535 workgroups along an axis.
 
 pub(super) mod flat;
+pub(super) mod joined;
 mod launch;
 pub(super) mod linear;
+pub(super) mod loss;
+mod patches;
 mod product;
 pub(super) mod rows;
 pub(super) mod tap;

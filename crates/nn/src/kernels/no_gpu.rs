@@ -23,10 +23,28 @@ pub(super) mod flat {
     }
 }
 
+pub(super) mod joined {
+    use super::Tensor;
+    use crate::kernels::LinearTensors;
+
+    pub(in crate::kernels) fn joined(_x: &Tensor<2>, _layers: &[LinearTensors; 3]) -> Option<Tensor<2>> {
+        None
+    }
+}
+
 pub(super) mod linear {
     use super::Tensor;
 
-    pub(in crate::kernels) fn linear(_x: &Tensor<2>, _weight: &Tensor<2>, _bias: &Tensor<1>) -> Option<Tensor<2>> {
+    pub(in crate::kernels) fn linear(
+        _x: &Tensor<2>,
+        _weight: &Tensor<2>,
+        _bias: &Tensor<1>,
+        _gelu: bool,
+    ) -> Option<Tensor<2>> {
+        None
+    }
+
+    pub(in crate::kernels) fn added(_x: &Tensor<2>, _adapter: [&Tensor<2>; 2], _scale: f64) -> Option<Tensor<2>> {
         None
     }
 
@@ -35,7 +53,35 @@ pub(super) mod linear {
         _weight_and_adapter: [&Tensor<2>; 3],
         _bias: &Tensor<1>,
         _scale: f64,
+        _gelu: bool,
     ) -> Option<Tensor<2>> {
+        None
+    }
+}
+
+pub(super) mod loss {
+    use super::Tensor;
+    use crate::batch::Counts;
+    use burn::tensor::Int;
+
+    pub(in crate::kernels) fn cross_entropy(_logits: &Tensor<2>, _classes: &Tensor<2, Int>) -> Option<Tensor<1>> {
+        None
+    }
+
+    pub(in crate::kernels) fn divergence(
+        _student: &Tensor<2>,
+        _teacher: &Tensor<2>,
+        _temperature: f64,
+        _scale: f64,
+    ) -> Option<Tensor<1>> {
+        None
+    }
+
+    pub(in crate::kernels) fn squared_error(
+        _one: &Tensor<2>,
+        _other: &Tensor<2>,
+        _counts: Option<&Counts>,
+    ) -> Option<Tensor<1>> {
         None
     }
 }
@@ -44,6 +90,10 @@ pub(super) mod rows {
     use super::Tensor;
 
     pub(in crate::kernels) fn gelu<const D: usize>(_x: &Tensor<D>) -> Option<Tensor<D>> {
+        None
+    }
+
+    pub(in crate::kernels) fn tanh(_x: &Tensor<2>) -> Option<Tensor<2>> {
         None
     }
 
@@ -58,7 +108,7 @@ pub(super) mod rows {
     }
 
     pub(in crate::kernels) fn attention(
-        _qkv: &[Tensor<2>; 3],
+        _qkv: &Tensor<2>,
         _padding: Option<&Tensor<4>>,
         _length: usize,
         _heads: usize,

@@ -110,7 +110,7 @@ fn attention_in_one_operation_is_that_of_its_parts() {
         let [q, k, v] = [matrix(0.7), matrix(1.3), matrix(2.1)];
         let spans = vec![Span::new(length, if padding.is_some() { 3 } else { length }); batch];
         let one = Heads { units: heads, group: 1, causal: false };
-        let fused = attention(&[q.clone(), k.clone(), v.clone()], &spans, padding, one);
+        let fused = attention(&[q.clone(), k.clone(), v.clone()], &spans, one);
         let split = |t: Tensor<2>| t.reshape([batch, length, heads, size]).swap_dims(1, 2);
         let weights = attention_weights(split(q).matmul(split(k).swap_dims(2, 3)), padding, 0.5);
         let parts = weights.matmul(split(v)).swap_dims(1, 2).reshape([15, 8]);
@@ -174,7 +174,7 @@ fn the_gradients_of_attention_in_one_operation_are_those_of_its_parts() {
         let sizes = [units * group, units, units].map(|heads| [batch * length, heads * size]);
         let keys = |i: usize| if padding.is_some() { KEYS[i] } else { length };
         let spans: Vec<Span> = (0..batch).map(|i| Span::new(length, keys(i))).collect();
-        let ours = graded_inputs(sizes, |qkv| attention(&qkv, &spans, padding, heads).expect("the CPU fuses it"));
+        let ours = graded_inputs(sizes, |qkv| attention(&qkv, &spans, heads).expect("the CPU fuses it"));
         let parts = graded_inputs(sizes, |[q, k, v]| {
             let q = split(q, units * group).reshape([batch, units, group * length, size]);
             let scores = q.matmul(split(k, units).swap_dims(2, 3));

@@ -12,9 +12,14 @@
     let width = info[2] * size;
     let scale = bitcast<f32>(info[4]);
     let sequence = row / (length * info[2]);
-    // The head's first column in the sequence's first row, and in the query's.
-    let start = sequence * length * width + (row / length) % info[2] * size;
-    let query = start + row % length * width;
+    // Queries, keys and values stand side by side, `across` columns in all.
+    let across = 3u * width;
+    let column = (row / length) % info[2] * size;
+    let start = sequence * length;
+    let query = (start + row % length) * across + column;
+    let key = start * across + width + column;
+    let value = key + width;
+    let result = (start + row % length) * width + column;
     let weights = row * length;
     {{rest}}
 }

@@ -10,7 +10,9 @@
     let size = info[3];
     let width = info[2] * size;
     let sequence = row / (length * info[2]);
-    let start = sequence * length * width + (row / length) % info[2] * size;
+    let across = 3u * width;
+    let column = (row / length) % info[2] * size;
+    let start = sequence * length;
     let key = row % length;
     // The head's first weight for this key.
     let weights = row / length * length * length + key;
@@ -18,11 +20,11 @@
         var of_key = 0.0;
         var of_value = 0.0;
         for (var i = 0u; i < length; i++) {
-            let query = start + i * width + d;
-            of_key += ds[weights + i * length] * q[query];
-            of_value += p[weights + i * length] * g[query];
+            of_key += ds[weights + i * length] * qkv[(start + i) * across + column + d];
+            of_value += p[weights + i * length] * g[(start + i) * width + column + d];
         }
-        dk[start + key * width + d] = of_key;
-        dv[start + key * width + d] = of_value;
+        let at = (start + key) * across + width + column + d;
+        dqkv[at] = of_key;
+        dqkv[at + width] = of_value;
     }
 }

@@ -1,13 +1,12 @@
-//! All trainable values as one vector on a GPU: putting it together and taking it apart, six tensors a dispatch, and the
-//! update of AdamW in three.
+//! All trainable values as one vector on a GPU: putting it together, some tensors a dispatch, taking it apart in one, and
+//! the update of AdamW in three.
 
 use super::launch::{Launch, empty, rows};
+use super::patches::{self, Patch, gather};
 use super::{Cube, Operand, Primitive};
 use crate::kernels::{AdamWResult, AdamWStep};
 use burn::tensor::Tensor;
 
-/// Tensors beside the vector and the numbers in one dispatch: WebGPU guarantees eight buffers.
-const AT_ONCE: usize = 6;
 /// Partial sums of squares; the workgroups of the next kernel each add them up with an invocation for each.
 const PARTS: usize = 256;
 
@@ -17,60 +16,24 @@ pub(in crate::kernels) fn concat(parts: &[Tensor<1>]) -> Option<Tensor<1>> {
         parts.iter().map(|part| Some(rows(part.clone().try_into_primitive::<Cube>().ok()?))).collect();
     let parts = parts?;
     let whole = empty(parts.first()?, [parts.iter().map(len).sum()]);
-    let mut at = 0;
-    for parts in parts.chunks(AT_ONCE) {
-        let names = NAMES.iter().zip(parts);
-        let launch = names
-            .clone()
-            .fold(kernel(parts, |name| format!("whole[start + i] = {name}[i - base];")), |l, (n, p)| l.read(*n, p));
-        at = finish(launch.write("whole", &whole), parts, at);
-    }
+    let mut end = 0;
+    let placed = parts.iter().map(|part| {
+        let start = end;
+        end += len(part);
+        (part, Patch::run(start, len(part)))
+    });
+    gather(&whole, &placed.collect::<Vec<_>>());
     Some(Tensor::from_primitive::<Cube>(whole))
 }
 
 /// The vector split into pieces of these lengths, [`None`] on another device.
 pub(in crate::kernels) fn split(whole: &Tensor<1>, lengths: &[usize]) -> Option<Vec<Tensor<1>>> {
     let whole = rows(whole.clone().try_into_primitive::<Cube>().ok()?);
-    let parts: Vec<Primitive> = lengths.iter().map(|&n| empty(&whole, [n])).collect();
-    let mut at = 0;
-    for parts in parts.chunks(AT_ONCE) {
-        let launch = kernel(parts, |name| format!("{name}[i - base] = whole[start + i];")).read("whole", &whole);
-        let launch = NAMES.iter().zip(parts).fold(launch, |launch, (name, part)| launch.write(*name, part));
-        at = finish(launch, parts, at);
-    }
-    Some(parts.into_iter().map(Tensor::from_primitive::<Cube>).collect())
+    Some(patches::split(&whole, lengths).into_iter().map(Tensor::from_primitive::<Cube>).collect())
 }
-
-const NAMES: [&str; AT_ONCE] = ["part0", "part1", "part2", "part3", "part4", "part5"];
 
 fn len(part: &Primitive) -> usize {
     part.meta.shape().num_elements()
-}
-
-/// Finds the part that an element belongs to; `copy` is what happens to it there.
-fn kernel(parts: &[Primitive], copy: impl Fn(&str) -> String) -> Launch {
-    let mut branches = String::new();
-    for (i, name) in NAMES[..parts.len()].iter().enumerate() {
-        branches += &format!(
-            "    if (i < info[{}]) {{\n        {}\n        return;\n    }}\n    base = info[{}];\n",
-            i + 1,
-            copy(name),
-            i + 1
-        );
-    }
-    Launch::of(include_str!("parts.wgsl")).with("branches", branches)
-}
-
-/// Launches; returns where the next parts begin in the vector.
-fn finish(launch: Launch, parts: &[Primitive], start: usize) -> usize {
-    let mut end = 0;
-    let mut launch = launch.numbers([start]);
-    for part in parts {
-        end += len(part);
-        launch = launch.numbers([end]);
-    }
-    launch.each(end);
-    start + end
 }
 
 /// `values` after an update with `gradient`, [`None`] on another device.

@@ -1,43 +1,104 @@
-//! Linear layers: a product with what is added to it is one dispatch, forward and backward.
+//! Linear layers: a product with what is added to it, and its GELU, is one dispatch, forward and backward.
 
-use super::product::{Matrix, Product};
+use super::launch::rows;
+use super::product::{Gelu, Matrix, Pair, Product};
+use super::rows::gelu_pass;
 use super::{Cube, Operand, Primitive, record};
 use burn::backend::TensorMetadata;
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::Tensor;
 
-/// `x·W + b`, [`None`] on another device.
-pub(in crate::kernels) fn linear(x: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>) -> Option<Tensor<2>> {
+/// `x·W + b` or its GELU, [`None`] on another device.
+pub(in crate::kernels) fn linear(x: &Tensor<2>, weight: &Tensor<2>, bias: &Tensor<1>, gelu: bool) -> Option<Tensor<2>> {
     let inputs = [Operand::of(x)?, Operand::of(weight)?, Operand::of(bias)?];
     let [x, weight, bias] = inputs.each_ref().map(|input| input.value.clone());
-    let y = Product::of(Matrix::of(&x), Matrix::of(&weight)).with_bias(&bias).run();
-    Some(record(Linear, inputs, (x, weight), y))
+    let y = Product::of(Matrix::of(&x), Matrix::of(&weight)).with_bias(&bias);
+    let (y, before) = finished(y, gelu, &inputs);
+    Some(record(Linear, inputs, (x, weight, before), y))
 }
 
-/// `x·W + b + s·x·A·B`, [`None`] on another device.
+/// The product, or its GELU and, where there is a way back, what it is of.
+fn finished(product: Product<'_>, gelu: bool, inputs: &[Operand]) -> (Primitive, Option<Primitive>) {
+    if !gelu {
+        return (product.run(), None);
+    }
+    if inputs.iter().all(|input| input.node.is_none()) {
+        return (product.with_gelu(Gelu::Instead).run(), None);
+    }
+    let y = product.result();
+    let before = product.with_gelu(Gelu::Beside(&y)).run();
+    (y, Some(before))
+}
+
+/// Of a result's gradient, that of the product.
+fn through(gradient: Primitive, before: Option<&Primitive>) -> Primitive {
+    match before {
+        Some(before) => gelu_pass(before, Some(&rows(gradient))),
+        None => gradient,
+    }
+}
+
+/// `x·W + b + s·x·A·B` or its GELU, [`None`] on another device.
 pub(in crate::kernels) fn adapted(
     x: &Tensor<2>,
     [weight, a, b]: [&Tensor<2>; 3],
     bias: &Tensor<1>,
     scale: f64,
+    gelu: bool,
 ) -> Option<Tensor<2>> {
     let inputs = [Operand::of(x)?, Operand::of(weight)?, Operand::of(bias)?, Operand::of(a)?, Operand::of(b)?];
     let [x, weight, bias, a, b] = inputs.each_ref().map(|input| input.value.clone());
     let narrow = Product::of(Matrix::of(&x), Matrix::of(&a)).times(scale).run();
     let y = Product::of(Matrix::of(&x), Matrix::of(&weight)).plus(Matrix::of(&narrow), Matrix::of(&b));
-    let y = y.with_bias(&bias).run();
-    Some(record(Adapted, inputs, Saved { x, weight, a, b, narrow, scale }, y))
+    let (y, before) = finished(y.with_bias(&bias), gelu, &inputs);
+    Some(record(Adapted, inputs, Saved { x, weight, a, b, narrow, scale, before }, y))
 }
 
-fn transposed(matrix: &Primitive) -> Matrix<'_> {
+pub(super) fn transposed(matrix: &Primitive) -> Matrix<'_> {
     Matrix::of(matrix).transposed()
 }
 
+/// `x + s·x·A·B`, [`None`] on another device.
+pub(in crate::kernels) fn added(x: &Tensor<2>, [a, b]: [&Tensor<2>; 2], scale: f64) -> Option<Tensor<2>> {
+    let mut inputs = [Operand::of(x)?, Operand::of(a)?, Operand::of(b)?];
+    inputs[0].value = rows(inputs[0].value.clone());
+    let [x, a, b] = inputs.each_ref().map(|input| input.value.clone());
+    let narrow = Product::of(Matrix::of(&x), Matrix::of(&a)).times(scale).run();
+    let y = Product::of(Matrix::of(&narrow), Matrix::of(&b)).with_matrix(&x).run();
+    Some(record(Added, inputs, Branch { x, a, b, narrow, scale }, y))
+}
+
+/// The gradients of A and of B: `xᵀ·(s·g·Bᵀ)` and `(s·x·A)ᵀ·g`.
+pub(super) fn of_adapter(x: &Primitive, narrow: &Primitive, of_narrow: &Primitive, g: &Primitive) -> Pair {
+    let of_a = Product::of(transposed(x), Matrix::of(of_narrow));
+    of_a.beside(Product::of(transposed(narrow), Matrix::of(g)))
+}
+
+/// Registers [`of_adapter`] where it is wanted.
+fn register_adapter(
+    gradients: &mut Gradients,
+    nodes: [Option<NodeId>; 2],
+    x: &Primitive,
+    narrow: &Primitive,
+    of_narrow: &Primitive,
+    g: &Primitive,
+) {
+    if nodes.iter().all(Option::is_none) {
+        return;
+    }
+    for (node, gradient) in nodes.into_iter().zip(of_adapter(x, narrow, of_narrow, g).parts) {
+        if let Some(node) = node {
+            gradients.register::<Cube>(node, gradient);
+        }
+    }
+}
+
 /// The gradient of a bias.
-fn column_sums(matrix: Primitive) -> Primitive {
+pub(super) fn column_sums(matrix: Primitive) -> Primitive {
     let columns = matrix.shape()[1];
     Cube::float_reshape(Cube::float_sum_dim(matrix, 0), [columns].into())
 }
@@ -46,11 +107,12 @@ fn column_sums(matrix: Primitive) -> Primitive {
 struct Linear;
 
 impl Backward<Cube, 3> for Linear {
-    type State = (Primitive, Primitive);
+    /// x, W and, under a GELU, what it is of.
+    type State = (Primitive, Primitive, Option<Primitive>);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let (x, weight) = ops.state;
-        let g = gradients.consume::<Cube>(&ops.node);
+        let (x, weight, before) = ops.state;
+        let g = through(gradients.consume::<Cube>(&ops.node), before.as_ref());
         let [of_x, of_weight, of_bias] = ops.parents;
         if let Some(node) = of_x {
             gradients.register::<Cube>(node.id, Product::of(Matrix::of(&g), transposed(&weight)).run());
@@ -73,6 +135,8 @@ struct Saved {
     /// `s·x·A`.
     narrow: Primitive,
     scale: f64,
+    /// Under a GELU, what it is of.
+    before: Option<Primitive>,
 }
 
 #[derive(Debug)]
@@ -82,8 +146,8 @@ impl Backward<Cube, 5> for Adapted {
     type State = Saved;
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let Saved { x, weight, a, b, narrow, scale } = ops.state;
-        let g = gradients.consume::<Cube>(&ops.node);
+        let Saved { x, weight, a, b, narrow, scale, before } = ops.state;
+        let g = through(gradients.consume::<Cube>(&ops.node), before.as_ref());
         let [of_x, of_weight, of_bias, of_a, of_b] = ops.parents;
         let of_narrow = Product::of(Matrix::of(&g), transposed(&b)).times(scale).run();
         if let Some(node) = of_x {
@@ -93,14 +157,38 @@ impl Backward<Cube, 5> for Adapted {
         if let Some(node) = of_weight {
             gradients.register::<Cube>(node.id, Product::of(transposed(&x), Matrix::of(&g)).run());
         }
-        if let Some(node) = of_a {
-            gradients.register::<Cube>(node.id, Product::of(transposed(&x), Matrix::of(&of_narrow)).run());
-        }
-        if let Some(node) = of_b {
-            gradients.register::<Cube>(node.id, Product::of(transposed(&narrow), Matrix::of(&g)).run());
-        }
+        register_adapter(gradients, [of_a, of_b].map(|node| node.map(|node| node.id)), &x, &narrow, &of_narrow, &g);
         if let Some(node) = of_bias {
             gradients.register::<Cube>(node.id, column_sums(g));
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Branch {
+    x: Primitive,
+    a: Primitive,
+    b: Primitive,
+    /// `s·x·A`.
+    narrow: Primitive,
+    scale: f64,
+}
+
+#[derive(Debug)]
+struct Added;
+
+impl Backward<Cube, 3> for Added {
+    type State = Branch;
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let Branch { x, a, b, narrow, scale } = ops.state;
+        let g = rows(gradients.consume::<Cube>(&ops.node));
+        let [of_x, of_a, of_b] = ops.parents;
+        let of_narrow = Product::of(Matrix::of(&g), transposed(&b)).times(scale).run();
+        register_adapter(gradients, [of_a, of_b].map(|node| node.map(|node| node.id)), &x, &narrow, &of_narrow, &g);
+        if let Some(node) = of_x {
+            let product = Product::of(Matrix::of(&of_narrow), transposed(&a)).with_matrix(&g);
+            gradients.register::<Cube>(node.id, product.run());
         }
     }
 }

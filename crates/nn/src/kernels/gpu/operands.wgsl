@@ -25,6 +25,9 @@ fn of_right(start: u32, end: u32, term: u32, k: u32, column: u32) -> f32 {
     return {{second right}};
 }
 
+{{gelu}}
 fn store(start: u32, row: u32, column: u32, sum: f32) {
-    out[start + row * {{row}} + column] = sum * bitcast<f32>(info[2]){{bias}};
+    let i = start + row * {{row}} + column;
+    let value = sum * bitcast<f32>(info[2]){{bias}};
+    {{store}}
 }

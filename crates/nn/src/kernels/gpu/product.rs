@@ -1,10 +1,25 @@
-//! Matrix products: `s·(a·b + c·d) + bias` in one dispatch, read and written by strides, one or a batch of them.
+//! Matrix products: `s·(a·b + c·d) + bias`, with or without its GELU, in one dispatch, read and written by strides, one or a batch of them.
 //!
 //! `product_wide.wgsl` reads four numbers at a time where all matrices allow it, `product_narrow.wgsl` too, for results of
 //! few columns (or few rows, which are made turned); `product_large.wgsl` and `product_small.wgsl` read any strides.
 
 use super::Primitive;
 use super::launch::{Launch, empty};
+use super::patches::{aligned, part};
+
+/// What a kernel needs that gives the GELU of a product.
+const GELU: &str = concat!(
+    include_str!("normal.wgsl"),
+    "
+fn gelu(x: f32) -> f32 {
+    return x * normal(x).x;
+}
+
+fn gelu_of(x: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(gelu(x.x), gelu(x.y), gelu(x.z), gelu(x.w));
+}
+"
+);
 
 /// Results at least this large are cut into large tiles.
 const LARGE: [usize; 2] = [128, 64];
@@ -23,19 +38,20 @@ pub(super) struct Matrix<'a> {
     tensor: &'a Primitive,
     shape: [usize; 2],
     strides: [usize; 2],
-    /// Strides along the two axes of a batch.
-    batch: [usize; 2],
+    /// Of a batch, where its first matrix begins and the strides along its two axes.
+    batch: [usize; 3],
 }
 
 impl<'a> Matrix<'a> {
     /// All of a tensor.
     pub(super) fn of(tensor: &'a Primitive) -> Self {
         let (shape, strides) = (tensor.meta.shape(), tensor.meta.strides());
-        Self { tensor, shape: [shape[0], shape[1]], strides: [strides[0], strides[1]], batch: [0, 0] }
+        Self { tensor, shape: [shape[0], shape[1]], strides: [strides[0], strides[1]], batch: [0; 3] }
     }
 
-    /// One matrix of this shape and these strides for each of a batch.
-    pub(super) fn each(tensor: &'a Primitive, shape: [usize; 2], strides: [usize; 2], batch: [usize; 2]) -> Self {
+    /// One matrix of this shape and these strides for each of a batch: where the first begins, and the strides along the
+    /// batch's axes.
+    pub(super) fn each(tensor: &'a Primitive, shape: [usize; 2], strides: [usize; 2], batch: [usize; 3]) -> Self {
         Self { tensor, shape, strides, batch }
     }
 
@@ -59,14 +75,33 @@ impl<'a> Matrix<'a> {
 pub(super) struct Product<'a> {
     first: [Matrix<'a>; 2],
     second: Option<[Matrix<'a>; 2]>,
-    bias: Option<&'a Primitive>,
+    bias: Option<Bias<'a>>,
     scale: f64,
+    gelu: Option<Gelu<'a>>,
+}
+
+/// What is added to a product, and is not scaled.
+#[derive(Clone, Copy)]
+enum Bias<'a> {
+    /// A row, to every row.
+    Row(&'a Primitive),
+    /// A matrix of its size, in row order.
+    Matrix(&'a Primitive),
+}
+
+/// Where the GELU of a product goes.
+#[derive(Clone, Copy)]
+pub(super) enum Gelu<'a> {
+    /// In its place.
+    Instead,
+    /// Beside it, into this unwritten tensor.
+    Beside(&'a Primitive),
 }
 
 impl<'a> Product<'a> {
     /// The product of two matrices.
     pub(super) fn of(a: Matrix<'a>, b: Matrix<'a>) -> Self {
-        Self { first: [a, b], second: None, bias: None, scale: 1.0 }
+        Self { first: [a, b], second: None, bias: None, scale: 1.0, gelu: None }
     }
 
     /// Plus the product of two more.
@@ -81,7 +116,17 @@ impl<'a> Product<'a> {
 
     /// Plus a bias on every row, which is not scaled.
     pub(super) fn with_bias(self, bias: &'a Primitive) -> Self {
-        Self { bias: Some(bias), ..self }
+        Self { bias: Some(Bias::Row(bias)), ..self }
+    }
+
+    /// Plus a matrix of its size, which is not scaled and whose elements are in row order.
+    pub(super) fn with_matrix(self, matrix: &'a Primitive) -> Self {
+        Self { bias: Some(Bias::Matrix(matrix)), ..self }
+    }
+
+    /// And its GELU.
+    pub(super) fn with_gelu(self, gelu: Gelu<'a>) -> Self {
+        Self { gelu: Some(gelu), ..self }
     }
 
     fn shape(&self) -> [usize; 2] {
@@ -94,31 +139,42 @@ impl<'a> Product<'a> {
         Self { first: [b.transposed(), a.transposed()], ..self }
     }
 
+    /// An unwritten tensor for the result.
+    pub(super) fn result(&self) -> Primitive {
+        empty(self.first[0].tensor, self.shape())
+    }
+
     /// The result as a new tensor.
     pub(super) fn run(self) -> Primitive {
-        let like = self.first[0].tensor;
-        let ([rows, columns], inner) = (self.shape(), self.first[0].shape[1]);
-        let out = empty(like, [rows, columns]);
-        let is_plain = self.second.is_none() && self.bias.is_none();
-        // A result of few rows is made as one of few columns.
-        let turned = is_plain && rows < columns && matches!(Kind::of(&self.transposed(), 1), Kind::Narrow);
-        let (product, target) = match turned {
-            true => (self.transposed(), Matrix::of(&out).transposed()),
-            false => (self, Matrix::of(&out)),
-        };
-        let kind = Kind::of(&product, 1);
-        let shares = (BUSY / kind.tiles(target.shape).max(1)).min(inner / LONG[1]);
-        if !is_plain || inner < LONG[0] || shares < 2 {
-            product.launch(kind, target, Layers::One);
-            return out;
-        }
-        let share = inner.div_ceil(shares).next_multiple_of(16);
-        let shares = inner.div_ceil(share);
-        let parts = empty(like, [shares * rows, columns]);
-        product.launch(kind, Matrix { tensor: &parts, ..target }, Layers::Shares { share, shares });
-        let launch = Launch::of(include_str!("shares.wgsl")).read("parts", &parts).write("out", &out);
-        launch.numbers([rows * columns, shares]).each(rows * columns);
+        let out = self.result();
+        self.write(&out);
         out
+    }
+
+    /// The result into an unwritten tensor.
+    fn write(self, out: &Primitive) {
+        let ([rows, columns], inner) = (self.shape(), self.first[0].shape[1]);
+        let (product, target) = self.narrowest(Matrix::of(out));
+        let kind = Kind::of(&product, 1);
+        let shares = Shares::of(inner, kind.tiles(target.shape)).filter(|_| self.is_plain());
+        let Some(shares) = shares else { return product.launch(kind, target, Layers::One) };
+        let parts = empty(out, [shares.number * rows, columns]);
+        product.launch(kind, Matrix { tensor: &parts, ..target }, Layers::Shares(shares));
+        shares.sum(&parts, out);
+    }
+
+    fn is_plain(&self) -> bool {
+        self.second.is_none() && self.bias.is_none() && self.gelu.is_none()
+    }
+
+    /// A result of few rows is made as one of few columns.
+    fn narrowest<'b>(self, target: Matrix<'b>) -> (Self, Matrix<'b>) {
+        let turned = self.transposed();
+        let [rows, columns] = self.shape();
+        match self.is_plain() && rows < columns && matches!(Kind::of(&turned, 1), Kind::Narrow) {
+            true => (turned, target.transposed()),
+            false => (self, target),
+        }
     }
 
     /// A batch of results, `counts[0] · counts[1]` of them, written to `out`.
@@ -131,6 +187,66 @@ impl<'a> Product<'a> {
         self.launch(kind, out, Layers::Batch(counts));
     }
 
+    /// This product and another one of the same inner dimension in one buffer, one behind the other; both in one dispatch
+    /// if both have few rows or columns.
+    pub(super) fn beside(self, other: Self) -> Pair {
+        let (first, second) = (self.shape(), other.shape());
+        let start = aligned(first.iter().product());
+        let total = start + second.iter().product::<usize>();
+        let whole = empty(self.first[0].tensor, [total]);
+        let of_first = part(&whole, 0, first);
+        let of_second = part(&whole, start, second);
+        let (left, left_out) = self.narrowest(Matrix::of(&of_first));
+        let (right, right_out) = other.narrowest(Matrix::of(&of_second));
+        if [&left, &right].iter().all(|product| product.is_plain() && matches!(Kind::of(product, 1), Kind::Narrow)) {
+            let inner = left.first[0].shape[1];
+            let tiles = [&left_out, &right_out].map(|out| Kind::Narrow.tiles(out.shape)).iter().sum();
+            let products = [(&left, &left_out), (&right, &right_out)];
+            match Shares::of(inner, tiles) {
+                None => Self::launch_two(products, &whole, start, Shares { each: inner, number: 1 }),
+                Some(shares) => {
+                    let parts = empty(&whole, [shares.number * total]);
+                    Self::launch_two(products, &parts, start, shares);
+                    shares.sum(&parts, &whole);
+                }
+            }
+        } else {
+            self.write(&of_first);
+            other.write(&of_second);
+        }
+        Pair { whole, parts: [of_first, of_second] }
+    }
+
+    /// Two narrow products into `out`, the second from `start` on, one behind the other for every share.
+    fn launch_two(products: [(&Self, &Matrix<'_>); 2], out: &Primitive, start: usize, shares: Shares) {
+        let launch =
+            Launch::of(include_str!("product_narrow.wgsl")).lanes(64).with("blocks", include_str!("blocks.wgsl"));
+        let launch = launch.with("second left", "c[i]").with("second right", "d[i]").with("which", "group.z % 2u");
+        let launch = launch.with("begin", "group.z / 2u * info[at + 5u]");
+        let launch = launch.with("end", "min(info[at], (group.z / 2u + 1u) * info[at + 5u])");
+        let mut launch = launch.with("out start", "which * info[22] + group.z / 2u * info[23]").elements("vec4<f32>");
+        for (names, (product, _)) in [["a", "b"], ["c", "d"]].into_iter().zip(&products) {
+            launch = names.into_iter().zip(product.first).fold(launch, |l, (name, matrix)| l.read(name, matrix.tensor));
+        }
+        let mut launch = launch.elements("f32").write("out", out);
+        for (product, target) in products {
+            launch = product.numbers(launch, target).numbers([shares.each]).numbers(target.strides);
+        }
+        let total = out.meta.shape().num_elements() / shares.number;
+        let most = |axis: usize| products.iter().map(|(_, target)| target.shape[axis]).max().unwrap_or_default();
+        let [high, wide] = Kind::Narrow.tile();
+        launch.numbers([start, total]).grid([most(1).div_ceil(wide), most(0).div_ceil(high), 2 * shares.number]);
+    }
+
+    /// Passes what the kernels ask of each product: its shape and factor, and how its matrices lie.
+    fn numbers(&self, launch: Launch, out: &Matrix<'_>) -> Launch {
+        let launch = launch.numbers(out.shape).fraction(self.scale);
+        [Some(self.first), self.second].into_iter().flatten().fold(launch, |launch, [left, right]| {
+            let ([l0, l1], [r0, r1]) = (left.strides, right.strides);
+            launch.numbers([left.shape[1], l0, l1, r0, r1])
+        })
+    }
+
     fn launch(self, kind: Kind, out: Matrix<'_>, layers: Layers) {
         let [a, b] = self.first;
         let mut launch = kind.launch(self.second.is_some());
@@ -138,23 +254,34 @@ impl<'a> Product<'a> {
             "bias",
             match (self.bias, kind.in_fours()) {
                 (None, _) => "",
-                (Some(_), true) => " + bias[column / 4u]",
-                (Some(_), false) => " + bias[column]",
+                (Some(Bias::Row(_)), true) => " + bias[column / 4u]",
+                (Some(Bias::Row(_)), false) => " + bias[column]",
+                (Some(Bias::Matrix(_)), _) => " + bias[i]",
             },
         );
+        let value = if kind.in_fours() { "gelu_of(value)" } else { "gelu(value)" };
+        launch = launch.with(
+            "store",
+            match self.gelu {
+                None => "out[i] = value;".into(),
+                Some(Gelu::Instead) => format!("out[i] = {value};"),
+                Some(Gelu::Beside(_)) => format!("out[i] = value;\n        after[i] = {value};"),
+            },
+        );
+        launch = launch.with("gelu", if self.gelu.is_some() { GELU } else { "" });
         // What follows the numbers of one product; neither shares nor batches have two.
         launch = match layers {
             Layers::Batch(_) => launch
-                .with("left start", "(group.z / info[8] * info[9] + group.z % info[8] * info[10])")
-                .with("right start", "(group.z / info[8] * info[11] + group.z % info[8] * info[12])")
-                .with("out start", "(group.z / info[8] * info[13] + group.z % info[8] * info[14])")
-                .with("row", "info[15]"),
-            Layers::One | Layers::Shares { .. } => {
+                .with("left start", "(info[9] + group.z / info[8] * info[10] + group.z % info[8] * info[11])")
+                .with("right start", "(info[12] + group.z / info[8] * info[13] + group.z % info[8] * info[14])")
+                .with("out start", "(info[15] + group.z / info[8] * info[16] + group.z % info[8] * info[17])")
+                .with("row", "info[18]"),
+            Layers::One | Layers::Shares(_) => {
                 launch.with("left start", "0u").with("right start", "0u").with("row", "info[1]")
             }
         };
         launch = match layers {
-            Layers::Shares { .. } => launch
+            Layers::Shares(_) => launch
                 .with("out start", "group.z * info[0] * info[1]")
                 .with("begin", "group.z * info[8]")
                 .with("end", "min(info[at], (group.z + 1u) * info[8])"),
@@ -165,20 +292,20 @@ impl<'a> Product<'a> {
         if let Some([c, d]) = self.second {
             launch = launch.read("c", c.tensor).read("d", d.tensor);
         }
-        if let Some(bias) = self.bias {
+        if let Some(Bias::Row(bias) | Bias::Matrix(bias)) = self.bias {
             launch = launch.read("bias", bias);
         }
         if matches!(kind, Kind::Narrow) {
             launch = launch.elements("f32");
         }
-        launch = launch.write("out", out.tensor).numbers(out.shape).fraction(self.scale);
-        for [left, right] in [Some(self.first), self.second].into_iter().flatten() {
-            let ([l0, l1], [r0, r1]) = (left.strides, right.strides);
-            launch = launch.numbers([left.shape[1], l0, l1, r0, r1]);
+        launch = launch.write("out", out.tensor);
+        if let Some(Gelu::Beside(active)) = self.gelu {
+            launch = launch.write("after", active);
         }
+        launch = self.numbers(launch, &out);
         let (launch, depth) = match layers {
             Layers::One => (launch.numbers([0]).numbers(out.strides), 1),
-            Layers::Shares { share, shares } => (launch.numbers([share]).numbers(out.strides), shares),
+            Layers::Shares(Shares { each, number }) => (launch.numbers([each]).numbers(out.strides), number),
             Layers::Batch(counts) => {
                 let starts = [a, b, out].map(|matrix| matrix.batch);
                 let launch = starts.into_iter().fold(launch.numbers([counts[1]]), Launch::numbers);
@@ -190,13 +317,48 @@ impl<'a> Product<'a> {
     }
 }
 
+/// Two products in one buffer.
+pub(super) struct Pair {
+    /// The buffer; the second begins in it where a buffer may that is bound alone, [`aligned`].
+    pub whole: Primitive,
+    /// Each as a tensor of its own.
+    pub parts: [Primitive; 2],
+}
+
+/// How a long inner dimension is shared out.
+#[derive(Clone, Copy)]
+struct Shares {
+    /// Inner indices of a share.
+    each: usize,
+    number: usize,
+}
+
+impl Shares {
+    /// [`None`] where it is not long, or there are tiles enough.
+    fn of(inner: usize, tiles: usize) -> Option<Self> {
+        let shares = (BUSY / tiles.max(1)).min(inner / LONG[1]);
+        if inner < LONG[0] || shares < 2 {
+            return None;
+        }
+        let each = inner.div_ceil(shares).next_multiple_of(16);
+        Some(Self { each, number: inner.div_ceil(each) })
+    }
+
+    /// Adds up what the shares gave, one result behind the other in `parts`.
+    fn sum(self, parts: &Primitive, out: &Primitive) {
+        let n = out.meta.shape().num_elements();
+        let launch = Launch::of(include_str!("shares.wgsl")).read("parts", parts).write("out", out);
+        launch.numbers([n, self.number]).each(n);
+    }
+}
+
 /// What the layers of a grid are.
 #[derive(Clone, Copy)]
 enum Layers {
     /// There is one.
     One,
     /// Shares of the inner dimension, whose results are summed afterwards.
-    Shares { share: usize, shares: usize },
+    Shares(Shares),
     /// Products of their own, along two axes.
     Batch([usize; 2]),
 }
@@ -224,7 +386,7 @@ impl Kind {
                 let fits = rows >= 128 && columns >= 128 && wide.tiles([rows, columns]) * batch >= MANY;
                 return if fits { wide } else { Self::Wide { side: 8 } };
             }
-            if columns <= NARROW && product.second.is_none() && product.bias.is_none() {
+            if columns <= NARROW && product.is_plain() {
                 return Self::Narrow;
             }
         }
@@ -255,11 +417,9 @@ impl Kind {
         let launch = match self {
             Self::Small => Launch::of(include_str!("product_small.wgsl")).with("operands", operands),
             Self::Large => Launch::of(include_str!("product_large.wgsl")).with("operands", operands),
-            Self::Narrow => Launch::of(include_str!("product_narrow.wgsl"))
-                .lanes(64)
-                .with("blocks", blocks)
-                .with("down", "info[9]")
-                .with("along", "info[10]"),
+            Self::Narrow => {
+                Launch::of(include_str!("product_narrow.wgsl")).lanes(64).with("blocks", blocks).with("which", "0u")
+            }
             Self::Wide { side } => Launch::of(include_str!("product_wide.wgsl"))
                 .lanes(side * side)
                 .with("side", if side == 16 { "16u" } else { "8u" })

@@ -1,6 +1,6 @@
-// out = s·a·b, four numbers at a time, in tiles of 64 × 16, 4 × 4 an invocation: for results of few columns.
-// Each matrix has an axis along which its numbers lie side by side, in fours.
-// info: as in operands.wgsl, then the strides of the result.
+// out = s·a·b, four numbers at a time, in tiles of 64 × 16, 4 × 4 an invocation: for results of few columns. And c·d
+// beside it, where there are two. Each matrix has an axis along which its numbers lie side by side, in fours.
+// info: as in operands.wgsl, then the strides of the result; the same of a second product.
 
 // Four rows of the left matrix (its blocks mixed as in product_wide.wgsl) and four columns of the right one, at 16 inner
 // indices.
@@ -9,14 +9,15 @@ var<workgroup> right: array<vec4<f32>, 64>;
 
 {{blocks}}
 
-fn store(row: u32, column: u32, start: u32, sum: vec4<f32>) {
-    if (row < info[0] && column < info[1]) {
-        let i = start + row * {{down}} + column * {{along}};
-        let value = sum * bitcast<f32>(info[2]);
+fn store(row: u32, column: u32, start: u32, at: u32, sum: vec4<f32>) {
+    if (row < info[at - 3u] && column < info[at - 2u]) {
+        let along = info[at + 7u];
+        let i = start + row * info[at + 6u] + column * along;
+        let value = sum * bitcast<f32>(info[at - 1u]);
         out[i] = value.x;
-        out[i + {{along}}] = value.y;
-        out[i + 2u * {{along}}] = value.z;
-        out[i + 3u * {{along}}] = value.w;
+        out[i + along] = value.y;
+        out[i + 2u * along] = value.z;
+        out[i + 3u * along] = value.w;
     }
 }
 
@@ -24,7 +25,8 @@ fn store(row: u32, column: u32, start: u32, sum: vec4<f32>) {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let x = lane % 4u;
     let y = lane / 4u;
-    let at = 3u;
+    let which = {{which}};
+    let at = 3u + 11u * which;
     let begin = {{begin}};
     let end = {{end}};
     // Everyone reads a block of the left matrix, the first sixteen one of the right.
@@ -44,10 +46,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var i_right = edge * info[at + 4u] + k_right * info[at + 3u];
     let left_place = left_inner * 64u + (left_block ^ (left_inner * 2u));
     let right_place = right_inner * 16u + right_block;
-    var read = block_at(true, 0u, i_left, left_next, lines(k, end, top, info[0], turned), turned);
+    var read = block_at(true, which, i_left, left_next, lines(k, end, top, info[at - 3u], turned), turned);
     var read_right: Block;
     if (lane < 16u) {
-        read_right = block_at(false, 0u, i_right, right_next, lines(k_right, end, edge, info[1], right_turned), right_turned);
+        read_right = block_at(false, which, i_right, right_next, lines(k_right, end, edge, info[at - 2u], right_turned), right_turned);
     }
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
@@ -72,9 +74,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         k_right += 16u;
         i_left += 16u * info[at + 2u];
         i_right += 16u * info[at + 3u];
-        read = block_at(true, 0u, i_left, left_next, lines(k, end, top, info[0], turned), turned);
+        read = block_at(true, which, i_left, left_next, lines(k, end, top, info[at - 3u], turned), turned);
         if (lane < 16u) {
-            read_right = block_at(false, 0u, i_right, right_next, lines(k_right, end, edge, info[1], right_turned), right_turned);
+            read_right = block_at(false, which, i_right, right_next, lines(k_right, end, edge, info[at - 2u], right_turned), right_turned);
         }
         for (var i = 0u; i < 16u; i++) {
             let l = left[i * 16u + (y ^ ((i / 4u) * 2u))];
@@ -88,8 +90,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = group.y * 64u + y * 4u;
     let column = group.x * 16u + x * 4u;
     let base = {{out start}};
-    store(row, column, base, s0);
-    store(row + 1u, column, base, s1);
-    store(row + 2u, column, base, s2);
-    store(row + 3u, column, base, s3);
+    store(row, column, base, at, s0);
+    store(row + 1u, column, base, at, s1);
+    store(row + 2u, column, base, at, s2);
+    store(row + 3u, column, base, at, s3);
 }

@@ -10,10 +10,13 @@ var<workgroup> left: array<vec4<f32>, 2u * SIDE * SIDE>;
 var<workgroup> right: array<vec4<f32>, 2u * SIDE * SIDE>;
 
 {{blocks}}
+{{gelu}}
 
 fn store(row: u32, column: u32, start: u32, sum: vec4<f32>) {
     if (row < info[0] && column < info[1]) {
-        out[(start + row * {{row}} + column) / 4u] = sum * bitcast<f32>(info[2]){{bias}};
+        let i = (start + row * {{row}} + column) / 4u;
+        let value = sum * bitcast<f32>(info[2]){{bias}};
+        {{store}}
     }
 }
 

@@ -7,6 +7,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, unary};
+use burn::backend::ops::FloatTensorOps;
 use burn::tensor::Tensor;
 
 /// Invocations for a row of so many elements.
@@ -23,7 +24,32 @@ pub(in crate::kernels) fn gelu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D
     Some(record(Gelu, [input], x, y))
 }
 
-fn gelu_pass(x: &Primitive, gradient: Option<&Primitive>) -> Primitive {
+/// The hyperbolic tangent, [`None`] on another device.
+pub(in crate::kernels) fn tanh(x: &Tensor<2>) -> Option<Tensor<2>> {
+    let mut input = Operand::of(x)?;
+    input.value = rows(input.value);
+    let y = Cube::float_tanh(input.value.clone());
+    Some(record(Tanh, [input], y.clone(), y))
+}
+
+#[derive(Debug)]
+struct Tanh;
+
+impl Backward<Cube, 1> for Tanh {
+    type State = Primitive;
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let y = ops.state;
+        unary::<Cube, _>(ops.parents, ops.node, gradients, |g| {
+            let (n, out) = (y.shape().num_elements(), empty(&y, [y.shape()[0], y.shape()[1]]));
+            let launch = Launch::of(include_str!("tanh.wgsl")).read("y", &y).read("g", &rows(g)).write("out", &out);
+            launch.numbers([n]).each(n);
+            out
+        });
+    }
+}
+
+pub(super) fn gelu_pass(x: &Primitive, gradient: Option<&Primitive>) -> Primitive {
     let y = Primitive::new_contiguous(
         x.client.clone(),
         x.device.clone(),
@@ -32,7 +58,7 @@ fn gelu_pass(x: &Primitive, gradient: Option<&Primitive>) -> Primitive {
         x.dtype,
     );
     let n = x.shape().num_elements();
-    let launch = Launch::of(include_str!("gelu.wgsl")).read("x", x);
+    let launch = Launch::of(include_str!("gelu.wgsl")).with("normal", include_str!("normal.wgsl")).read("x", x);
     let launch = match gradient {
         None => launch.with("value", "at * n.x"),
         Some(g) => launch.with("value", "g[i] * (n.x + at * n.y)").read("g", g),
@@ -170,30 +196,26 @@ impl<const N: usize> Backward<Cube, N> for NormStep {
     }
 }
 
-/// `softmax(QKᵀ/√size + padding)·V` of every head; shapes as in [`crate::kernels::attention()`]. [`None`] on another device.
+/// `softmax(QKᵀ/√size + padding)·V` of every head, `[n, width]`, of queries, keys and values side by side,
+/// `[n, 3·width]`; all sequences are of one `length`. [`None`] on another device.
 pub(in crate::kernels) fn attention(
-    qkv: &[Tensor<2>; 3],
+    qkv: &Tensor<2>,
     padding: Option<&Tensor<4>>,
     length: usize,
     heads: usize,
 ) -> Option<Tensor<2>> {
-    let contiguous = |t: &Tensor<2>| {
-        let mut input = Operand::of(t)?;
-        input.value = rows(input.value);
-        Some(input)
-    };
-    let [q, k, v] = qkv;
-    let inputs = [contiguous(q)?, contiguous(k)?, contiguous(v)?];
+    let mut input = Operand::of(qkv)?;
+    input.value = rows(input.value);
     let padding = match padding {
         Some(padding) => Some(rows(Operand::of(padding)?.value)),
         None => None,
     };
-    let [q, k, v] = inputs.each_ref().map(|input| input.value.clone());
-    let queries = q.shape()[0] * heads;
-    let weights = empty(&q, [queries, length]);
-    let attention = Attention { q, k, v, weights, heads, length };
+    let qkv = input.value.clone();
+    let [n, width] = [qkv.shape()[0], qkv.shape()[1] / 3];
+    let weights = empty(&qkv, [n * heads, length]);
+    let attention = Attention { qkv, weights, heads, length, width };
     let y = attention.forward(padding.as_ref());
-    Some(record(AttentionStep, inputs, attention, y))
+    Some(record(AttentionStep, [input], attention, y))
 }
 
 /// The weights of a query from `{{score}}`, its product with key `j`, scaled and with padding.
@@ -241,13 +263,13 @@ pub(super) fn in_tiles(length: usize, heads: usize) -> bool {
 
 #[derive(Clone, Debug)]
 struct Attention {
-    q: Primitive,
-    k: Primitive,
-    v: Primitive,
+    /// `[n, 3 · width]`: queries, keys and values side by side.
+    qkv: Primitive,
     /// `[batch · heads · queries, keys]`.
     weights: Primitive,
     heads: usize,
     length: usize,
+    width: usize,
 }
 
 impl Attention {
@@ -255,18 +277,18 @@ impl Attention {
     const LANES: usize = 64;
 
     fn forward(&self, padding: Option<&Primitive>) -> Primitive {
-        let out = self.like_q();
+        let out = empty(&self.qkv, [self.rows(), self.width]);
         let padded = |launch: Launch| match padding {
             Some(padding) => launch.with("padding", " + padding[sequence * length + j]").read("padding", padding),
             None => launch.with("padding", ""),
         };
         if in_tiles(self.length, self.counts().iter().product()) {
-            let (q, k, v) = (self.heads_of(&self.q), self.heads_of(&self.k), self.heads_of(&self.v));
+            let [q, k, v] = self.heads_of(&self.qkv);
             let p = self.squares(&self.weights);
             Product::of(q, k.transposed()).batch(self.counts(), p);
             let weights = padded(self.query(SOFTMAX).with("score", "var score = p[weights + j];"));
             self.run(weights.write("p", &self.weights));
-            Product::of(p, v).batch(self.counts(), self.heads_of(&out));
+            Product::of(p, v).batch(self.counts(), self.heads_in(&out, 0));
             return out;
         }
         let rest = "
@@ -275,39 +297,40 @@ impl Attention {
     for (var d = lane; d < size; d += {{lanes}}) {
         var gathered = 0.0;
         for (var j = 0u; j < length; j++) {
-            gathered += p[weights + j] * v[start + j * width + d];
+            gathered += p[weights + j] * qkv[value + j * across + d];
         }
-        out[query + d] = gathered;
+        out[result + d] = gathered;
     }";
         let score = "var score = 0.0;
         for (var d = 0u; d < size; d++) {
-            score += q[query + d] * k[start + j * width + d];
+            score += qkv[query + d] * qkv[key + j * across + d];
         }";
         let launch = self.query(rest).with("softmax", SOFTMAX).with("score", score);
-        let launch = padded(launch.read("q", &self.q).read("k", &self.k).read("v", &self.v));
-        self.run(launch.write("p", &self.weights).write("out", &out));
+        self.run(padded(launch.read("qkv", &self.qkv)).write("p", &self.weights).write("out", &out));
         out
     }
 
-    fn gradients(&self, g: &Primitive) -> [Primitive; 3] {
-        let (dq, dk, dv) = (self.like_q(), self.like_q(), self.like_q());
-        let ds = empty(&self.q, [self.weights.shape()[0], self.length]);
+    /// Of queries, keys and values, side by side as these.
+    fn gradient(&self, g: &Primitive) -> Primitive {
+        let of_qkv = empty(&self.qkv, [self.rows(), 3 * self.width]);
+        let ds = empty(&self.qkv, [self.weights.shape()[0], self.length]);
         if in_tiles(self.length, self.counts().iter().product()) {
-            let [q, k, v, of_out] = [&self.q, &self.k, &self.v, g].map(|t| self.heads_of(t));
+            let ([q, k, v], of_out) = (self.heads_of(&self.qkv), self.heads_in(g, 0));
+            let [dq, dk, dv] = self.heads_of(&of_qkv);
             let (p, slopes) = (self.squares(&self.weights), self.squares(&ds));
             Product::of(of_out, v.transposed()).batch(self.counts(), slopes);
             self.run(self.query(SOFTMAX_GRADIENT).read("p", &self.weights).write("ds", &ds));
-            Product::of(slopes, k).batch(self.counts(), self.heads_of(&dq));
-            Product::of(slopes.transposed(), q).batch(self.counts(), self.heads_of(&dk));
-            Product::of(p.transposed(), of_out).batch(self.counts(), self.heads_of(&dv));
-            return [dq, dk, dv];
+            Product::of(slopes, k).batch(self.counts(), dq);
+            Product::of(slopes.transposed(), q).batch(self.counts(), dk);
+            Product::of(p.transposed(), of_out).batch(self.counts(), dv);
+            return of_qkv;
         }
         let rest = "
     var inner = 0.0;
     for (var j = lane; j < length; j += {{lanes}}) {
         var slope = 0.0;
         for (var d = 0u; d < size; d++) {
-            slope += g[query + d] * v[start + j * width + d];
+            slope += g[result + d] * qkv[value + j * across + d];
         }
         ds[weights + j] = slope;
         inner += slope * p[weights + j];
@@ -320,16 +343,16 @@ impl Attention {
     for (var d = lane; d < size; d += {{lanes}}) {
         var slope = 0.0;
         for (var j = 0u; j < length; j++) {
-            slope += ds[weights + j] * k[start + j * width + d];
+            slope += ds[weights + j] * qkv[key + j * across + d];
         }
-        dq[query + d] = slope;
+        dqkv[query + d] = slope;
     }";
-        let launch = self.query(rest).read("g", g).read("v", &self.v).read("p", &self.weights).read("k", &self.k);
-        self.run(launch.write("ds", &ds).write("dq", &dq));
+        let launch = self.query(rest).read("g", g).read("qkv", &self.qkv).read("p", &self.weights);
+        self.run(launch.write("ds", &ds).write("dqkv", &of_qkv));
         let launch = Launch::of(include_str!("attention_keys.wgsl")).lanes(Self::LANES);
-        let launch = launch.read("ds", &ds).read("p", &self.weights).read("q", &self.q).read("g", g);
-        self.run(launch.write("dk", &dk).write("dv", &dv));
-        [dq, dk, dv]
+        let launch = launch.read("ds", &ds).read("p", &self.weights).read("qkv", &self.qkv).read("g", g);
+        self.run(launch.write("dqkv", &of_qkv));
+        of_qkv
     }
 
     fn query(&self, rest: &'static str) -> Launch {
@@ -339,46 +362,46 @@ impl Attention {
 
     fn run(&self, launch: Launch) {
         let rows = self.weights.shape()[0];
-        let size = self.q.shape()[1] / self.heads.max(1);
+        let size = self.width / self.heads.max(1);
         let launch = launch.numbers([rows, self.length, self.heads, size]);
         launch.fraction(1.0 / (size as f64).sqrt()).groups(rows);
     }
 
-    /// Sequences and heads.
-    fn counts(&self) -> [usize; 2] {
-        [self.q.shape()[0] / self.length.max(1), self.heads]
+    fn rows(&self) -> usize {
+        self.qkv.shape()[0]
     }
 
-    /// The columns of every sequence's every head.
-    fn heads_of<'a>(&self, tensor: &'a Primitive) -> Matrix<'a> {
-        let width = tensor.shape()[1];
-        let size = width / self.heads.max(1);
-        Matrix::each(tensor, [self.length, size], [width, 1], [self.length * width, size])
+    /// Sequences and heads.
+    fn counts(&self) -> [usize; 2] {
+        [self.rows() / self.length.max(1), self.heads]
+    }
+
+    /// The columns of every sequence's every head, from column `first` of `tensor` on.
+    fn heads_in<'a>(&self, tensor: &'a Primitive, first: usize) -> Matrix<'a> {
+        let across = tensor.shape()[1];
+        let size = self.width / self.heads.max(1);
+        Matrix::each(tensor, [self.length, size], [across, 1], [first, self.length * across, size])
+    }
+
+    /// As [`Self::heads_in`], of each of the three that stand side by side in `tensor`.
+    fn heads_of<'a>(&self, tensor: &'a Primitive) -> [Matrix<'a>; 3] {
+        std::array::from_fn(|i| self.heads_in(tensor, i * self.width))
     }
 
     /// `[queries, keys]` of every sequence's every head.
     fn squares<'a>(&self, tensor: &'a Primitive) -> Matrix<'a> {
         let (length, square) = (self.length, self.length * self.length);
-        Matrix::each(tensor, [length; 2], [length, 1], [self.heads * square, square])
-    }
-
-    fn like_q(&self) -> Primitive {
-        empty(&self.q, [self.q.shape()[0], self.q.shape()[1]])
+        Matrix::each(tensor, [length; 2], [length, 1], [0, self.heads * square, square])
     }
 }
 
 #[derive(Debug)]
 struct AttentionStep;
 
-impl Backward<Cube, 3> for AttentionStep {
+impl Backward<Cube, 1> for AttentionStep {
     type State = Attention;
 
-    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let g = rows(gradients.consume::<Cube>(&ops.node));
-        for (node, gradient) in ops.parents.into_iter().zip(ops.state.gradients(&g)) {
-            if let Some(node) = node {
-                gradients.register::<Cube>(node.id, gradient);
-            }
-        }
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        unary::<Cube, _>(ops.parents, ops.node, gradients, |g| ops.state.gradient(&rows(g)));
     }
 }

@@ -5,11 +5,11 @@
 
 mod decoders;
 
-use super::rows;
+use super::{joined, loss, rows};
 use crate::checkpoint::read_back;
 use crate::masks::HiddenMask;
 use crate::{Counts, Dropout, Init, Norm, kernels, named};
-use burn::tensor::{Device, DeviceType, Tensor};
+use burn::tensor::{Device, DeviceType, Int, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::panic::catch_unwind;
@@ -82,8 +82,25 @@ fn linear_layers_of_any_size_frozen_or_not() {
             compare("linear", &[[rows, d_in], [d_in, d_out], [1, d_out]], trained, |t| {
                 kernels::linear(t[0].clone(), t[1].clone(), vector(&t[2]))
             });
+            compare("GELU of linear", &[[rows, d_in], [d_in, d_out], [1, d_out]], trained, |t| {
+                let layer = kernels::LinearTensors { weight: t[1].clone(), bias: vector(&t[2]), adapter: None };
+                gelu_of(&(t[0].clone() * (2.0 / d_in as f32).sqrt()), layer)
+            });
         }
     }
+}
+
+/// In one on a GPU.
+fn gelu_of(x: &Tensor<2>, layer: kernels::LinearTensors) -> Tensor<2> {
+    let at_once = kernels::gelu_of_linear(x, &layer);
+    assert_eq!(at_once.is_some(), !kernels::is_cpu(&x.device()), "a GPU has it");
+    at_once.unwrap_or_else(|| {
+        let kernels::LinearTensors { weight, bias, adapter } = layer;
+        kernels::gelu(match adapter {
+            Some((adapter, scale)) => kernels::adapted(x.clone(), weight, Some(bias), adapter, scale),
+            None => kernels::linear(x.clone(), weight, bias),
+        })
+    })
 }
 
 #[test]
@@ -110,6 +127,46 @@ fn adapters_of_any_rank() {
                 let adapter = [t[3].clone(), t[4].clone()];
                 kernels::adapted(t[0].clone(), t[1].clone(), Some(vector(&t[2])), adapter, 2.0)
             });
+            compare("GELU of adapter", &sizes, trained, |t| {
+                let (weight, bias) = (t[1].clone(), vector(&t[2]));
+                let adapter = Some(([t[3].clone(), t[4].clone()], 0.1));
+                gelu_of(&(t[0].clone() * (1.0 / d_in as f32).sqrt()), kernels::LinearTensors { weight, bias, adapter })
+            });
+        }
+    }
+}
+
+#[test]
+fn joined_layers_are_those_side_by_side() {
+    // Ranks that are no multiples of four, a layer without adapter, none with one; odd sizes, and shares of many tokens.
+    let ranks = [[8, 8, 8], [5, 8, 3], [0, 4, 0], [0, 0, 0]];
+    for (rows, d_in, d_out) in [(5, 8, 3), (40, 64, 32), (130, 70, 65), (2100, 36, 64)] {
+        for of in ranks {
+            let sizes: Vec<[usize; 2]> = std::iter::once([rows, d_in])
+                .chain(of.iter().flat_map(|&r| [[d_in, d_out], [1, d_out], [d_in, r.max(1)], [r.max(1), d_out]]))
+                .collect();
+            let adapters: Vec<usize> = (0..3).filter(|&i| of[i] > 0).flat_map(|i| [4 * i + 3, 4 * i + 4]).collect();
+            let with_x = std::iter::once(0).chain(adapters.clone()).collect::<Vec<_>>();
+            let weights = (0..3).flat_map(|i| [4 * i + 1, 4 * i + 2]);
+            let all = with_x.iter().copied().chain(weights).collect::<Vec<_>>();
+            for trained in [&adapters, &with_x, &all].into_iter().filter(|trained| !trained.is_empty()) {
+                compare("joined layers", &sizes, trained, |t| {
+                    let layers = std::array::from_fn(|i| kernels::LinearTensors {
+                        weight: t[4 * i + 1].clone(),
+                        bias: vector(&t[4 * i + 2]),
+                        adapter: (of[i] > 0).then(|| ([t[4 * i + 3].clone(), t[4 * i + 4].clone()], 2.0)),
+                    });
+                    joined::joined(&t[0], &layers).unwrap_or_else(|| {
+                        let each = layers.map(|kernels::LinearTensors { weight, bias, adapter }| match adapter {
+                            Some((adapter, scale)) => {
+                                kernels::adapted(t[0].clone(), weight, Some(bias), adapter, scale)
+                            }
+                            None => kernels::linear(t[0].clone(), weight, bias),
+                        });
+                        Tensor::cat(each.to_vec(), 1)
+                    })
+                });
+            }
         }
     }
 }
@@ -163,7 +220,11 @@ fn attention_of_any_length_with_and_without_padding() {
                 let keys = if padded { length / 2 + 1 } else { length };
                 let spans = vec![kernels::Span::new(length, keys); batch];
                 let one = kernels::Heads { units: heads, group: 1, causal: false };
-                kernels::attention(&qkv, &spans, padding.as_ref(), one).unwrap_or_else(|| {
+                let joined = Tensor::cat(t.to_vec(), 1);
+                if let Some(context) = rows::attention(&joined, padding.as_ref(), length, heads) {
+                    return context;
+                }
+                kernels::attention(&qkv, &spans, one).unwrap_or_else(|| {
                     let [q, k, v] = qkv.map(split);
                     let scale = 1.0 / (size as f64).sqrt();
                     let scores = q.matmul(k.swap_dims(2, 3));
@@ -212,9 +273,7 @@ fn what_is_not_a_number_stays_so() {
     is_lost("gelu", kernels::gelu(x.clone()), 1, 4);
     is_lost("norm", kernels::norm(x.clone(), ones.clone(), ones.clone(), 1e-12), 4, 4);
     is_lost("linear", kernels::linear(x.clone(), Tensor::ones([4, 4], &gpu), ones), 4, 4);
-    let spans = [kernels::Span::new(1, 1); 2];
-    let one = kernels::Heads { units: 1, group: 1, causal: false };
-    let attention = kernels::attention(&[x.clone(), x.clone(), x], &spans, None, one).expect("a GPU has attention");
+    let attention = rows::attention(&Tensor::cat(vec![x; 3], 1), None, 1, 1).expect("a GPU has attention");
     is_lost("attention", attention, 1, 4);
 }
 
@@ -251,4 +310,55 @@ fn a_gpu_drops_what_the_cpu_drops() {
         let mut dropout = Dropout::new(0.3, || ChaCha8Rng::seed_from_u64(1));
         Dropout::on(&mut dropout.as_mut(), x[0].clone())
     });
+}
+
+#[test]
+fn losses_and_tanh_of_any_size() {
+    for [rows, classes] in [[1, 2], [7, 5], [300, 2], [33, 150]] {
+        compare("cross entropy", &[[rows, classes]], &[0], |t| {
+            let right: Vec<i32> = (0..rows).map(|row| (row * 7 % classes) as i32).collect();
+            let right = Tensor::<1, Int>::from_ints(right.as_slice(), &t[0].device()).reshape([rows, 1]);
+            let on_gpu = !kernels::is_cpu(&t[0].device());
+            assert_eq!(loss::cross_entropy(&t[0], &right).is_some(), on_gpu, "the kernel takes these classes");
+            (kernels::cross_entropy(t[0].clone() * 20.0, right) * 3.0).reshape([1, 1])
+        });
+        compare("divergence", &[[rows, classes]; 2], &[0], |t| {
+            kernels::divergence(t[0].clone() * 8.0, t[1].clone() * 5.0, 2.5, 10.0).reshape([1, 1]) * 0.3
+        });
+        compare("squared error", &[[rows, classes]; 2], &[0], |t| {
+            kernels::squared_error(t[0].clone() * 2.0, t[1].clone(), None).reshape([1, 1]) * 3.0
+        });
+        compare("tanh", &[[rows, classes]], &[0], |t| kernels::tanh(t[0].clone() * 4.0));
+    }
+}
+
+#[test]
+fn of_hidden_states_those_of_tokens_count() {
+    let Some(gpu) = gpu() else { return };
+    let of = |device: &Device| {
+        let mut init = Init::new(7, &device.clone().autodiff());
+        let one = init.normal([70, 33], 1.0).require_grad();
+        let other = init.normal([70, 33], 1.0);
+        let rows: Vec<f32> = (0..70).map(|row| f32::from(row % 3 != 1)).collect();
+        let count = rows.iter().filter(|&&row| row > 0.0).count();
+        let rows = Tensor::<1>::from_floats(rows.as_slice(), device).reshape([70, 1]);
+        let loss = kernels::squared_error(one.clone(), other, Some(&Counts { rows, count }));
+        let gradient = one.grad(&loss.backward()).expect("it is a leaf");
+        [values(loss.inner()), values(gradient)]
+    };
+    for (expected, found) in of(&Device::flex()).iter().zip(of(&gpu)) {
+        let difference = worst(expected, &found);
+        assert!(difference < TOLERANCE, "it differs by {difference:e}");
+    }
+}
+
+#[test]
+fn a_branch_is_added_to_what_it_reads() {
+    for (rows, width, rank) in [(5, 8, 3), (70, 33, 8), (130, 64, 8), (2100, 36, 8)] {
+        for trained in [&[0, 1, 2][..], &[1, 2], &[0]] {
+            compare("branch", &[[rows, width], [width, rank], [rank, width]], trained, |t| {
+                kernels::added(t[0].clone(), [t[1].clone(), t[2].clone()], 0.5)
+            });
+        }
+    }
 }
