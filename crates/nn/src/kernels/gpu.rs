@@ -39,6 +39,12 @@ impl Operand {
         let value = tensor.clone().try_into_primitive::<Cube>().ok()?;
         Some(Self { value, node: None })
     }
+
+    /// With its elements in row order.
+    fn in_rows<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
+        let Self { value, node } = Self::of(tensor)?;
+        Some(Self { value: launch::rows(value), node })
+    }
 }
 
 /// `value` as what `step` makes of `inputs`; what `step` saved for the way back is dropped if there is none.

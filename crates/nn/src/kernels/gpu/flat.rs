@@ -38,7 +38,7 @@ fn len(part: &Primitive) -> usize {
 
 /// `values` after an update with `gradient`, [`None`] on another device.
 pub(in crate::kernels) fn adamw(values: &Tensor<1>, gradient: &Tensor<1>, step: &AdamWStep<'_>) -> Option<AdamWResult> {
-    let plain = |tensor: &Tensor<1>| Some(rows(Operand::of(tensor)?.value));
+    let plain = |tensor: &Tensor<1>| Some(Operand::in_rows(tensor)?.value);
     let (values, gradient, decay) = (plain(values)?, plain(gradient)?, plain(step.decay)?);
     let (first, second) = (plain(step.moments[0])?, plain(step.moments[1])?);
     let n = len(&values);

@@ -2,7 +2,7 @@
 //! one buffer, so that one product with what is added to it is all three, forward and backward.
 
 use super::launch::empty;
-use super::linear::{column_sums, of_adapter, transposed};
+use super::linear::{Branch, column_sums, transposed};
 use super::patches::{Patch, aligned, gather, part, scatter};
 use super::product::{Matrix, Product};
 use super::{Cube, Operand, Primitive, record};
@@ -50,19 +50,18 @@ pub(in crate::kernels) fn joined(x: &Tensor<2>, layers: &[LinearTensors; LAYERS]
         .iter()
         .zip(operands.chunks(EACH))
         .filter_map(|(patches, operands)| patches.map(|[a, b]| [(&operands[2].value, a), (&operands[3].value, b)]));
-    let adapters = (place.rank > 0).then(|| {
+    let branch = (place.rank > 0).then(|| {
         let whole = gathered(&x.value, place.ends[1], all.flatten());
         let b = part(&whole, aligned(d * place.rank), [place.rank, place.width]);
         let a = part(&whole, 0, [d, place.rank]);
-        let narrow = Product::of(Matrix::of(&x.value), Matrix::of(&a)).times(scale).run();
-        Adapters { a, b, narrow, scale }
+        Branch::of(x.value.clone(), [a, b], scale)
     });
     let product = Product::of(Matrix::of(&x.value), Matrix::of(&weight)).with_bias(&bias);
-    let y = match &adapters {
-        Some(Adapters { b, narrow, .. }) => product.plus(Matrix::of(narrow), Matrix::of(b)).run(),
+    let y = match &branch {
+        Some(branch) => branch.onto(product).run(),
         None => product.run(),
     };
-    let saved = Saved { x: x.value.clone(), weight, adapters, place };
+    let saved = Saved { x: x.value.clone(), weight, branch, place };
     operands.insert(0, x);
     Some(record(Joined, operands.try_into().ok()?, saved, y))
 }
@@ -119,19 +118,10 @@ impl Place {
 }
 
 #[derive(Clone, Debug)]
-struct Adapters {
-    a: Primitive,
-    b: Primitive,
-    /// `s·x·A`.
-    narrow: Primitive,
-    scale: f64,
-}
-
-#[derive(Clone, Debug)]
 struct Saved {
     x: Primitive,
     weight: Primitive,
-    adapters: Option<Adapters>,
+    branch: Option<Branch>,
     place: Place,
 }
 
@@ -147,17 +137,15 @@ impl Backward<Cube, { 1 + LAYERS * EACH }> for Joined {
         gradients: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let Saved { x, weight, adapters, place } = ops.state;
+        let Saved { x, weight, branch, place } = ops.state;
         let g = gradients.consume::<Cube>(&ops.node);
         let [of_x, of_layers @ ..] = ops.parents;
-        let of_narrow = adapters
-            .as_ref()
-            .map(|Adapters { b, scale, .. }| Product::of(Matrix::of(&g), transposed(b)).times(*scale).run());
+        let branch = branch.map(|branch| (branch.back(&g), branch));
         if let Some(node) = of_x {
             let product = Product::of(Matrix::of(&g), transposed(&weight));
-            let product = match (&of_narrow, &adapters) {
-                (Some(of_narrow), Some(Adapters { a, .. })) => product.plus(Matrix::of(of_narrow), transposed(a)),
-                _ => product,
+            let product = match &branch {
+                Some((back, branch)) => branch.back_onto(product, back),
+                None => product,
             };
             gradients.register::<Cube>(node.id, product.run());
         }
@@ -186,10 +174,8 @@ impl Backward<Cube, { 1 + LAYERS * EACH }> for Joined {
             let whole = column_sums(g.clone());
             register(&whole, &[1], &|layer, _| Some(Patch { start: of(layer).start - start, ..of(layer) }));
         }
-        if let (true, Some(Adapters { narrow, .. }), Some(of_narrow)) =
-            (is_wanted(2) || is_wanted(3), &adapters, &of_narrow)
-        {
-            let pair = of_adapter(&x, narrow, of_narrow, &g);
+        if let Some((back, branch)) = branch.filter(|_| is_wanted(2) || is_wanted(3)) {
+            let pair = branch.gradients(&g, &back);
             register(&pair.whole, &[2, 3], &|layer, k| place.adapters[layer].map(|patches| patches[k - 2]));
         }
     }

@@ -52,47 +52,72 @@ pub(in crate::kernels) fn adapted(
 ) -> Option<Tensor<2>> {
     let inputs = [Operand::of(x)?, Operand::of(weight)?, Operand::of(bias)?, Operand::of(a)?, Operand::of(b)?];
     let [x, weight, bias, a, b] = inputs.each_ref().map(|input| input.value.clone());
-    let narrow = Product::of(Matrix::of(&x), Matrix::of(&a)).times(scale).run();
-    let y = Product::of(Matrix::of(&x), Matrix::of(&weight)).plus(Matrix::of(&narrow), Matrix::of(&b));
-    let (y, before) = finished(y.with_bias(&bias), gelu, &inputs);
-    Some(record(Adapted, inputs, Saved { x, weight, a, b, narrow, scale, before }, y))
+    let branch = Branch::of(x, [a, b], scale);
+    let y = branch.onto(Product::of(Matrix::of(&branch.x), Matrix::of(&weight)).with_bias(&bias));
+    let (y, before) = finished(y, gelu, &inputs);
+    Some(record(Adapted, inputs, (weight, branch, before), y))
+}
+
+/// `x + s·x·A·B`, [`None`] on another device.
+pub(in crate::kernels) fn added(x: &Tensor<2>, [a, b]: [&Tensor<2>; 2], scale: f64) -> Option<Tensor<2>> {
+    let inputs = [Operand::in_rows(x)?, Operand::of(a)?, Operand::of(b)?];
+    let [x, a, b] = inputs.each_ref().map(|input| input.value.clone());
+    let branch = Branch::of(x, [a, b], scale);
+    let y = Product::of(Matrix::of(&branch.narrow), Matrix::of(&branch.b)).with_matrix(&branch.x).run();
+    Some(record(Added, inputs, branch, y))
 }
 
 pub(super) fn transposed(matrix: &Primitive) -> Matrix<'_> {
     Matrix::of(matrix).transposed()
 }
 
-/// `x + s·x·A·B`, [`None`] on another device.
-pub(in crate::kernels) fn added(x: &Tensor<2>, [a, b]: [&Tensor<2>; 2], scale: f64) -> Option<Tensor<2>> {
-    let mut inputs = [Operand::of(x)?, Operand::of(a)?, Operand::of(b)?];
-    inputs[0].value = rows(inputs[0].value.clone());
-    let [x, a, b] = inputs.each_ref().map(|input| input.value.clone());
-    let narrow = Product::of(Matrix::of(&x), Matrix::of(&a)).times(scale).run();
-    let y = Product::of(Matrix::of(&narrow), Matrix::of(&b)).with_matrix(&x).run();
-    Some(record(Added, inputs, Branch { x, a, b, narrow, scale }, y))
+/// An adapter's branch, `s·x·A·B`, on its way there and back.
+#[derive(Clone, Debug)]
+pub(super) struct Branch {
+    x: Primitive,
+    a: Primitive,
+    b: Primitive,
+    /// `s·x·A`.
+    narrow: Primitive,
+    scale: f64,
 }
 
-/// The gradients of A and of B: `xᵀ·(s·g·Bᵀ)` and `(s·x·A)ᵀ·g`.
-pub(super) fn of_adapter(x: &Primitive, narrow: &Primitive, of_narrow: &Primitive, g: &Primitive) -> Pair {
-    let of_a = Product::of(transposed(x), Matrix::of(of_narrow));
-    of_a.beside(Product::of(transposed(narrow), Matrix::of(g)))
-}
-
-/// Registers [`of_adapter`] where it is wanted.
-fn register_adapter(
-    gradients: &mut Gradients,
-    nodes: [Option<NodeId>; 2],
-    x: &Primitive,
-    narrow: &Primitive,
-    of_narrow: &Primitive,
-    g: &Primitive,
-) {
-    if nodes.iter().all(Option::is_none) {
-        return;
+impl Branch {
+    pub(super) fn of(x: Primitive, [a, b]: [Primitive; 2], scale: f64) -> Self {
+        let narrow = Product::of(Matrix::of(&x), Matrix::of(&a)).times(scale).run();
+        Self { x, a, b, narrow, scale }
     }
-    for (node, gradient) in nodes.into_iter().zip(of_adapter(x, narrow, of_narrow, g).parts) {
-        if let Some(node) = node {
-            gradients.register::<Cube>(node, gradient);
+
+    /// A product with the branch added to it.
+    pub(super) fn onto<'a>(&'a self, product: Product<'a>) -> Product<'a> {
+        product.plus(Matrix::of(&self.narrow), Matrix::of(&self.b))
+    }
+
+    /// Of the result's gradient g, `s·g·Bᵀ`.
+    pub(super) fn back(&self, g: &Primitive) -> Primitive {
+        Product::of(Matrix::of(g), transposed(&self.b)).times(self.scale).run()
+    }
+
+    /// A gradient of x with the branch's part, of what [`Self::back`] gave, added to it.
+    pub(super) fn back_onto<'a>(&'a self, product: Product<'a>, back: &'a Primitive) -> Product<'a> {
+        product.plus(Matrix::of(back), transposed(&self.a))
+    }
+
+    /// The gradients of A and of B: `xᵀ·(s·g·Bᵀ)` and `(s·x·A)ᵀ·g`.
+    pub(super) fn gradients(&self, g: &Primitive, back: &Primitive) -> Pair {
+        let of_a = Product::of(transposed(&self.x), Matrix::of(back));
+        of_a.beside(Product::of(transposed(&self.narrow), Matrix::of(g)))
+    }
+
+    /// Registers [`Self::gradients`] where they are wanted.
+    fn register(&self, gradients: &mut Gradients, nodes: [Option<NodeId>; 2], g: &Primitive, back: &Primitive) {
+        if nodes.iter().all(Option::is_none) {
+            return;
+        }
+        for (node, gradient) in nodes.into_iter().zip(self.gradients(g, back).parts) {
+            if let Some(node) = node {
+                gradients.register::<Cube>(node, gradient);
+            }
         }
     }
 }
@@ -126,52 +151,30 @@ impl Backward<Cube, 3> for Linear {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Saved {
-    x: Primitive,
-    weight: Primitive,
-    a: Primitive,
-    b: Primitive,
-    /// `s·x·A`.
-    narrow: Primitive,
-    scale: f64,
-    /// Under a GELU, what it is of.
-    before: Option<Primitive>,
-}
-
 #[derive(Debug)]
 struct Adapted;
 
 impl Backward<Cube, 5> for Adapted {
-    type State = Saved;
+    /// W, the branch and, under a GELU, what it is of.
+    type State = (Primitive, Branch, Option<Primitive>);
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let Saved { x, weight, a, b, narrow, scale, before } = ops.state;
+        let (weight, branch, before) = ops.state;
         let g = through(gradients.consume::<Cube>(&ops.node), before.as_ref());
         let [of_x, of_weight, of_bias, of_a, of_b] = ops.parents;
-        let of_narrow = Product::of(Matrix::of(&g), transposed(&b)).times(scale).run();
+        let back = branch.back(&g);
         if let Some(node) = of_x {
-            let product = Product::of(Matrix::of(&g), transposed(&weight)).plus(Matrix::of(&of_narrow), transposed(&a));
+            let product = branch.back_onto(Product::of(Matrix::of(&g), transposed(&weight)), &back);
             gradients.register::<Cube>(node.id, product.run());
         }
         if let Some(node) = of_weight {
-            gradients.register::<Cube>(node.id, Product::of(transposed(&x), Matrix::of(&g)).run());
+            gradients.register::<Cube>(node.id, Product::of(transposed(&branch.x), Matrix::of(&g)).run());
         }
-        register_adapter(gradients, [of_a, of_b].map(|node| node.map(|node| node.id)), &x, &narrow, &of_narrow, &g);
+        branch.register(gradients, [of_a, of_b].map(|node| node.map(|node| node.id)), &g, &back);
         if let Some(node) = of_bias {
             gradients.register::<Cube>(node.id, column_sums(g));
         }
     }
-}
-
-#[derive(Clone, Debug)]
-struct Branch {
-    x: Primitive,
-    a: Primitive,
-    b: Primitive,
-    /// `s·x·A`.
-    narrow: Primitive,
-    scale: f64,
 }
 
 #[derive(Debug)]
@@ -181,13 +184,13 @@ impl Backward<Cube, 3> for Added {
     type State = Branch;
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let Branch { x, a, b, narrow, scale } = ops.state;
+        let branch = ops.state;
         let g = rows(gradients.consume::<Cube>(&ops.node));
         let [of_x, of_a, of_b] = ops.parents;
-        let of_narrow = Product::of(Matrix::of(&g), transposed(&b)).times(scale).run();
-        register_adapter(gradients, [of_a, of_b].map(|node| node.map(|node| node.id)), &x, &narrow, &of_narrow, &g);
+        let back = branch.back(&g);
+        branch.register(gradients, [of_a, of_b].map(|node| node.map(|node| node.id)), &g, &back);
         if let Some(node) = of_x {
-            let product = Product::of(Matrix::of(&of_narrow), transposed(&a)).with_matrix(&g);
+            let product = Product::of(Matrix::of(&back), transposed(&branch.a)).with_matrix(&g);
             gradients.register::<Cube>(node.id, product.run());
         }
     }

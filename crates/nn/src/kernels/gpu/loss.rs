@@ -17,6 +17,7 @@ const PARTS: usize = 256;
 /// The mean over the rows of `logits: [n, classes]`, of which `classes: [n, 1]` are right; [`None`] on another device, and
 /// of many classes.
 pub(in crate::kernels) fn cross_entropy(logits: &Tensor<2>, classes: &Tensor<2, Int>) -> Option<Tensor<1>> {
+    are_few(logits)?;
     let tracked = classes.clone().try_into_primitive::<Graph>();
     let classes = tracked.or_else(|_| classes.clone().try_into_primitive::<Cube>()).ok()?;
     // Of an integer of 64 bits the first 32 are read.
@@ -38,21 +39,23 @@ pub(in crate::kernels) fn divergence(
     temperature: f64,
     scale: f64,
 ) -> Option<Tensor<1>> {
+    are_few(student)?;
     let factor = scale * temperature * temperature / student.dims()[0] as f64;
     let launch = Launch::of(concat!(include_str!("row.wgsl"), include_str!("divergence.wgsl")));
-    let launch = launch.read("taught", &rows(Operand::of(teacher)?.value));
+    let launch = launch.read("taught", &Operand::in_rows(teacher)?.value);
     of_logits(launch, student, |launch| launch.fraction(temperature).fraction(factor))
+}
+
+/// [`None`] of more logits than one workgroup should go through.
+fn are_few(logits: &Tensor<2>) -> Option<()> {
+    (logits.dims().iter().product::<usize>() <= MOST).then_some(())
 }
 
 /// A loss of logits, and its gradient, by a kernel of one workgroup.
 fn of_logits(launch: Launch, logits: &Tensor<2>, numbers: impl Fn(Launch) -> Launch) -> Option<Tensor<1>> {
-    let mut input = Operand::of(logits)?;
-    input.value = rows(input.value);
+    let input = Operand::in_rows(logits)?;
     let logits = input.value.clone();
     let [n, columns] = [logits.meta.shape()[0], logits.meta.shape()[1]];
-    if n * columns > MOST {
-        return None;
-    }
     let (loss, gradient) = (empty(&logits, [1]), empty(&logits, [n, columns]));
     let launch = launch.read("logits", &logits).write("gradient", &gradient).write("loss", &loss);
     numbers(launch.numbers([n, columns])).groups(1);
@@ -79,8 +82,7 @@ pub(in crate::kernels) fn squared_error(
     other: &Tensor<2>,
     counts: Option<&Counts>,
 ) -> Option<Tensor<1>> {
-    let mut input = Operand::of(one)?;
-    input.value = rows(input.value);
+    let input = Operand::in_rows(one)?;
     let one = input.value.clone();
     let counted = match counts {
         Some(Counts { rows, .. }) => Some(rows.clone().try_into_primitive::<Cube>().ok()?),
@@ -88,7 +90,7 @@ pub(in crate::kernels) fn squared_error(
     };
     let count = counts.map_or(one.meta.shape()[0], |counts| counts.count);
     let factor = 1.0 / (count * one.meta.shape()[1]) as f64;
-    let error = SquaredError { one, other: rows(Operand::of(other)?.value), counted, factor };
+    let error = SquaredError { one, other: Operand::in_rows(other)?.value, counted, factor };
     let loss = error.value();
     Some(record(SquaredErrorStep, [input], error, loss))
 }

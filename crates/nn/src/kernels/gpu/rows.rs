@@ -17,8 +17,7 @@ fn lanes(width: usize) -> usize {
 
 /// `x·Φ(x)`, [`None`] on another device.
 pub(in crate::kernels) fn gelu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D>> {
-    let mut input = Operand::of(x)?;
-    input.value = rows(input.value);
+    let input = Operand::in_rows(x)?;
     let x = input.value.clone();
     let y = gelu_pass(&x, None);
     Some(record(Gelu, [input], x, y))
@@ -26,8 +25,7 @@ pub(in crate::kernels) fn gelu<const D: usize>(x: &Tensor<D>) -> Option<Tensor<D
 
 /// The hyperbolic tangent, [`None`] on another device.
 pub(in crate::kernels) fn tanh(x: &Tensor<2>) -> Option<Tensor<2>> {
-    let mut input = Operand::of(x)?;
-    input.value = rows(input.value);
+    let input = Operand::in_rows(x)?;
     let y = Cube::float_tanh(input.value.clone());
     Some(record(Tanh, [input], y.clone(), y))
 }
@@ -88,13 +86,8 @@ pub(in crate::kernels) fn norm(
     eps: f64,
     mask: Option<(&Tensor<1>, f32)>,
 ) -> Option<Tensor<2>> {
-    let contiguous = |t: &Tensor<2>| {
-        let mut input = Operand::of(t)?;
-        input.value = rows(input.value);
-        Some(input)
-    };
-    let plain = |t: &Tensor<1>| Some(rows(Operand::of(t)?.value));
-    let x = contiguous(x)?;
+    let plain = |t: &Tensor<1>| Some(Operand::in_rows(t)?.value);
+    let x = Operand::in_rows(x)?;
     let count = mask.map_or_else(|| x.value.shape()[1] as f32, |(_, count)| count);
     let mask = match mask {
         Some((mask, _)) => Some(plain(mask)?),
@@ -108,7 +101,7 @@ pub(in crate::kernels) fn norm(
             record(NormStep, [x], norm, value)
         }
         Some(y) => {
-            let y = contiguous(y)?;
+            let y = Operand::in_rows(y)?;
             norm.y = Some(y.value.clone());
             let value = norm.forward(&bias);
             record(NormStep, [x, y], norm, value)
@@ -204,10 +197,9 @@ pub(in crate::kernels) fn attention(
     length: usize,
     heads: usize,
 ) -> Option<Tensor<2>> {
-    let mut input = Operand::of(qkv)?;
-    input.value = rows(input.value);
+    let input = Operand::in_rows(qkv)?;
     let padding = match padding {
-        Some(padding) => Some(rows(Operand::of(padding)?.value)),
+        Some(padding) => Some(Operand::in_rows(padding)?.value),
         None => None,
     };
     let qkv = input.value.clone();

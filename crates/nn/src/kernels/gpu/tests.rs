@@ -273,8 +273,33 @@ fn what_is_not_a_number_stays_so() {
     is_lost("gelu", kernels::gelu(x.clone()), 1, 4);
     is_lost("norm", kernels::norm(x.clone(), ones.clone(), ones.clone(), 1e-12), 4, 4);
     is_lost("linear", kernels::linear(x.clone(), Tensor::ones([4, 4], &gpu), ones), 4, 4);
-    let attention = rows::attention(&Tensor::cat(vec![x; 3], 1), None, 1, 1).expect("a GPU has attention");
+    let attention = rows::attention(&Tensor::cat(vec![x.clone(); 3], 1), None, 1, 1).expect("a GPU has attention");
     is_lost("attention", attention, 1, 4);
+    let layer = |adapter: bool| kernels::LinearTensors {
+        weight: Tensor::ones([4, 4], &gpu),
+        bias: Tensor::ones([4], &gpu),
+        adapter: adapter.then(|| ([Tensor::ones([4, 2], &gpu), Tensor::ones([2, 4], &gpu)], 1.0)),
+    };
+    let joined = joined::joined(&x, &[true, false, true].map(layer)).expect("a GPU has joined layers");
+    is_lost("joined layers", joined, 4, 12);
+    is_lost("GELU of linear", kernels::gelu_of_linear(&x, &layer(true)).expect("a GPU has it"), 4, 4);
+    is_lost("branch", kernels::added(x.clone(), [Tensor::ones([4, 2], &gpu), Tensor::ones([2, 4], &gpu)], 1.0), 4, 4);
+    is_lost("tanh", kernels::tanh(x.clone()), 1, 4);
+    // A loss is one number, and must be none that a run would go on with.
+    let classes = Tensor::<1, Int>::from_ints([0, 3], &gpu).reshape([2, 1]);
+    let infinite = Tensor::<2>::from_floats([[1.0, f32::INFINITY, 0.5, 2.0], [1.0, 2.0, 3.0, 4.0]], &gpu);
+    let fine = Tensor::<2>::ones([2, 4], &gpu);
+    for bad in [x, infinite] {
+        let losses = [
+            ("cross entropy", kernels::cross_entropy(bad.clone(), classes.clone())),
+            ("divergence", kernels::divergence(bad.clone(), fine.clone(), 2.0, 1.0)),
+            ("divergence from it", kernels::divergence(fine.clone(), bad.clone(), 2.0, 1.0)),
+            ("squared error", kernels::squared_error(bad.clone(), fine.clone(), None)),
+        ];
+        for (name, loss) in losses {
+            assert!(!values(loss)[0].is_finite(), "{name} hides what is not finite");
+        }
+    }
 }
 
 #[test]
