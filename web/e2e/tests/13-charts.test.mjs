@@ -26,11 +26,14 @@ test("charts of a run are read by pointer and keys, and enlarged", () =>
     await lab.press("start");
     await lab.reach(3);
 
-    // Enlarged while the run goes on, and redrawn with it.
+    // Enlarged in the middle of the run, and redrawn as it goes on. The run waits meanwhile, for it may be short.
+    await lab.press("pause");
+    await lab.state("paused");
     await lab.press("chart-loss-enlarge");
     const large = lab.at("chart-loss-large");
     const place = async () => Number((await large.locator(".place").textContent()).replace("step ", ""));
     const opened = await place();
+    await lab.at("resume").evaluate((button) => button.click());
     await lab.until("the large chart to go on", async () => (await place()) > opened);
     const [small, whole] = await Promise.all([lab.at("chart-loss"), large].map((at) => at.locator(".ink").first().boundingBox()));
     assert.ok(whole.width > 1.5 * small.width && whole.height > 1.5 * small.height, "it is not large");
