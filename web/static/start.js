@@ -1,15 +1,16 @@
 // Starts the page. A module of its own, because the content-security policy allows no inline script.
 
 const status = document.querySelector("#start");
+const words = status?.querySelector("p");
 
 try {
   const page = await import("./apt-page.js");
   await page.default({ module_or_path: "./apt-page_bg.wasm" });
   status?.remove();
 } catch (error) {
-  if (status) {
-    status.setAttribute("role", "alert");
-    status.textContent = `The lab could not start: ${error}. It needs a browser of 2023 or newer with WebAssembly SIMD.`;
+  if (words) {
+    words.setAttribute("role", "alert");
+    words.textContent = `The lab could not start: ${error}. It needs a browser of 2023 or newer with WebAssembly SIMD.`;
   }
   throw error;
 }

@@ -19,6 +19,8 @@ const SHELL = [
   "./study.json",
   "./study-128.json",
   "./LECTURE.md",
+  "./icon.svg",
+  "./preview.png",
   "./builtin/config.json",
   "./builtin/tokenizer.json",
   "./builtin/model.safetensors",

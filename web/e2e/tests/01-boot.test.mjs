@@ -18,6 +18,32 @@ test("every page opens from a sub-path without a complaint, and every request st
     assert.deepEqual(strays, [], "requests outside the sub-path");
   }));
 
+/** The most that may have come before there is something to see, in bytes, compressed or not. */
+const FIRST_PICTURE = 0.5e6;
+
+test("a picture of the lab stands, after half a megabyte at most, until its program has come", () =>
+  withLab({}, async (lab) => {
+    const { page } = lab;
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await page.route("**/*.wasm", async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.goto(lab.server.url, { waitUntil: "commit" });
+    const picture = page.locator("#start img");
+    await lab.until("the picture", async () => (await picture.count()) > 0 && (await picture.evaluate(({ naturalWidth }) => naturalWidth)));
+    await picture.waitFor({ state: "visible" });
+    const bytes = await page.evaluate(() => {
+      const [page] = performance.getEntriesByType("navigation");
+      return [page, ...performance.getEntriesByType("resource")].reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0);
+    });
+    assert.ok(bytes > 5e4 && bytes <= FIRST_PICTURE, `${bytes} bytes were loaded for it`);
+    release();
+    await lab.ready();
+    assert.equal(await page.locator("#start").count(), 0, "it stays");
+  }));
+
 test("it can be installed everywhere, and a link to it has a picture", () =>
   withLab({}, async (lab) => {
     const found = await lab.page.evaluate(async () => {
@@ -91,8 +117,10 @@ test("after one visit the lab opens, and trains, with the server gone", async ()
       lab.page.evaluate(async () => {
         const kept = await caches.keys();
         const names = await Promise.all(kept.map(async (name) => (await (await caches.open(name)).keys()).length));
-        return names.length === 1 && (await caches.match("./builtin/model.safetensors")) !== undefined
-          && (await caches.match("./apt-worker_bg.wasm")) !== undefined && names[0] > 10;
+        // The last two are asked for in every visit, by no script of the page.
+        const told = ["./builtin/model.safetensors", "./apt-worker_bg.wasm", "./icon.svg", "./preview.png"];
+        const found = await Promise.all(told.map((name) => caches.match(name)));
+        return names.length === 1 && found.every(Boolean) && names[0] > 10;
       }),
     );
     await server.stop();
