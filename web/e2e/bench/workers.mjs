@@ -1,5 +1,6 @@
 // A training step by one worker, by one for each core, and as fast as these cores could make it: with as many runs at once as
-// there are cores, each of a batch as large as a worker's part. In turn: cargo xtask bench-browser --workers.
+// there are cores, each of a batch as large as a worker's part. In turn. Then what more cores than there are would give:
+// cargo xtask bench-browser --workers.
 
 import { availableParallelism } from "node:os";
 import { withLab } from "../support/lab.mjs";
@@ -10,6 +11,10 @@ const ROUNDS = 3;
 const BATCH = 32;
 /** Sequences of the worker that has most. */
 const PART = Math.ceil(BATCH / CORES);
+/** Numbers of cores that are computed with, not had. */
+const MORE = [4, 8];
+/** Floats of a gradient: adapters of rank 8 on all six layers, and the head. */
+const FLOATS = { builtin: 90_498, minilm: 480_386 };
 const KNOBS = { model: "builtin", preset: "lora", device: "cpu", steps: 300, batch_size: BATCH, max_length: 32, eval_every: 100_000 };
 /** Steps until all workers have joined and every buffer is made. */
 const WARM = 60;
@@ -53,4 +58,60 @@ for (const [shown, page] of [["the run", undefined], ["Compare", "compare"]]) {
     const ratio = one / median(times);
     console.log(`  ${words}: ${times.map(ms).join(", ")} ms, ${ratio.toFixed(2)} times as fast (${(ratio / CORES).toFixed(2)} n)`);
   }
+}
+
+/** Milliseconds for which `n` workers do nothing but tell each other gradients of so many floats, as a step does: each sends
+ * its own to the one that leads, which adds them up in order and sends each the sum. */
+function exchange([n, floats, rounds]) {
+  const told = "onmessage = ({ data }) => { const own = new Float32Array(data.length).fill(1); postMessage(own, [own.buffer]); };";
+  const address = URL.createObjectURL(new Blob([told], { type: "text/javascript" }));
+  const helpers = Array.from({ length: n - 1 }, () => new Worker(address));
+  const answer = (helper) => new Promise((resolve) => (helper.onmessage = ({ data }) => resolve(data)));
+  const round = async (sum) => {
+    const answers = helpers.map(answer);
+    for (const helper of helpers) {
+      const copy = sum.slice();
+      helper.postMessage(copy, [copy.buffer]);
+    }
+    const total = new Float32Array(floats);
+    for (const one of answers) {
+      const part = await one;
+      for (let i = 0; i < floats; i++) total[i] += part[i];
+    }
+    return total;
+  };
+  return (async () => {
+    const times = [];
+    let sum = new Float32Array(floats);
+    for (let at = 0; at < rounds; at++) {
+      const begun = performance.now();
+      sum = await round(sum);
+      times.push(performance.now() - begun);
+    }
+    for (const helper of helpers) helper.terminate();
+    return times.slice(rounds / 10).sort((a, b) => a - b)[Math.floor(0.45 * rounds)];
+  })();
+}
+
+// What more workers would make of it, each with a core of its own: one worker's step with their part of the batch, and the
+// exchange among so many, which do nothing else meanwhile.
+const alone = async (settings) => {
+  const times = [];
+  for (let round = 0; round < ROUNDS; round++) await withLab({}, async (lab) => times.push(await step(lab, "compare", [settings])));
+  return median(times);
+};
+const whole = await alone({ shards: 1 });
+for (const n of MORE) {
+  const part = await alone({ shards: 1, batch_size: BATCH / n });
+  await withLab({}, async (lab) => {
+    // The lab's own page makes no workers of texts.
+    const bare = await lab.visit.newPage();
+    const [own, larger] = [await bare.evaluate(exchange, [n, FLOATS.builtin, 400]), await bare.evaluate(exchange, [n, FLOATS.minilm, 400])];
+    const ratio = whole / (part + own / 1e3);
+    console.log(
+      `computed for ${n} cores: ${ms(part)} ms for a part and ${own.toFixed(1)} for the exchange, beside ${ms(whole)} by one ` +
+        `worker: ${ratio.toFixed(2)} times as fast (${(ratio / n).toFixed(2)} n; ${(whole / part / n).toFixed(2)} without any exchange); ` +
+        `the exchange of MiniLM-L6's gradient takes ${larger.toFixed(1)} ms`,
+    );
+  });
 }
