@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { withLab } from "../support/lab.mjs";
 import { withoutTimes } from "../support/same.mjs";
 
-const RUN = { model: "nano", device: "cpu", steps: 300, batch_size: 8, max_length: 16, train_examples: 512 };
+const RUN = { model: "nano", device: "cpu", steps: 600, batch_size: 8, max_length: 16, train_examples: 512 };
 
 /** What a run amounted to, without times, and without what names the run. */
 function result(record) {
