@@ -10,7 +10,9 @@ try {
 } catch (error) {
   if (words) {
     words.setAttribute("role", "alert");
-    words.textContent = `The lab could not start: ${error}. It needs a browser of 2023 or newer with WebAssembly SIMD.`;
+    words.textContent =
+      `The lab could not start: ${error}. Loading the page again may help; it needs a browser of 2023 or newer with WebAssembly SIMD.`;
+    status.replaceChildren(words);
   }
   throw error;
 }

@@ -1,7 +1,6 @@
 // Memory over a long run by several workers, and tasks that hold the page up: cargo xtask bench-browser --long.
 
 import { readFile } from "node:fs/promises";
-import { setTimeout } from "node:timers/promises";
 import { withLab } from "../support/lab.mjs";
 
 const [STEPS, WORKERS] = [10_000, 4];
@@ -73,11 +72,7 @@ await withLab({ settings: {}, flags: ["--js-flags=--expose-gc"] }, async (lab) =
   await lab.press("start");
   const looks = [];
   for (let step = WARM; step < STEPS; step += LOOK_EVERY) {
-    while ((await lab.step()) < step) {
-      const fault = await lab.fault();
-      if (fault) throw new Error(JSON.stringify(fault));
-      await setTimeout(ASK_EVERY_MS);
-    }
+    await lab.reach(step, HOUR_MS, ASK_EVERY_MS);
     if (!looks.length) await lab.page.evaluate(() => (globalThis.longTasks.length = 0));
     looks.push(await look());
     const { renderers, heap, wasm } = looks.at(-1);

@@ -13,11 +13,16 @@ const BATCH = 32;
 const PART = Math.ceil(BATCH / CORES);
 /** Numbers of cores that are computed with, not had. */
 const MORE = [4, 8];
-/** Floats of a gradient: adapters of rank 8 on all six layers, and the head. */
+/** Floats of a gradient: adapters of rank 8 on all six linear layers of every layer, and the head. */
 const FLOATS = { builtin: 90_498, minilm: 480_386 };
 const KNOBS = { model: "builtin", preset: "lora", device: "cpu", steps: 300, batch_size: BATCH, max_length: 32, eval_every: 100_000 };
 /** Steps until all workers have joined and every buffer is made. */
 const WARM = 60;
+
+const ASK_EVERY_MS = 2_000;
+const HOUR_MS = 3_600_000;
+/** Exchanges that are timed, after a tenth as many that are not. */
+const EXCHANGES = 400;
 
 const ms = (seconds) => (1e3 * seconds).toFixed(1);
 
@@ -36,10 +41,8 @@ async function step(lab, page, runs) {
   }
   // Looked for seldom: whatever asks takes from the cores.
   let records = [];
-  while (records.length < runs.length) {
-    await lab.page.waitForTimeout(2_000);
-    records = Object.values(await lab.records());
-  }
+  const done = async () => (records = Object.values(await lab.records())).length >= runs.length;
+  await lab.until("the records", done, HOUR_MS, ASK_EVERY_MS);
   return median(records.map((record) => stepSeconds(JSON.parse(record), WARM)));
 }
 
@@ -60,37 +63,33 @@ for (const [shown, page] of [["the run", undefined], ["Compare", "compare"]]) {
   }
 }
 
-/** Milliseconds for which `n` workers do nothing but tell each other gradients of so many floats, as a step does: each sends
- * its own to the one that leads, which adds them up in order and sends each the sum. */
-function exchange([n, floats, rounds]) {
+/**
+ * Milliseconds of each of `rounds` exchanges among `n` workers that do nothing else, as in a step: each of the others sends a
+ * gradient of so many floats to the one that leads, which adds them up in order and sends each the sum.
+ */
+async function exchange([n, floats, rounds]) {
   const told = "onmessage = ({ data }) => { const own = new Float32Array(data.length).fill(1); postMessage(own, [own.buffer]); };";
   const address = URL.createObjectURL(new Blob([told], { type: "text/javascript" }));
   const helpers = Array.from({ length: n - 1 }, () => new Worker(address));
   const answer = (helper) => new Promise((resolve) => (helper.onmessage = ({ data }) => resolve(data)));
-  const round = async (sum) => {
+  const times = [];
+  let sum = new Float32Array(floats);
+  for (let at = 0; at < rounds; at++) {
+    const begun = performance.now();
     const answers = helpers.map(answer);
     for (const helper of helpers) {
       const copy = sum.slice();
       helper.postMessage(copy, [copy.buffer]);
     }
-    const total = new Float32Array(floats);
+    sum = new Float32Array(floats);
     for (const one of answers) {
       const part = await one;
-      for (let i = 0; i < floats; i++) total[i] += part[i];
+      for (let i = 0; i < floats; i++) sum[i] += part[i];
     }
-    return total;
-  };
-  return (async () => {
-    const times = [];
-    let sum = new Float32Array(floats);
-    for (let at = 0; at < rounds; at++) {
-      const begun = performance.now();
-      sum = await round(sum);
-      times.push(performance.now() - begun);
-    }
-    for (const helper of helpers) helper.terminate();
-    return times.slice(rounds / 10).sort((a, b) => a - b)[Math.floor(0.45 * rounds)];
-  })();
+    times.push(performance.now() - begun);
+  }
+  for (const helper of helpers) helper.terminate();
+  return times;
 }
 
 // What more workers would make of it, each with a core of its own: one worker's step with their part of the batch, and the
@@ -106,12 +105,16 @@ for (const n of MORE) {
   await withLab({}, async (lab) => {
     // The lab's own page makes no workers of texts.
     const bare = await lab.visit.newPage();
-    const [own, larger] = [await bare.evaluate(exchange, [n, FLOATS.builtin, 400]), await bare.evaluate(exchange, [n, FLOATS.minilm, 400])];
-    const ratio = whole / (part + own / 1e3);
+    const timed = async (floats) => {
+      const times = await bare.evaluate(exchange, [n, floats, 1.1 * EXCHANGES]);
+      return median(times.slice(0.1 * EXCHANGES)) / 1e3;
+    };
+    const [own, larger] = [await timed(FLOATS.builtin), await timed(FLOATS.minilm)];
+    const ratio = whole / (part + own);
     console.log(
-      `computed for ${n} cores: ${ms(part)} ms for a part and ${own.toFixed(1)} for the exchange, beside ${ms(whole)} by one ` +
+      `computed for ${n} cores: ${ms(part)} ms for a part and ${ms(own)} for the exchange, beside ${ms(whole)} by one ` +
         `worker: ${ratio.toFixed(2)} times as fast (${(ratio / n).toFixed(2)} n; ${(whole / part / n).toFixed(2)} without any exchange); ` +
-        `the exchange of MiniLM-L6's gradient takes ${larger.toFixed(1)} ms`,
+        `the exchange of MiniLM-L6's gradient takes ${ms(larger)} ms`,
     );
   });
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { launch, watch } from "./browser.mjs";
 import { DIST } from "./paths.mjs";
 import { serve } from "./server.mjs";
@@ -130,9 +131,9 @@ export class Lab {
     return Number((await this.at("run-step").textContent()).replaceAll(/\D/g, ""));
   }
 
-  /** Waits until the run has made `step` steps. */
-  async reach(step, limit = TIMEOUT_MS) {
-    await this.until(`step ${step}`, async () => (await this.step()) >= step, limit);
+  /** Waits until the run has made `step` steps; asks as `until` does. */
+  async reach(step, limit = TIMEOUT_MS, every = 0) {
+    await this.until(`step ${step}`, async () => (await this.step()) >= step, limit, every);
   }
 
   /** The run's end: its record. */
@@ -148,14 +149,18 @@ export class Lab {
     return (await this.at("run-name").textContent()).trim();
   }
 
-  /** Asks again and again, each time in the browser's next frame, until `holds`; a fault ends the wait. */
-  async until(what, holds, limit = TIMEOUT_MS) {
+  /**
+   * Asks again and again until `holds`, each time in the browser's next frame, or after `every` milliseconds: what is asked
+   * takes time and memory of the page's, which a measurement must not. A fault ends the wait.
+   */
+  async until(what, holds, limit = TIMEOUT_MS, every = 0) {
     const end = Date.now() + limit;
     while (!(await holds())) {
       const fault = await this.fault();
       if (fault) assert.fail(`waiting for ${what}: ${JSON.stringify(fault)}`);
       assert.ok(Date.now() < end, `waited in vain for ${what}; state ${await this.now()}; ${this.complaints.join("; ")}`);
-      await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+      if (every) await setTimeout(every);
+      else await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
     }
   }
 

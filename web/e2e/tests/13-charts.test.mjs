@@ -33,6 +33,7 @@ test("charts of a run are read by pointer and keys, and enlarged", () =>
     const large = lab.at("chart-loss-large");
     const place = async () => Number((await large.locator(".place").textContent()).replace("step ", ""));
     const opened = await place();
+    // By script: the dialog covers the button.
     await lab.at("resume").evaluate((button) => button.click());
     await lab.until("the large chart to go on", async () => (await place()) > opened);
     const [small, whole] = await Promise.all([lab.at("chart-loss"), large].map((at) => at.locator(".ink").first().boundingBox()));
